@@ -18,7 +18,7 @@ To read the code that is generated: `source(ProduceRequest, 9)`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Sized
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -486,4 +486,3 @@ def _decode_tags(code: _Source, fields: list[Field], values: dict[str, str], ver
         code.depth -= 1
     code.add("p = end")
     code.depth -= 2
-
