@@ -1,0 +1,105 @@
+"""The small text files beside the segments: checkpoints of offsets, of leader epochs, and the partition's metadata.
+
+Functions from values to bytes and back; reading raises CorruptCheckpoint. A checkpoint is a version (0), a count, and
+that many lines (Kafka: CheckpointFile). Whoever writes one replaces the file at one stroke.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+
+from odradek_broker.log.failures import CorruptCheckpoint
+
+VERSION = 0
+TopicPartition = tuple[str, int]
+
+
+def encode_offsets(offsets: Mapping[TopicPartition, int]) -> bytes:
+    """Lines of `topic partition offset`."""
+    return _encode([f"{topic} {partition} {offset}" for (topic, partition), offset in sorted(offsets.items())])
+
+
+def decode_offsets(data: bytes) -> dict[TopicPartition, int]:
+    offsets = {}
+    for line in _decode(data):
+        try:
+            topic, partition, offset = line.split(" ")
+            offsets[topic, int(partition)] = int(offset)
+        except ValueError:
+            raise CorruptCheckpoint(f"not a topic, a partition and an offset: {line!r}") from None
+    return offsets
+
+
+def encode_epochs(epochs: Sequence[tuple[int, int]]) -> bytes:
+    """Lines of `epoch start_offset`."""
+    return _encode([f"{epoch} {start_offset}" for epoch, start_offset in epochs])
+
+
+def decode_epochs(data: bytes) -> list[tuple[int, int]]:
+    epochs = []
+    for line in _decode(data):
+        try:
+            epoch, start_offset = line.split(" ")
+            epochs.append((int(epoch), int(start_offset)))
+        except ValueError:
+            raise CorruptCheckpoint(f"not an epoch and an offset: {line!r}") from None
+    return epochs
+
+
+def encode_partition_metadata(topic_id: bytes) -> bytes:
+    """The topic's id, 16 raw bytes, as the text Kafka writes."""
+    return b"version: 0\ntopic_id: " + base64.urlsafe_b64encode(topic_id).rstrip(b"=")
+
+
+def decode_partition_metadata(data: bytes) -> bytes:
+    """The topic's id, 16 raw bytes."""
+    properties = dict(line.split(b": ", 1) for line in data.splitlines() if b": " in line)
+    try:
+        topic_id = base64.urlsafe_b64decode(properties[b"topic_id"] + b"==")
+    except (KeyError, binascii.Error):
+        raise CorruptCheckpoint(f"no topic id in {data!r}") from None
+    if properties.get(b"version") != b"0" or len(topic_id) != 16:
+        raise CorruptCheckpoint(f"not a topic id of version 0: {data!r}")
+    return topic_id
+
+
+def encode_properties(properties: Mapping[str, str]) -> bytes:
+    """Lines of `key=value`, as in `meta.properties`."""
+    return "".join(f"{key}={value}\n" for key, value in properties.items()).encode()
+
+
+def decode_properties(data: bytes) -> dict[str, str]:
+    lines = [line.strip() for line in data.decode("utf-8", "replace").splitlines()]
+    pairs = [line.partition("=") for line in lines if line and line[0] not in "#!"]
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def encode_clean_shutdown(broker_epoch: int) -> bytes:
+    """The file that says a broker stopped cleanly, and in which epoch it had been."""
+    return json.dumps({"version": VERSION, "brokerEpoch": broker_epoch}, separators=(",", ":")).encode()
+
+
+def decode_clean_shutdown(data: bytes) -> int:
+    """The broker epoch, or -1 where the file does not tell."""
+    try:
+        epoch = json.loads(data).get("brokerEpoch", -1)
+    except (ValueError, AttributeError):
+        return -1
+    return epoch if isinstance(epoch, int) else -1
+
+
+def _encode(lines: Sequence[str]) -> bytes:
+    return "\n".join([str(VERSION), str(len(lines)), *lines, ""]).encode()
+
+
+def _decode(data: bytes) -> list[str]:
+    try:
+        version, count, *lines = data.decode().splitlines()
+        if int(version) != VERSION or int(count) != len(lines):
+            raise CorruptCheckpoint(f"version {version}, {count} entries announced, {len(lines)} found")
+    except ValueError:
+        raise CorruptCheckpoint(f"not a checkpoint: {data[:80]!r}") from None
+    return lines

@@ -1,0 +1,31 @@
+"""What can go wrong with a log, apart from OSError, which passes through."""
+
+from __future__ import annotations
+
+
+class OffsetOutOfRange(Exception):
+    """The offset lies before the log's start or behind its end."""
+
+    def __init__(self, offset: int, log_start_offset: int, log_end_offset: int) -> None:
+        super().__init__(f"offset {offset} is outside of {log_start_offset} to {log_end_offset}")
+        self.offset = offset
+
+
+class LogFailed(Exception):
+    """A sync failed once, so that nobody knows what is on the disk: the log takes nothing more until it is reopened."""
+
+
+class OffsetsOutOfOrder(Exception):
+    """A leader sent batches that do not follow on the end of this log, or are damaged."""
+
+
+class CorruptIndex(Exception):
+    """An index file does not fit its segment; it is rebuilt from the records."""
+
+
+class CorruptCheckpoint(Exception):
+    """A checkpoint or snapshot file is not what it should be."""
+
+
+class TopicIdMismatch(Exception):
+    """The directory holds the log of another topic of the same name."""
