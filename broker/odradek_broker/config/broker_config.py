@@ -1,0 +1,130 @@
+"""BrokerConfig: the keys that have an effect on this broker, each declared once.
+
+An attribute is the key with underscores for dots (log.segment.bytes -> log_segment_bytes); its annotation says the
+rest. Defaults are Kafka 4.3's but for these, each for a reason:
+
+    listeners               127.0.0.1:9092: nobody from outside is let in before somebody has decided so
+    advertised.listeners    not set: a client is told the address by which it came, so a container's port works at once
+    node.id                 1: there need not be a configuration at all
+    log.dir                 odradek-data: the system's temporary directory is no place for a log
+    log.flush.policy        sync: a key of ours; an acknowledged record is on the disk (see there)
+    queued.max.request.bytes, max.connections    bounded: no client may fill the memory
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+from msgspec import Struct, structs
+
+from odradek_broker.config.coordination_keys import TransactionConfig
+from odradek_broker.config.listener import Listener
+from odradek_broker.config.setting import Setting, render
+from odradek_broker.config.units import HOUR_MS, MINUTE_MS
+
+
+class BrokerConfig(TransactionConfig, frozen=True, kw_only=True):
+    """What holds for one broker. Made by `load_broker_config`; in tests directly, from attributes."""
+
+    given: frozenset[str] = frozenset()
+    """The keys (with dots) that somebody has set, unlike those that are at their defaults."""
+
+    @property
+    def data_directory(self) -> str:
+        return self.log_dirs[0] if self.log_dirs else self.log_dir
+
+    @property
+    def retention_ms(self) -> int:
+        """Of log.retention.ms, .minutes and .hours, the finest that is set."""
+        if self.log_retention_ms is not None:
+            return self.log_retention_ms
+        if self.log_retention_minutes is not None:
+            return _scaled(self.log_retention_minutes, MINUTE_MS)
+        return _scaled(self.log_retention_hours, HOUR_MS)
+
+    def advertised(self, name: str) -> Listener | None:
+        """The address to tell clients that came by this listener; None for the one that they have used."""
+        return next((listener for listener in self.advertised_listeners or () if listener.name == name), None)
+
+    def is_given(self, name: str) -> bool:
+        return name in self.given
+
+    def text(self, name: str) -> str | None:
+        """The value of the key `name` (with dots) as text; None where it is not set."""
+        return render(getattr(self, name.replace(".", "_")))
+
+
+def _scaled(value: int, unit_ms: int) -> int:
+    return -1 if value == -1 else value * unit_ms
+
+
+class BrokerKey(Struct, frozen=True):
+    """One key, as it stands in the annotations above."""
+
+    name: str
+    attribute: str
+    setting: Setting
+    default: Any
+
+
+@cache
+def broker_keys() -> dict[str, BrokerKey]:
+    """Every key that has an effect here, by name."""
+    hints = get_type_hints(BrokerConfig, include_extras=True)
+    keys = {}
+    for field in structs.fields(BrokerConfig):
+        setting = next((mark for mark in get_args(hints[field.name]) if isinstance(mark, Setting)), None)
+        if setting is not None:
+            name = field.name.replace("_", ".")
+            keys[name] = BrokerKey(name, field.name, setting, field.default)
+    return keys
+
+
+def check_together(config: BrokerConfig) -> list[str]:
+    """What is wrong with values that are right each for itself."""
+    mistakes = [*_check_identity(config), *_check_protocols(config)]
+    if config.group_min_session_timeout_ms > config.group_max_session_timeout_ms:
+        mistakes.append("group.min.session.timeout.ms must not exceed group.max.session.timeout.ms")
+    if 0 < config.queued_max_request_bytes < config.socket_request_max_bytes:
+        mistakes.append("queued.max.request.bytes must be at least socket.request.max.bytes, or -1")
+    if config.broker_heartbeat_interval_ms * 2 > config.broker_session_timeout_ms:
+        mistakes.append("broker.heartbeat.interval.ms must be at most half of broker.session.timeout.ms")
+    return mistakes
+
+
+def _check_identity(config: BrokerConfig) -> list[str]:
+    mistakes = []
+    names = {listener.name for listener in config.listeners}
+    if not config.listeners:
+        mistakes.append("listeners must name at least one address that clients can use")
+    for listener in config.advertised_listeners or ():
+        if listener.name not in names:
+            mistakes.append(f"advertised.listeners names {listener.name}, which is not among the listeners")
+        if listener.is_any_address or not listener.port:
+            mistakes.append(f"advertised.listeners must tell clients a host and a port, unlike {listener}")
+    if config.log_dirs is not None and len(config.log_dirs) > 1:
+        mistakes.append("log.dirs may name one directory only: data is not spread over several disks")
+    return mistakes
+
+
+def _check_protocols(config: BrokerConfig) -> list[str]:
+    protocols = protocol_map(config.listener_security_protocol_map)
+    if protocols is None:
+        return ["listener.security.protocol.map must look like NAME:PROTOCOL,NAME:PROTOCOL"]
+    mistakes = []
+    for listener in config.listeners:
+        protocol = protocols.get(listener.name, listener.name)
+        if protocol != "PLAINTEXT":
+            known = protocol in ("SSL", "SASL_PLAINTEXT", "SASL_SSL")
+            reason = f"uses {protocol}, which is not supported" if known else "has no protocol"
+            mistakes.append(f"listener {listener} {reason}; see listener.security.protocol.map")
+    return mistakes
+
+
+def protocol_map(text: str) -> dict[str, str] | None:
+    """Listener names to protocols; None where the text is none."""
+    pairs = [entry.strip().split(":") for entry in text.split(",") if entry.strip()]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs):
+        return None
+    return {name.upper(): protocol.upper() for name, protocol in pairs}

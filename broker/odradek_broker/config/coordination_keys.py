@@ -1,0 +1,139 @@
+"""Keys of what brokers and clients do together: replication, groups, transactions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from odradek_broker.config.setting import BOOLEAN, INT, INT_MAX, LIST, LONG, SHORT, Setting, at_least, each_of
+from odradek_broker.config.storage_keys import LogStorageConfig
+from odradek_broker.config.units import DAY_MS, HOUR_MS, MIB, MINUTE_MS, SECOND_MS
+
+
+class ReplicationConfig(LogStorageConfig, frozen=True, kw_only=True):
+    """Between brokers."""
+
+    replica_lag_time_max_ms: Annotated[
+        int, Setting("A follower that has not caught up for so long leaves the in-sync replicas.", LONG, at_least(1))
+    ] = 30 * SECOND_MS
+    replica_fetch_max_bytes: Annotated[
+        int, Setting("Bytes of one partition that a follower asks for at once.", INT, at_least(0))
+    ] = MIB
+    replica_fetch_min_bytes: Annotated[
+        int, Setting("Bytes that the leader waits for before it answers a follower.", INT, at_least(0))
+    ] = 1
+    replica_fetch_response_max_bytes: Annotated[
+        int, Setting("Bytes that a follower asks for at once, over all partitions.", INT, at_least(0))
+    ] = 10 * MIB
+    replica_fetch_wait_max_ms: Annotated[int, Setting("How long the leader may wait for them.", INT, at_least(0))] = 500
+    replica_fetch_backoff_ms: Annotated[
+        int, Setting("How long a follower rests after a failed fetch.", INT, at_least(0))
+    ] = SECOND_MS
+    replica_high_watermark_checkpoint_interval_ms: Annotated[
+        int, Setting("How often high watermarks are written down.", LONG, at_least(1))
+    ] = 5 * SECOND_MS
+    broker_heartbeat_interval_ms: Annotated[
+        int, Setting("How often a broker says to the controller that it lives.", INT, at_least(1))
+    ] = 2 * SECOND_MS
+    broker_session_timeout_ms: Annotated[
+        int, Setting("A broker silent for so long is taken to be dead.", INT, at_least(1))
+    ] = 9 * SECOND_MS
+    controlled_shutdown_enable: Annotated[
+        bool, Setting("Whether a broker that stops hands its partitions over first.", BOOLEAN)
+    ] = True
+    auto_leader_rebalance_enable: Annotated[
+        bool, Setting("Whether leadership returns to the first replica of each partition.", BOOLEAN)
+    ] = True
+    leader_imbalance_check_interval_seconds: Annotated[
+        int, Setting("How often that is looked after.", LONG, at_least(1))
+    ] = 300
+
+
+class GroupConfig(ReplicationConfig, frozen=True, kw_only=True):
+    """Consumer groups and their offsets."""
+
+    group_initial_rebalance_delay_ms: Annotated[
+        int, Setting("How long a new group waits for more members.", INT, at_least(0))
+    ] = 3 * SECOND_MS
+    group_min_session_timeout_ms: Annotated[
+        int, Setting("The shortest session a member may ask for.", INT, at_least(1))
+    ] = 6 * SECOND_MS
+    group_max_session_timeout_ms: Annotated[
+        int, Setting("The longest session a member may ask for.", INT, at_least(1))
+    ] = 30 * MINUTE_MS
+    group_max_size: Annotated[int, Setting("Members that a group may have.", INT, at_least(1))] = INT_MAX
+    group_consumer_session_timeout_ms: Annotated[
+        int, Setting("The session of members of the newer protocol (KIP-848).", INT, at_least(1))
+    ] = 45 * SECOND_MS
+    group_consumer_heartbeat_interval_ms: Annotated[
+        int, Setting("How often they are to send heartbeats.", INT, at_least(1))
+    ] = 5 * SECOND_MS
+    group_consumer_max_size: Annotated[int, Setting("Members that such a group may have.", INT, at_least(1))] = INT_MAX
+    group_consumer_assignors: Annotated[
+        tuple[str, ...],
+        Setting("Ways to assign partitions, the preferred one first.", LIST, each_of("uniform", "range")),
+    ] = ("uniform", "range")
+    offset_metadata_max_bytes: Annotated[
+        int, Setting("The longest note that may accompany a committed offset.", INT, at_least(0))
+    ] = 4096
+    offsets_retention_minutes: Annotated[
+        int, Setting("How long the offsets of an empty group are kept.", INT, at_least(1))
+    ] = 7 * 24 * 60
+    offsets_retention_check_interval_ms: Annotated[
+        int, Setting("How often such offsets are looked for.", LONG, at_least(1))
+    ] = 10 * MINUTE_MS
+    offsets_commit_timeout_ms: Annotated[
+        int, Setting("How long a commit may wait to be written.", INT, at_least(1))
+    ] = 5 * SECOND_MS
+    offsets_topic_num_partitions: Annotated[
+        int, Setting("Partitions of __consumer_offsets; not to be changed later.", INT, at_least(1))
+    ] = 50
+    offsets_topic_replication_factor: Annotated[
+        int,
+        Setting(
+            "Replicas of __consumer_offsets. Where it is not set, three, or as many as there are brokers.",
+            SHORT,
+            at_least(1),
+        ),
+    ] = 3
+    offsets_topic_segment_bytes: Annotated[int, Setting("Segment size of __consumer_offsets.", INT, at_least(1))] = (
+        100 * MIB
+    )
+
+
+class TransactionConfig(GroupConfig, frozen=True, kw_only=True):
+    """Transactions and the ids of their producers."""
+
+    transaction_max_timeout_ms: Annotated[
+        int, Setting("The longest transaction a producer may ask for.", INT, at_least(1))
+    ] = 15 * MINUTE_MS
+    transactional_id_expiration_ms: Annotated[
+        int, Setting("A transactional id unused for so long is forgotten.", INT, at_least(1))
+    ] = 7 * DAY_MS
+    transaction_abort_timed_out_transaction_cleanup_interval_ms: Annotated[
+        int, Setting("How often transactions that have run out of time are looked for.", INT, at_least(1))
+    ] = 10 * SECOND_MS
+    transaction_remove_expired_transaction_cleanup_interval_ms: Annotated[
+        int, Setting("How often unused transactional ids are looked for.", INT, at_least(1))
+    ] = HOUR_MS
+    transaction_state_log_num_partitions: Annotated[
+        int, Setting("Partitions of __transaction_state; not to be changed later.", INT, at_least(1))
+    ] = 50
+    transaction_state_log_replication_factor: Annotated[
+        int,
+        Setting(
+            "Replicas of __transaction_state. Where it is not set, three, or as many as there are brokers.",
+            SHORT,
+            at_least(1),
+        ),
+    ] = 3
+    transaction_state_log_min_isr: Annotated[
+        int,
+        Setting(
+            "In-sync replicas that __transaction_state needs. Where it is not set, two, or one for a single broker.",
+            INT,
+            at_least(1),
+        ),
+    ] = 2
+    transaction_state_log_segment_bytes: Annotated[
+        int, Setting("Segment size of __transaction_state.", INT, at_least(1))
+    ] = 100 * MIB

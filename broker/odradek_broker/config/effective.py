@@ -1,0 +1,186 @@
+"""What holds once dynamic changes are laid over the configuration, and where each value comes from.
+
+Four layers, the first that has a value wins (Kafka's order):
+
+    the topic's own                     TOPIC
+    a change for this broker            DYNAMIC_BROKER
+    a change for all brokers            DYNAMIC_DEFAULT_BROKER
+    the configuration at start          STATIC_BROKER
+    the default                         DEFAULT
+
+Dynamic values are text, as the metadata records keep it; the controller has checked them before it wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import IntEnum
+from typing import Any
+
+from msgspec import Struct, structs
+
+from odradek_broker.config.broker_config import BrokerConfig, broker_keys
+from odradek_broker.config.setting import LIST, ConfigType, Dynamic, SettingError, render
+from odradek_broker.config.topic_keys import TOPIC_KEYS, Fallback, TopicKey, check_topic_values
+from odradek_broker.log.config import LogConfig
+
+NOTHING: Mapping[str, str] = {}
+
+
+class ConfigSource(IntEnum):
+    """Kafka's numbers, as in DescribeConfigs."""
+
+    TOPIC = 1
+    DYNAMIC_BROKER = 2
+    DYNAMIC_DEFAULT_BROKER = 3
+    STATIC_BROKER = 4
+    DEFAULT = 5
+
+
+class Synonym(Struct, frozen=True):
+    """One layer that has a value for a key, under that layer's name for it."""
+
+    name: str
+    value: str | None
+    source: ConfigSource
+
+
+class ConfigEntry(Struct, frozen=True):
+    """One key as DescribeConfigs shows it."""
+
+    name: str
+    value: str | None
+    source: ConfigSource
+    type: ConfigType
+    sentence: str
+    read_only: bool
+    synonyms: tuple[Synonym, ...]
+    """Every layer that has a value, the one that holds first."""
+
+
+class TopicConfigs:
+    """What topics have, on one broker."""
+
+    def __init__(
+        self,
+        broker: BrokerConfig,
+        dynamic: Mapping[str, str] = NOTHING,
+        dynamic_default: Mapping[str, str] = NOTHING,
+    ) -> None:
+        self._broker = broker
+        self._dynamic = dynamic
+        self._dynamic_default = dynamic_default
+
+    def entry(self, key: TopicKey, own: Mapping[str, str]) -> ConfigEntry:
+        synonyms = tuple(self._synonyms(key, own))
+        value, source = self._value(key, own), synonyms[0].source if synonyms else ConfigSource.DEFAULT
+        setting = key.setting
+        return ConfigEntry(key.name, render(value), source, setting.type, setting.sentence, False, synonyms)
+
+    def entries(self, own: Mapping[str, str]) -> list[ConfigEntry]:
+        """Every key of a topic whose own values are `own`."""
+        return [self.entry(key, own) for key in TOPIC_KEYS.values()]
+
+    def values(self, own: Mapping[str, str]) -> dict[str, Any]:
+        """Every value, by attribute (retention_ms). Raises SettingError where `own` has a wrong one."""
+        return {key.attribute: self._value(key, own) for key in TOPIC_KEYS.values()}
+
+    def log_config(self, own: Mapping[str, str]) -> LogConfig:
+        """What the logs of such a topic are kept by."""
+        values = self.values(own)
+        broker = effective_broker_config(self._broker, self._dynamic, self._dynamic_default)
+        values["cleanup_policy"] = frozenset(values["cleanup_policy"])
+        values["producer_id_expiration_ms"] = broker.producer_id_expiration_ms
+        values["dedupe_buffer_bytes"] = broker.log_cleaner_dedupe_buffer_size
+        fields = set(LogConfig.__struct_fields__)
+        return LogConfig(**{name: value for name, value in values.items() if name in fields})
+
+    def check(self, own: Mapping[str, str]) -> str | None:
+        """What is wrong with a topic's own values: one sentence, or None."""
+        for name, text in own.items():
+            if name not in TOPIC_KEYS:
+                return f"Unknown topic config name: {name}"
+            try:
+                TOPIC_KEYS[name].setting.parse(text)
+            except SettingError as error:
+                return f"Invalid value {text!r} for {name}: {error}"
+        return check_topic_values(self.values(own))
+
+    def _value(self, key: TopicKey, own: Mapping[str, str]) -> Any:
+        if key.name in own:
+            return key.setting.parse(own[key.name])
+        for synonym, fallback in self._fallbacks(key):
+            if synonym.value is not None:
+                return _scale(broker_keys()[fallback.name].setting.parse(synonym.value), fallback.factor)
+        return key.default
+
+    def _synonyms(self, key: TopicKey, own: Mapping[str, str]) -> Iterator[Synonym]:
+        if key.name in own:
+            yield Synonym(key.name, own[key.name], ConfigSource.TOPIC)
+        for synonym, _ in self._fallbacks(key):
+            yield synonym
+
+    def _fallbacks(self, key: TopicKey) -> Iterator[tuple[Synonym, Fallback]]:
+        """The broker's layers that have a value, with the key that each goes by.
+
+        A default of a coarse key yields to what is given in a fine one, and the other way round: among the layers of
+        one source the finest goes first.
+        """
+        found = [
+            (synonym, fallback)
+            for fallback in key.fallbacks
+            for synonym in broker_synonyms(self._broker, fallback.name, self._dynamic, self._dynamic_default)
+        ]
+        return iter(sorted(found, key=lambda pair: pair[0].source))
+
+
+def broker_synonyms(
+    broker: BrokerConfig, name: str, dynamic: Mapping[str, str], dynamic_default: Mapping[str, str]
+) -> Iterator[Synonym]:
+    """The layers that have a value for a broker key, the one that holds first."""
+    if name in dynamic:
+        yield Synonym(name, dynamic[name], ConfigSource.DYNAMIC_BROKER)
+    if name in dynamic_default:
+        yield Synonym(name, dynamic_default[name], ConfigSource.DYNAMIC_DEFAULT_BROKER)
+    if broker.is_given(name):
+        yield Synonym(name, broker.text(name), ConfigSource.STATIC_BROKER)
+    default = render(broker_keys()[name].default) if broker.is_given(name) else broker.text(name)
+    if default is not None:
+        yield Synonym(name, default, ConfigSource.DEFAULT)
+
+
+def broker_entries(
+    broker: BrokerConfig, dynamic: Mapping[str, str] = NOTHING, dynamic_default: Mapping[str, str] = NOTHING
+) -> list[ConfigEntry]:
+    """Every key of a broker."""
+    entries = []
+    for key in broker_keys().values():
+        synonyms = tuple(broker_synonyms(broker, key.name, dynamic, dynamic_default))
+        value, source = (synonyms[0].value, synonyms[0].source) if synonyms else (None, ConfigSource.DEFAULT)
+        read_only = key.setting.dynamic is Dynamic.NO
+        entries.append(
+            ConfigEntry(key.name, value, source, key.setting.type, key.setting.sentence, read_only, synonyms)
+        )
+    return entries
+
+
+def effective_broker_config(
+    static: BrokerConfig, dynamic: Mapping[str, str], dynamic_default: Mapping[str, str]
+) -> BrokerConfig:
+    """The broker's configuration with its dynamic changes laid over it."""
+    changes = {
+        key.attribute: key.setting.parse(text)
+        for name, text in {**dynamic_default, **dynamic}.items()
+        if (key := broker_keys().get(name)) is not None and key.setting.dynamic is not Dynamic.NO
+    }
+    return structs.replace(static, **changes) if changes else static
+
+
+def is_list(name: str) -> bool:
+    """Whether a value of this key can be appended to and subtracted from."""
+    key = TOPIC_KEYS.get(name) or broker_keys().get(name)
+    return key is not None and key.setting.type is LIST
+
+
+def _scale(value: Any, factor: int) -> Any:
+    return -1 if value == -1 else value * factor if factor != 1 else value

@@ -1,0 +1,93 @@
+"""Keys of the broker itself: who it is, where it listens, how much it takes in at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Struct
+
+from odradek_broker.config.listener import Listener, check_listeners, parse_listener
+from odradek_broker.config.setting import (
+    INT,
+    INT_MAX,
+    LIST,
+    LONG,
+    STRING,
+    Dynamic,
+    Setting,
+    at_least,
+    either,
+    not_empty,
+)
+from odradek_broker.config.units import KIB, MIB, MINUTE_MS, SECOND_MS
+
+LIVE = Dynamic.CLUSTER
+
+
+class IdentityConfig(Struct, frozen=True, kw_only=True):
+    """Who this broker is and where it is found."""
+
+    node_id: Annotated[int, Setting("The number of this broker, different from every other's.", INT, at_least(0))] = 1
+    broker_rack: Annotated[
+        str | None, Setting("Where the broker stands; replicas are spread over racks.", STRING, not_empty)
+    ] = None
+    log_dir: Annotated[str, Setting("The directory of all data.", STRING, not_empty)] = "odradek-data"
+    log_dirs: Annotated[
+        tuple[str, ...] | None, Setting("The same under its newer name; takes precedence.", LIST, not_empty)
+    ] = None
+    listeners: Annotated[
+        tuple[Listener, ...],
+        Setting("Addresses to listen at, as NAME://host:port.", LIST, check_listeners, build=parse_listener),
+    ] = (Listener("PLAINTEXT", "127.0.0.1", 9092),)
+    advertised_listeners: Annotated[
+        tuple[Listener, ...] | None,
+        Setting(
+            "Addresses that clients are told; where not set, the one by which they came.",
+            LIST,
+            check_listeners,
+            build=parse_listener,
+        ),
+    ] = None
+    listener_security_protocol_map: Annotated[
+        str, Setting("The protocol that is spoken at each named listener.", STRING)
+    ] = "PLAINTEXT:PLAINTEXT"
+    controller_listener_names: Annotated[
+        tuple[str, ...], Setting("Listeners for a controller's use, which are not opened here.", LIST)
+    ] = ()
+
+
+class NetworkConfig(IdentityConfig, frozen=True, kw_only=True):
+    """Bounds of connections and requests."""
+
+    socket_request_max_bytes: Annotated[
+        int, Setting("The largest request that is read; a larger one ends its connection.", INT, at_least(1))
+    ] = 100 * MIB
+    queued_max_request_bytes: Annotated[
+        int,
+        Setting(
+            "Memory for requests that are arriving, over all connections; -1 for no limit.",
+            LONG,
+            either(-1, at_least(1)),
+        ),
+    ] = 256 * MIB
+    max_connections: Annotated[int, Setting("How many connections may be open at once.", INT, at_least(0), LIVE)] = (
+        10_000
+    )
+    max_connections_per_ip: Annotated[
+        int, Setting("How many connections one address may have open.", INT, at_least(0), LIVE)
+    ] = INT_MAX
+    connections_max_idle_ms: Annotated[
+        int, Setting("A connection on which nothing has happened for so long is closed.", LONG, at_least(1))
+    ] = 10 * MINUTE_MS
+    request_timeout_ms: Annotated[
+        int, Setting("How long this broker waits for another one's answer.", INT, at_least(1))
+    ] = 30 * SECOND_MS
+    fetch_max_bytes: Annotated[int, Setting("The most bytes one Fetch is answered with.", INT, at_least(KIB))] = (
+        55 * MIB
+    )
+    max_incremental_fetch_session_cache_slots: Annotated[
+        int, Setting("How many incremental fetch sessions are remembered.", INT, at_least(0))
+    ] = 1000
+    max_request_partition_size_limit: Annotated[
+        int, Setting("How many partitions one DescribeTopicPartitions is answered with.", INT, at_least(1))
+    ] = 2000
