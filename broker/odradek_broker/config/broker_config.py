@@ -118,7 +118,7 @@ def _check_protocols(config: BrokerConfig) -> list[str]:
         if protocol != "PLAINTEXT":
             known = protocol in ("SSL", "SASL_PLAINTEXT", "SASL_SSL")
             reason = f"uses {protocol}, which is not supported" if known else "has no protocol"
-            mistakes.append(f"listener {listener} {reason}; see listener.security.protocol.map")
+            mistakes.append(f"listeners: {listener} {reason}; see listener.security.protocol.map")
     return mistakes
 
 
