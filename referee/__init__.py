@@ -1,0 +1,28 @@
+"""The referee: real brokers as child processes, for the interop tests and the benchmarks.
+
+    with ApacheKafka(data_dir=...) as kafka:      Apache Kafka itself, through Java and Maven
+    with Odradek(data_dir=...) as broker:         ours, as a user would start it: `python -m odradek_cli up`
+
+Both are a `BrokerProcess`: a bootstrap address, a data directory, `start`, `stop`, `kill`. Nothing here imports
+`odradek` or `odradek_broker`, so a fault of theirs cannot blind the judge.
+"""
+
+from __future__ import annotations
+
+from referee.apache_kafka import ApacheKafka
+from referee.java_class_path import JavaUnavailable, class_path, why_java_is_unavailable
+from referee.java_tools import run_java_tool
+from referee.odradek_process import Odradek
+from referee.process import BrokerProcess, BrokerStartError, free_ports
+
+__all__ = [
+    "ApacheKafka",
+    "BrokerProcess",
+    "BrokerStartError",
+    "JavaUnavailable",
+    "Odradek",
+    "class_path",
+    "free_ports",
+    "run_java_tool",
+    "why_java_is_unavailable",
+]
