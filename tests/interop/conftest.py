@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from referee import ApacheKafka, BrokerProcess, Odradek, clients, why_java_is_unavailable
 from referee.clients.interface import Client

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from awkward_records import assert_same_records, awkward_records
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from referee import BrokerProcess
+from referee.awkward_records import assert_same_records, awkward_records
 from referee.clients import CLIENT_NAMES
 from referee.clients.interface import Client, Sent
 
