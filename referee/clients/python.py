@@ -43,7 +43,6 @@ class KafkaPython:
 class KafkaPythonMember:
     def __init__(self, bootstrap: str, group: str, topic: str) -> None:
         self._consumer = KafkaConsumer(
-            topic,
             bootstrap_servers=bootstrap,
             group_id=group,
             enable_auto_commit=False,
@@ -51,6 +50,9 @@ class KafkaPythonMember:
             heartbeat_interval_ms=200,
             session_timeout_ms=10_000,
         )
+        # A leader that has not heard of the topic yet assigns nothing to anybody, and does not look again.
+        self._consumer.partitions_for_topic(topic)
+        self._consumer.subscribe([topic])
 
     def poll(self, timeout_seconds: float) -> list[Read]:
         return _flatten(self._consumer.poll(timeout_ms=int(timeout_seconds * 1000)))

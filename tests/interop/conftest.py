@@ -111,3 +111,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(theirs)
+
+
+@pytest.fixture
+def restartable(broker: BrokerProcess) -> BrokerProcess:
+    """The broker, for tests that stop, kill and start it."""
+    if isinstance(broker, RunningBroker):
+        pytest.skip("a running broker is not ours to stop")
+    return broker
