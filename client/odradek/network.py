@@ -1,0 +1,179 @@
+"""The network as the client sees it: a way to open streams of bytes, a port so that a simulation can own it.
+
+A stream receives into a buffer that is already there, sends several pieces in one system call, and does not go through
+the scheduler where an operation can be done at once. So that a busy connection cannot starve the rest of the program,
+it makes a full checkpoint after every OPERATIONS_BETWEEN_CHECKPOINTS or BYTES_BETWEEN_CHECKPOINTS.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol, TypeAlias, cast
+
+import trio
+
+Address: TypeAlias = tuple[str, int]
+
+BYTES_BETWEEN_CHECKPOINTS = 4 * 1024 * 1024
+OPERATIONS_BETWEEN_CHECKPOINTS = 16
+DEFAULT_PORT = 9092
+
+try:
+    MAX_PIECES = os.sysconf("SC_IOV_MAX")
+except (AttributeError, OSError, ValueError):
+    MAX_PIECES = 16
+
+
+class Stream(Protocol):
+    """One connection. Raises OSError or trio.ClosedResourceError where it is broken."""
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        """Wait for at least one byte; return how many came, 0 where the peer has closed."""
+
+    async def send(self, pieces: Sequence[Sized]) -> None:
+        """Send bytes-like objects, in order, to the last byte."""
+
+    def close(self) -> None:
+        """Close at once; whoever waits in `receive_into` or `send` gets an error."""
+
+
+class Network(Protocol):
+    async def connect(self, host: str, port: int) -> Stream:
+        """Open a stream. Raises OSError."""
+
+
+class TcpStream:
+    """A stream over a real, non-blocking socket."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connected
+        self._operations = 0
+        self._bytes = 0
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        while True:
+            try:
+                count = self._socket.recv_into(buffer)
+            except BlockingIOError:
+                self._operations = self._bytes = 0
+                await trio.lowlevel.wait_readable(self._socket)
+                continue
+            await self._pay(count)
+            return count
+
+    async def send(self, pieces: Sequence[Sized]) -> None:
+        buffers = [memoryview(cast(bytes, piece)) for piece in pieces]
+        first = 0
+        while first < len(buffers):
+            try:
+                sent = self._socket.sendmsg(buffers[first : first + MAX_PIECES])
+            except BlockingIOError:
+                self._operations = self._bytes = 0
+                await trio.lowlevel.wait_writable(self._socket)
+                continue
+            await self._pay(sent)
+            while first < len(buffers) and sent >= len(buffers[first]):
+                sent -= len(buffers[first])
+                first += 1
+            if sent:
+                buffers[first] = buffers[first][sent:]
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+    async def _pay(self, count: int) -> None:
+        """Let others run now and then, and notice a cancellation always."""
+        self._operations += 1
+        self._bytes += count
+        if self._operations >= OPERATIONS_BETWEEN_CHECKPOINTS or self._bytes >= BYTES_BETWEEN_CHECKPOINTS:
+            self._operations = self._bytes = 0
+            await trio.lowlevel.checkpoint()
+        else:
+            await trio.lowlevel.checkpoint_if_cancelled()
+
+
+class TlsStream:
+    """A stream over TLS. The handshake happens with the first byte."""
+
+    def __init__(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
+        self._stream = stream
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        try:
+            data = await self._stream.receive_some(len(buffer))
+        except trio.BrokenResourceError as error:
+            raise OSError(f"TLS: {error.__cause__ or error}") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    async def send(self, pieces: Sequence[Sized]) -> None:
+        try:
+            await self._stream.send_all(b"".join(cast("Sequence[bytes]", pieces)))
+        except trio.BrokenResourceError as error:
+            raise OSError(f"TLS: {error.__cause__ or error}") from error
+
+    def close(self) -> None:
+        self._stream.transport_stream.socket.close()
+
+
+class TcpNetwork:
+    """The operating system's network, with TLS on top where a context is given."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+
+    async def connect(self, host: str, port: int) -> Stream:
+        stream = await trio.open_tcp_stream(host, port)
+        if self._tls is not None:
+            return TlsStream(trio.SSLStream(stream, self._tls, server_hostname=host, https_compatible=True))
+        return TcpStream(_plain_socket(stream))
+
+
+def _plain_socket(stream: trio.SocketStream) -> socket.socket:
+    """The operating system's socket inside of a Trio stream; the stream lets go of it."""
+    return socket.socket(fileno=stream.socket.detach())
+
+
+def _system_now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a client takes from the world around it; a simulation hands in its own. Waiting and deadlines are Trio's."""
+
+    network: Network = field(default_factory=TcpNetwork)
+    now_ms: Callable[[], int] = _system_now_ms
+    """The wall clock, for timestamps of records; never for deadlines."""
+    random: Random = field(default_factory=Random)
+
+
+def parse_bootstrap(bootstrap: str | Sequence[str]) -> list[Address]:
+    """Addresses out of "host:port,host:port" or a sequence of such; the port may be left out, IPv6 is in brackets.
+
+    Raises ValueError.
+    """
+    parts = bootstrap.split(",") if isinstance(bootstrap, str) else bootstrap
+    addresses = [_parse_address(part.strip()) for part in parts if part.strip()]
+    if not addresses:
+        raise ValueError("no bootstrap address given")
+    return addresses
+
+
+def _parse_address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, str(DEFAULT_PORT)
+    if not port.isdecimal() or not host:
+        raise ValueError(f"{text!r} is no host:port")
+    return host.strip("[]"), int(port)

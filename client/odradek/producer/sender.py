@@ -1,0 +1,225 @@
+"""Sends what the accumulator holds: one task for each broker that leads something, one for each request under way.
+
+A broker's task drains, builds, submits, in that order and never two at once, so what a partition's queue gives out in
+order goes out in order. The answers are waited for by tasks of their own: up to max_in_flight requests are under way.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import trio
+
+from odradek.cluster import Cluster
+from odradek.connection import Connection, Reply
+from odradek.errors import ConnectionFailed, OdradekError, ProducerClosed
+from odradek.metadata import NO_LEADER, BrokerAddress
+from odradek.producer.accumulator import Accumulator
+from odradek.producer.batch import Batch
+from odradek.producer.config import ProducerConfig
+from odradek.producer.identity import Identity
+from odradek.producer.outcomes import Outcomes, timed_out
+from odradek.producer.requests import build_request, match_answers, version_limit
+from odradek.protocol.messages.produce import ProduceRequest, ProduceResponse
+from odradek.protocol.records.codecs import Codec
+from odradek.wakeup import Changes, Wakeup
+
+logger = logging.getLogger(__name__)
+
+LARGE_COMPRESSION_BYTES = 256 * 1024
+"""From this many bytes on, compressing happens in a worker thread: below, handing it over costs more than it frees."""
+
+
+class Sender:
+    """Runs in the producer's nursery."""
+
+    def __init__(self, cluster: Cluster, config: ProducerConfig, nursery: trio.Nursery) -> None:
+        self.accumulator = Accumulator(config, trio.current_time, self._wake)
+        self.settled = Changes()
+        """Announced whenever batches are done."""
+        self.failed: list[Batch] = []
+        """Batches given up since the last look at them."""
+        self._cluster = cluster
+        self._config = config
+        self._nursery = nursery
+        self._outcomes = Outcomes(config.delivery_timeout_ms / 1000, config.is_idempotent)
+        self._identity = Identity(cluster)
+        self._wakeups: dict[int, Wakeup] = {}
+        self._in_flight: dict[int, int] = {}
+
+    def start(self) -> None:
+        self._nursery.start_soon(self._follow_metadata)
+        self._nursery.start_soon(self._expire)
+
+    def in_flight_count(self) -> int:
+        return sum(self._in_flight.values())
+
+    def wake_all(self) -> None:
+        for wakeup in self._wakeups.values():
+            wakeup.set()
+
+    def abandon(self) -> None:
+        """The producer ends: whatever is not delivered fails now."""
+        error = ProducerClosed("the producer was closed before the record was delivered")
+        for queue in list(self.accumulator.queues):
+            for batch in [*queue.in_flight, *queue.take_expired(float("inf"))]:
+                if not batch.is_done:
+                    batch.fail(error)
+                    self.failed.append(batch)
+            queue.in_flight.clear()
+        self.settled.announce()
+
+    # ------------------------------------------------------------------------------------------ one broker's task
+
+    def _wake(self, leader: int) -> None:
+        wakeup = self._wakeups.get(leader)
+        if wakeup is not None:
+            wakeup.set()
+        elif leader == NO_LEADER:
+            self._cluster.wish_refresh()
+        else:
+            wakeup = self._wakeups[leader] = Wakeup()
+            wakeup.set()
+            self._nursery.start_soon(self._serve, leader, wakeup)
+
+    async def _serve(self, leader: int, wakeup: Wakeup) -> None:
+        self._in_flight[leader] = 0
+        while True:
+            now = trio.current_time()
+            if self._in_flight[leader] >= self._config.max_in_flight:
+                await wakeup.wait()
+                continue
+            await self._number_queues(leader)
+            batches = self.accumulator.drain(leader, now)
+            if batches:
+                await self._send(leader, batches)
+            else:
+                await wakeup.wait(self.accumulator.next_look_at(leader))
+
+    async def _send(self, leader: int, batches: list[Batch]) -> None:
+        try:
+            for batch in batches:
+                await self._build(batch)
+            connection = await self._cluster.connection(leader, "produce")
+            reply = self._submit(connection, batches)
+        except OdradekError as error:
+            self._all_unanswered(batches, error)
+            return
+        self._in_flight[leader] += 1
+        self._nursery.start_soon(self._finish, leader, batches, reply)
+
+    def _submit(self, connection: Connection, batches: list[Batch]) -> Reply[ProduceResponse] | Reply[None]:
+        image = self._cluster.image
+        version = connection.version_of(ProduceRequest, version_limit(batches, image))
+        acks = self._config.required_acks
+        request = build_request(batches, image, acks, self._config.request_timeout_ms)
+        if acks == 0:
+            return connection.submit_unanswered(request, version)
+        return connection.submit(request, ProduceResponse, version)
+
+    async def _build(self, batch: Batch) -> None:
+        """Number and encode, unless an earlier attempt has done so."""
+        if batch.payload is not None:
+            return
+        assert batch.builder is not None
+        if self._config.is_idempotent:
+            batch.queue.sequences.number(batch)
+        build = batch.builder.build
+        numbers = (batch.producer_id, batch.producer_epoch, batch.base_sequence)
+        if self._config.codec is not Codec.NONE and batch.size_bytes >= LARGE_COMPRESSION_BYTES:
+            batch.payload = await trio.to_thread.run_sync(build, *numbers)
+        else:
+            batch.payload = build(*numbers)
+
+    async def _number_queues(self, leader: int) -> None:
+        """Give an identity to the queues that lack one."""
+        if not self._config.is_idempotent:
+            return
+        for queue in self.accumulator.queues:
+            if queue.sequences.needs_identity and queue.leader == leader and not queue.is_empty:
+                queue.sequences.begin(*await self._identity.get(queue.sequences.used_identity))
+
+    # ----------------------------------------------------------------------------------------------- answers
+
+    async def _finish(self, leader: int, batches: list[Batch], reply: Reply[ProduceResponse] | Reply[None]) -> None:
+        try:
+            answer = await reply.wait(self._cluster.request_timeout_s)
+        except OdradekError as error:
+            self._all_unanswered(batches, error)
+        else:
+            self._take_answer(batches, answer)
+        finally:
+            self._in_flight[leader] -= 1
+            self._wakeups[leader].set()
+
+    def _take_answer(self, batches: list[Batch], answer: ProduceResponse | None) -> None:
+        if answer is None:  # acks=0: sent is all there is to know
+            for batch in batches:
+                batch.queue.settle(batch)
+                batch.complete(-1, -1)
+                self._settled(batch)
+            self.settled.announce()
+            return
+        image = self._cluster.image
+        image.take_brokers(BrokerAddress(n.node_id, n.host, n.port, n.rack) for n in answer.node_endpoints)
+        now = trio.current_time()
+        for batch, partition in match_answers(batches, answer, image):
+            if partition is None:
+                missing = ConnectionFailed("the broker passed over the partition")
+                done = self._outcomes.unanswered(batch, missing, now, self._cluster.backoff_s)
+            else:
+                done = self._outcomes.answered(batch, partition, now, self._cluster.backoff_s)
+                if not done:
+                    self._look_for_leader(
+                        batch, partition.current_leader.leader_id, partition.current_leader.leader_epoch
+                    )
+            self._after(batch, done)
+        self.settled.announce()
+
+    def _all_unanswered(self, batches: list[Batch], error: OdradekError) -> None:
+        logger.debug("%d batches unanswered: %s", len(batches), error)
+        self._cluster.wish_refresh()
+        now, backoff_s = trio.current_time(), self._cluster.backoff_s
+        for batch in batches:
+            self._after(batch, self._outcomes.unanswered(batch, error, now, backoff_s))
+        self.settled.announce()
+
+    def _look_for_leader(self, batch: Batch, leader: int, leader_epoch: int) -> None:
+        """Believe the broker that names the new leader (KIP-951); ask, where it does not."""
+        queue = batch.queue
+        if self._cluster.image.take_leader(queue.topic, queue.partition, leader, leader_epoch):
+            queue.not_before = 0.0
+            self._cluster.changed.announce()
+            self.accumulator.follow(self._cluster.image)
+        else:
+            self._cluster.wish_refresh()
+
+    def _after(self, batch: Batch, done: bool) -> None:
+        if done:
+            self._settled(batch)
+        self.accumulator.list_again(batch.queue)
+
+    def _settled(self, batch: Batch) -> None:
+        self.accumulator.release(batch)
+        if batch.error is not None:
+            self.failed.append(batch)
+
+    # ------------------------------------------------------------------------------------------- other tasks
+
+    async def _follow_metadata(self) -> None:
+        while True:
+            self.accumulator.follow(self._cluster.image)
+            if NO_LEADER in self.accumulator.leaders_waited_for():
+                self._cluster.activities.begin("producer", "a partition has no leader")
+                self._cluster.wish_refresh()
+            else:
+                self._cluster.activities.end("producer")
+            await self._cluster.changed.wait()
+
+    async def _expire(self) -> None:
+        while True:
+            await trio.sleep_until(self.accumulator.next_expiry(trio.current_time()))
+            for batch in self.accumulator.take_expired(trio.current_time()):
+                batch.fail(timed_out(batch))
+                self._settled(batch)
+            self.settled.announce()
