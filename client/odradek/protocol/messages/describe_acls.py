@@ -1,0 +1,52 @@
+"""DescribeAcls (API key 29), versions 1-3: list access control entries that match a filter.
+
+Versions
+    2 flexible    3 the user resource type (KIP-373)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from odradek.protocol.schema import Array, Int8, Int16, Int32, String
+
+
+class DescribeAclsRequest(Struct, frozen=True):
+    API_KEY: ClassVar[int] = 29
+    VERSIONS: ClassVar[range] = range(1, 4)
+    FLEXIBLE: ClassVar[int | None] = 2
+
+    resource_type_filter: Int8 = 0
+    resource_name_filter: String | None = ""
+    pattern_type_filter: Int8 = 3
+    principal_filter: String | None = ""
+    host_filter: String | None = ""
+    operation: Int8 = 0
+    permission_type: Int8 = 0
+
+
+class AclDescription(Struct, frozen=True):
+    principal: String = ""
+    host: String = ""
+    operation: Int8 = 0
+    permission_type: Int8 = 0
+
+
+class DescribeAclsResource(Struct, frozen=True):
+    resource_type: Int8 = 0
+    resource_name: String = ""
+    pattern_type: Int8 = 3
+    acls: Array[AclDescription] = ()
+
+
+class DescribeAclsResponse(Struct, frozen=True):
+    API_KEY: ClassVar[int] = 29
+    VERSIONS: ClassVar[range] = range(1, 4)
+    FLEXIBLE: ClassVar[int | None] = 2
+
+    throttle_time_ms: Int32 = 0
+    error_code: Int16 = 0
+    error_message: String | None = ""
+    resources: Array[DescribeAclsResource] = ()
