@@ -6,8 +6,11 @@ the judges), or the host:port of a broker that is already running.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import itertools
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +20,10 @@ from confluent_kafka.cimpl import NewTopic
 
 from referee import ApacheKafka, BrokerProcess, Odradek, clients, why_java_is_unavailable
 from referee.clients.interface import Client
+
+with warnings.catch_warnings(), contextlib.suppress(ImportError):
+    warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python reads its schemas in a deprecated way
+    importlib.import_module("kafka")
 
 JUDGED = os.environ.get("ODRADEK_INTEROP_BROKER", "odradek")
 NO_REBALANCE_DELAY = {"group.initial.rebalance.delay.ms": "0"}
@@ -106,7 +113,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Warnings are errors, but for those that other people's clients cause among themselves."""
     theirs = pytest.mark.filterwarnings(
         r"ignore::DeprecationWarning:(kafka|aiokafka)(\..*)?",
-        r"ignore:(read|open)_text is deprecated:DeprecationWarning",  # by kafka-python when it is imported
     )
     for item in items:
         if Path(__file__).parent in item.path.parents:
