@@ -51,11 +51,7 @@ class ErrorCode(IntEnum):
     NOT_COORDINATOR = 16, "Another broker coordinates this group or transaction.", RETRIABLE
     INVALID_TOPIC_EXCEPTION = 17, "The topic name is malformed, or the topic may not be used like this."
     RECORD_LIST_TOO_LARGE = 18, "The record batch would not fit into one segment."
-    NOT_ENOUGH_REPLICAS = (
-        19,
-        "Fewer replicas are in sync than min.insync.replicas asks for; nothing written.",
-        RETRIABLE,
-    )
+    NOT_ENOUGH_REPLICAS = 19, "Fewer replicas are in sync than min.insync.replicas; nothing written.", RETRIABLE
     NOT_ENOUGH_REPLICAS_AFTER_APPEND = 20, "Written, but on fewer in-sync replicas than required.", RETRIABLE
     INVALID_REQUIRED_ACKS = 21, "acks must be 0, 1 or -1 (all)."
     ILLEGAL_GENERATION = 22, "The member speaks of a generation that the group has left behind."
@@ -165,10 +161,7 @@ class ErrorCode(IntEnum):
     DUPLICATE_VOTER = 126, "The voter is among the voters already."
     VOTER_NOT_FOUND = 127, "The voter is not among the voters."
     INVALID_REGULAR_EXPRESSION = 128, "The subscription's pattern is not a valid regular expression."
-    REBOOTSTRAP_REQUIRED = (
-        129,
-        "The client's picture of the cluster is too old: start again from the bootstrap servers.",
-    )
+    REBOOTSTRAP_REQUIRED = 129, "The client's metadata is too old: start again from the bootstrap servers."
     STREAMS_INVALID_TOPOLOGY = 130, "The streams topology is not valid."
     STREAMS_INVALID_TOPOLOGY_EPOCH = 131, "The streams topology epoch is not valid."
     STREAMS_TOPOLOGY_FENCED = 132, "A newer streams topology epoch has been seen."

@@ -17,6 +17,7 @@ class ScramCredentialDeletion(Struct, frozen=True):
 class ScramCredentialUpsertion(Struct, frozen=True):
     name: String = ""
     mechanism: Int8 = 0
+    """1 SCRAM-SHA-256, 2 SCRAM-SHA-512."""
     iterations: Int32 = 0
     salt: Bytes = b""
     salted_password: Bytes = b""

@@ -6,7 +6,7 @@ The response has the old header in every version, so that it can be read before 
 Versions
     1 throttle_time_ms
     3 client_software_name, client_software_version, flexible, supported_features, finalized_features_epoch,
-      finalized_features, zk_migration_ready (KIP-511, KIP-584)
+      finalized_features, zk_migration_ready (KIP-511, KIP-584, KIP-866)
     4 supported features with minimum 0 are no longer left out
 """
 

@@ -15,8 +15,10 @@ from odradek.protocol.schema import Array, Int8, Int16, Int32, String
 
 class DeleteAclsFilter(Struct, frozen=True):
     resource_type_filter: Int8 = 0
+    """Numbers as in CreateAcls; 1 for any, here and in the filters below."""
     resource_name_filter: String | None = ""
     pattern_type_filter: Int8 = 3
+    """3 literal, 4 prefixed, 1 any, 2 whatever applies to the name."""
     principal_filter: String | None = ""
     host_filter: String | None = ""
     operation: Int8 = 0

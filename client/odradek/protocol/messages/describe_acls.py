@@ -19,8 +19,10 @@ class DescribeAclsRequest(Struct, frozen=True):
     FLEXIBLE: ClassVar[int | None] = 2
 
     resource_type_filter: Int8 = 0
+    """Numbers as in CreateAcls; 1 for any, here and in the filters below."""
     resource_name_filter: String | None = ""
     pattern_type_filter: Int8 = 3
+    """3 literal, 4 prefixed, 1 any, 2 whatever applies to the name."""
     principal_filter: String | None = ""
     host_filter: String | None = ""
     operation: Int8 = 0

@@ -1,7 +1,7 @@
 """DescribeConfigs (API key 32), versions 1-4: read the configuration of topics, brokers and groups.
 
 Versions
-    3 include_documentation, config_type, documentation (KIP-226, KIP-569)    4 flexible
+    3 include_documentation, config_type, documentation (KIP-569)    4 flexible
 """
 
 from __future__ import annotations

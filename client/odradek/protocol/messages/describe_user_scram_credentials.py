@@ -25,6 +25,7 @@ class DescribeUserScramCredentialsRequest(Struct, frozen=True):
 
 class CredentialInfo(Struct, frozen=True):
     mechanism: Int8 = 0
+    """1 SCRAM-SHA-256, 2 SCRAM-SHA-512."""
     iterations: Int32 = 0
 
 

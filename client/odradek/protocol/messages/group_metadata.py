@@ -5,7 +5,7 @@ value is an int16 version and the value's body. A null value is a tombstone. Kin
 offset; a reader takes it as kind 1.
 
 Versions of OffsetCommitValue
-    1 expire_timestamp, and only there    2 neither of the timestamps of version 1    3 leader_epoch    4 flexible
+    1 expire_timestamp, in this version only    3 leader_epoch    4 flexible
 Versions of GroupMetadataValue
     1 rebalance_timeout    2 current_state_timestamp    3 group_instance_id    4 flexible
 """

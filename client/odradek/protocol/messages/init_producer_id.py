@@ -4,7 +4,7 @@ open.
 Versions
     2 flexible    3 producer_id, producer_epoch (KIP-360)    4 PRODUCER_FENCED may be answered
     5 TRANSACTION_ABORTABLE may be answered (KIP-890)
-    6 enable2_pc, keep_prepared_txn, ongoing_txn_producer_id, ongoing_txn_producer_epoch (KIP-939); not final in
+    6 enable_2pc, keep_prepared_txn, ongoing_txn_producer_id, ongoing_txn_producer_epoch (KIP-939); not final in
       Kafka 4.3
 """
 
@@ -27,7 +27,7 @@ class InitProducerIdRequest(Struct, frozen=True):
     producer_id: Annotated[Int64, Since(3)] = -1
     """What the producer has, where it wants its epoch raised; else -1."""
     producer_epoch: Annotated[Int16, Since(3)] = -1
-    enable2_pc: Annotated[Boolean, Since(6)] = False
+    enable_2pc: Annotated[Boolean, Since(6)] = False
     keep_prepared_txn: Annotated[Boolean, Since(6)] = False
 
 

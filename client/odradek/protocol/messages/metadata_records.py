@@ -35,6 +35,7 @@ class FeatureLevelRecord(Struct, frozen=True):
 
     name: String = ""
     feature_level: Int16 = 0
+    """0 takes the feature out of use."""
 
 
 class BrokerEndpoint(Struct, frozen=True):
@@ -103,7 +104,9 @@ class BrokerRegistrationChangeRecord(Struct, frozen=True):
     broker_id: Int32 = 0
     broker_epoch: Int64 = 0
     fenced: Annotated[Int8, Tag(0)] = 0
+    """1 fenced, -1 unfenced, 0 as before."""
     in_controlled_shutdown: Annotated[Int8, Since(1), Tag(1)] = 0
+    """1 from now on, 0 as before."""
     log_dirs: Annotated[Array[Uuid], Since(2), Tag(2)] = ()
     cordoned_log_dirs: Annotated[Array[Uuid] | None, Since(3), Tag(3)] = None
 
@@ -138,6 +141,8 @@ class PartitionRecord(Struct, frozen=True):
 
 
 class PartitionChangeRecord(Struct, frozen=True):
+    """What has changed of a partition: a field left at its default has not."""
+
     API_KEY: ClassVar[int] = 5
     VERSIONS: ClassVar[range] = range(3)
     FLEXIBLE: ClassVar[int | None] = 0
@@ -146,6 +151,7 @@ class PartitionChangeRecord(Struct, frozen=True):
     topic_id: Uuid = ZERO_UUID
     isr: Annotated[Array[Int32] | None, Tag(0)] = None
     leader: Annotated[Int32, Tag(1)] = -2
+    """-1 for none, -2 where it has not changed."""
     replicas: Annotated[Array[Int32] | None, Tag(2)] = None
     removing_replicas: Annotated[Array[Int32] | None, Tag(3)] = None
     adding_replicas: Annotated[Array[Int32] | None, Tag(4)] = None
@@ -156,6 +162,8 @@ class PartitionChangeRecord(Struct, frozen=True):
 
 
 class RemoveTopicRecord(Struct, frozen=True):
+    """The topic goes with its partitions."""
+
     API_KEY: ClassVar[int] = 9
     VERSIONS: ClassVar[range] = range(1)
     FLEXIBLE: ClassVar[int | None] = 0
@@ -164,6 +172,8 @@ class RemoveTopicRecord(Struct, frozen=True):
 
 
 class ClearElrRecord(Struct, frozen=True):
+    """Empties the eligible leader replicas of a topic, or of all topics where it names none."""
+
     API_KEY: ClassVar[int] = 28
     VERSIONS: ClassVar[range] = range(1)
     FLEXIBLE: ClassVar[int | None] = 0
@@ -180,6 +190,7 @@ class ConfigRecord(Struct, frozen=True):
     resource_name: String = ""
     name: String = ""
     value: String | None = ""
+    """Null removes the key."""
 
 
 class ProducerIdsRecord(Struct, frozen=True):
@@ -190,6 +201,7 @@ class ProducerIdsRecord(Struct, frozen=True):
     broker_id: Int32 = 0
     broker_epoch: Int64 = -1
     next_producer_id: Int64 = 0
+    """The first id that no broker has been given yet."""
 
 
 class EntityData(Struct, frozen=True):
@@ -301,6 +313,8 @@ class RegisterControllerRecord(Struct, frozen=True):
 
 
 class BeginTransactionRecord(Struct, frozen=True):
+    """What follows takes effect with the EndTransactionRecord, and not before."""
+
     API_KEY: ClassVar[int] = 23
     VERSIONS: ClassVar[range] = range(1)
     FLEXIBLE: ClassVar[int | None] = 0
@@ -323,12 +337,16 @@ class AbortTransactionRecord(Struct, frozen=True):
 
 
 class NoOpRecord(Struct, frozen=True):
+    """Lets the log's end move on when nothing happens."""
+
     API_KEY: ClassVar[int] = 20
     VERSIONS: ClassVar[range] = range(1)
     FLEXIBLE: ClassVar[int | None] = 0
 
 
 class ZkMigrationStateRecord(Struct, frozen=True):
+    """Left behind by migrations from ZooKeeper; read, never written."""
+
     API_KEY: ClassVar[int] = 21
     VERSIONS: ClassVar[range] = range(1)
     FLEXIBLE: ClassVar[int | None] = 0

@@ -40,6 +40,8 @@ class TransactionLogValue(Struct, frozen=True):
     next_producer_epoch: Annotated[Int16, Since(1), Tag(3)] = -1
     transaction_timeout_ms: Int32 = 0
     transaction_status: Int8 = 0
+    """0 empty, 1 ongoing, 2 prepare commit, 3 prepare abort, 4 complete commit, 5 complete abort, 6 dead, 7 prepare
+    epoch fence."""
     transaction_partitions: Array[PartitionsSchema] | None = ()
     transaction_last_update_timestamp_ms: Int64 = 0
     transaction_start_timestamp_ms: Int64 = 0

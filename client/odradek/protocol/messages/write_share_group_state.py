@@ -17,6 +17,7 @@ class StateBatch(Struct, frozen=True):
     first_offset: Int64 = 0
     last_offset: Int64 = 0
     delivery_state: Int8 = 0
+    """0 available, 2 acknowledged, 4 archived."""
     delivery_count: Int16 = 0
 
 
