@@ -339,9 +339,11 @@ def _encode_tags(code: _Source, fields: list[Field], version: int) -> None:
         default = code.bind("default", field.default)
         value = code.fresh("v")
         code.add(f"{value} = m.{field.name}")
-        unset = f"{value} == {default}" if field.kind.wire is not Wire.ARRAY else f"not {value}"
-        if field.kind.wire is Wire.ARRAY and field.default is None:
+        unset = f"{value} == {default}"
+        if field.default is None:
             unset = f"{value} is None"
+        elif field.kind.wire is Wire.ARRAY:  # an empty list is no empty tuple, and null is neither
+            unset = f"{value} is not None and not {value}"
         code.add(f"if not ({unset}):")
         code.depth += 1
         code.add("body, out = out, bytearray()")
