@@ -60,5 +60,10 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
         return "delete" in self.cleanup_policy
 
     @property
+    def roll_ms(self) -> int:
+        """How far apart the batches of one segment may be; compaction never touches the active one, so it must end."""
+        return min(self.segment_ms, self.max_compaction_lag_ms) if self.compacts else self.segment_ms
+
+    @property
     def log_append_time(self) -> bool:
         return self.message_timestamp_type == "LogAppendTime"

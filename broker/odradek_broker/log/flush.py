@@ -8,14 +8,17 @@ overlap: one that began later names all that an earlier one has not yet brought 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from odradek_broker.ports.disk import Disk, File
+
+T = TypeVar("T")
 
 
 class FlushPlan:
     """`sync` raises OSError, and the log is failed from that moment on (the pages may be marked clean, yet be lost)."""
 
-    __slots__ = ("_disk", "_fail", "directories", "done", "files", "offset", "paths", "truncations")
+    __slots__ = ("_disk", "_fail", "directories", "done", "files", "offset", "paths", "sequence", "truncations")
 
     def __init__(
         self,
@@ -23,6 +26,7 @@ class FlushPlan:
         *,
         offset: int,
         truncations: int,
+        sequence: int,
         files: list[File],
         paths: list[str],
         directories: list[str],
@@ -34,6 +38,8 @@ class FlushPlan:
         """All below this offset will be safe."""
         self.truncations = truncations
         """How often the log had been truncated: a later truncation takes the offset's meaning away."""
+        self.sequence = sequence
+        """What was added to the list behind this number is not in the plan."""
         self.files = files
         self.paths = paths
         """Files that need not be open. One that is gone meanwhile needs no syncing."""
@@ -60,3 +66,52 @@ class FlushPlan:
             sync(path)
         except FileNotFoundError:
             pass
+
+
+class Unsynced:
+    """What has been written or renamed since it was last synced, each with a number that says how lately."""
+
+    __slots__ = ("_directories", "_files", "_paths", "_sequence")
+
+    def __init__(self) -> None:
+        self._sequence = 0
+        self._files: dict[File, int] = {}
+        self._paths: dict[str, int] = {}
+        self._directories: dict[str, int] = {}
+
+    def add_file(self, file: File) -> None:
+        self._files[file] = self._next()
+
+    def add_path(self, path: str) -> None:
+        self._paths[path] = self._next()
+
+    def add_directory(self, path: str) -> None:
+        self._directories[path] = self._next()
+
+    def plan(self, disk: Disk, offset: int, truncations: int, fail: Callable[[str], None]) -> FlushPlan:
+        return FlushPlan(
+            disk,
+            offset=offset,
+            truncations=truncations,
+            sequence=self._sequence,
+            files=list(self._files),
+            paths=list(self._paths),
+            directories=list(self._directories),
+            fail=fail,
+        )
+
+    def forget(self, plan: FlushPlan) -> None:
+        """What the plan has synced, unless it was added again meanwhile."""
+        _forget(self._files, plan.files, plan.sequence)
+        _forget(self._paths, plan.paths, plan.sequence)
+        _forget(self._directories, plan.directories, plan.sequence)
+
+    def _next(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+
+def _forget(unsynced: dict[T, int], synced: list[T], sequence: int) -> None:
+    for item in synced:
+        if unsynced.get(item, sequence + 1) <= sequence:
+            del unsynced[item]

@@ -39,14 +39,13 @@ class LeaderEpochs:
         return list(zip(self._epochs, self._starts, strict=True))
 
     def assign(self, epoch: int, start_offset: int) -> None:
-        """Note that batches from `start_offset` on belong to `epoch`, which is as new as any known.
+        """Note that batches from `start_offset` on belong to `epoch`.
 
-        An epoch that started at or behind this offset has no batches, and is forgotten.
+        Entries that contradict this give way: an epoch as new, or one that started here or behind (it has no batches).
         """
         if epoch < 0 or epoch == self.latest:
             return
-        assert epoch > self.latest, f"epoch {epoch} after epoch {self.latest}"
-        while self._starts and self._starts[-1] >= start_offset:
+        while self._starts and (self._starts[-1] >= start_offset or self._epochs[-1] >= epoch):
             self._starts.pop()
             self._epochs.pop()
         self._epochs.append(epoch)

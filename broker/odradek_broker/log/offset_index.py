@@ -89,6 +89,11 @@ class OffsetIndex:
         return index
 
 
+def decode_last_position(data: Buffer) -> int:
+    """The position in the last entry, from the last bytes of a file; 0 where there is none."""
+    return int.from_bytes(data[-4:], "big") if len(data) >= ENTRY_BYTES else 0
+
+
 def _rises(column: array[int]) -> bool:
     return not column or (column[0] >= 0 and all(map(operator.lt, column, column[1:])))
 

@@ -1,0 +1,574 @@
+"""The log of one partition: append, read, flush, truncate. Plain blocking calls, for one thread.
+
+Invariants
+    Offsets from `log_start_offset` up to `log_end_offset` lie in the segments, in order; a new batch gets the latter.
+    All below `flushed_offset` is on stable storage for sure; it falls only when the log is truncated.
+    A call that raises OSError has changed nothing that a reader could see.
+    Once `failed` is set (a sync has failed), nothing is written any more: only a start from disk tells what is there.
+
+It deliberately does not know: high watermarks (callers bring them), replication, Trio, the time.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers, stamp
+from odradek_broker.log import checkpoints, filenames
+from odradek_broker.log.config import LogConfig
+from odradek_broker.log.failures import CorruptIndex, LogFailed, OffsetOutOfRange, OffsetsOutOfOrder, TopicIdMismatch
+from odradek_broker.log.file_slice import FileSlice
+from odradek_broker.log.flush import FlushPlan, Unsynced
+from odradek_broker.log.leader_epochs import LeaderEpochs
+from odradek_broker.log.offset_index import MAX_RELATIVE_OFFSET
+from odradek_broker.log.producer_state import ProducerBatch, ProducerStates, advance_sequence
+from odradek_broker.log.recovery import Loaded, Recovery, RecoverySummary
+from odradek_broker.log.replay import marker_in, replay
+from odradek_broker.log.retention import deletable_count
+from odradek_broker.log.segment import Segment
+from odradek_broker.log.segments import Segments
+from odradek_broker.log.timestamps import TimestampOffset, first_record_as_young_as
+from odradek_broker.log.transaction_index import AbortedTransaction
+from odradek_broker.log.validation import Origin, Refused, validate
+from odradek_broker.ports.disk import Disk
+
+NO_TIMESTAMP = -1
+
+Placed = list[tuple[int, BatchHeader, int]]
+"""Batches in a buffer: position, header, and the base offset in the log (the header may still have the producer's)."""
+
+
+class Appended(NamedTuple):
+    """What became of a leader's append."""
+
+    base_offset: int
+    last_offset: int
+    log_append_time_ms: int
+    """-1 unless the topic's timestamps are LogAppendTime."""
+    log_start_offset: int
+    duplicate: bool = False
+    """The batch was in the log already; the offsets are the original's."""
+
+
+class Log:
+    """Made by `open`."""
+
+    def __init__(self, directory: str, disk: Disk, config: LogConfig, loaded: Loaded, log_start_offset: int) -> None:
+        self.directory = directory
+        self.config = config
+        """Replace it at will; it holds from the next call on."""
+        self.segments = Segments(loaded.segments)
+        self.epochs: LeaderEpochs = loaded.epochs
+        self.producers: ProducerStates = loaded.producers
+        self.recovery: RecoverySummary | None = loaded.summary
+        """What a start without a clean stop found; None after a clean one."""
+        self.log_start_offset = max(log_start_offset, self.segments.first.base_offset)
+        self.log_end_offset = loaded.log_end_offset
+        self.flushed_offset = self.log_end_offset
+        self.failed: str | None = None
+        self.first_dirty_offset = self.log_start_offset
+        """Compaction has been over all before this."""
+        self._disk = disk
+        self._snapshots = loaded.snapshots
+        self._unsynced = Unsynced()
+        self._truncations = 0
+        self._epochs_written = 0
+        self._deleted: list[tuple[int, str]] = []
+
+    @classmethod
+    def open(
+        cls,
+        directory: str,
+        disk: Disk,
+        config: LogConfig,
+        *,
+        topic_id: bytes,
+        clean: bool,
+        recovery_point: int = 0,
+        log_start_offset: int = 0,
+        now_ms: int,
+    ) -> Log:
+        """Open a log, or begin one where there is none. Raises OSError, TopicIdMismatch.
+
+        `clean` says that the broker stopped cleanly; else the log is recovered from `recovery_point` on.
+        """
+        is_new = not disk.exists(directory)
+        if is_new:
+            disk.make_dirs(directory)
+        metadata_is_new = _check_topic_id(disk, directory, topic_id)
+        recovery = Recovery(disk, directory, config, log_start_offset=log_start_offset, now_ms=now_ms)
+        loaded = recovery.load(clean=clean, recovery_point=recovery_point)
+        log = cls(directory, disk, config, loaded, log_start_offset)
+        if metadata_is_new:
+            log._unsynced.add_path(os.path.join(directory, filenames.PARTITION_METADATA))
+            log._unsynced.add_directory(directory)
+        if is_new:
+            log._unsynced.add_directory(os.path.dirname(directory))
+        if loaded.summary is not None:
+            log.flushed_offset = min(recovery_point, log.log_end_offset)
+            for segment in log.segments.from_offset(log.flushed_offset):
+                log._unsynced.add_file(segment.file)
+            log._unsynced.add_directory(directory)
+        return log
+
+    @property
+    def size_bytes(self) -> int:
+        return self.segments.size_bytes
+
+    # Appending.
+
+    def append_as_leader(
+        self, records: memoryview, *, leader_epoch: int, now_ms: int, origin: Origin = Origin.CLIENT
+    ) -> Appended | Refused:
+        """Give batches the next offsets, stamp them in place, and write them.
+
+        A buffer that cannot be written to is copied. Raises OSError, LogFailed.
+        """
+        if self.failed is not None:
+            raise LogFailed(self.failed)
+        if records.readonly:
+            records = memoryview(bytearray(records))
+        config = self.config
+        valid = validate(records, config, origin, now_ms)
+        if isinstance(valid, Refused):
+            return valid
+        records, batches = valid
+        for position, header in batches:
+            if header.producer_id >= 0:
+                settled = self._check_producer(records, position, header)
+                if settled is not None:
+                    return settled
+        base_offset = next_offset = self.log_end_offset
+        placed = []
+        for position, header in batches:
+            stamp(records, position, next_offset, leader_epoch)
+            placed.append((position, header, next_offset))
+            next_offset += header.last_offset_delta + 1
+        self._write(records, placed, leader_epoch, now_ms)
+        append_time_ms = now_ms if config.log_append_time else NO_TIMESTAMP
+        return Appended(base_offset, next_offset - 1, append_time_ms, self.log_start_offset)
+
+    def append_as_follower(self, records: memoryview, *, now_ms: int) -> None:
+        """Write a leader's batches as they are; a partial one at the end is left out.
+
+        Raises OffsetsOutOfOrder where they do not follow on the end of the log or are damaged, OSError, LogFailed.
+        """
+        if self.failed is not None:
+            raise LogFailed(self.failed)
+        placed = []
+        next_offset, end = self.log_end_offset, 0
+        for position, header in iter_headers(records):
+            if header.base_offset < next_offset or header.last_offset_delta < 0:
+                raise OffsetsOutOfOrder(f"batch at offset {header.base_offset} where {next_offset} is the end")
+            if not crc_is_valid(records, position, header):
+                raise OffsetsOutOfOrder(f"the batch at offset {header.base_offset} does not match its checksum")
+            placed.append((position, header, header.base_offset))
+            next_offset, end = header.next_offset, position + header.size_bytes
+        if placed:
+            self._write(records[:end], placed, None, now_ms)
+
+    def _check_producer(self, records: memoryview, position: int, header: BatchHeader) -> Appended | Refused | None:
+        """Settle a batch of a producer id by what is known of the producer; None where it is to be appended."""
+        if header.is_control:
+            return self._check_marker(records, position, header)
+        verdict = self.producers.check(
+            header.producer_id,
+            header.producer_epoch,
+            header.base_sequence,
+            advance_sequence(header.base_sequence, header.last_offset_delta),
+            header.is_transactional,
+        )
+        if verdict is None:
+            return None
+        if isinstance(verdict, ProducerBatch):
+            append_time_ms = verdict.timestamp if self.config.log_append_time else NO_TIMESTAMP
+            return Appended(
+                verdict.base_offset, verdict.last_offset, append_time_ms, self.log_start_offset, duplicate=True
+            )
+        return Refused(verdict, f"{verdict.sentence} Sequence {header.base_sequence}, epoch {header.producer_epoch}.")
+
+    def _check_marker(self, records: memoryview, position: int, header: BatchHeader) -> Refused | None:
+        marker = marker_in(records[position : position + header.size_bytes])
+        if marker is None:
+            return None
+        error = self.producers.check_marker(header.producer_id, header.producer_epoch, marker.coordinator_epoch)
+        return None if error is None else Refused(error, error.sentence)
+
+    def _write(self, records: memoryview, placed: Placed, leader_epoch: int | None, now_ms: int) -> None:
+        """Write batches and note them in all that is derived from them. `leader_epoch` None: each its own."""
+        _, last, last_base_offset = placed[-1]
+        next_offset = last_base_offset + last.last_offset_delta + 1
+        segment = self._segment_for(len(records), next_offset - 1, placed[0][1].max_timestamp, now_ms)
+        start = segment.append(records)
+        self.log_end_offset = next_offset
+        for position, header, base_offset in placed:
+            last_offset = base_offset + header.last_offset_delta
+            segment.note(start + position, header.size_bytes, last_offset, header.max_timestamp)
+            epoch = header.partition_leader_epoch if leader_epoch is None else leader_epoch
+            if epoch != self.epochs.latest:
+                self.epochs.assign(epoch, base_offset)
+            if header.producer_id >= 0:
+                batch = records[position : position + header.size_bytes]
+                aborted = replay(self.producers, header, base_offset, lambda batch=batch: batch, now_ms)  # type: ignore[misc]
+                if aborted is not None:
+                    segment.transaction_index.append(aborted)
+
+    def _segment_for(self, size_bytes: int, last_offset: int, max_timestamp: int, now_ms: int) -> Segment:
+        """The active segment, a new one if need be."""
+        segment, config = self.segments.active, self.config
+        if not segment.is_ready:
+            segment.make_ready(self.log_end_offset)
+        if segment.size_bytes and (
+            segment.size_bytes + size_bytes > config.segment_bytes
+            or max_timestamp - segment.first_timestamp > config.roll_ms
+            or last_offset - segment.base_offset > MAX_RELATIVE_OFFSET
+            or segment.has_full_index(config.segment_index_bytes)
+        ):
+            return self.roll(now_ms)
+        return segment
+
+    def roll(self, now_ms: int) -> Segment:
+        """Seal the active segment and begin another; nothing happens while it is empty. Raises OSError, LogFailed."""
+        if self.failed is not None:
+            raise LogFailed(self.failed)
+        old, offset = self.segments.active, self.log_end_offset
+        if old.size_bytes == 0:
+            return old
+        snapshot = self._snapshots.take(offset, self.producers)
+        new = Segment.create(self._disk, self.directory, offset, old.index_interval_bytes)
+        self._unsynced.add_path(snapshot)
+        self._unsynced.add_file(old.file)
+        self._unsynced.add_file(new.file)
+        self._unsynced.add_directory(self.directory)
+        self.segments.append(new)
+        self._save_sealed()
+        return new
+
+    # Reading.
+
+    def read(
+        self, offset: int, max_bytes: int, *, max_offset: int | None = None, min_one: bool = True
+    ) -> FileSlice | None:
+        """Whole batches from the one that holds `offset` on, up to, not with, `max_offset`; None where there are none.
+
+        At most `max_bytes`, but with `min_one` at least one batch. Raises OffsetOutOfRange, OSError.
+        """
+        log_end_offset = self.log_end_offset
+        if offset < self.log_start_offset or offset > log_end_offset:
+            raise OffsetOutOfRange(offset, self.log_start_offset, log_end_offset)
+        if max_offset is None or max_offset > log_end_offset:
+            max_offset = log_end_offset
+        if offset >= max_offset:
+            return None
+        segment = self.segments.at(offset)
+        found = segment.find(offset)
+        while found is None:
+            following = self.segments.after(segment)
+            if following is None:
+                return None
+            segment = self.segments.opened(following)
+            found = segment.find(offset)
+        position, first_end = found
+        end = segment.size_bytes if max_offset == log_end_offset else self._end_position(segment, max_offset)
+        if end <= position:
+            return None
+        if end - position > max_bytes:
+            if first_end - position > max_bytes and not min_one:
+                return None
+            end = segment.last_boundary(first_end, position + max_bytes)
+        return FileSlice(segment.file, position, end - position)
+
+    def _end_position(self, segment: Segment, max_offset: int) -> int:
+        """Where in the segment the batch begins that holds `max_offset`; its end where it lies behind."""
+        following = self.segments.after(segment)
+        if following is not None and following.base_offset <= max_offset:
+            return segment.size_bytes
+        found = segment.find(max_offset)
+        return segment.size_bytes if found is None else found[0]
+
+    def offset_for_timestamp(self, timestamp: int, max_offset: int | None = None) -> TimestampOffset | None:
+        """The first record that is as young as `timestamp`, if there is one before `max_offset`."""
+        limit = self.log_end_offset if max_offset is None else max_offset
+        for segment in self.segments.from_offset(self.log_start_offset):
+            if segment.base_offset >= limit:
+                break
+            if segment.largest_timestamp < timestamp:
+                continue
+            self.segments.opened(segment)
+            for position, header in segment.batches_as_young_as(timestamp, self.log_start_offset):
+                batch = segment.file.read(position, header.size_bytes)
+                found = first_record_as_young_as(batch, header, timestamp, self.log_start_offset)
+                if found is not None:
+                    return found if found.offset < limit else None
+        return None
+
+    def max_timestamp_offset(self) -> TimestampOffset | None:
+        """The first of the youngest records, or None where no record has a timestamp."""
+        candidates = self.segments.from_offset(self.log_start_offset)
+        youngest = max(candidates, key=lambda segment: segment.largest_timestamp)
+        if youngest.largest_timestamp < 0:
+            return None
+        return self.offset_for_timestamp(youngest.largest_timestamp)
+
+    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
+        """The greatest known epoch at or below `epoch` and the offset where it ends; (-1, -1) where unknown."""
+        return self.epochs.end_offset_for(epoch, self.log_end_offset)
+
+    def assign_leader_epoch(self, epoch: int) -> None:
+        """Become leader in an epoch: it begins at the end of the log, be it that nothing is ever appended."""
+        self.epochs.assign(epoch, self.log_end_offset)
+
+    # Transactions.
+
+    def last_stable_offset(self, high_watermark: int) -> int:
+        """Where a consumer that reads only what is committed has to stop."""
+        unstable = self.producers.first_unstable_offset(high_watermark)
+        return high_watermark if unstable is None else min(unstable, high_watermark)
+
+    def aborted_transactions(self, from_offset: int, to_offset: int) -> list[AbortedTransaction]:
+        """Those that touch the offsets from `from_offset` up to, not with, `to_offset`."""
+        aborted: list[AbortedTransaction] = []
+        for segment in self.segments.from_offset(from_offset):
+            try:
+                index = self.segments.opened(segment).transaction_index
+            except CorruptIndex:
+                index = segment.transaction_index = self._recovery().aborted_transactions_of(
+                    segment, list(self.segments), self._snapshots
+                )
+            found, is_complete = index.collect(from_offset, to_offset)
+            aborted += found
+            if is_complete:
+                break
+        return aborted
+
+    def remove_expired_producers(self, now_ms: int) -> int:
+        """Forget producers that have been silent for `producer_id_expiration_ms`; return how many."""
+        return self.producers.remove_expired(now_ms, self.config.producer_id_expiration_ms)
+
+    # Flushing.
+
+    def begin_flush(self) -> FlushPlan:
+        """What has to be synced so that all appended so far is safe. Follow with `plan.sync()`, then `end_flush`.
+
+        Raises OSError, LogFailed.
+        """
+        if self.failed is not None:
+            raise LogFailed(self.failed)
+        self._save_sealed()
+        self._write_epochs()
+        if self.flushed_offset < self.log_end_offset:
+            self._unsynced.add_file(self.segments.active.file)
+        return self._unsynced.plan(self._disk, self.log_end_offset, self._truncations, self.fail)
+
+    def end_flush(self, plan: FlushPlan) -> None:
+        """Take the result of a plan that has been synced. Raises LogFailed."""
+        if self.failed is not None:
+            raise LogFailed(self.failed)
+        assert plan.done, "end_flush comes after sync"
+        self._unsynced.forget(plan)
+        if plan.truncations == self._truncations:
+            self.flushed_offset = max(self.flushed_offset, plan.offset)
+
+    def flush(self) -> None:
+        """All three steps at once; blocks. Raises OSError, LogFailed."""
+        plan = self.begin_flush()
+        plan.sync()
+        self.end_flush(plan)
+
+    def fail(self, reason: str) -> None:
+        """Take nothing more. The first reason stays."""
+        if self.failed is None:
+            self.failed = reason
+
+    def _save_sealed(self) -> None:
+        """Write the indexes of sealed segments; where the disk refuses they stay in memory until the next time."""
+        for segment in self.segments.unsaved():
+            try:
+                paths = segment.save()
+            except OSError:
+                continue
+            for path in paths:
+                self._unsynced.add_path(path)
+            self._unsynced.add_directory(self.directory)
+
+    def _write_epochs(self) -> None:
+        if self._epochs_written != self.epochs.version:
+            path = os.path.join(self.directory, filenames.LEADER_EPOCHS)
+            version = self.epochs.version
+            self._disk.replace_file(path, checkpoints.encode_epochs(self.epochs.entries()), sync=False)
+            self._epochs_written = version
+            self._unsynced.add_path(path)
+            self._unsynced.add_directory(self.directory)
+
+    # Cutting the end off.
+
+    def truncate_to(self, offset: int) -> None:
+        """Remove every batch that ends at or behind `offset`. Raises OSError, and then the log has failed."""
+        if offset >= self.log_end_offset:
+            return
+        if offset < self.segments.first.base_offset:
+            self.truncate_fully_and_start_at(offset)
+            return
+        try:
+            self._truncate_to(offset)
+        except OSError as error:
+            self.fail(f"truncation to {offset} failed: {error}")
+            raise
+
+    def _truncate_to(self, offset: int) -> None:
+        self._truncations += 1
+        segment, *later = self.segments.from_offset(offset)
+        for gone in reversed(later):
+            gone.remove()
+        self.segments.replace(later, [])
+        found = segment.find(offset)
+        if found is not None:
+            offset = min(offset, segment.header_at(found[0]).base_offset)
+            segment.truncate_to_position(found[0], offset)
+        self._unsynced.add_file(segment.file)
+        self._end_at(offset)
+
+    def truncate_fully_and_start_at(self, offset: int) -> None:
+        """Begin again, empty, at an offset. Raises OSError, and then the log has failed."""
+        self._truncations += 1
+        try:
+            gone = list(self.segments)
+            for segment in reversed(gone):
+                segment.remove()
+            new = Segment.create(self._disk, self.directory, offset, self.config.index_interval_bytes)
+        except OSError as error:
+            self.fail(f"truncation to an empty log at {offset} failed: {error}")
+            raise
+        self.segments = Segments([new])
+        self._snapshots.keep_only(set())
+        self.log_start_offset = offset
+        self.epochs.clear()
+        self._end_at(offset)
+
+    def _end_at(self, offset: int) -> None:
+        """Bring everything that is derived from the batches down to the new end."""
+        self.log_end_offset = offset
+        self.log_start_offset = min(self.log_start_offset, offset)
+        self.flushed_offset = min(self.flushed_offset, offset)
+        self.first_dirty_offset = min(self.first_dirty_offset, offset)
+        self.epochs.truncate_to(offset)
+        self._snapshots.remove_after(offset)
+        self.producers = self._recovery().producers_at(offset, list(self.segments), self._snapshots)
+        self._unsynced.add_directory(self.directory)
+
+    def _recovery(self) -> Recovery:
+        now_ms = max((producer.heard_ms for producer in self.producers.producers.values()), default=0)
+        return Recovery(self._disk, self.directory, self.config, log_start_offset=self.log_start_offset, now_ms=now_ms)
+
+    # Cutting the beginning off.
+
+    def advance_log_start(self, offset: int) -> None:
+        """Nothing before `offset` is read any more; the space is freed with the next pass of retention (DeleteRecords).
+
+        Raises OffsetOutOfRange where the log does not reach that far.
+        """
+        if offset > self.log_end_offset:
+            raise OffsetOutOfRange(offset, self.log_start_offset, self.log_end_offset)
+        if offset > self.log_start_offset:
+            self.log_start_offset = offset
+            self.first_dirty_offset = max(self.first_dirty_offset, offset)
+            self.epochs.advance_start(offset)
+
+    def delete_old_segments(self, now_ms: int, high_watermark: int) -> list[str]:
+        """Remove the segments that have outlived retention; return the names of their files. Raises OSError.
+
+        The files are marked `.deleted` and go for good `file_delete_delay_ms` later.
+        """
+        segments = list(self.segments)
+        count = deletable_count(
+            segments,
+            self.config,
+            log_start_offset=self.log_start_offset,
+            log_end_offset=self.log_end_offset,
+            high_watermark=high_watermark,
+            now_ms=now_ms,
+        )
+        if count == 0:
+            return []
+        if count == len(segments):
+            self.roll(now_ms)
+        gone = segments[:count]
+        self.segments.replace(gone, [])
+        self.advance_log_start(self.segments.first.base_offset)
+        for offset in [offset for offset in self._snapshots.offsets if offset < self.segments.first.base_offset]:
+            self._snapshots.remove(offset)
+        self._retire(gone, now_ms)
+        return [filenames.segment_file(segment.base_offset, filenames.LOG) for segment in gone]
+
+    def _retire(self, segments: list[Segment], now_ms: int) -> None:
+        """Mark files as deleted, for removal later."""
+        due_ms = now_ms + self.config.file_delete_delay_ms
+        for segment in segments:
+            segment.rename(filenames.DELETED)
+            self._deleted += [(due_ms, segment.path(suffix)) for suffix in filenames.SEGMENT_SUFFIXES]
+        self._unsynced.add_directory(self.directory)
+
+    def remove_deleted_files(self, now_ms: int) -> None:
+        """Remove the files that were marked long enough ago. Raises OSError."""
+        due = [path for due_ms, path in self._deleted if due_ms <= now_ms]
+        self._deleted = [(due_ms, path) for due_ms, path in self._deleted if due_ms > now_ms]
+        for path in due:
+            if self._disk.exists(path):
+                self._disk.remove(path)
+
+    # The end.
+
+    def take_producer_snapshot(self) -> None:
+        """Write the producer state as of now, so that the next start need not replay. Raises OSError."""
+        offset = self.log_end_offset
+        self._unsynced.add_path(self._snapshots.take(offset, self.producers))
+        self._unsynced.add_directory(self.directory)
+        self._snapshots.keep_only({offset, *(segment.base_offset for segment in self.segments)})
+
+    def close(self, *, clean: bool) -> None:
+        """Let go of all files; when `clean`, write and sync all that a start without recovery needs. Raises OSError.
+
+        A log that has failed, or whose closing fails, must be recovered by the next start.
+        """
+        try:
+            if clean and self.failed is None:
+                self._leave_clean()
+        finally:
+            for segment in self.segments:
+                segment.unsaved = False
+                segment.release()
+            self.fail("the log is closed")
+
+    def _leave_clean(self) -> None:
+        if self.log_end_offset not in self._snapshots.offsets:
+            self.take_producer_snapshot()
+        for segment in self.segments:
+            for path in segment.save():
+                self._unsynced.add_path(path)
+                self._unsynced.add_directory(self.directory)
+        self.flush()
+
+    def delete(self, mark: str) -> str:
+        """Take the log out of use: rename its directory to one marked for removal; return that. Raises OSError.
+
+        `mark` makes the name unique, so that a topic of the same name can be created at once.
+        """
+        self.close(clean=False)
+        parent, name = os.path.split(self.directory)
+        marked = os.path.join(parent, f"{name[:200]}.{mark}{filenames.DELETED_DIRECTORY}")
+        self._disk.rename(self.directory, marked)
+        self._disk.sync_dir(parent)
+        return marked
+
+
+def _check_topic_id(disk: Disk, directory: str, topic_id: bytes) -> bool:
+    """Write the topic's id where there is none yet, and say so. Raises TopicIdMismatch."""
+    path = os.path.join(directory, filenames.PARTITION_METADATA)
+    if disk.exists(path):
+        found = checkpoints.decode_partition_metadata(disk.read_file(path))
+        if found != topic_id:
+            raise TopicIdMismatch(f"{directory} belongs to topic id {found.hex()}, not {topic_id.hex()}")
+        return False
+    disk.replace_file(path, checkpoints.encode_partition_metadata(topic_id), sync=False)
+    return True

@@ -1,0 +1,97 @@
+"""Walking over the batches of a file, from one header to the next.
+
+A walk ends at the end of the file or before the first thing that is not a sound batch; afterwards `position` says
+where, `next_offset` what offset would have followed, and `fault` why, if it was not simply the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crc32c import crc32c
+
+from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.records.batch import HEADER_BYTES, BatchHeader, crc_is_valid, read_header
+from odradek_broker.ports.disk import File
+
+_HEADERS_CHUNK_BYTES = 16 * 1024
+_CONTENT_CHUNK_BYTES = 1024 * 1024
+_CRC_COVERS_FROM = 21
+NOWHERE = 2**63 - 1
+
+
+class Scan:
+    """One walk from `position`, which is the beginning of a batch, to `end`. Iterate over it once.
+
+    Batches that reach `check_crc_from_offset` are read whole and must match their checksum.
+    """
+
+    def __init__(
+        self, file: File, position: int, end: int, *, next_offset: int = 0, check_crc_from_offset: int = NOWHERE
+    ) -> None:
+        self.position = position
+        self.next_offset = next_offset
+        self.fault: str | None = None
+        self._file = file
+        self._end = end
+        self._check_crc_from_offset = check_crc_from_offset
+        self._chunk_bytes = _HEADERS_CHUNK_BYTES
+        self._chunk = b""
+        self._chunk_start = position
+
+    def __iter__(self) -> Iterator[tuple[int, BatchHeader]]:
+        """Yield (position, header) of each sound batch."""
+        while self.position < self._end:
+            header = self._sound_header()
+            if header is None:
+                return
+            position = self.position
+            self.position += header.size_bytes
+            self.next_offset = header.next_offset
+            yield position, header
+
+    def _sound_header(self) -> BatchHeader | None:
+        left = self._end - self.position
+        if left < HEADER_BYTES:
+            self.fault = f"{left} bytes are less than a batch header"
+            return None
+        self._have(HEADER_BYTES)
+        try:
+            header = read_header(self._chunk, self.position - self._chunk_start)
+        except ProtocolError as error:
+            self.fault = str(error)
+            return None
+        self.fault = self._fault_of(header, left)
+        return header if self.fault is None else None
+
+    def _fault_of(self, header: BatchHeader, left: int) -> str | None:
+        if header.size_bytes > left:
+            return f"a batch of {header.size_bytes} bytes is cut off after {left}"
+        if header.base_offset < self.next_offset or header.last_offset_delta < 0:
+            return f"a batch of offsets {header.base_offset} to {header.last_offset} is out of order"
+        if header.last_offset >= self._check_crc_from_offset and not self._crc_is_valid(header):
+            return "a batch does not match its checksum"
+        return None
+
+    def _have(self, length: int) -> None:
+        """Make the chunk hold that many bytes from the position on; the caller knows that they exist."""
+        if self.position + length > self._chunk_start + len(self._chunk):
+            self._chunk_start = self.position
+            self._chunk = self._file.read(self.position, min(max(length, self._chunk_bytes), self._end - self.position))
+            if len(self._chunk) < length:
+                raise OSError(f"the file ends {length - len(self._chunk)} bytes early")
+
+    def _crc_is_valid(self, header: BatchHeader) -> bool:
+        self._chunk_bytes = _CONTENT_CHUNK_BYTES
+        if header.size_bytes <= self._chunk_bytes:
+            self._have(header.size_bytes)
+            return crc_is_valid(self._chunk, self.position - self._chunk_start, header)
+        crc = 0
+        position, end = self.position + _CRC_COVERS_FROM, self.position + header.size_bytes
+        while position < end:
+            piece = self._file.read(position, min(self._chunk_bytes, end - position))
+            if not piece:
+                return False
+            crc = crc32c(piece, crc)
+            position += len(piece)
+        return crc == header.crc

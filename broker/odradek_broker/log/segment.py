@@ -1,0 +1,362 @@
+"""A segment: one `.log` file of whole batches, with its indexes.
+
+Invariants
+    All offsets in it are at or behind its base offset, and rise from batch to batch.
+    The indexes are derived: whatever is missing or does not fit is rebuilt from the file.
+    Files are opened and indexes loaded on first use, so that a log of many segments opens at once.
+    Only the last segment of a log is appended to; the others are sealed: their indexes are on disk, or `unsaved`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from odradek.protocol.records.batch import BatchHeader
+from odradek_broker.log import filenames, offset_index, time_index
+from odradek_broker.log.failures import CorruptIndex
+from odradek_broker.log.offset_index import OffsetIndex
+from odradek_broker.log.scan import NOWHERE, Scan
+from odradek_broker.log.tail import Tail
+from odradek_broker.log.time_index import TimeIndex
+from odradek_broker.log.transaction_index import TransactionIndex
+from odradek_broker.ports.disk import Disk, File
+
+UNKNOWN = -1
+_NOT_LOADED = -2
+
+
+class Segment:
+    """`size_bytes` of a segment that exists already is given, so that opening a log need not open the file."""
+
+    __slots__ = (
+        "_disk",
+        "_file",
+        "_first_timestamp",
+        "_largest_timestamp",
+        "_offset_index",
+        "_offset_of_largest_timestamp",
+        "_tail",
+        "_time_index",
+        "_transaction_index",
+        "base_offset",
+        "bytes_since_index",
+        "directory",
+        "index_interval_bytes",
+        "is_ready",
+        "size_bytes",
+        "suffix",
+        "unsaved",
+    )
+
+    def __init__(
+        self, disk: Disk, directory: str, base_offset: int, size_bytes: int, index_interval_bytes: int, suffix: str = ""
+    ) -> None:
+        self._disk = disk
+        self.directory = directory
+        self.base_offset = base_offset
+        self.size_bytes = size_bytes
+        self.index_interval_bytes = index_interval_bytes
+        self.suffix = suffix
+        """`.cleaned` or `.deleted` while the files are named so."""
+        self.bytes_since_index = 0
+        self.is_ready = False
+        """Whether `note` may be called: the indexes are loaded and the largest timestamp is known."""
+        self.unsaved = False
+        """Whether the indexes in memory hold more than those on disk."""
+        self._file: File | None = None
+        self._offset_index: OffsetIndex | None = None
+        self._time_index: TimeIndex | None = None
+        self._transaction_index: TransactionIndex | None = None
+        self._tail = Tail()
+        self._largest_timestamp = _NOT_LOADED
+        self._offset_of_largest_timestamp = base_offset
+        self._first_timestamp = UNKNOWN
+
+    @classmethod
+    def create(
+        cls, disk: Disk, directory: str, base_offset: int, index_interval_bytes: int, suffix: str = ""
+    ) -> Segment:
+        """A new, empty segment and its `.log` file."""
+        segment = cls(disk, directory, base_offset, 0, index_interval_bytes, suffix)
+        segment._file = disk.open(segment.path(filenames.LOG), create=True)
+        if segment._file.size:
+            segment._file.truncate(0)  # left from an attempt that failed
+        segment.start_empty()
+        return segment
+
+    def path(self, suffix: str) -> str:
+        """The path of one of its files, as it is named now."""
+        return os.path.join(self.directory, filenames.segment_file(self.base_offset, suffix) + self.suffix)
+
+    # The parts, each loaded when first asked for.
+
+    @property
+    def file(self) -> File:
+        if self._file is None:
+            self._file = self._disk.open(self.path(filenames.LOG))
+        return self._file
+
+    @property
+    def offset_index(self) -> OffsetIndex:
+        if self._offset_index is None:
+            self._load_indexes()
+        assert self._offset_index is not None
+        return self._offset_index
+
+    @property
+    def time_index(self) -> TimeIndex:
+        if self._time_index is None:
+            self._load_indexes()
+        assert self._time_index is not None
+        return self._time_index
+
+    @property
+    def transaction_index(self) -> TransactionIndex:
+        """Raises CorruptIndex: it cannot be rebuilt from the segment alone."""
+        if self._transaction_index is None:
+            try:
+                data = self._disk.read_file(self.path(filenames.TRANSACTION_INDEX))
+            except FileNotFoundError:
+                data = b""
+            self._transaction_index = TransactionIndex.decode(data, self.base_offset)
+        return self._transaction_index
+
+    @transaction_index.setter
+    def transaction_index(self, index: TransactionIndex) -> None:
+        self._transaction_index = index
+        self.unsaved = True
+
+    @property
+    def largest_timestamp(self) -> int:
+        """The youngest batch's, or -1 where no batch has one."""
+        if self._largest_timestamp == _NOT_LOADED:
+            self._load_largest_timestamp()
+        return self._largest_timestamp
+
+    @property
+    def offset_of_largest_timestamp(self) -> int:
+        """The last offset of the first batch that is that young."""
+        if self._largest_timestamp == _NOT_LOADED:
+            self._load_largest_timestamp()
+        return self._offset_of_largest_timestamp
+
+    @property
+    def first_timestamp(self) -> int:
+        """The first batch's largest timestamp, from which the age of the segment counts; -1 while it is empty."""
+        if self._first_timestamp == UNKNOWN and self.size_bytes:
+            for _, header in Scan(self.file, 0, self.size_bytes):
+                self._first_timestamp = header.max_timestamp
+                break
+        return self._first_timestamp
+
+    def modified_ms(self) -> int:
+        """When the file was last written, by the disk's clock."""
+        return self._disk.modified_ms(self.path(filenames.LOG))
+
+    # Writing.
+
+    def make_ready(self, next_offset: int) -> None:
+        """Load what appending needs; `next_offset` is the end of the log."""
+        _ = self.file, self.time_index, self.transaction_index, self.largest_timestamp
+        self.bytes_since_index = self.size_bytes - self.offset_index.last_position()
+        self._tail = Tail(floor=next_offset - 1)
+        self.is_ready = True
+
+    def has_full_index(self, index_bytes: int) -> bool:
+        """Whether one of the indexes may grow no more."""
+        entries = len(self.offset_index)
+        return entries >= index_bytes // offset_index.ENTRY_BYTES or entries > index_bytes // time_index.ENTRY_BYTES - 1
+
+    def append(self, records: memoryview) -> int:
+        """Write; return the position. `note` must follow for each batch. Raises OSError, and then nothing changed."""
+        file = self._file or self.file
+        position = file.append(records)
+        self.size_bytes = file.size
+        return position
+
+    def note(self, position: int, size_bytes: int, last_offset: int, max_timestamp: int) -> None:
+        """Bring the indexes up to a batch that now lies in the file at `position`."""
+        if max_timestamp > self._largest_timestamp:
+            self._largest_timestamp = max_timestamp
+            self._offset_of_largest_timestamp = last_offset
+        if position == 0:
+            self._first_timestamp = max_timestamp
+        self._tail.append(last_offset, position)
+        if self.bytes_since_index > self.index_interval_bytes:
+            self.offset_index.append(last_offset, position)
+            self.time_index.maybe_append(self._largest_timestamp, self._offset_of_largest_timestamp)
+            self.bytes_since_index = 0
+        self.bytes_since_index += size_bytes
+        self.unsaved = True
+
+    def save(self) -> list[str]:
+        """Write the indexes where they are not on disk yet; return the paths written, unsynced. Raises OSError."""
+        if not self.unsaved:
+            return []
+        self.time_index.maybe_append(self.largest_timestamp, self.offset_of_largest_timestamp)
+        contents = [
+            (filenames.OFFSET_INDEX, self.offset_index.encode()),
+            (filenames.TIME_INDEX, self.time_index.encode()),
+        ]
+        aborted = self.transaction_index.encode()
+        if aborted or self._disk.exists(self.path(filenames.TRANSACTION_INDEX)):
+            contents.append((filenames.TRANSACTION_INDEX, aborted))
+        try:
+            for suffix, data in contents:
+                self._disk.replace_file(self.path(suffix), data, sync=False)
+        except OSError:
+            self._remove_indexes()
+            raise
+        self.unsaved = False
+        return [self.path(suffix) for suffix, _ in contents]
+
+    def release(self) -> None:
+        """Let go of the file and the indexes; they come back when asked for. Not while `unsaved`."""
+        assert not self.unsaved, "what is only in memory would be lost"
+        self._file = self._offset_index = self._time_index = self._transaction_index = None
+        self._tail = Tail()
+        self.is_ready = False
+
+    def truncate_to_position(self, position: int, next_offset: int) -> None:
+        """Cut the file at the beginning of a batch; `next_offset` is the end of the log then."""
+        self.file.truncate(position)
+        self.size_bytes = position
+        self.offset_index.truncate_to_position(position)
+        self.time_index.truncate_to(next_offset)
+        self.transaction_index.truncate_to(next_offset)
+        self._first_timestamp = UNKNOWN
+        self.unsaved = True
+        self._find_largest_timestamp()
+        self.make_ready(next_offset)
+
+    def remove(self) -> None:
+        """Remove all its files, the `.log` last."""
+        self.unsaved = False
+        self.release()
+        for name in reversed(filenames.SEGMENT_SUFFIXES):
+            if name == filenames.LOG or self._disk.exists(self.path(name)):
+                self._disk.remove(self.path(name))
+
+    def rename(self, suffix: str) -> None:
+        """Give all its files another second suffix. What is not saved of the indexes is forgotten."""
+        self.unsaved = False
+        self.release()
+        before = {name: self.path(name) for name in filenames.SEGMENT_SUFFIXES}
+        self.suffix = suffix
+        for name in reversed(filenames.SEGMENT_SUFFIXES):  # the .log last: it alone says that a segment exists
+            if name == filenames.LOG or self._disk.exists(before[name]):
+                self._disk.rename(before[name], self.path(name))
+
+    # Reading.
+
+    def find(self, offset: int) -> tuple[int, int] | None:
+        """Where the first batch that ends at or behind `offset` begins, and where it ends; None where there is none."""
+        if offset > self._tail.floor:
+            return self._tail.find(offset, self.size_bytes)
+        for position, header in Scan(self.file, self.offset_index.look_up(offset), self.size_bytes):
+            if header.last_offset >= offset:
+                return position, position + header.size_bytes
+        return None
+
+    def header_at(self, position: int) -> BatchHeader:
+        """The header of the batch that begins there."""
+        _, header = next(iter(self.scan(position)))
+        return header
+
+    def last_boundary(self, boundary: int, limit: int) -> int:
+        """The last boundary of a batch at or before `limit`, given one before it (or beyond it: then that one)."""
+        known = max(boundary, self._tail.boundary_before(limit), self.offset_index.boundary_before(limit))
+        scan = self.scan(known)
+        for position, header in scan:
+            if position + header.size_bytes > limit:
+                return max(position, boundary)
+        return max(scan.position, boundary)
+
+    def scan(self, position: int = 0, *, check_crc_from_offset: int = NOWHERE) -> Scan:
+        """Walk over the batches from a position where one begins."""
+        return Scan(
+            self.file,
+            position,
+            self.size_bytes,
+            next_offset=self.base_offset,
+            check_crc_from_offset=check_crc_from_offset,
+        )
+
+    def batches_as_young_as(self, timestamp: int, from_offset: int) -> Iterator[tuple[int, BatchHeader]]:
+        """Position and header of the batches behind `from_offset` whose largest timestamp reaches `timestamp`."""
+        position = self.offset_index.look_up(max(self.time_index.look_up(timestamp), from_offset))
+        for at, header in self.scan(position):
+            if header.max_timestamp >= timestamp and header.last_offset >= from_offset:
+                yield at, header
+
+    # Indexes from the file.
+
+    def _remove_indexes(self) -> None:
+        """What is on disk is older than what could not be written: a start is to find nothing rather than that."""
+        for suffix in (filenames.OFFSET_INDEX, filenames.TIME_INDEX):
+            if self._disk.exists(self.path(suffix)):
+                self._disk.remove(self.path(suffix))
+
+    def rebuild_indexes(self) -> None:
+        """Offset and time index anew, from the headers of the batches."""
+        transaction_index = self._transaction_index
+        self.start_empty()
+        self._transaction_index = transaction_index
+        for position, header in self.scan():
+            self.note(position, header.size_bytes, header.last_offset, header.max_timestamp)
+        self.time_index.maybe_append(self.largest_timestamp, self.offset_of_largest_timestamp)
+        self.unsaved = True
+
+    def start_empty(self) -> None:
+        """Forget the indexes: `note` will be called for every batch there is, from the first."""
+        self._offset_index = OffsetIndex(self.base_offset)
+        self._time_index = TimeIndex(self.base_offset)
+        self._transaction_index = TransactionIndex()
+        self._tail = Tail(floor=self.base_offset - 1)
+        self._largest_timestamp = UNKNOWN
+        self._offset_of_largest_timestamp = self.base_offset
+        self._first_timestamp = UNKNOWN
+        self.bytes_since_index = 0
+        self.is_ready = True
+
+    def _load_indexes(self) -> None:
+        try:
+            data = self._disk.read_file(self.path(filenames.OFFSET_INDEX))
+            offset_index = OffsetIndex.decode(data, self.base_offset, self.size_bytes)
+            times = TimeIndex.decode(self._disk.read_file(self.path(filenames.TIME_INDEX)), self.base_offset)
+        except (FileNotFoundError, CorruptIndex):
+            self.rebuild_indexes()
+            return
+        self._offset_index, self._time_index = offset_index, times
+
+    def _load_largest_timestamp(self) -> None:
+        """From the end of the time index file, unless that is not there: then with all the rest."""
+        if self._time_index is None:
+            try:
+                data = read_end(self._disk, self.path(filenames.TIME_INDEX), time_index.ENTRY_BYTES)
+            except FileNotFoundError:
+                self.rebuild_indexes()
+                return
+            self._largest_timestamp, self._offset_of_largest_timestamp = time_index.decode_last_entry(
+                data, self.base_offset
+            )
+            return
+        self._largest_timestamp, self._offset_of_largest_timestamp = self._time_index.last_entry()
+
+    def _find_largest_timestamp(self) -> None:
+        """From the last entry of the time index on, which may not be the end."""
+        largest, offset = self.time_index.last_entry()
+        for _, header in self.scan(self.offset_index.look_up(offset)):
+            if header.max_timestamp > largest:
+                largest, offset = header.max_timestamp, header.last_offset
+        self._largest_timestamp, self._offset_of_largest_timestamp = largest, offset
+
+
+def read_end(disk: Disk, path: str, length: int) -> bytes:
+    """The last bytes of a file. Raises FileNotFoundError."""
+    file = disk.open(path)
+    try:
+        return file.read(max(file.size - length, 0), length)
+    finally:
+        file.close()

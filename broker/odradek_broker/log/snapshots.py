@@ -1,0 +1,60 @@
+"""The producer snapshots of a log: one at the base of each segment, and one at the end after a clean stop."""
+
+from __future__ import annotations
+
+import os
+
+from odradek_broker.log import filenames, producer_snapshot
+from odradek_broker.log.failures import CorruptCheckpoint
+from odradek_broker.log.producer_state import Producer, ProducerStates
+from odradek_broker.ports.disk import Disk
+
+
+class Snapshots:
+    """Which exist is known from the listing of the directory; afterwards nobody else writes them."""
+
+    def __init__(self, disk: Disk, directory: str, names: list[str]) -> None:
+        self._disk = disk
+        self.directory = directory
+        offsets = (filenames.base_offset_of(name, filenames.SNAPSHOT) for name in names)
+        self.offsets: set[int] = {offset for offset in offsets if offset is not None}
+
+    def path(self, offset: int) -> str:
+        return os.path.join(self.directory, filenames.segment_file(offset, filenames.SNAPSHOT))
+
+    def take(self, offset: int, states: ProducerStates) -> str:
+        """Write the state as of `offset`; return the path, unsynced. Raises OSError."""
+        data = producer_snapshot.encode(states.producers.values())
+        self._disk.replace_file(self.path(offset), data, sync=False)
+        self.offsets.add(offset)
+        return self.path(offset)
+
+    def load_newest(self, at_most: int, now_ms: int) -> tuple[int, list[Producer]]:
+        """The newest sound snapshot at or before an offset, with that offset; (-1, []) where there is none.
+
+        Damaged ones are removed.
+        """
+        for offset in sorted(self.offsets, reverse=True):
+            if offset > at_most:
+                continue
+            try:
+                return offset, producer_snapshot.decode(self._disk.read_file(self.path(offset)), now_ms)
+            except (CorruptCheckpoint, FileNotFoundError):
+                self.remove(offset)
+        return -1, []
+
+    def remove(self, offset: int) -> None:
+        self.offsets.discard(offset)
+        try:
+            self._disk.remove(self.path(offset))
+        except FileNotFoundError:
+            pass
+
+    def remove_after(self, offset: int) -> None:
+        """Those behind a new, lower end of the log."""
+        for later in [other for other in self.offsets if other > offset]:
+            self.remove(later)
+
+    def keep_only(self, offsets: set[int]) -> None:
+        for offset in self.offsets - offsets:
+            self.remove(offset)

@@ -1,0 +1,88 @@
+"""How one new segment takes the place of several old ones, so that a crash at any point loses neither.
+
+    1. The new segment is written, and synced, as `.cleaned`.                A crash: `.cleaned` is removed.
+    2. Its indexes, then its `.log`, are renamed to `.swap`; that last
+       rename, once the directory is synced, is the decision.                A crash before: as in 1.
+    3. The old segments are renamed to `.deleted`.                           A crash: the next start does 3 and 4.
+    4. The new indexes, then the `.log`, get their final names.              Likewise.
+
+Where an old segment has a transaction index the new one brings its own, if only an empty one: so whatever index stands
+beside a `.log.swap` under a final name is the new one already. Kafka: LocalLog.replaceSegments, LogLoader.
+"""
+
+from __future__ import annotations
+
+import os
+
+from odradek_broker.log import filenames
+from odradek_broker.log.scan import Scan
+from odradek_broker.log.segment import Segment
+from odradek_broker.ports.disk import Disk
+
+
+def swap(disk: Disk, directory: str, cleaned: Segment, old: list[Segment]) -> None:
+    """Steps 2 to 4. Afterwards `cleaned` bears its final names and the old ones are `.deleted`."""
+    cleaned.rename(filenames.SWAP)
+    disk.sync_dir(directory)
+    for segment in reversed(old):
+        segment.rename(filenames.DELETED)
+    cleaned.rename("")
+    disk.sync_dir(directory)
+
+
+def tidy(disk: Disk, directory: str) -> list[str]:
+    """Bring a directory into order before it is opened; return the names that are left."""
+    names = set(disk.list(directory))
+    swaps = [name for name in names if name.endswith(filenames.LOG + filenames.SWAP)]
+    for name in sorted(swaps):
+        _finish(disk, directory, name, names)
+    names = set(disk.list(directory)) if swaps else names
+    segments = {name[: -len(filenames.LOG)] for name in names if name.endswith(filenames.LOG)}
+    for name in sorted(names):
+        if _is_leftover(name, segments):
+            disk.remove(os.path.join(directory, name))
+            names.discard(name)
+    return sorted(names)
+
+
+def _is_leftover(name: str, segments: set[str]) -> bool:
+    """Files in transit that will never arrive, and indexes of no segment."""
+    if name.endswith((filenames.CLEANED, filenames.SWAP, filenames.DELETED, ".tmp")):
+        return True
+    stem, _, suffix = name.partition(".")
+    is_index = f".{suffix}" in filenames.SEGMENT_SUFFIXES[1:]
+    return is_index and stem not in segments
+
+
+def _finish(disk: Disk, directory: str, swap_name: str, names: set[str]) -> None:
+    """Do steps 3 and 4 again. The old segments are those that lie in the new one's range of offsets."""
+    path = os.path.join(directory, swap_name)
+    stem = swap_name.partition(".")[0]
+    base_offset = int(stem)
+    end = _end_offset(disk, path, base_offset)
+    for name in sorted(names, reverse=True):
+        old = filenames.base_offset_of(name, filenames.LOG)
+        if old is not None and base_offset < old < end:
+            for suffix in reversed(filenames.SEGMENT_SUFFIXES):
+                _remove_if_there(disk, os.path.join(directory, filenames.segment_file(old, suffix)))
+    for suffix in reversed(filenames.SEGMENT_SUFFIXES):
+        name = stem + suffix
+        if name + filenames.SWAP in names:
+            disk.rename(os.path.join(directory, name + filenames.SWAP), os.path.join(directory, name))
+    disk.sync_dir(directory)
+
+
+def _end_offset(disk: Disk, path: str, base_offset: int) -> int:
+    file = disk.open(path)
+    try:
+        scan = Scan(file, 0, file.size, next_offset=base_offset)
+        for _ in scan:
+            pass
+        return scan.next_offset
+    finally:
+        file.close()
+
+
+def _remove_if_there(disk: Disk, path: str) -> None:
+    if disk.exists(path):
+        disk.remove(path)

@@ -1,0 +1,188 @@
+"""What a leader demands of the batches it is sent, before any of them is given an offset.
+
+The checks and their error codes are Kafka's (LogValidator, UnifiedLog.analyzeAndValidateRecords), with one difference:
+records are not unpacked, so that what is inside a batch is taken on the word of its header. Only a compacted topic
+looks at every record, for its key.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.records.batch import (
+    HEADER_BYTES,
+    BatchHeader,
+    crc_is_valid,
+    read_header,
+    stamp_log_append_time,
+)
+from odradek.protocol.records.codecs import Codec
+from odradek_broker.log.config import LogConfig
+from odradek_broker.log.raw_batch import first_record_without_key, recompress
+
+_MAGIC_POSITION = 16
+_MAGIC = 2
+
+Batches = list[tuple[int, BatchHeader]]
+
+
+class Origin(enum.Enum):
+    """Who sends the batches."""
+
+    CLIENT = 0
+    """A producer: exactly one batch of data, held to every rule."""
+    COORDINATOR = 1
+    """This broker itself: any number of batches, markers among them."""
+
+
+class Refused(NamedTuple):
+    """Nothing was appended."""
+
+    error: ErrorCode
+    message: str | None = None
+    record_errors: Sequence[tuple[int, str]] = ()
+    """(index in the batch, why), where single records are to blame."""
+
+
+class Valid(NamedTuple):
+    records: memoryview
+    """Those that came, or others where they had to be compressed anew."""
+    batches: Batches
+
+
+def validate(records: memoryview, config: LogConfig, origin: Origin, now_ms: int) -> Valid | Refused:
+    """Check everything but sequence numbers; recompress and set LogAppendTime where the topic asks for it.
+
+    `records` must be writable where the topic's timestamps are LogAppendTime.
+    """
+    found = _headers(records)
+    if isinstance(found, Refused):
+        return found
+    if origin is Origin.CLIENT and len(found) != 1:
+        return Refused(ErrorCode.INVALID_RECORD, "a partition takes exactly one record batch")
+    for position, header in found:
+        refused = _check(records, position, header, config, origin, now_ms)
+        if refused is not None:
+            return refused
+    codec = _wanted_codec(config)
+    if codec is not None and any(header.codec != codec and not header.is_control for _, header in found):
+        again = _recompress(records, found, codec, config)
+        if isinstance(again, Refused):
+            return again
+        records, found = again
+    if config.log_append_time:
+        for position, header in found:
+            stamp_log_append_time(records, position, header, now_ms)
+        found = [(position, read_header(records, position)) for position, _ in found]
+    return Valid(records, found)
+
+
+def _headers(records: memoryview) -> Batches | Refused:
+    found: Batches = []
+    position, end = 0, len(records)
+    while position < end:
+        if end - position < HEADER_BYTES:
+            return _undersized(records, position)
+        try:
+            header = read_header(records, position)
+        except ProtocolError as error:
+            if records[position + _MAGIC_POSITION] != _MAGIC:
+                return Refused(ErrorCode.INVALID_RECORD, "only record batches of magic 2 are taken")
+            return Refused(ErrorCode.CORRUPT_MESSAGE, str(error))
+        if header.size_bytes > end - position:
+            return Refused(ErrorCode.CORRUPT_MESSAGE, f"a batch of {header.size_bytes} bytes is cut off")
+        found.append((position, header))
+        position += header.size_bytes
+    return found or Refused(ErrorCode.INVALID_RECORD, "no record batch")
+
+
+def _undersized(records: memoryview, position: int) -> Refused:
+    if len(records) - position > _MAGIC_POSITION and records[position + _MAGIC_POSITION] != _MAGIC:
+        return Refused(ErrorCode.INVALID_RECORD, "only record batches of magic 2 are taken")
+    return Refused(ErrorCode.CORRUPT_MESSAGE, f"{len(records) - position} bytes are less than a batch header")
+
+
+def _check(
+    records: memoryview, position: int, header: BatchHeader, config: LogConfig, origin: Origin, now_ms: int
+) -> Refused | None:
+    size = header.size_bytes
+    if size > config.max_message_bytes and origin is Origin.CLIENT:
+        return Refused(
+            ErrorCode.MESSAGE_TOO_LARGE, f"a batch of {size} bytes, where {config.max_message_bytes} are allowed"
+        )
+    if size > config.segment_bytes:
+        return Refused(ErrorCode.RECORD_LIST_TOO_LARGE, f"a batch of {size} bytes does not fit in a segment")
+    if not crc_is_valid(records, position, header):
+        return Refused(ErrorCode.CORRUPT_MESSAGE, "the batch does not match its checksum")
+    if header.record_count <= 0 or header.record_count != header.last_offset_delta + 1:
+        return Refused(
+            ErrorCode.INVALID_RECORD,
+            f"{header.record_count} records announced, the last of them numbered {header.last_offset_delta}",
+        )
+    if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0) and not header.is_control:
+        return Refused(ErrorCode.INVALID_RECORD, "a producer id without an epoch and a sequence number")
+    if origin is Origin.CLIENT:
+        return _check_client(records, position, header, config, now_ms)
+    return None
+
+
+def _check_client(
+    records: memoryview, position: int, header: BatchHeader, config: LogConfig, now_ms: int
+) -> Refused | None:
+    if header.base_offset != 0:
+        return Refused(ErrorCode.INVALID_RECORD, f"a producer's base offset is 0, not {header.base_offset}")
+    if header.is_control:
+        return Refused(ErrorCode.INVALID_RECORD, "clients do not write control batches")
+    if header.timestamp_type_log_append:
+        return Refused(ErrorCode.INVALID_TIMESTAMP, "clients do not set LogAppendTime")
+    if not config.log_append_time:
+        refused = _check_timestamps(header, config, now_ms)
+        if refused is not None:
+            return refused
+    if config.compacts:
+        try:
+            index = first_record_without_key(records, position, header)
+        except ProtocolError as error:
+            return Refused(ErrorCode.INVALID_RECORD, str(error))
+        if index is not None:
+            why = "a compacted topic takes only records with a key"
+            return Refused(ErrorCode.INVALID_RECORD, why, [(index, why)])
+    return None
+
+
+def _check_timestamps(header: BatchHeader, config: LogConfig, now_ms: int) -> Refused | None:
+    """Records without a timestamp (-1) are taken."""
+    if header.max_timestamp > now_ms + config.message_timestamp_after_max_ms:
+        return Refused(ErrorCode.INVALID_TIMESTAMP, f"timestamp {header.max_timestamp} lies too far in the future")
+    if 0 <= header.base_timestamp < now_ms - config.message_timestamp_before_max_ms:
+        return Refused(ErrorCode.INVALID_TIMESTAMP, f"timestamp {header.base_timestamp} lies too far in the past")
+    return None
+
+
+_CODECS = {"uncompressed": Codec.NONE, "gzip": Codec.GZIP, "snappy": Codec.SNAPPY, "lz4": Codec.LZ4, "zstd": Codec.ZSTD}
+
+
+def _wanted_codec(config: LogConfig) -> Codec | None:
+    """The topic's codec, or None where the producer's is kept."""
+    return None if config.compression_type == "producer" else _CODECS[config.compression_type]
+
+
+def _recompress(records: memoryview, batches: Batches, codec: Codec, config: LogConfig) -> Valid | Refused:
+    """Batches of the topic's codec; their size is checked once more."""
+    out = bytearray()
+    try:
+        for position, header in batches:
+            out += recompress(records, position, header, codec)
+    except ProtocolError as error:
+        return Refused(ErrorCode.CORRUPT_MESSAGE, str(error))
+    again = memoryview(out)
+    found = _headers(again)
+    assert not isinstance(found, Refused)
+    for _, header in found:
+        if header.size_bytes > config.max_message_bytes:
+            return Refused(ErrorCode.MESSAGE_TOO_LARGE, f"{header.size_bytes} bytes once compressed anew")
+    return Valid(again, found)
