@@ -6,7 +6,7 @@ the wire rules are is said here and nowhere else:
 
     non-flexible   int16 string lengths, int32 bytes and array lengths, -1 for null
     flexible       uvarint(n + 1) lengths, 0 for null; every struct ends in a section of tagged fields (KIP-482)
-    nullable struct   one byte before it: -1 for null, 1 otherwise
+    nullable struct   one byte before it: 1, or for null -1 (0 where the struct is a tagged field)
 
 A decoder trusts nothing. An array may not announce more elements than the bytes left could hold, nor may all arrays
 of one message together announce more than MAX_ELEMENTS; every other length is checked against the end of the
@@ -280,11 +280,11 @@ def _format(field: Field) -> str:
     return field.kind.wire.value
 
 
-def _encode_value(code: _Source, kind: Kind, value: str, version: int, flexible: bool) -> None:
+def _encode_value(code: _Source, kind: Kind, value: str, version: int, flexible: bool, null: bytes = b"\xff") -> None:
     if kind.struct is not None:
         write = code.bind("write", _struct_encoder(kind.struct, version, flexible))
         if kind.nullable:
-            code.add(f"if {value} is None: out += b'\\xff'")
+            code.add(f"if {value} is None: out += {null!r}")
             code.add("else:")
             code.depth += 1
             code.add("out += b'\\x01'")
@@ -347,7 +347,7 @@ def _encode_tags(code: _Source, fields: list[Field], version: int) -> None:
         code.add(f"if not ({unset}):")
         code.depth += 1
         code.add("body, out = out, bytearray()")
-        _encode_value(code, field.kind, value, version, True)
+        _encode_value(code, field.kind, value, version, True, b"\x00")
         code.add(f"tags.append(({field.tag}, out)); out = body")
         code.depth -= 1
     code.add("write_uvarint(out, len(tags))")
@@ -386,12 +386,12 @@ def _decoder_source(cls: type[Struct], version: int, flexible: bool | None = Non
     return code.text(), code.names
 
 
-def _decode_value(code: _Source, kind: Kind, target: str, version: int, flexible: bool) -> None:
+def _decode_value(code: _Source, kind: Kind, target: str, version: int, flexible: bool, null: str = "> 127") -> None:
     if kind.struct is not None:
         read = code.bind("read", _struct_decoder(kind.struct, version, flexible))
         if kind.nullable:
             code.add("p += 1")
-            code.add(f"if b[p - 1] == 255: {target} = None")
+            code.add(f"if b[p - 1] {null}: {target} = None")
             code.add(f"else: {target}, p = {read}(b, p, budget)")
         else:
             code.add(f"{target}, p = {read}(b, p, budget)")
@@ -483,7 +483,7 @@ def _decode_tags(code: _Source, fields: list[Field], values: dict[str, str], ver
     for field in known:
         code.add(f"if number == {field.tag}:")
         code.depth += 1
-        _decode_value(code, field.kind, values[field.name], version, True)
+        _decode_value(code, field.kind, values[field.name], version, True, "== 0")
         code.add("if p != end: raise ProtocolError('tagged field of another size than announced')")
         code.depth -= 1
     code.add("p = end")
