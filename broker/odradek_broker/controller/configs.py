@@ -1,0 +1,230 @@
+"""Change the configuration of topics and brokers (ConfigurationControlManager.java, and what 4.3.1 answers).
+
+A resource is changed as a whole or not at all; a bad one never fails its neighbours. A key that gets the value which
+it has makes no record.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum
+from typing import Any
+
+from msgspec import Struct
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages import alter_configs as whole
+from odradek.protocol.messages import incremental_alter_configs as incremental
+from odradek.protocol.messages.metadata_records import ConfigRecord
+from odradek_broker.config import BrokerConfig, TopicConfigs
+from odradek_broker.config.broker_config import broker_keys
+from odradek_broker.config.effective import effective_broker_config, is_list
+from odradek_broker.config.setting import Dynamic, SettingError
+from odradek_broker.controller.image import MetadataImage, ResourceType
+from odradek_broker.controller.names import check_topic_name
+from odradek_broker.controller.result import Refusal, Result
+
+ALL_BROKERS = ""
+"""The name of the broker resource that stands for all."""
+
+
+class Operation(IntEnum):
+    """What IncrementalAlterConfigs does with a key."""
+
+    SET = 0
+    DELETE = 1
+    APPEND = 2
+    SUBTRACT = 3
+
+
+def topic_configs(image: MetadataImage, config: BrokerConfig) -> TopicConfigs:
+    """What topics fall back to on the broker whose configuration at start this is."""
+    return TopicConfigs(
+        config,
+        image.config(ResourceType.BROKER, str(config.node_id)),
+        image.config(ResourceType.BROKER, ALL_BROKERS),
+    )
+
+
+def broker_config(image: MetadataImage, config: BrokerConfig) -> BrokerConfig:
+    """The configuration that was given at start, with the image's changes for that broker laid over it."""
+    return effective_broker_config(
+        config,
+        image.config(ResourceType.BROKER, str(config.node_id)),
+        image.config(ResourceType.BROKER, ALL_BROKERS),
+    )
+
+
+def refuse_bad_topic_config(image: MetadataImage, config: BrokerConfig, own: Mapping[str, str]) -> None:
+    wrong = topic_configs(image, config).check(own)
+    if wrong is not None:
+        raise Refusal(ErrorCode.INVALID_CONFIG, wrong)
+
+
+# --------------------------------------------------------------------------------------------------------- decisions
+
+
+def incremental_alter_configs(
+    image: MetadataImage, request: incremental.IncrementalAlterConfigsRequest, config: BrokerConfig
+) -> Result[incremental.IncrementalAlterConfigsResponse]:
+    """Set, delete, append to and subtract from single keys."""
+
+    def changed(resource: incremental.AlterConfigsResource, current: Mapping[str, str]) -> dict[str, str]:
+        values = dict(current)
+        for change in resource.configs:
+            _apply(image, config, resource, change, values)
+        return values
+
+    records, answers = _alter(image, request.resources, config, changed)
+    response = incremental.IncrementalAlterConfigsResponse(
+        responses=[incremental.AlterConfigsResourceResponse(**answer) for answer in answers]
+    )
+    return Result([] if request.validate_only else records, response)
+
+
+def alter_configs(
+    image: MetadataImage, request: whole.AlterConfigsRequest, config: BrokerConfig
+) -> Result[whole.AlterConfigsResponse]:
+    """Replace all keys of a resource: what is not in the request returns to its default."""
+
+    def changed(resource: whole.AlterConfigsResource, current: Mapping[str, str]) -> dict[str, str]:
+        return {change.name: _given(change.name, change.value) for change in resource.configs}
+
+    records, answers = _alter(image, request.resources, config, changed)
+    response = whole.AlterConfigsResponse(
+        responses=[whole.AlterConfigsResourceResponse(**answer) for answer in answers]
+    )
+    return Result([] if request.validate_only else records, response)
+
+
+def _alter(
+    image: MetadataImage,
+    resources: Iterable[Any],
+    config: BrokerConfig,
+    changed: Callable[[Any, Mapping[str, str]], dict[str, str]],
+) -> tuple[list[Struct], list[dict[str, Any]]]:
+    """Records, and the fields of each resource's answer. `changed` gives the new values of a resource or refuses."""
+    resources = list(resources)
+    occurrences = Counter((resource.resource_type, resource.resource_name) for resource in resources)
+    records: list[Struct] = []
+    answers = []
+    for resource in resources:
+        kind, name = resource.resource_type, resource.resource_name
+        answer: dict[str, Any] = {"resource_type": kind, "resource_name": name, "error_code": 0, "error_message": None}
+        answers.append(answer)
+        try:
+            if occurrences[kind, name] > 1:
+                raise Refusal(ErrorCode.INVALID_REQUEST, "the resource is named more than once in the request")
+            _refuse_resource(image, kind, name)
+            current = image.config(kind, name)
+            values = changed(resource, current)
+            _refuse_values(image, config, kind, name, values, {change.name for change in resource.configs})
+        except Refusal as refusal:
+            answer.update(error_code=refusal.error_code, error_message=refusal.message)
+            continue
+        records += _difference(kind, name, current, values)
+    return records, answers
+
+
+def _difference(kind: int, name: str, old: Mapping[str, str], new: Mapping[str, str]) -> list[ConfigRecord]:
+    return [
+        ConfigRecord(resource_type=kind, resource_name=name, name=key, value=new.get(key))
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------- one key
+
+
+def _apply(
+    image: MetadataImage,
+    config: BrokerConfig,
+    resource: incremental.AlterConfigsResource,
+    change: incremental.AlterableConfig,
+    values: dict[str, str],
+) -> None:
+    names = Counter(each.name for each in resource.configs)
+    if names[change.name] > 1:
+        raise Refusal(ErrorCode.INVALID_REQUEST, f"{change.name} is changed more than once")
+    if change.config_operation == Operation.DELETE:
+        values.pop(change.name, None)
+        return
+    text = _given(change.name, change.value)
+    if change.config_operation == Operation.SET:
+        values[change.name] = text
+        return
+    if change.config_operation not in (Operation.APPEND, Operation.SUBTRACT):
+        raise Refusal(ErrorCode.INVALID_REQUEST, f"there is no operation {change.config_operation}")
+    if not is_list(change.name):
+        raise Refusal(ErrorCode.INVALID_CONFIG, f"{change.name} is no list to be appended to or subtracted from")
+    members = _members(values.get(change.name, _fallback(image, config, resource.resource_type, change.name)))
+    named = _members(text)
+    if change.config_operation == Operation.APPEND:
+        members += [member for member in named if member not in members]
+    else:
+        members = [member for member in members if member not in named]
+    values[change.name] = ",".join(members)
+
+
+def _given(name: str, value: str | None) -> str:
+    if value is None:
+        raise Refusal(ErrorCode.INVALID_REQUEST, f"no value is given for {name}")
+    return value
+
+
+def _members(text: str) -> list[str]:
+    return [member.strip() for member in text.split(",")] if text else []
+
+
+def _fallback(image: MetadataImage, config: BrokerConfig, kind: int, name: str) -> str:
+    """What a list is where the resource says nothing."""
+    if kind == ResourceType.BROKER:
+        return broker_config(image, config).text(name) or "" if name in broker_keys() else ""
+    return next((entry.value or "" for entry in topic_configs(image, config).entries({}) if entry.name == name), "")
+
+
+# ------------------------------------------------------------------------------------------------------ one resource
+
+
+def _refuse_resource(image: MetadataImage, kind: int, name: str) -> None:
+    if kind == ResourceType.TOPIC:
+        if not name:
+            raise Refusal(ErrorCode.INVALID_REQUEST, "there is no topic that stands for all")
+        wrong = check_topic_name(name)
+        if wrong is not None:
+            raise Refusal(ErrorCode.INVALID_TOPIC_EXCEPTION, wrong)
+        if name not in image.topics:
+            raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
+    elif kind == ResourceType.BROKER:
+        if name and not (name.isascii() and name.isdecimal()):
+            raise Refusal(ErrorCode.INVALID_REQUEST, f"a broker is named by its number, unlike {name!r}")
+        if name and int(name) not in image.brokers:
+            raise Refusal(ErrorCode.INVALID_REQUEST, f"broker {name} is not registered")
+    else:
+        raise Refusal(ErrorCode.INVALID_REQUEST, f"resources of type {kind} have no configuration here")
+
+
+def _refuse_values(
+    image: MetadataImage, config: BrokerConfig, kind: int, name: str, values: Mapping[str, str], touched: set[str]
+) -> None:
+    if kind == ResourceType.TOPIC:
+        refuse_bad_topic_config(image, config, values)
+        return
+    for key in sorted(touched & values.keys()):
+        _refuse_broker_value(key, values[key], name)
+
+
+def _refuse_broker_value(key: str, text: str, broker: str) -> None:
+    known = broker_keys().get(key)
+    if known is None:
+        raise Refusal(ErrorCode.INVALID_CONFIG, f"{key} is no configuration of a broker")
+    if known.setting.dynamic is Dynamic.NO:
+        raise Refusal(ErrorCode.INVALID_REQUEST, f"{key} cannot change while the broker runs")
+    if known.setting.dynamic is Dynamic.BROKER and broker == ALL_BROKERS:
+        raise Refusal(ErrorCode.INVALID_REQUEST, f"{key} can only change for one broker")
+    try:
+        known.setting.parse(text)
+    except SettingError as error:
+        raise Refusal(ErrorCode.INVALID_REQUEST, f"invalid value {text!r} for {key}: {error}") from None
