@@ -27,5 +27,9 @@ class CorruptCheckpoint(Exception):
     """A checkpoint or snapshot file is not what it should be."""
 
 
+class InconsistentDirectory(Exception):
+    """The log directory belongs to another cluster or another node."""
+
+
 class TopicIdMismatch(Exception):
     """The directory holds the log of another topic of the same name."""

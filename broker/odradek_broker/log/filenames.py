@@ -7,6 +7,8 @@ others), `.deleted` (on its way out).
 
 from __future__ import annotations
 
+import os
+
 LOG = ".log"
 OFFSET_INDEX = ".index"
 TIME_INDEX = ".timeindex"
@@ -42,6 +44,12 @@ def base_offset_of(name: str, suffix: str) -> int | None:
 
 def partition_directory(topic: str, partition: int) -> str:
     return f"{topic}-{partition}"
+
+
+def marked_directory(path: str, mark: str, suffix: str) -> str:
+    """The path of a log that is set aside; `mark` makes it unique. The name is kept short."""
+    parent, name = os.path.split(path)
+    return os.path.join(parent, f"{name[:200]}.{mark}{suffix}")
 
 
 def topic_partition_of(name: str) -> tuple[str, int] | None:

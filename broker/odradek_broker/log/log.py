@@ -14,20 +14,25 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers, stamp
 from odradek_broker.log import checkpoints, filenames
+from odradek_broker.log.cleaning import LastBatch
+from odradek_broker.log.compaction import CompactionPlan, Dirty, find_dirty, is_due
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.deleted_files import DeletedFiles
 from odradek_broker.log.failures import CorruptIndex, LogFailed, OffsetOutOfRange, OffsetsOutOfOrder, TopicIdMismatch
 from odradek_broker.log.file_slice import FileSlice
 from odradek_broker.log.flush import FlushPlan, Unsynced
 from odradek_broker.log.leader_epochs import LeaderEpochs
 from odradek_broker.log.offset_index import MAX_RELATIVE_OFFSET
-from odradek_broker.log.producer_state import ProducerBatch, ProducerStates, advance_sequence
+from odradek_broker.log.producer_state import ProducerBatch, ProducerStates
 from odradek_broker.log.recovery import Loaded, Recovery, RecoverySummary
-from odradek_broker.log.replay import marker_in, replay
+from odradek_broker.log.replay import complete, marker_in, replay
 from odradek_broker.log.retention import deletable_count
 from odradek_broker.log.segment import Segment
 from odradek_broker.log.segments import Segments
+from odradek_broker.log.swap import swap
 from odradek_broker.log.timestamps import TimestampOffset, first_record_as_young_as
 from odradek_broker.log.transaction_index import AbortedTransaction
 from odradek_broker.log.validation import Origin, Refused, validate
@@ -54,7 +59,16 @@ class Appended(NamedTuple):
 class Log:
     """Made by `open`."""
 
-    def __init__(self, directory: str, disk: Disk, config: LogConfig, loaded: Loaded, log_start_offset: int) -> None:
+    def __init__(
+        self,
+        directory: str,
+        disk: Disk,
+        config: LogConfig,
+        loaded: Loaded,
+        log_start_offset: int,
+        first_dirty_offset: int,
+        now_ms: int,
+    ) -> None:
         self.directory = directory
         self.config = config
         """Replace it at will; it holds from the next call on."""
@@ -67,14 +81,15 @@ class Log:
         self.log_end_offset = loaded.log_end_offset
         self.flushed_offset = self.log_end_offset
         self.failed: str | None = None
-        self.first_dirty_offset = self.log_start_offset
+        self.first_dirty_offset = min(max(first_dirty_offset, self.log_start_offset), self.log_end_offset)
         """Compaction has been over all before this."""
         self._disk = disk
         self._snapshots = loaded.snapshots
         self._unsynced = Unsynced()
         self._truncations = 0
         self._epochs_written = 0
-        self._deleted: list[tuple[int, str]] = []
+        self._deleted = DeletedFiles(disk)
+        self._now_ms = now_ms
 
     @classmethod
     def open(
@@ -87,11 +102,13 @@ class Log:
         clean: bool,
         recovery_point: int = 0,
         log_start_offset: int = 0,
+        first_dirty_offset: int = 0,
         now_ms: int,
     ) -> Log:
         """Open a log, or begin one where there is none. Raises OSError, TopicIdMismatch.
 
-        `clean` says that the broker stopped cleanly; else the log is recovered from `recovery_point` on.
+        `clean` says that the broker stopped cleanly; else the log is recovered from `recovery_point` on. This and the
+        next two come from the checkpoints of the log directory.
         """
         is_new = not disk.exists(directory)
         if is_new:
@@ -99,7 +116,7 @@ class Log:
         metadata_is_new = _check_topic_id(disk, directory, topic_id)
         recovery = Recovery(disk, directory, config, log_start_offset=log_start_offset, now_ms=now_ms)
         loaded = recovery.load(clean=clean, recovery_point=recovery_point)
-        log = cls(directory, disk, config, loaded, log_start_offset)
+        log = cls(directory, disk, config, loaded, log_start_offset, first_dirty_offset, now_ms)
         if metadata_is_new:
             log._unsynced.add_path(os.path.join(directory, filenames.PARTITION_METADATA))
             log._unsynced.add_directory(directory)
@@ -172,13 +189,11 @@ class Log:
         """Settle a batch of a producer id by what is known of the producer; None where it is to be appended."""
         if header.is_control:
             return self._check_marker(records, position, header)
-        verdict = self.producers.check(
-            header.producer_id,
-            header.producer_epoch,
-            header.base_sequence,
-            advance_sequence(header.base_sequence, header.last_offset_delta),
-            header.is_transactional,
-        )
+        verdict = self.producers.check(header)
+        if verdict is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER:
+            producer = self.producers.producers[header.producer_id]
+            if complete(producer, self.segments):
+                verdict = self.producers.check(header)
         if verdict is None:
             return None
         if isinstance(verdict, ProducerBatch):
@@ -202,6 +217,7 @@ class Log:
         segment = self._segment_for(len(records), next_offset - 1, placed[0][1].max_timestamp, now_ms)
         start = segment.append(records)
         self.log_end_offset = next_offset
+        self._now_ms = now_ms
         for position, header, base_offset in placed:
             last_offset = base_offset + header.last_offset_delta
             segment.note(start + position, header.size_bytes, last_offset, header.max_timestamp)
@@ -458,8 +474,9 @@ class Log:
         self._unsynced.add_directory(self.directory)
 
     def _recovery(self) -> Recovery:
-        now_ms = max((producer.heard_ms for producer in self.producers.producers.values()), default=0)
-        return Recovery(self._disk, self.directory, self.config, log_start_offset=self.log_start_offset, now_ms=now_ms)
+        return Recovery(
+            self._disk, self.directory, self.config, log_start_offset=self.log_start_offset, now_ms=self._now_ms
+        )
 
     # Cutting the beginning off.
 
@@ -501,21 +518,94 @@ class Log:
         self._retire(gone, now_ms)
         return [filenames.segment_file(segment.base_offset, filenames.LOG) for segment in gone]
 
+    # Compaction.
+
+    def find_dirty(self, now_ms: int, stable_offset: int) -> Dirty | None:
+        """What compaction would find up to `stable_offset`, the last stable offset; None where there is nothing."""
+        if not self.config.compacts:
+            return None
+        return find_dirty(
+            list(self.segments),
+            self.config,
+            first_dirty_offset=self.first_dirty_offset,
+            stable_offset=stable_offset,
+            now_ms=now_ms,
+        )
+
+    def begin_compaction(self, now_ms: int, stable_offset: int, *, force: bool = False) -> CompactionPlan | None:
+        """A plan, where compaction is due (or with `force` where anything is dirty). Raises OSError, LogFailed.
+
+        Then `while plan.step(): log.install(plan, now_ms)`, and `end_compaction`; the steps in any thread.
+        """
+        if self.failed is not None:
+            raise LogFailed(self.failed)
+        dirty = self.find_dirty(now_ms, stable_offset)
+        if dirty is None or not (force or is_due(dirty, self.config, now_ms)):
+            return None
+        self._save_sealed()
+        return CompactionPlan(
+            self._disk,
+            dirty,
+            self.config,
+            aborted=self.aborted_transactions(self.segments.first.base_offset, dirty.end_offset),
+            producers={p.producer_id: LastBatch(p.last_offset, p.epoch) for p in self.producers.producers.values()},
+            now_ms=now_ms,
+        )
+
+    def install(self, plan: CompactionPlan, now_ms: int) -> bool:
+        """Put what a step has written in the place of the old segments; False where these are not there any more.
+
+        Then the plan is over. Raises OSError, and then the log has failed; LogFailed.
+        """
+        assert plan.ready is not None
+        if self.failed is not None:
+            raise LogFailed(self.failed)
+        old, cleaned = plan.ready
+        present = {id(segment) for segment in self.segments.sealed}
+        if any(id(segment) not in present for segment in old):
+            plan.discard()
+            return False
+        plan.ready = None
+        try:
+            swap(self._disk, self.directory, cleaned, old)
+        except OSError as error:
+            self.fail(f"compaction could not put a segment in place: {error}")
+            raise
+        self.segments.replace(old, [cleaned])
+        self._schedule_removal(old, now_ms)
+        return True
+
+    def end_compaction(self, plan: CompactionPlan) -> None:
+        """Note how far a plan that is done has come."""
+        assert plan.done, "end_compaction comes after the last step"
+        self.first_dirty_offset = max(self.first_dirty_offset, min(plan.end_offset, self.segments.active.base_offset))
+
+    def compact(self, now_ms: int, stable_offset: int, *, force: bool = False) -> bool:
+        """All of it at once; whether anything was due. Blocks. Raises OSError, ProtocolError, LogFailed."""
+        plan = self.begin_compaction(now_ms, stable_offset, force=force)
+        if plan is None:
+            return False
+        while plan.step():
+            if not self.install(plan, now_ms):
+                return False
+        self.end_compaction(plan)
+        return True
+
+    # Files on their way out.
+
     def _retire(self, segments: list[Segment], now_ms: int) -> None:
         """Mark files as deleted, for removal later."""
-        due_ms = now_ms + self.config.file_delete_delay_ms
         for segment in segments:
             segment.rename(filenames.DELETED)
-            self._deleted += [(due_ms, segment.path(suffix)) for suffix in filenames.SEGMENT_SUFFIXES]
+        self._schedule_removal(segments, now_ms)
         self._unsynced.add_directory(self.directory)
+
+    def _schedule_removal(self, segments: list[Segment], now_ms: int) -> None:
+        self._deleted.add(segments, now_ms + self.config.file_delete_delay_ms)
 
     def remove_deleted_files(self, now_ms: int) -> None:
         """Remove the files that were marked long enough ago. Raises OSError."""
-        due = [path for due_ms, path in self._deleted if due_ms <= now_ms]
-        self._deleted = [(due_ms, path) for due_ms, path in self._deleted if due_ms > now_ms]
-        for path in due:
-            if self._disk.exists(path):
-                self._disk.remove(path)
+        self._deleted.remove_due(now_ms)
 
     # The end.
 
@@ -555,10 +645,9 @@ class Log:
         `mark` makes the name unique, so that a topic of the same name can be created at once.
         """
         self.close(clean=False)
-        parent, name = os.path.split(self.directory)
-        marked = os.path.join(parent, f"{name[:200]}.{mark}{filenames.DELETED_DIRECTORY}")
+        marked = filenames.marked_directory(self.directory, mark, filenames.DELETED_DIRECTORY)
         self._disk.rename(self.directory, marked)
-        self._disk.sync_dir(parent)
+        self._disk.sync_dir(os.path.dirname(marked))
         return marked
 
 

@@ -61,6 +61,7 @@ def _producer(entry: tuple[int, ...], now_ms: int) -> Producer:
     producer.coordinator_epoch = coordinator_epoch
     producer.transaction_first_offset = transaction
     producer.heard_ms = now_ms
+    producer.is_partial = True
     if last_offset >= 0:
         base_sequence = rewind_sequence(last_sequence, delta)
         batch = ProducerBatch(base_sequence, last_sequence, last_offset - delta, last_offset, timestamp)

@@ -3,7 +3,8 @@
 Invariants
     It is a function of the batches in the log alone (and of when a producer was last heard, which only decides when it
     is forgotten): replaying the log gives the same state.
-    Of each producer the last BATCHES_KEPT batches of its newest epoch are known, oldest first.
+    Of each producer the last BATCHES_KEPT batches of its newest epoch are known, oldest first; fewer while it
+    `is_partial`, which is made good from the log when a retry asks for it.
     Open transactions are held in the order of their first offsets.
 
 `check` decides on a batch that a client sends, `append_data` and `end_transaction` note what has been written.
@@ -16,6 +17,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log.transaction_index import AbortedTransaction
 
 BATCHES_KEPT = 5
@@ -44,6 +46,7 @@ class Producer:
         "coordinator_epoch",
         "epoch",
         "heard_ms",
+        "is_partial",
         "last_timestamp",
         "producer_id",
         "transaction_first_offset",
@@ -58,6 +61,8 @@ class Producer:
         self.last_timestamp = -1
         self.transaction_first_offset = NO_OFFSET
         """Of the open transaction; -1 where none is open."""
+        self.is_partial = False
+        """Whether older batches may be in the log than are known here: a snapshot tells only of the last one."""
         self.heard_ms = 0
         """When it last wrote, by this broker's clock; record timestamps may be years old."""
 
@@ -74,6 +79,7 @@ class Producer:
         if epoch != self.epoch:
             self.epoch = epoch
             self.batches.clear()
+            self.is_partial = False
 
 
 class OpenTransaction(NamedTuple):
@@ -93,14 +99,14 @@ class ProducerStates:
         self._open: dict[int, int] = {p.producer_id: p.transaction_first_offset for p in opened}
         self._completed: dict[int, int] = {}
 
-    def check(
-        self, producer_id: int, epoch: int, base_sequence: int, last_sequence: int, is_transactional: bool
-    ) -> ProducerBatch | ErrorCode | None:
+    def check(self, header: BatchHeader) -> ProducerBatch | ErrorCode | None:
         """Decide on a data batch: None to append it, the original of a duplicate, or the error that refuses it."""
-        producer = self.producers.get(producer_id)
+        producer = self.producers.get(header.producer_id)
         if producer is None:
             return None
+        epoch, base_sequence = header.producer_epoch, header.base_sequence
         if epoch == producer.epoch:
+            last_sequence = advance_sequence(base_sequence, header.last_offset_delta)
             for batch in producer.batches:
                 if batch.base_sequence == base_sequence and batch.last_sequence == last_sequence:
                     return batch
@@ -110,7 +116,7 @@ class ProducerStates:
             return ErrorCode.INVALID_PRODUCER_EPOCH
         elif base_sequence != 0 and producer.epoch != NO_EPOCH:
             return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
-        if producer.transaction_first_offset >= 0 and not is_transactional:
+        if producer.transaction_first_offset >= 0 and not header.is_transactional:
             return ErrorCode.INVALID_TXN_STATE
         return None
 

@@ -124,7 +124,8 @@ def with_records(
         base_timestamp, attributes = delete_horizon_ms, attributes | DELETE_HORIZON
         pieces = [_rebased(payload, record, header.base_timestamp - delete_horizon_ms) for record in kept]
     if not kept:
-        attributes &= ~CODEC_MASK
+        attributes &= ~(CODEC_MASK | DELETE_HORIZON)
+        base_timestamp = header.max_timestamp
     if header.timestamp_type_log_append or not kept:
         max_timestamp = header.max_timestamp
     else:

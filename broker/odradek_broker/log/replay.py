@@ -9,7 +9,9 @@ from typing import NamedTuple
 from odradek.protocol.primitives import Buffer
 from odradek.protocol.records.batch import BatchHeader
 from odradek.protocol.records.record import decode_batch
-from odradek_broker.log.producer_state import ProducerBatch, ProducerStates, advance_sequence
+from odradek_broker.log.producer_state import BATCHES_KEPT, Producer, ProducerBatch, ProducerStates, advance_sequence
+from odradek_broker.log.segment import Segment
+from odradek_broker.log.segments import Segments
 from odradek_broker.log.transaction_index import AbortedTransaction
 
 
@@ -17,6 +19,9 @@ _KEY = struct.Struct(">hh")
 _VALUE = struct.Struct(">hi")
 _COMMIT = 1
 _ABORT = 0
+
+
+LOOK_BACK_BYTES = 8 * 1024 * 1024
 
 
 class Marker(NamedTuple):
@@ -57,12 +62,52 @@ def replay(
         )
     if header.record_count == 0 and header.base_sequence < 0:
         return None
-    batch = ProducerBatch(
+    batch = producer_batch(header, base_offset)
+    producers.append_data(header.producer_id, header.producer_epoch, batch, header.is_transactional, now_ms)
+    return None
+
+
+def producer_batch(header: BatchHeader, base_offset: int) -> ProducerBatch:
+    """What is remembered of a batch of data that begins at `base_offset`."""
+    return ProducerBatch(
         header.base_sequence,
         advance_sequence(header.base_sequence, header.last_offset_delta),
         base_offset,
         base_offset + header.last_offset_delta,
         header.max_timestamp,
     )
-    producers.append_data(header.producer_id, header.producer_epoch, batch, header.is_transactional, now_ms)
-    return None
+
+
+def complete(producer: Producer, segments: Segments) -> bool:
+    """Find the older batches of a producer that is known from a snapshot only; whether any were found.
+
+    Looks no further back than retries in flight are likely to lie: LOOK_BACK_BYTES.
+    """
+    if not producer.is_partial or not producer.batches:
+        return False
+    producer.is_partial = False
+    first_known = producer.batches[0].base_offset
+    found: list[ProducerBatch] = []
+    segment = segments.at(first_known)
+    known = segment.find(first_known)
+    end = known[0] if known else segment.size_bytes
+    if end < LOOK_BACK_BYTES:
+        before = segments.before(segment)
+        if before is not None:
+            found += _batches_of(producer, before, before.size_bytes - (LOOK_BACK_BYTES - end), before.size_bytes)
+    found += _batches_of(producer, segment, end - LOOK_BACK_BYTES, end)
+    producer.batches[:0] = found[-BATCHES_KEPT:]
+    del producer.batches[:-BATCHES_KEPT]
+    return bool(found)
+
+
+def _batches_of(producer: Producer, segment: Segment, start: int, end: int) -> list[ProducerBatch]:
+    """A producer's data batches of its present epoch between two positions, the first of them a rough one."""
+    found = []
+    for position, header in segment.scan(segment.offset_index.boundary_before(max(start, 0))):
+        if position >= end:
+            break
+        is_its = header.producer_id == producer.producer_id and header.producer_epoch == producer.epoch
+        if is_its and not header.is_control:
+            found.append(producer_batch(header, header.base_offset))
+    return found

@@ -75,6 +75,11 @@ class Segments:
         index = bisect_right(self._base_offsets, segment.base_offset)
         return self._segments[index] if index < len(self._segments) else None
 
+    def before(self, segment: Segment) -> Segment | None:
+        """The one before, opened if need be, or None before the first."""
+        index = bisect_right(self._base_offsets, segment.base_offset) - 2
+        return self.opened(self._segments[index]) if index >= 0 else None
+
     def opened(self, segment: Segment) -> Segment:
         """Note that a segment is being used, and let go of the one not used for longest."""
         if segment is not self.active and (not self._opened or self._opened[-1] is not segment):

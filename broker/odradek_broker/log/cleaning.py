@@ -1,0 +1,153 @@
+"""What compaction keeps of a batch.
+
+    - Of each key the newest record; and every record that the pass has not noted.
+    - A tombstone, if it is the newest, until its delete horizon has passed. The horizon is written into the batch when
+      a pass first meets it: bit 6 of the attributes, in the place of the base timestamp (KIP-534).
+    - Nothing of aborted transactions. A marker goes when nothing of its transaction is left, after a horizon likewise.
+    - The last batch of each live producer, emptied if need be: it carries the sequence number.
+    - The last batch of each rewritten segment, likewise: so each segment ends where the next one begins, and recovery
+      can tell a segment that was compacted from one that has lost its end.
+
+Offsets, producers and sequence numbers never change. Kafka: Cleaner.cleanInto, CleanedTransactionMetadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from odradek.protocol.primitives import Buffer
+from odradek.protocol.records.batch import BatchHeader
+from odradek_broker.log.key_offsets import KeyOffsets
+from odradek_broker.log.raw_batch import DELETE_HORIZON, RawRecord, payload_of, raw_records, with_records
+from odradek_broker.log.replay import marker_in
+from odradek_broker.log.transaction_index import AbortedTransaction
+
+
+class LastBatch(NamedTuple):
+    """The newest of a live producer, as the producer state has it."""
+
+    last_offset: int
+    """-1 where it has only written markers in its epoch."""
+    epoch: int
+
+
+class Transactions:
+    """Which transactions are aborted, and of which anything was met, while batches are walked in order."""
+
+    def __init__(self, aborted: list[AbortedTransaction]) -> None:
+        self._coming = sorted(aborted, key=lambda transaction: transaction.first_offset, reverse=True)
+        self._aborted: dict[int, AbortedTransaction] = {}
+        self._met: set[int] = set()
+
+    def is_aborted(self, header: BatchHeader) -> bool:
+        """Whether a data batch belongs to an aborted transaction."""
+        self._reach(header.last_offset)
+        if not header.is_transactional:
+            return False
+        self._met.add(header.producer_id)
+        return header.producer_id in self._aborted
+
+    def end(self, header: BatchHeader, *, committed: bool) -> tuple[bool, AbortedTransaction | None]:
+        """Take a marker: whether anything of its transaction was met, and the transaction where it was aborted."""
+        self._reach(header.last_offset)
+        met = header.producer_id in self._met
+        self._met.discard(header.producer_id)
+        aborted = None if committed else self._aborted.pop(header.producer_id, None)
+        return met, aborted if met else None
+
+    def _reach(self, offset: int) -> None:
+        while self._coming and self._coming[-1].first_offset <= offset:
+            transaction = self._coming.pop()
+            self._aborted[transaction.producer_id] = transaction
+
+
+class Cleaning:
+    """One pass over the batches of a log, from its first segment on."""
+
+    def __init__(
+        self,
+        newest: KeyOffsets,
+        transactions: Transactions,
+        producers: Mapping[int, LastBatch],
+        *,
+        delete_retention_ms: int,
+        now_ms: int,
+    ) -> None:
+        self._newest = newest
+        self._transactions = transactions
+        self._producers = producers
+        self._delete_retention_ms = delete_retention_ms
+        self._now_ms = now_ms
+        self.aborted: list[AbortedTransaction] = []
+        """Those whose markers were kept; the caller takes them out, for the new segment's transaction index."""
+
+    def clean(self, batch: Buffer, header: BatchHeader, *, is_last: bool) -> Buffer | None:
+        """The batch as it stays: the same bytes, fewer records, none; or None where it goes. Raises ProtocolError.
+
+        `is_last` says that it is the last of a segment.
+        """
+        if header.is_control:
+            kept = self._clean_marker(batch, header)
+        elif self._transactions.is_aborted(header):
+            kept = None
+        else:
+            kept = self._clean_records(batch, header)
+        if kept is None and (is_last or self._is_last_of_producer(header)):
+            return with_records(header, b"", [], None)
+        return kept
+
+    def _clean_marker(self, batch: Buffer, header: BatchHeader) -> Buffer | None:
+        marker = marker_in(batch) if header.record_count else None
+        if marker is None:
+            return None if header.record_count == 0 else batch
+        met, aborted = self._transactions.end(header, committed=marker.committed)
+        if aborted is not None:
+            self.aborted.append(aborted)
+        if met:
+            return batch
+        horizon = delete_horizon(header)
+        if horizon is None:
+            return self._with_horizon(batch, header)
+        return batch if self._now_ms < horizon else None
+
+    def _with_horizon(self, batch: Buffer, header: BatchHeader) -> bytes:
+        payload = payload_of(batch, 0, header)
+        records = list(raw_records(payload, header.record_count))
+        return with_records(header, payload, records, self._now_ms + self._delete_retention_ms)
+
+    def _clean_records(self, batch: Buffer, header: BatchHeader) -> Buffer | None:
+        if header.base_offset >= self._newest.end_offset:
+            return batch
+        payload = payload_of(batch, 0, header)
+        records = list(raw_records(payload, header.record_count))
+        horizon = delete_horizon(header)
+        tombstones_stay = horizon is None or self._now_ms < horizon
+        kept = [record for record in records if self._stays(header, record, tombstones_stay)]
+        has_new_tombstone = horizon is None and any(not record.has_value for record in kept)
+        if has_new_tombstone:
+            return with_records(header, payload, kept, self._now_ms + self._delete_retention_ms)
+        if len(kept) == len(records) and records:
+            return batch
+        return with_records(header, payload, kept, None) if kept else None
+
+    def _stays(self, header: BatchHeader, record: RawRecord, tombstones_stay: bool) -> bool:
+        offset = header.base_offset + record.offset_delta
+        if offset >= self._newest.end_offset:
+            return True
+        if record.key is None or not (record.has_value or tombstones_stay):
+            return False
+        return self._newest.is_newest(record.key, offset)
+
+    def _is_last_of_producer(self, header: BatchHeader) -> bool:
+        last = self._producers.get(header.producer_id) if header.producer_id >= 0 else None
+        if last is None:
+            return False
+        if last.last_offset >= 0:
+            return header.last_offset == last.last_offset
+        return header.is_control and header.producer_epoch == last.epoch
+
+
+def delete_horizon(header: BatchHeader) -> int | None:
+    """When the tombstones or the marker in a batch may go, where a pass has set it."""
+    return header.base_timestamp if header.attributes & DELETE_HORIZON else None

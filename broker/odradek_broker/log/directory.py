@@ -1,0 +1,201 @@
+"""A log directory: what belongs to all the logs in it together.
+
+    meta.properties                    which cluster and node it belongs to, and its own id
+    .lock                              held while a broker uses it
+    .kafka_cleanshutdown               there only between a clean stop and the next start
+    recovery-point-offset-checkpoint   all below is synced, of each log
+    log-start-offset-checkpoint        where each log begins, where DeleteRecords has moved that
+    replication-offset-checkpoint      high watermarks
+    cleaner-offset-checkpoint          how far compaction has come
+
+The clean-shutdown file is taken away before anything is opened: a crash from then on is a crash. Checkpoints only save
+work or shorten the way back; a damaged one is taken as empty and named in `damaged`. Kafka: LogManager, LogDirFailure.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+
+from odradek_broker.log import checkpoints, filenames
+from odradek_broker.log.checkpoints import TopicPartition
+from odradek_broker.log.config import LogConfig
+from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
+from odradek_broker.log.log import Log
+from odradek_broker.ports.disk import Disk
+
+META_PROPERTIES = "meta.properties"
+LOCK = ".lock"
+CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
+RECOVERY_POINTS = "recovery-point-offset-checkpoint"
+LOG_START_OFFSETS = "log-start-offset-checkpoint"
+HIGH_WATERMARKS = "replication-offset-checkpoint"
+CLEANER_OFFSETS = "cleaner-offset-checkpoint"
+
+_NO_EPOCH = -1
+
+
+class LogDirectory:
+    """Made by `open`; one process at a time."""
+
+    def __init__(self, path: str, disk: Disk) -> None:
+        self.path = path
+        self.directory_id = b""
+        """16 raw bytes."""
+        self.cluster_id = ""
+        self.node_id = -1
+        self.clean = False
+        """Whether the broker that used it last has stopped cleanly."""
+        self.previous_broker_epoch = _NO_EPOCH
+        """Of that broker, where it has stopped cleanly."""
+        self.recovery_points: dict[TopicPartition, int] = {}
+        self.log_start_offsets: dict[TopicPartition, int] = {}
+        self.high_watermarks: dict[TopicPartition, int] = {}
+        self.cleaner_offsets: dict[TopicPartition, int] = {}
+        self.damaged: list[str] = []
+        """Checkpoint files that could not be read."""
+        self._disk = disk
+        self._lock = disk.lock(self._at(LOCK))
+
+    @classmethod
+    def open(cls, path: str, disk: Disk, *, cluster_id: str, node_id: int, new_directory_id: bytes) -> LogDirectory:
+        """Take the directory, creating it where there is none.
+
+        `new_directory_id`, 16 random bytes, is for a directory that has no id yet.
+        Raises AlreadyLocked, InconsistentDirectory (it is another cluster's or node's), OSError.
+        """
+        disk.make_dirs(path)
+        directory = cls(path, disk)
+        try:
+            directory._read_meta(cluster_id, node_id, new_directory_id)
+            directory._take_clean_shutdown()
+            directory.recovery_points = directory._read_checkpoint(RECOVERY_POINTS)
+            directory.log_start_offsets = directory._read_checkpoint(LOG_START_OFFSETS)
+            directory.high_watermarks = directory._read_checkpoint(HIGH_WATERMARKS)
+            directory.cleaner_offsets = directory._read_checkpoint(CLEANER_OFFSETS)
+        except BaseException:
+            directory.release()
+            raise
+        return directory
+
+    # Logs.
+
+    def partitions(self) -> list[TopicPartition]:
+        """The partitions that have a directory here."""
+        names = (filenames.topic_partition_of(name) for name in self._disk.list(self.path))
+        found = [partition for partition in names if partition is not None]
+        return sorted(pair for pair in found if self._disk.is_dir(self.path_of(*pair)))
+
+    def path_of(self, topic: str, partition: int) -> str:
+        return self._at(filenames.partition_directory(topic, partition))
+
+    def open_log(self, topic: str, partition: int, config: LogConfig, *, topic_id: bytes, now_ms: int) -> Log:
+        """Open a partition's log, or begin one, by what the checkpoints say. Raises OSError, TopicIdMismatch."""
+        key = (topic, partition)
+        return Log.open(
+            self.path_of(topic, partition),
+            self._disk,
+            config,
+            topic_id=topic_id,
+            clean=self.clean,
+            recovery_point=self.recovery_points.get(key, 0),
+            log_start_offset=self.log_start_offsets.get(key, 0),
+            first_dirty_offset=self.cleaner_offsets.get(key, 0),
+            now_ms=now_ms,
+        )
+
+    def mark_stray(self, topic: str, partition: int, mark: str) -> str:
+        """Set aside the directory of a partition that nobody knows (any more); return its new path."""
+        path = self.path_of(topic, partition)
+        stray = filenames.marked_directory(path, mark, filenames.STRAY_DIRECTORY)
+        self._disk.rename(path, stray)
+        self._disk.sync_dir(self.path)
+        return stray
+
+    def deleted_directories(self) -> list[str]:
+        """Paths of logs that were deleted and whose files are still there."""
+        names = [name for name in self._disk.list(self.path) if name.endswith(filenames.DELETED_DIRECTORY)]
+        return [self._at(name) for name in sorted(names) if self._disk.is_dir(self._at(name))]
+
+    def remove_directory(self, path: str) -> None:
+        """Remove a deleted log with its files. Raises OSError."""
+        assert path.endswith(filenames.DELETED_DIRECTORY), "only what is marked as deleted is removed"
+        for name in self._disk.list(path):
+            self._disk.remove(os.path.join(path, name))
+        self._disk.remove_dir(path)
+
+    # Checkpoints. Each call writes and syncs the whole file.
+
+    def write_recovery_points(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.recovery_points = self._write_checkpoint(RECOVERY_POINTS, offsets)
+
+    def write_log_start_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.log_start_offsets = self._write_checkpoint(LOG_START_OFFSETS, offsets)
+
+    def write_high_watermarks(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.high_watermarks = self._write_checkpoint(HIGH_WATERMARKS, offsets)
+
+    def write_cleaner_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.cleaner_offsets = self._write_checkpoint(CLEANER_OFFSETS, offsets)
+
+    # The end.
+
+    def mark_clean(self, broker_epoch: int) -> None:
+        """Say that every log here was closed cleanly, and that no checkpoint will change."""
+        self._disk.replace_file(self._at(CLEAN_SHUTDOWN), checkpoints.encode_clean_shutdown(broker_epoch))
+
+    def release(self) -> None:
+        """Let another process have the directory."""
+        self._lock.release()
+
+    # How it is done.
+
+    def _at(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def _read_meta(self, cluster_id: str, node_id: int, new_directory_id: bytes) -> None:
+        self.cluster_id, self.node_id, self.directory_id = cluster_id, node_id, new_directory_id
+        path = self._at(META_PROPERTIES)
+        if not self._disk.exists(path):
+            self._write_meta(path)
+            return
+        found = checkpoints.decode_properties(self._disk.read_file(path))
+        for key, ours in (("cluster.id", cluster_id), ("node.id", str(node_id))):
+            theirs = found.get(key, ours)
+            if theirs != ours:
+                raise InconsistentDirectory(f"{self.path} has {key} {theirs}, but this broker has {ours}")
+        if "directory.id" in found:
+            self.directory_id = base64.urlsafe_b64decode(found["directory.id"] + "==")
+        else:
+            self._write_meta(path)
+
+    def _write_meta(self, path: str) -> None:
+        properties = {
+            "version": "1",
+            "cluster.id": self.cluster_id,
+            "node.id": str(self.node_id),
+            "directory.id": base64.urlsafe_b64encode(self.directory_id).rstrip(b"=").decode(),
+        }
+        self._disk.replace_file(path, checkpoints.encode_properties(properties))
+
+    def _take_clean_shutdown(self) -> None:
+        path = self._at(CLEAN_SHUTDOWN)
+        self.clean = self._disk.exists(path)
+        if self.clean:
+            self.previous_broker_epoch = checkpoints.decode_clean_shutdown(self._disk.read_file(path))
+            self._disk.remove(path)
+            self._disk.sync_dir(self.path)
+
+    def _read_checkpoint(self, name: str) -> dict[TopicPartition, int]:
+        try:
+            return checkpoints.decode_offsets(self._disk.read_file(self._at(name)))
+        except FileNotFoundError:
+            return {}
+        except CorruptCheckpoint:
+            self.damaged.append(name)
+            return {}
+
+    def _write_checkpoint(self, name: str, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        self._disk.replace_file(self._at(name), checkpoints.encode_offsets(offsets))
+        return dict(offsets)
