@@ -98,7 +98,7 @@ class ClusterImage:
             return False
         newer = PartitionImage(partition, leader, leader_epoch, known.replicas, known.isr, known.offline_replicas)
         image = self.topics[topic]
-        partitions = image.partitions[:partition] + (newer,) + image.partitions[partition + 1 :]
+        partitions = (*image.partitions[:partition], newer, *image.partitions[partition + 1 :])
         self.topics[topic] = TopicImage(topic, image.topic_id, partitions, image.is_internal)
         return True
 

@@ -89,7 +89,7 @@ class Accumulator:
         self.used_bytes -= batch.size_bytes
 
     def drain(self, leader: int, now_s: float) -> list[Batch]:
-        """The batches of the next request to that broker: one for each partition that may send, within the size limit."""
+        """The batches of the next request to that broker: one for each partition that may send, up to the limit."""
         waiting = self._waiting.get(leader)
         if not waiting:
             return []

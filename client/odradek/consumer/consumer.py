@@ -1,0 +1,556 @@
+"""The consumer: what a program calls.
+
+`async for record in consumer` hands records out of a decoded batch and pays nothing but a look for a cancellation, until
+that batch is used up. Fetching, heartbeats, rebalances and automatic commits happen in tasks of the scope.
+
+Invariants
+    Nothing outlives the scope.
+    A record counts as finished when the next one is asked for, or when the scope is left normally. Automatic commits
+    say no more than what is finished; a scope that is left by an exception or a cancellation commits nothing.
+    One task at a time may ask for records.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Any, Generic, Self, TypeAlias, TypeVar, Unpack, cast, overload
+
+import trio
+
+from odradek.activity import Activities
+from odradek.cluster import Cluster, ClusterConfig
+from odradek.consumer.commits import CommittedOffset, Commits
+from odradek.consumer.config import ConsumerConfig, ConsumerOptions
+from odradek.consumer.cursor import Cursor
+from odradek.consumer.decoding import decode_for
+from odradek.consumer.fetcher import Fetcher
+from odradek.consumer.group import Group
+from odradek.consumer.health import ConsumerHealth
+from odradek.consumer.partition import PartitionState
+from odradek.consumer.positions import Positions
+from odradek.consumer.rebalance import Possession
+from odradek.consumer.report import consumer_health
+from odradek.consumer.subscription import Subscription
+from odradek.coordinator import GROUP, Coordinator
+from odradek.errors import CommitFailed, RebalanceInProgress
+from odradek.metadata import TopicPartition
+from odradek.network import parse_bootstrap
+from odradek.offsets import EARLIEST, LATEST, FoundOffset, list_offsets
+from odradek.record import Record
+from odradek.scope import background_nursery
+from odradek.topic import Topic
+from odradek.wakeup import Changes
+
+logger = logging.getLogger(__name__)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Names: TypeAlias = str | Sequence[str]
+
+RECORDS_BETWEEN_CHECKPOINTS = 200
+"""How many records are handed out, at the most, before the tasks in the background get a turn."""
+
+
+class Consumer(Generic[K, V]):
+    """Reads records. Use as `async with Consumer("localhost:9092", topics=["orders"], group="billing") as consumer:`.
+
+    `topics` are names, or Topics that say what keys and values are; or `pattern` is a regular expression for whole
+    names; or neither, and `assign` or `subscribe` is called. With `group`, partitions are shared with the group's other
+    members and offsets are committed; without, all partitions are read. Further arguments are ConsumerOptions.
+
+    Entering raises BootstrapFailed where no broker answers.
+    """
+
+    @overload
+    def __init__(
+        self: Consumer[bytes | None, bytes | None],
+        bootstrap: str | Sequence[str],
+        topics: Names = (),
+        *,
+        pattern: str | re.Pattern[str] | None = None,
+        group: str | None = None,
+        **options: Unpack[ConsumerOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Consumer[K, V],
+        bootstrap: str | Sequence[str],
+        topics: Topic[K, V] | Sequence[Topic[K, V]],
+        *,
+        group: str | None = None,
+        **options: Unpack[ConsumerOptions],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        bootstrap: str | Sequence[str],
+        topics: Names | Topic[Any, Any] | Sequence[Topic[Any, Any]] = (),
+        *,
+        pattern: str | re.Pattern[str] | None = None,
+        group: str | None = None,
+        **options: Unpack[ConsumerOptions],
+    ) -> None:
+        self.config = ConsumerConfig(**options)
+        self.group = group
+        self._bootstrap = parse_bootstrap(bootstrap)
+        wanted: list[str | Topic[Any, Any]] = [topics] if isinstance(topics, str | Topic) else list(topics)
+        self._typed = {topic.name: topic for topic in wanted if isinstance(topic, Topic)}
+        names = [topic.name if isinstance(topic, Topic) else topic for topic in wanted]
+        if names and pattern is not None:
+            raise ValueError("topics and pattern exclude each other")
+        self._subscription = Subscription(names, pattern)
+        self._activities = Activities()
+        self._cursor = Cursor()
+        self._changed = Changes()
+        self._scope: AbstractAsyncContextManager[Self] | None = None
+        self._is_open = False
+        self._is_reading = False
+        self._since_checkpoint = 0
+        self._group: Group | None = None
+        self._commits: Commits | None = None
+
+    # ------------------------------------------------------------------------------------------------ the scope
+
+    async def __aenter__(self) -> Self:
+        if self._scope is not None:
+            raise RuntimeError("a consumer is entered once")
+        self._scope = self._run()
+        return await self._scope.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._scope is not None
+        return await self._scope.__aexit__(kind, error, traceback)
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[Self]:
+        config = self.config
+        async with background_nursery() as nursery:
+            cluster_config = ClusterConfig(
+                bootstrap=self._bootstrap,
+                client_id=config.client_id,
+                request_timeout_ms=config.request_timeout_ms,
+                connect_timeout_ms=config.connect_timeout_ms,
+                metadata_max_age_ms=config.metadata_max_age_ms,
+                retry_backoff_ms=config.retry_backoff_ms,
+            )
+            self._cluster = Cluster(cluster_config, config.surroundings, self._activities, nursery)
+            self._track()
+            await self._cluster.start()
+            self._build()
+            self._membership_scope = trio.CancelScope()
+            nursery.start_soon(self._fetcher.run)
+            nursery.start_soon(self._positions.run)
+            nursery.start_soon(self._keep_membership)
+            self._is_open = True
+            try:
+                yield self
+                await self._close()
+            finally:
+                self._is_open = False
+                await self._leave()
+
+    def _build(self) -> None:
+        config, cluster = self.config, self._cluster
+        self._possession = Possession(cluster, config, self._subscription, self._cursor, self._changed)
+        self._fetcher = Fetcher(cluster, config, self._states, self._fetched)
+        self._positions = Positions(cluster, config, self._states, self._found_positions)
+        self._possession.positions = self._positions
+        if self.group is not None:
+            self._set_up_group(self.group)
+
+    def _set_up_group(self, group: str) -> None:
+        if self._subscription.by_hand:
+            coordinator, membership = Coordinator(self._cluster, GROUP, group), None
+        else:
+            self._group = Group(self._cluster, self.config, group, self._subscription, self._possession)
+            coordinator, membership = self._group.coordinator, self._group.membership
+        self._commits = Commits(self._cluster, coordinator, group, membership, self.config.instance_id)
+        self._possession.commits = self._commits
+
+    async def _keep_membership(self) -> None:
+        """What is to stop before the last commit."""
+        with self._membership_scope:
+            async with trio.open_nursery() as nursery:
+                if self._group is not None:
+                    nursery.start_soon(self._group.run)
+                elif not self._subscription.by_hand:
+                    nursery.start_soon(self._follow_topics)
+                if self.config.commit == "auto" and self._commits is not None:
+                    nursery.start_soon(self._commit_now_and_then)
+
+    async def _close(self) -> None:
+        """The scope is left normally: what was handed out is finished."""
+        self._cursor.finish()
+        self._membership_scope.cancel()
+        assigned = self._subscription.assigned
+        with trio.move_on_after(self.config.close_timeout_ms / 1000) as patience:
+            if self.config.commit == "auto" and self._commits is not None:
+                await self._possession.commit_finished(list(self._states()))
+            if self.config.on_revoke is not None and assigned:
+                await self.config.on_revoke(assigned)
+        if patience.cancelled_caught:
+            logger.warning("the last commit took longer than close_timeout_ms; records may be read again")
+
+    async def _leave(self) -> None:
+        """Shielded and short: the others of the group need not wait for a session timeout."""
+        self._membership_scope.cancel()
+        if self._group is not None:
+            with trio.move_on_after(self.config.close_timeout_ms / 5000, shield=True):
+                await self._group.leave()
+
+    async def _follow_topics(self) -> None:
+        """Without a group: every partition of the topics is ours."""
+        while True:
+            wanted = set(self._subscription.wanted_partitions(self._cluster.image))
+            new = sorted(wanted - set(self._subscription.assigned))
+            if new:
+                await self._possession.assign(new)
+            elif not wanted:
+                self._cluster.wish_refresh()
+            await self._cluster.changed.wait()
+
+    async def _commit_now_and_then(self) -> None:
+        while True:
+            await trio.sleep(self.config.auto_commit_interval_ms / 1000)
+            if self._group is None or self._group.is_stable:
+                await self._possession.commit_finished(list(self._states()))
+
+    # ------------------------------------------------------------------------------------------------- reading
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Record[K, V]:
+        """The next record. The one before is finished. Waits for as long as it takes.
+
+        Raises OffsetOutOfRange and NoOffset with start="none", CorruptRecords, SerializationFailed, and what a broker
+        says that is final.
+        """
+        cursor = self._cursor
+        if cursor.index < cursor.limit:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await self._fill_cursor(None)
+            cursor.in_progress = True
+        record = cursor.records[cursor.index]
+        cursor.index += 1
+        if self._typed:
+            return self._typed[record.topic].decode(record)
+        return cast("Record[K, V]", record)
+
+    async def poll(self, max_records: int | None = None, timeout_s: float | None = None) -> list[Record[K, V]]:
+        """What is there now, up to `max_records` (max_poll_records where left out); waits for the first one.
+
+        Empty when nothing came within `timeout_s`. All that earlier calls returned is finished. Raises what
+        `async for` raises.
+        """
+        deadline = None if timeout_s is None else trio.current_time() + timeout_s
+        limit = self.config.max_poll_records if max_records is None else max_records
+        if not await self._fill_cursor(deadline):
+            return []
+        records = list(self._cursor.take_rest(limit))
+        while len(records) < limit and self._begin_next_batch():
+            records += self._cursor.take_rest(limit - len(records))
+        if self._typed:
+            return [self._typed[record.topic].decode(record) for record in records]
+        return cast("list[Record[K, V]]", records)
+
+    async def _fill_cursor(self, deadline: float | None) -> bool:
+        """Let the cursor have a record that may be handed out now; False where none came in time."""
+        if self._is_reading:
+            raise trio.BusyResourceError("another task is reading from this consumer")
+        if not self._is_open:
+            raise RuntimeError("the consumer is not open")
+        if self._subscription.is_empty:
+            raise RuntimeError("subscribe or assign first")
+        self._is_reading = True
+        try:
+            self._since_checkpoint += self._cursor.index
+            self._cursor.finish()
+            self._possession.finished.announce()
+            await self._checkpoint()
+            return await self._wait_for_records(deadline)
+        finally:
+            self._is_reading = False
+
+    async def _checkpoint(self) -> None:
+        if self._since_checkpoint >= RECORDS_BETWEEN_CHECKPOINTS:
+            self._since_checkpoint = 0
+            await trio.lowlevel.checkpoint()
+        else:
+            await trio.lowlevel.checkpoint_if_cancelled()
+
+    async def _wait_for_records(self, deadline: float | None) -> bool:
+        try:
+            while True:
+                if not self._possession.is_held and (self._cursor.may_go_on or self._begin_next_batch()):
+                    if self.config.commit != "before" or await self._commit_before():
+                        return True
+                    continue
+                self._since_checkpoint = 0
+                self._activities.begin("reader", self._why_nothing())
+                if deadline is None:
+                    await self._changed.wait()
+                    continue
+                with trio.move_on_at(deadline) as patience:
+                    await self._changed.wait()
+                if patience.cancelled_caught:
+                    return False
+        finally:
+            self._activities.end("reader")
+
+    def _begin_next_batch(self) -> bool:
+        """Put the next decoded batch under the cursor. Raises what a partition has to say."""
+        while (state := self._subscription.next_readable()) is not None:
+            if state.error is not None:
+                raise state.error
+            records = state.next_records(decode_for(state.topic_partition))
+            self._fetcher.wake()
+            if records:
+                self._cursor.begin(state, records)
+                return True
+        return False
+
+    async def _commit_before(self) -> bool:
+        """At most once: commit what is about to be handed out. False where it was taken away meanwhile."""
+        cursor, state = self._cursor, self._cursor.state
+        assert state is not None
+        if self._commits is None or cursor.index > 0:
+            return True
+        cursor.put_back(keep=self.config.max_poll_records)
+        version, end = state.version, cursor.records[-1].offset + 1
+        cursor.limit = 0
+        await self._commits.commit({state.topic_partition: CommittedOffset(end, state.position_epoch)})
+        state.committed = end
+        cursor.release()
+        return cursor.state is state and state.version == version and not self._possession.is_held
+
+    def _why_nothing(self) -> str:
+        if self._possession.is_held:
+            return "the group rebalances"
+        states = list(self._states())
+        if not states:
+            return "no partition is assigned"
+        if all(state.paused for state in states):
+            return "all partitions are paused"
+        if any(state.position is None for state in states):
+            return "positions are being looked up"
+        return "no new records"
+
+    # ------------------------------------------------------------------------------------------- what to read
+
+    def subscribe(self, topics: Names = (), *, pattern: str | re.Pattern[str] | None = None) -> None:
+        """Read these topics from now on, instead of what was read before."""
+        if self._subscription.by_hand:
+            raise RuntimeError("partitions are assigned by hand")
+        self._subscription.subscribe([topics] if isinstance(topics, str) else topics, pattern)
+        self._track()
+        if self._is_open:
+            self._cluster.wish_refresh()
+            if self._group is not None:
+                self._group.rejoin("the subscription has changed")
+            else:
+                wanted = set(self._subscription.wanted_topics(self._cluster.image))
+                self._drop([p for p in self._subscription.assigned if p.topic not in wanted])
+
+    async def assign(self, partitions: Collection[TopicPartition | tuple[str, int]]) -> None:
+        """Read exactly these partitions, without sharing them with a group; offsets may still be committed to one."""
+        if self._group is not None and not self._subscription.is_empty:
+            if not self._subscription.by_hand:
+                raise RuntimeError("the consumer subscribes to topics")
+        if self._subscription.names or self._subscription.pattern is not None:
+            raise RuntimeError("the consumer subscribes to topics")
+        self._subscription.assign_by_hand()
+        if self._group is not None:
+            self._group = None
+            self._membership_scope.cancel()
+        if self.group is not None and (self._commits is None or self._commits.is_member):
+            self._set_up_group(self.group)
+        wanted = {TopicPartition(*partition) for partition in partitions}
+        self._cluster.track(topic for topic, _ in wanted)
+        self._drop([p for p in self._subscription.assigned if p not in wanted])
+        for topic in sorted({topic for topic, _ in wanted}):
+            await self._cluster.topic(topic, self.config.request_timeout_ms / 1000)
+        await self._possession.assign(sorted(wanted - set(self._subscription.assigned)))
+
+    @property
+    def assignment(self) -> list[TopicPartition]:
+        """The partitions that are ours at the moment."""
+        return self._subscription.assigned
+
+    async def wait_assigned(self) -> list[TopicPartition]:
+        """Wait until some partition is ours, and its position is known."""
+        while not self._subscription.states or any(s.position is None or s.held for s in self._states()):
+            await self._changed.wait()
+        return self.assignment
+
+    def pause(self, *partitions: TopicPartition) -> None:
+        """Hand out nothing of these, and fetch no more of them; they stay ours."""
+        for partition in partitions:
+            state = self._subscription.state(partition)
+            state.paused = True
+            if self._cursor.state is state:
+                self._cursor.put_back()
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        for partition in partitions:
+            self._subscription.state(partition).paused = False
+        self._fetcher.wake()
+        self._changed.announce()
+
+    # ---------------------------------------------------------------------------------------------- positions
+
+    def position(self, partition: TopicPartition) -> int | None:
+        """The offset of the record that is handed out next; None while that is being found out."""
+        self._cursor.settle()
+        return self._subscription.state(partition).position
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Hand out that offset next. What is in progress of the partition counts as not finished."""
+        if offset < 0:
+            raise ValueError(f"offset {offset}")
+        state = self._subscription.state(partition)
+        self._possession.drop_handed_out([state])
+        state.seek(offset)
+        self._fetcher.wake()
+
+    def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+        """Of all that are assigned, where none is named."""
+        self._reset(partitions, EARLIEST)
+
+    def seek_to_end(self, *partitions: TopicPartition) -> None:
+        """Of all that are assigned, where none is named."""
+        self._reset(partitions, LATEST)
+
+    async def seek_to_time(self, timestamp_ms: int, *partitions: TopicPartition) -> None:
+        """To the first record that is not older; to the end where there is none. Returns when that is found."""
+        if timestamp_ms < 0:
+            raise ValueError(f"timestamp {timestamp_ms}")
+        self._reset(partitions, timestamp_ms)
+        while any(state.reset_to is not None and state.error is None for state in self._states()):
+            await self._changed.wait()
+
+    def _reset(self, partitions: Collection[TopicPartition], timestamp: int) -> None:
+        states = [self._subscription.state(partition) for partition in partitions or self.assignment]
+        self._possession.drop_handed_out(states)
+        for state in states:
+            state.forget_position(timestamp)
+        self._positions.wake()
+
+    async def offsets_for_time(self, timestamps: Mapping[TopicPartition, int]) -> dict[TopicPartition, FoundOffset]:
+        """For each partition the first record that is not older than its time in ms; offset -1 where there is none."""
+        return await list_offsets(
+            self._cluster,
+            timestamps,
+            read_committed=self.config.reads_committed,
+            timeout_s=self.config.request_timeout_ms / 1000,
+        )
+
+    async def end_offsets(self, *partitions: TopicPartition) -> dict[TopicPartition, int]:
+        """Where the next record will be written (or, reading committed, become visible); of all that are assigned,
+        where none is named."""
+        found = await self.offsets_for_time(dict.fromkeys(partitions or self.assignment, LATEST))
+        return {partition: answer.offset for partition, answer in found.items()}
+
+    async def beginning_offsets(self, *partitions: TopicPartition) -> dict[TopicPartition, int]:
+        """Where the logs begin; of all that are assigned, where none is named."""
+        found = await self.offsets_for_time(dict.fromkeys(partitions or self.assignment, EARLIEST))
+        return {partition: answer.offset for partition, answer in found.items()}
+
+    def lag(self) -> dict[TopicPartition, int | None]:
+        """Records between the position and the end, as of the last fetch; None while it is not known."""
+        self._cursor.settle()
+        return {state.topic_partition: state.lag(self.config.reads_committed) for state in self._states()}
+
+    # ------------------------------------------------------------------------------------------------ commits
+
+    async def commit(
+        self, what: Record[Any, Any] | Mapping[TopicPartition, int] | None = None
+    ) -> dict[TopicPartition, int]:
+        """Commit up to and including a record; or the given offsets; or all that has been handed out until now.
+
+        Returns what was committed. During a rebalance it waits, and then commits if the partitions are still ours.
+        Raises CommitFailed where they are not, and RuntimeError without a group.
+        """
+        if self._commits is None:
+            raise RuntimeError("a consumer without a group cannot commit")
+        self._cursor.settle()
+        if what is None:
+            offsets = {s.topic_partition: s.position for s in self._states() if s.position is not None}
+        elif isinstance(what, Record):
+            offsets = {what.topic_partition: what.offset + 1}
+        else:
+            offsets = dict(what)
+        epochs = {partition: self._epoch_at(partition, offset) for partition, offset in offsets.items()}
+        while True:
+            self._check_ours(offsets)
+            try:
+                await self._commits.commit(
+                    {partition: CommittedOffset(offset, epochs[partition]) for partition, offset in offsets.items()}
+                )
+                break
+            except CommitFailed as failure:
+                if self._group is None or not isinstance(failure.__cause__, RebalanceInProgress):
+                    raise
+                await self._group.wait_stable()
+        for partition, offset in offsets.items():
+            if partition in self._subscription.states:
+                self._subscription.states[partition].committed = offset
+        return offsets
+
+    async def committed(self, *partitions: TopicPartition) -> dict[TopicPartition, int]:
+        """What the group has committed; partitions with nothing are left out. Raises RuntimeError without a group."""
+        if self._commits is None:
+            raise RuntimeError("a consumer without a group has committed nothing")
+        found = await self._commits.fetch(partitions or self.assignment, stable=self.config.reads_committed)
+        return {partition: offset.offset for partition, offset in found.items()}
+
+    def _epoch_at(self, partition: TopicPartition, offset: int) -> int:
+        state = self._subscription.states.get(partition)
+        return state.position_epoch if state is not None and state.position == offset else -1
+
+    def _check_ours(self, offsets: Mapping[TopicPartition, int]) -> None:
+        lost = [partition for partition in offsets if partition not in self._subscription.states]
+        if self._group is not None and lost:
+            raise CommitFailed(f"{lost[0]} is not assigned to this consumer any more")
+
+    # ------------------------------------------------------------------------------------------------- health
+
+    def health(self) -> ConsumerHealth:
+        """What is connected, assigned, lagging, and what is waited for and for how long."""
+        if not self._is_open:
+            return ConsumerHealth([], self._activities.now(), [], None, 0.0)
+        self._cursor.settle()
+        return consumer_health(self._cluster, self.config, self._subscription, self._group, self._possession)
+
+    # ------------------------------------------------------------------------------------------------- inside
+
+    def _states(self) -> Collection[PartitionState]:
+        return self._subscription.states.values()
+
+    def _track(self) -> None:
+        if not hasattr(self, "_cluster"):
+            return
+        self._cluster.track(self._subscription.names)
+        if self._subscription.pattern is not None:
+            self._cluster.track_all()
+
+    def _drop(self, partitions: Collection[TopicPartition]) -> None:
+        self._possession.drop_handed_out([self._subscription.state(partition) for partition in partitions])
+        self._subscription.remove(partitions)
+
+    def _fetched(self) -> None:
+        self._positions.wake()
+        self._changed.announce()
+
+    def _found_positions(self) -> None:
+        self._fetcher.wake()
+        self._changed.announce()

@@ -1,0 +1,100 @@
+"""Keeps the buffers of assigned partitions filled: one fetch under way for each broker that leads some of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+import trio
+
+from odradek.cluster import Cluster
+from odradek.consumer.config import ConsumerConfig
+from odradek.consumer.fetch_requests import Fetches, FetchPlan, still_fetching
+from odradek.consumer.partition import PartitionState
+from odradek.errors import OdradekError
+from odradek.metadata import BrokerAddress
+from odradek.protocol.messages.fetch import FetchRequest, FetchResponse
+from odradek.wakeup import Wakeup
+
+logger = logging.getLogger(__name__)
+
+
+class Fetcher:
+    """`on_arrival` is called after each answer."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        config: ConsumerConfig,
+        states: Callable[[], Iterable[PartitionState]],
+        on_arrival: Callable[[], None],
+    ) -> None:
+        self._on_arrival = on_arrival
+        self._cluster = cluster
+        self._config = config
+        self._states = states
+        self._fetches = Fetches(config, cluster.image)
+        self._busy: set[int] = set()
+        self._wakeup = Wakeup()
+
+    def wake(self) -> None:
+        """There may be something to fetch: a position was found, room was made, a pause has ended."""
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow_metadata)
+            while True:
+                now = trio.current_time()
+                for leader, plan in self._fetches.plan(self._states(), self._busy, now).items():
+                    self._busy.add(leader)
+                    still_fetching(plan.asked, True)
+                    nursery.start_soon(self._fetch, leader, plan)
+                self._note_leaderless()
+                await self._wakeup.wait(self._fetches.next_retry_at(self._states(), now))
+
+    async def _fetch(self, leader: int, plan: FetchPlan) -> None:
+        try:
+            answer = await self._ask(leader, plan)
+        except OdradekError as error:
+            logger.debug("fetching from broker %d: %s", leader, error)
+            if not error.retriable:
+                for asked in plan.asked:
+                    asked.state.error = error
+            self._put_off(plan)
+            self._cluster.wish_refresh()
+        else:
+            image = self._cluster.image
+            image.take_brokers(BrokerAddress(n.node_id, n.host, n.port, n.rack) for n in answer.node_endpoints)
+            if self._fetches.take(plan, answer, trio.current_time() + self._cluster.backoff_s):
+                self._cluster.wish_refresh()
+        finally:
+            still_fetching(plan.asked, False)
+            self._busy.discard(leader)
+            self._wakeup.set()
+            self._on_arrival()
+
+    async def _ask(self, leader: int, plan: FetchPlan) -> FetchResponse:
+        connection = await self._cluster.connection(leader, "fetch")
+        request, limit = self._fetches.request(plan)
+        version = connection.version_of(FetchRequest, limit)
+        timeout_s = self._cluster.request_timeout_s + self._config.fetch_max_wait_ms / 1000
+        return await connection.request(request, FetchResponse, timeout_s, version)
+
+    def _put_off(self, plan: FetchPlan) -> None:
+        retry_at = trio.current_time() + self._cluster.backoff_s
+        for asked in plan.asked:
+            asked.state.not_before = retry_at
+
+    def _note_leaderless(self) -> None:
+        leaderless = self._fetches.leaderless(self._states())
+        if leaderless:
+            self._cluster.activities.begin("fetch", f"{leaderless[0].topic_partition} has no leader")
+            self._cluster.wish_refresh()
+        else:
+            self._cluster.activities.end("fetch")
+
+    async def _follow_metadata(self) -> None:
+        while True:
+            await self._cluster.changed.wait()
+            self._wakeup.set()

@@ -1,0 +1,55 @@
+"""What `Consumer.health()` tells."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from odradek.activity import Waiting
+from odradek.connections import ConnectionHealth
+from odradek.metadata import TopicPartition
+
+
+class PartitionHealth(Struct, frozen=True):
+    """One assigned partition. Offsets are None while they are not known."""
+
+    partition: TopicPartition
+    leader: int
+    position: int | None
+    finished: int | None
+    committed: int | None
+    lag: int | None
+    """Records from the position to the end."""
+    buffered_bytes: int
+    paused: bool
+    why_idle: str | None
+    """Why nothing is being fetched of it; None where it is, or where nothing new is there."""
+
+
+class GroupHealth(Struct, frozen=True):
+    """The group as this member sees it."""
+
+    group: str
+    state: str
+    member_id: str
+    generation: int
+    coordinator: int | None
+    last_rebalance: str
+    """The cause of the last one."""
+
+
+class ConsumerHealth(Struct, frozen=True):
+    """What a consumer is doing at this moment."""
+
+    connections: list[ConnectionHealth]
+    waiting: list[Waiting]
+    """What is being waited for, oldest first."""
+    partitions: list[PartitionHealth]
+    group: GroupHealth | None
+    in_progress_s: float
+    """For how long the program has had the records that it has; 0 where it has none."""
+
+    @property
+    def lag(self) -> int | None:
+        """Of all partitions together; None while one is not known."""
+        lags = [partition.lag for partition in self.partitions]
+        return None if any(lag is None for lag in lags) else sum(lag or 0 for lag in lags)

@@ -1,0 +1,191 @@
+"""Where a consumer is in one partition: what to fetch next, what is fetched, what is handed out, what is finished.
+
+Three offsets, of which each is at or before the next:
+
+    finished    all before it is done with: what a commit may say
+    position    all before it has been handed out
+    fetch       all before it has been fetched
+
+Invariants
+    An answer to a fetch is taken in only if it is the answer for where we are now: after a seek or a loss of the
+    partition, what was on its way is ignored (`version` tells).
+    Records are decoded one batch at a time, when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from odradek.consumer.aborted import AbortedTransactions
+from odradek.errors import CorruptRecords, OdradekError
+from odradek.metadata import TopicPartition
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.records.batch import BatchHeader, iter_headers, read_header
+from odradek.protocol.records.control import is_abort_or_commit
+from odradek.record import Record
+
+RawRecord: TypeAlias = Record[bytes | None, bytes | None]
+DecodeBatch: TypeAlias = Callable[[memoryview, int, TopicPartition, int], list[RawRecord]]
+
+
+class Chunk:
+    """The records of one answer for one partition, being worked through."""
+
+    __slots__ = ("aborted", "buffer", "position", "size_bytes")
+
+    def __init__(self, buffer: memoryview, aborted: AbortedTransactions | None) -> None:
+        self.buffer = buffer
+        self.position = 0
+        self.size_bytes = len(buffer)
+        self.aborted = aborted
+
+
+class PartitionState:
+    """Owned by one consumer for as long as the partition is assigned to it."""
+
+    def __init__(self, topic_partition: TopicPartition) -> None:
+        self.topic_partition = topic_partition
+        self.version = 0
+        self.position: int | None = None
+        """None until it is known where to begin."""
+        self.finished: int | None = None
+        self.fetch_offset = 0
+        self.fetched_epoch = -1
+        """Leader epoch of the last batch fetched, by which the leader sees whether its log is still ours (KIP-320)."""
+        self.position_epoch = -1
+        """Leader epoch of the last batch handed out."""
+        self.committed: int | None = None
+        """What the group's coordinator was last told, or told us."""
+        self.paused = False
+        self.held = False
+        """Assigned, but its on_assign callback has not returned."""
+        self.is_fetching = False
+        self.not_before = 0.0
+        self.reset_to: int | None = None
+        """A timestamp (or -1 end, -2 start) to look for an offset by."""
+        self.high_watermark = -1
+        self.last_stable_offset = -1
+        self.log_start_offset = -1
+        self.error: OdradekError | None = None
+        """To be raised to whoever reads next."""
+        self.buffered_bytes = 0
+        self._chunks: deque[Chunk] = deque()
+        self._decoded: Sequence[RawRecord] = ()
+
+    @property
+    def has_records(self) -> bool:
+        return bool(self._chunks or self._decoded)
+
+    def lag(self, reads_committed: bool = False) -> int | None:
+        """Records between the position and the end that may be read; None while it is not known."""
+        end = self.last_stable_offset if reads_committed else self.high_watermark
+        return None if self.position is None or end < 0 else max(0, end - self.position)
+
+    def seek(self, offset: int, leader_epoch: int = -1) -> None:
+        """Go on from there. What is fetched, or on its way, is dropped."""
+        self._drop()
+        self.position = self.finished = self.fetch_offset = offset
+        self.fetched_epoch = self.position_epoch = leader_epoch
+        self.reset_to = None
+
+    def forget_position(self, reset_to: int | None) -> None:
+        """Where to go on has to be found out first."""
+        self._drop()
+        self.position = None
+        self.reset_to = reset_to
+
+    def take(self, offset: int, records: memoryview, aborted: AbortedTransactions | None) -> None:
+        """Take in what was fetched from `offset` on."""
+        assert offset == self.fetch_offset
+        end = None
+        for _, header in iter_headers(records):
+            end = header
+        if end is None:
+            return
+        self._chunks.append(Chunk(records, aborted))
+        self.buffered_bytes += len(records)
+        self.fetch_offset = max(self.fetch_offset, end.last_offset + 1)
+        self.fetched_epoch = end.partition_leader_epoch
+
+    def next_records(self, decode: DecodeBatch) -> Sequence[RawRecord]:
+        """The records of the next batch that has some; empty where nothing is left.
+
+        Moves the position over what is never handed out; over the records themselves, the cursor moves it. Raises
+        CorruptRecords.
+        """
+        if self._decoded:
+            decoded, self._decoded = self._decoded, ()
+            return decoded
+        while self._chunks:
+            chunk = self._chunks[0]
+            before = chunk.position
+            header = _header_at(chunk)
+            if header is None:
+                self._pop_chunk()
+                continue
+            chunk.position += header.size_bytes
+            self.buffered_bytes -= chunk.position - before
+            chunk.size_bytes -= chunk.position - before
+            records = self._records_of(chunk, header, before, decode)
+            if records:
+                self.position_epoch = header.partition_leader_epoch
+                return records
+            self._skip_to(header.last_offset + 1)
+        return []
+
+    def put_back(self, records: Sequence[RawRecord]) -> None:
+        """Records that were taken and not handed out."""
+        assert not self._decoded
+        self._decoded = records
+
+    def _records_of(self, chunk: Chunk, header: BatchHeader, at: int, decode: DecodeBatch) -> list[RawRecord]:
+        assert self.position is not None
+        if header.last_offset < self.position:
+            return []
+        if header.is_control:
+            if chunk.aborted is not None and is_abort_or_commit(chunk.buffer, at):
+                chunk.aborted.ended(header.producer_id)
+            return []
+        if (
+            chunk.aborted is not None
+            and chunk.aborted.hides(header.producer_id, header.last_offset)
+            and header.is_transactional
+        ):
+            return []
+        return decode(chunk.buffer, at, self.topic_partition, self.position)
+
+    def _skip_to(self, offset: int) -> None:
+        """What is not for the program counts as handed out, and as finished when all before it is."""
+        assert self.position is not None
+        if offset > self.position:
+            if self.finished == self.position:
+                self.finished = offset
+            self.position = offset
+
+    def _pop_chunk(self) -> None:
+        self.buffered_bytes -= self._chunks.popleft().size_bytes
+
+    def _drop(self) -> None:
+        self.version += 1
+        self._chunks.clear()
+        self._decoded = ()
+        self.buffered_bytes = 0
+        self.error = None
+        self.is_fetching = False
+
+
+def _header_at(chunk: Chunk) -> BatchHeader | None:
+    """The header of the batch that comes next; None behind the last whole one."""
+    for _, header in iter_headers(chunk.buffer[chunk.position :]):
+        return header
+    return None
+
+
+def corrupt(topic_partition: TopicPartition, offset: int, why: object) -> CorruptRecords:
+    """The error for a batch that cannot be read."""
+    return CorruptRecords(ErrorCode.CORRUPT_MESSAGE, f"{topic_partition} at offset {offset}: {why}")
+
+
+__all__ = ["Chunk", "PartitionState", "RawRecord", "corrupt", "read_header"]

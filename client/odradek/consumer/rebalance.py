@@ -1,0 +1,166 @@
+"""What gaining and losing partitions means for a consumer: the group asks for it, step by step.
+
+revoke   stop handing out, wait until what the program has is finished, commit that, tell the program, let go
+lose     let go, tell the program; nothing is committed, as others may have the partitions already
+assign   look up what is committed, tell the program (which may seek), begin to fetch
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+import trio
+
+from odradek.cluster import Cluster
+from odradek.consumer.commits import CommittedOffset, Commits
+from odradek.consumer.config import ConsumerConfig
+from odradek.consumer.cursor import Cursor
+from odradek.consumer.partition import PartitionState
+from odradek.consumer.positions import Positions
+from odradek.consumer.subscription import Subscription
+from odradek.errors import OdradekError
+from odradek.metadata import TopicPartition
+from odradek.wakeup import Changes
+
+logger = logging.getLogger(__name__)
+
+
+class Possession:
+    """The partitions of one consumer: an Owner, as group.py calls it."""
+
+    def __init__(
+        self, cluster: Cluster, config: ConsumerConfig, subscription: Subscription, cursor: Cursor, changed: Changes
+    ) -> None:
+        self.commits: Commits | None = None
+        self.positions: Positions | None = None
+        self.finished = Changes()
+        """Announced when the program asks for more."""
+        self._cluster = cluster
+        self._config = config
+        self._subscription = subscription
+        self._cursor = cursor
+        self._changed = changed
+        self._hold_count = 0
+        self._progress: tuple[object, int] = (None, 0)
+        self._progress_at = 0.0
+
+    @property
+    def is_held(self) -> bool:
+        """Nothing may be handed out at the moment."""
+        return self._hold_count > 0
+
+    # ------------------------------------------------------------------------------------------ as an Owner
+
+    async def revoke(self, partitions: Collection[TopicPartition]) -> None:
+        if not partitions:
+            return
+        states = [self._subscription.state(partition) for partition in partitions]
+        with self._hold():
+            await self._wait_finished(states)
+            if self._config.commit == "auto":
+                await self.commit_finished(states)
+            if self._config.on_revoke is not None:
+                await self._config.on_revoke(sorted(partitions))
+            self._let_go(partitions)
+
+    async def lose(self, partitions: Collection[TopicPartition]) -> None:
+        if not partitions:
+            return
+        with self._hold():
+            self._let_go(partitions)
+            if self._config.on_revoke is not None:
+                await self._config.on_revoke(sorted(partitions))
+
+    async def assign(self, partitions: Collection[TopicPartition]) -> None:
+        added = self._subscription.add(partitions)
+        for state in added:
+            state.held = True
+        await self.find_positions(added)
+        if self._config.on_assign is not None and added:
+            await self._config.on_assign([state.topic_partition for state in added])
+        for state in added:
+            state.held = False
+        assert self.positions is not None
+        self.positions.resume()
+
+    def stuck_s(self) -> float:
+        """Sampled: the age of the hand-out that was seen last, if it is still the same."""
+        self._cursor.settle()
+        progress = (self._cursor.records, self._cursor.index)
+        if not self._cursor.in_progress or progress[0] is not self._progress[0] or progress[1] != self._progress[1]:
+            self._progress, self._progress_at = progress, trio.current_time()
+        return trio.current_time() - self._progress_at
+
+    async def wait_unstuck(self) -> None:
+        while self._cursor.in_progress:
+            await self.finished.wait()
+
+    # ------------------------------------------------------------------------------------------ and for the consumer
+
+    async def find_positions(self, states: Collection[PartitionState]) -> None:
+        """Where to begin: what the group has committed, else the start policy."""
+        assert self.positions is not None
+        committed: dict[TopicPartition, CommittedOffset] = {}
+        if self.commits is not None and states:
+            partitions = [state.topic_partition for state in states]
+            committed = await self.commits.fetch(partitions, stable=self._config.reads_committed)
+        for state in states:
+            if state.position is not None or state.reset_to is not None:
+                continue  # the program has moved it meanwhile
+            known = committed.get(state.topic_partition)
+            if known is None:
+                self.positions.begin_without_offset(state)
+            else:
+                state.seek(known.offset, known.leader_epoch)
+                state.committed = known.offset
+
+    async def commit_finished(self, states: Collection[PartitionState]) -> bool:
+        """Commit what is finished and not committed yet. False where that failed; then it will be read again."""
+        assert self.commits is not None
+        self._cursor.settle()
+        due = {
+            state: CommittedOffset(state.finished, state.position_epoch)
+            for state in states
+            if state.finished is not None and state.finished != state.committed
+        }
+        try:
+            await self.commits.commit({state.topic_partition: offset for state, offset in due.items()})
+        except OdradekError as error:
+            logger.warning("automatic commit: %s", error)
+            return False
+        for state, offset in due.items():
+            state.committed = offset.offset
+        return True
+
+    def drop_handed_out(self, states: Collection[PartitionState]) -> None:
+        """These are moved or gone: nothing more of what the cursor has of them is handed out."""
+        self._cursor.settle()
+        self._cursor.drop(list(states))
+        self._changed.announce()
+
+    def _let_go(self, partitions: Collection[TopicPartition]) -> None:
+        states = [self._subscription.states[p] for p in partitions if p in self._subscription.states]
+        self.drop_handed_out(states)
+        self._subscription.remove(partitions)
+
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        self._hold_count += 1
+        self._cursor.hold()
+        try:
+            yield
+        finally:
+            self._hold_count -= 1
+            if not self._hold_count:
+                self._cursor.release()
+            self._changed.announce()
+
+    async def _wait_finished(self, states: Collection[PartitionState]) -> None:
+        with (
+            self._cluster.activities.waiting("rebalance", "the program is still busy with a record"),
+            trio.move_on_after(self._config.max_poll_interval_ms / 1000),
+        ):
+            while self._cursor.is_busy_with(states):
+                await self.finished.wait()

@@ -1,0 +1,67 @@
+"""Puts a consumer's health together."""
+
+from __future__ import annotations
+
+from odradek.cluster import Cluster
+from odradek.consumer.config import ConsumerConfig
+from odradek.consumer.group import Group
+from odradek.consumer.health import ConsumerHealth, GroupHealth, PartitionHealth
+from odradek.consumer.partition import PartitionState
+from odradek.consumer.rebalance import Possession
+from odradek.consumer.subscription import Subscription
+
+
+def consumer_health(
+    cluster: Cluster, config: ConsumerConfig, subscription: Subscription, group: Group | None, possession: Possession
+) -> ConsumerHealth:
+    """A snapshot."""
+    return ConsumerHealth(
+        connections=cluster.health(),
+        waiting=cluster.activities.now(),
+        partitions=[_partition(cluster, config, subscription.states[p]) for p in subscription.assigned],
+        group=None if group is None else _group(group),
+        in_progress_s=possession.stuck_s(),
+    )
+
+
+def _partition(cluster: Cluster, config: ConsumerConfig, state: PartitionState) -> PartitionHealth:
+    leader = cluster.image.leader(*state.topic_partition)
+    return PartitionHealth(
+        partition=state.topic_partition,
+        leader=leader,
+        position=state.position,
+        finished=state.finished,
+        committed=state.committed,
+        lag=state.lag(config.reads_committed),
+        buffered_bytes=state.buffered_bytes,
+        paused=state.paused,
+        why_idle=_why_idle(state, leader, config),
+    )
+
+
+def _why_idle(state: PartitionState, leader: int, config: ConsumerConfig) -> str | None:
+    if state.error is not None:
+        return str(state.error)
+    if state.held:
+        return "on_assign has not returned"
+    if state.position is None:
+        return "its position is being looked up"
+    if state.paused:
+        return "paused"
+    if leader < 0:
+        return "no leader"
+    if state.buffered_bytes >= config.max_partition_fetch_bytes:
+        return "the program has not taken what was fetched"
+    return None
+
+
+def _group(group: Group) -> GroupHealth:
+    member = group.membership
+    return GroupHealth(
+        group=member.group_id,
+        state=member.state.value,
+        member_id=member.member_id,
+        generation=member.generation,
+        coordinator=group.coordinator.node_id,
+        last_rebalance=member.reason,
+    )
