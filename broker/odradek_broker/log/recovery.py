@@ -189,7 +189,7 @@ class Recovery:
                 aborted = self._replay(loaded.producers, segment, position, header)
                 if aborted is not None:
                     segment.transaction_index.append(aborted)
-        segment.unsaved = True
+        segment.complete_time_index()
         loaded.log_end_offset = scan.next_offset
         return scan
 

@@ -2,6 +2,9 @@
 
 A walk ends at the end of the file or before the first thing that is not a sound batch; afterwards `position` says
 where, `next_offset` what offset would have followed, and `fault` why, if it was not simply the end.
+
+Kafka's checksum leaves out base offset and leader epoch (a leader writes them without computing it anew). Offsets that
+fall, or lie too far, are noticed here; a single batch moved a little way up is not.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from crc32c import crc32c
 
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import HEADER_BYTES, BatchHeader, crc_is_valid, read_header
+from odradek_broker.log.offset_index import MAX_RELATIVE_OFFSET
 from odradek_broker.ports.disk import File
 
 _HEADERS_CHUNK_BYTES = 16 * 1024
@@ -23,15 +27,18 @@ NOWHERE = 2**63 - 1
 class Scan:
     """One walk from `position`, which is the beginning of a batch, to `end`. Iterate over it once.
 
+    No batch may lie before `next_offset`: give the base offset of the segment.
+
     Batches that reach `check_crc_from_offset` are read whole and must match their checksum.
     """
 
     def __init__(
-        self, file: File, position: int, end: int, *, next_offset: int = 0, check_crc_from_offset: int = NOWHERE
+        self, file: File, position: int, end: int, *, next_offset: int, check_crc_from_offset: int = NOWHERE
     ) -> None:
         self.position = position
         self.next_offset = next_offset
         self.fault: str | None = None
+        self._furthest_offset = next_offset + MAX_RELATIVE_OFFSET
         self._file = file
         self._end = end
         self._check_crc_from_offset = check_crc_from_offset
@@ -69,6 +76,8 @@ class Scan:
             return f"a batch of {header.size_bytes} bytes is cut off after {left}"
         if header.base_offset < self.next_offset or header.last_offset_delta < 0:
             return f"a batch of offsets {header.base_offset} to {header.last_offset} is out of order"
+        if header.last_offset > self._furthest_offset:
+            return f"a batch of offsets {header.base_offset} to {header.last_offset} is too far for its segment"
         if header.last_offset >= self._check_crc_from_offset and not self._crc_is_valid(header):
             return "a batch does not match its checksum"
         return None

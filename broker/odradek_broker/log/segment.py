@@ -145,7 +145,7 @@ class Segment:
     def first_timestamp(self) -> int:
         """The first batch's largest timestamp, from which the age of the segment counts; -1 while it is empty."""
         if self._first_timestamp == UNKNOWN and self.size_bytes:
-            for _, header in Scan(self.file, 0, self.size_bytes):
+            for _, header in self.scan():
                 self._first_timestamp = header.max_timestamp
                 break
         return self._first_timestamp
@@ -190,11 +190,16 @@ class Segment:
         self.bytes_since_index += size_bytes
         self.unsaved = True
 
+    def complete_time_index(self) -> None:
+        """Give it its last entry, which carries the largest timestamp of all."""
+        self.time_index.maybe_append(self.largest_timestamp, self.offset_of_largest_timestamp)
+        self.unsaved = True
+
     def save(self) -> list[str]:
         """Write the indexes where they are not on disk yet; return the paths written, unsynced. Raises OSError."""
         if not self.unsaved:
             return []
-        self.time_index.maybe_append(self.largest_timestamp, self.offset_of_largest_timestamp)
+        self.complete_time_index()
         contents = [
             (filenames.OFFSET_INDEX, self.offset_index.encode()),
             (filenames.TIME_INDEX, self.time_index.encode()),
@@ -254,7 +259,7 @@ class Segment:
         """Where the first batch that ends at or behind `offset` begins, and where it ends; None where there is none."""
         if offset > self._tail.floor:
             return self._tail.find(offset, self.size_bytes)
-        for position, header in Scan(self.file, self.offset_index.look_up(offset), self.size_bytes):
+        for position, header in self.scan(self.offset_index.look_up(offset)):
             if header.last_offset >= offset:
                 return position, position + header.size_bytes
         return None
@@ -305,8 +310,7 @@ class Segment:
         self._transaction_index = transaction_index
         for position, header in self.scan():
             self.note(position, header.size_bytes, header.last_offset, header.max_timestamp)
-        self.time_index.maybe_append(self.largest_timestamp, self.offset_of_largest_timestamp)
-        self.unsaved = True
+        self.complete_time_index()
 
     def start_empty(self) -> None:
         """Forget the indexes: `note` will be called for every batch there is, from the first."""

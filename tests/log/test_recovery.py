@@ -1,0 +1,416 @@
+"""Bytes on disk against the state after a start that followed no clean stop."""
+
+from __future__ import annotations
+
+import random
+import shutil
+
+import pytest
+from log_batches import HEADER_BYTES, TRANSACTIONAL, batch, headers, marker
+from log_fixtures import NOW, SMALL, LogHouse, append, read_all
+
+from odradek_broker.log import producer_snapshot
+from odradek_broker.log.config import LogConfig
+from odradek_broker.log.log import Log
+from odradek_broker.log.validation import Origin
+
+ONE_SEGMENT = LogConfig(index_interval_bytes=100)
+
+
+def state(log: Log) -> dict[str, object]:
+    """All that a start derives from the bytes, in a form that can be compared."""
+    return {
+        "start": log.log_start_offset,
+        "end": log.log_end_offset,
+        "bytes": read_all(log),
+        "segments": [(segment.base_offset, segment.size_bytes) for segment in log.segments],
+        "offsets": [segment.offset_index.entries() for segment in log.segments],
+        "times": [segment.time_index.entries() for segment in log.segments],
+        "youngest": [(s.largest_timestamp, s.offset_of_largest_timestamp) for s in log.segments],
+        "aborted": [segment.transaction_index.entries for segment in log.segments],
+        "epochs": log.epochs.entries(),
+        "producers": producer_snapshot.encode(
+            [log.producers.producers[producer_id] for producer_id in sorted(log.producers.producers)]
+        ),
+        "open": log.producers.open_transactions(),
+    }
+
+
+def files(house: LogHouse) -> dict[str, bytes]:
+    return {name: (house.path / name).read_bytes() for name in house.names()}
+
+
+def busy(house: LogHouse, count: int = 60, seed: int = 0) -> Log:
+    """Plain, idempotent and transactional batches, in three leader epochs, with times that go up and down."""
+    log = house.open()
+    rng = random.Random(seed)
+    sequences: dict[int, int] = {}
+    open_ids: set[int] = set()
+    for i in range(count):
+        kind = rng.random()
+        epoch = i * 3 // count
+        time = 1_000 + i * 10 + rng.randint(-50, 50)
+        if kind < 0.4:
+            append(log, batch(*[b"x" * rng.randint(1, 60)] * rng.randint(1, 3), timestamp=time), epoch=epoch)
+        elif kind < 0.85 or not open_ids:
+            producer_id = rng.randint(1, 4)
+            is_transactional = producer_id > 2
+            sequence, values = sequences.get(producer_id, 0), [b"y" * rng.randint(1, 60)] * rng.randint(1, 3)
+            sequences[producer_id] = sequence + len(values)
+            producer = (producer_id, 0, sequence)
+            attributes = TRANSACTIONAL * is_transactional
+            append(log, batch(*values, producer=producer, attributes=attributes, timestamp=time), epoch=epoch)
+            open_ids |= {producer_id} if is_transactional else set()
+        else:
+            producer_id = open_ids.pop()
+            end = marker(producer_id, 0, commit=rng.random() < 0.5, timestamp=time)
+            append(log, end, epoch=epoch, origin=Origin.COORDINATOR)
+    return log
+
+
+def test_every_torn_tail_is_cut_before_the_batch_that_is_torn(tmp_path):
+    house = LogHouse(tmp_path, ONE_SEGMENT)
+    log = house.open()
+    for i in range(6):
+        append(log, batch(*[b"v%d" % i] * (i + 1), producer=(9, 0, i * (i + 1) // 2)))
+    log.close(clean=False)
+    whole = house.content()
+    starts = [0]
+    for header in headers(whole):
+        starts.append(starts[-1] + header.size_bytes)
+    [name] = house.names(".log")
+    for size in range(len(whole) + 1):
+        shutil.rmtree(house.path)
+        house.path.mkdir()
+        (house.path / name).write_bytes(whole[:size])
+        log = house.open(clean=False)
+        sound = sum(start <= size for start in starts) - 1
+        assert log.log_end_offset == sound * (sound + 1) // 2
+        assert house.content() == whole[: starts[sound]]
+        assert log.recovery.cut_bytes == size - starts[sound]
+        assert (log.recovery.cut_at_offset >= 0) == (size != starts[sound])
+        producer = log.producers.producers.get(9)
+        assert (producer.last_sequence if producer else -1) == log.log_end_offset - 1
+        log.close(clean=False)
+
+
+def test_every_bit_flipped_is_noticed_and_cuts_there(tmp_path):
+    house = LogHouse(tmp_path, ONE_SEGMENT)
+    log = house.open()
+    for i in range(3):
+        append(log, batch(b"value %d" % i))
+    log.close(clean=False)
+    whole = house.content()
+    size = headers(whole)[0].size_bytes
+    path = house.path / house.names(".log")[0]
+    flipped_in_epoch = 0
+    for position in range(len(whole)):
+        for bit in range(8):
+            damaged = bytearray(whole)
+            damaged[position] ^= 1 << bit
+            path.write_bytes(damaged)
+            log = house.open(clean=False)
+            if 12 <= position % size < 16 or position % size < 8:
+                flipped_in_epoch += 1  # offset and leader epoch lie outside of the checksum
+            else:
+                assert log.log_end_offset == position // size, (position, bit)
+            log.close(clean=False)
+    assert flipped_in_epoch == 3 * 12 * 8
+
+
+def test_zeros_behind_the_last_batch_are_cut(tmp_path):
+    house = LogHouse(tmp_path, ONE_SEGMENT)
+    append(house.open(), batch(b"a"))
+    whole = house.content()
+    (house.path / house.names(".log")[0]).write_bytes(whole + bytes(5_000))
+    log = house.open(clean=False)
+    assert (log.log_end_offset, log.recovery.cut_bytes, house.content()) == (1, 5_000, whole)
+
+
+def test_the_summary_is_one_line_that_says_what_was_cut(house_killed):
+    house, whole = house_killed
+    last = house.path / house.names(".log")[-1]
+    last.write_bytes(last.read_bytes()[:-1])
+    log = house.open(clean=False)
+    line = str(log.recovery)
+    assert "\n" not in line and f"at offset {log.log_end_offset}" in line and "cut off" in line
+    assert "BELOW" not in line
+    log.close(clean=False)
+    last.write_bytes(last.read_bytes()[:-1])
+    assert "BELOW the recovery point" in str(house.open(clean=False, recovery_point=10**6).recovery)
+
+
+@pytest.fixture
+def house_killed(tmp_path):
+    """A busy log of many segments whose process was killed, and its bytes."""
+    house = LogHouse(tmp_path)
+    busy(house)
+    return house, house.content()
+
+
+def test_recovery_finds_what_the_running_log_knew(tmp_path):
+    for seed in range(20):
+        house = LogHouse(tmp_path / str(seed))
+        before = busy(house, seed=seed)
+        expected = state(before)
+        after = house.open(clean=False)
+        found = state(after)
+        *sealed, active = found["times"]
+        *sealed_before, active_before = expected.pop("times")
+        assert sealed == sealed_before and active[: len(active_before)] == active_before
+        assert {key: found[key] for key in expected} == expected
+        assert after.recovery.cut_at_offset == -1
+
+
+def test_recovery_from_any_point_equals_a_full_scan(tmp_path):
+    for seed in range(6):
+        house = LogHouse(tmp_path / str(seed))
+        log = busy(house, seed=seed)
+        log.flush()
+        ends = [header.last_offset + 1 for header in headers(house.content())]
+        shutil.copytree(house.path, tmp_path / "copy")
+        expected = None
+        for point in [0, *ends]:
+            shutil.rmtree(house.path)
+            shutil.copytree(tmp_path / "copy", house.path)
+            log = house.open(clean=False, recovery_point=point)
+            found = state(log)
+            expected = expected or found
+            assert found == expected, f"recovery point {point}"
+            log.close(clean=False)
+        shutil.rmtree(tmp_path / "copy")
+
+
+def test_recovering_twice_changes_nothing(tmp_path):
+    rng = random.Random(5)
+    for seed in range(25):
+        house = LogHouse(tmp_path / str(seed))
+        busy(house, seed=seed)
+        damage(house, rng)
+        first = house.open(clean=False)
+        found, left = state(first), files(house)
+        first.close(clean=False)
+        second = house.open(clean=False)
+        assert state(second) == found
+        assert second.recovery.cut_at_offset == -1, "nothing is left to cut"
+        second.close(clean=False)
+        assert files(house) == left
+
+
+def damage(house: LogHouse, rng: random.Random) -> None:
+    """What a power cut may leave of files that were not synced."""
+    for name in house.names():
+        path = house.path / name
+        data = bytearray(path.read_bytes())
+        kind = rng.random()
+        if kind < 0.3 or name == "partition.metadata":
+            continue
+        if kind < 0.5 and data:
+            path.write_bytes(data[: rng.randrange(len(data))])
+        elif kind < 0.6 and data:
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            path.write_bytes(data)
+        elif kind < 0.7:
+            path.write_bytes(data + bytes(rng.randint(1, 200)))
+        elif kind < 0.8:
+            path.unlink()
+
+
+def test_whatever_was_damaged_a_prefix_of_the_batches_is_left(tmp_path):
+    rng = random.Random(6)
+    cuts = 0
+    for seed in range(60):
+        house = LogHouse(tmp_path / str(seed))
+        busy(house, 40, seed=seed)
+        whole = house.content()
+        damage(house, rng)
+        first_base = min((int(name[:20]) for name in house.names(".log")), default=0)
+        log = house.open(clean=False)
+        left = read_all(log)
+        if first_base == 0:
+            assert is_prefix(left, whole)
+        cuts += len(left) < len(whole)
+        end = log.log_end_offset
+        assert append(log, batch(b"it goes on"), epoch=9).base_offset == end
+    assert cuts > 10
+
+
+def is_prefix(left: bytes, whole: bytes) -> bool:
+    """But for offsets and leader epochs, which no checksum covers."""
+    ours, theirs = headers(left), headers(whole)
+    return [header.crc for header in ours] == [header.crc for header in theirs[: len(ours)]]
+
+
+def test_a_segment_lost_from_the_middle_ends_the_log_before_it(house_killed):
+    house, whole = house_killed
+    names = house.names(".log")
+    lost = int(names[2][:20])
+    (house.path / names[2]).unlink()
+    log = house.open(clean=False)
+    assert log.log_end_offset == lost and whole.startswith(read_all(log))
+    assert log.recovery.cut_segments == len(names) - 3
+    assert house.names(".log") == names[:2]
+
+
+def test_a_segment_that_lost_its_end_at_a_batch_boundary_ends_the_log(house_killed):
+    house, whole = house_killed
+    path = house.path / house.names(".log")[1]
+    data = path.read_bytes()
+    last = headers(data)[-1]
+    path.write_bytes(data[: -last.size_bytes])
+    log = house.open(clean=False)
+    assert log.log_end_offset == last.base_offset
+    assert whole.startswith(read_all(log))
+
+
+def test_segments_before_the_recovery_point_are_not_read(house_killed, monkeypatch):
+    house, _ = house_killed
+    bases = [int(name[:20]) for name in house.names(".log")]
+    point = bases[-2] + 1
+    house.open(clean=False).flush()
+    opened = []
+    real = type(house.disk).open
+    monkeypatch.setattr(type(house.disk), "open", lambda s, path, **k: opened.append(path) or real(s, path, **k))
+    log = house.open(clean=False, recovery_point=point)
+    assert {path[-24:-4] for path in opened if path.endswith(".log")} == {f"{base:020d}" for base in bases[-2:]}
+    assert log.recovery.scanned_segments == 2
+
+
+def test_after_recovery_nothing_counts_as_flushed_that_may_not_be(house_killed):
+    house, _ = house_killed
+    log = house.open(clean=False, recovery_point=20)
+    assert log.flushed_offset == 20
+    synced = []
+    plan = log.begin_flush()
+    for file in plan.files:
+        synced.append(file.size)
+    plan.sync()
+    log.end_flush(plan)
+    assert log.flushed_offset == log.log_end_offset and len(synced) >= len(log.segments.from_offset(20))
+
+
+@pytest.mark.parametrize("suffix", [".index", ".timeindex"])
+@pytest.mark.parametrize("damage", ["lost", "empty", "odd", "random", "too far"])
+@pytest.mark.parametrize("clean", [True, False])
+def test_indexes_that_are_lost_or_corrupt_are_rebuilt(tmp_path, suffix, damage, clean):
+    house = LogHouse(tmp_path)
+    log = busy(house)
+    log.close(clean=True)
+    expected = state(house.open(clean=False))
+    for name in house.names(suffix):
+        path = house.path / name
+        data = path.read_bytes()
+        if damage == "lost":
+            path.unlink()
+        elif damage == "empty" and suffix == ".index":
+            path.write_bytes(b"")
+        elif damage == "odd":
+            path.write_bytes(data + b"\1\2\3")
+        elif damage == "random":
+            path.write_bytes(random.Random(1).randbytes(len(data) or 24))
+        elif damage == "too far":
+            path.write_bytes(data + b"\x7f\xff\xff\xff" * 6)
+    log = house.open(clean=clean, recovery_point=0)
+    for offset in range(log.log_end_offset):
+        found = headers(log.read(offset, 1).read())[0]
+        assert found.base_offset <= offset <= found.last_offset
+    if not clean:
+        assert state(log) == expected
+
+
+def test_a_corrupt_snapshot_is_passed_over_for_an_older_one(house_killed):
+    house, _ = house_killed
+    log = house.open(clean=False)
+    expected = state(log)["producers"]
+    log.close(clean=True)
+    snapshots = house.names(".snapshot")
+    for count in range(1, len(snapshots) + 1):
+        for name in snapshots[-count:]:
+            path = house.path / name
+            if path.exists():
+                path.write_bytes(path.read_bytes()[:-1] + b"\x55")
+        log = house.open(clean=True)
+        assert state(log)["producers"] == expected
+        log.close(clean=False)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"0\n5\n0 0\n", b"rubbish"])
+def test_lost_leader_epochs_are_found_in_the_batches(house_killed, content):
+    house, _ = house_killed
+    log = house.open(clean=False)
+    expected = log.epochs.entries()
+    assert len(expected) == 3
+    log.close(clean=True)
+    path = house.path / "leader-epoch-checkpoint"
+    path.unlink() if content is None else path.write_bytes(content)
+    for clean in (True, False):
+        log = house.open(clean=clean, recovery_point=log.log_end_offset)
+        assert log.epochs.entries() == expected
+
+
+def test_a_corrupt_transaction_index_is_rebuilt_when_it_is_asked_for(house_killed):
+    house, _ = house_killed
+    log = house.open(clean=False)
+    expected = log.aborted_transactions(0, log.log_end_offset)
+    assert len(expected) > 1
+    log.close(clean=True)
+    for name in house.names(".txnindex"):
+        (house.path / name).write_bytes(b"not entries")
+    log = house.open(clean=True)
+    assert log.aborted_transactions(0, log.log_end_offset) == expected
+
+
+def test_a_tail_that_is_not_clean_is_recovered_although_the_stop_was(tmp_path):
+    house = LogHouse(tmp_path)
+    log = busy(house)
+    log.close(clean=True)
+    path = house.path / house.names(".log")[-1]
+    path.write_bytes(path.read_bytes() + b"rubbish")
+    log = house.open(clean=True)
+    assert log.recovery.cut_bytes == 7 and log.recovery.scanned_segments == 1
+
+
+def test_a_log_that_ends_before_its_start_begins_again_there(house_killed):
+    house, _ = house_killed
+    log = house.open(clean=False, log_start_offset=5_000)
+    assert (log.log_start_offset, log.log_end_offset, log.epochs.entries()) == (5_000, 5_000, [])
+    assert not log.producers.producers
+    assert append(log, batch(b"a")).base_offset == 5_000
+
+
+def test_leftovers_are_swept_away(house_killed):
+    house, _ = house_killed
+    log = house.open(clean=False)
+    end = log.log_end_offset
+    log.close(clean=True)
+    kept = house.names()
+    for name in (
+        "00000000000000000000.log.deleted",
+        "00000000000000000007.timeindex.deleted",
+        "00000000000000000000.log.cleaned",
+        "00000000000000000000.index.cleaned",
+        "00000000000000000000.timeindex.swap",
+        "leader-epoch-checkpoint.tmp",
+        "00000000000000009999.index",
+        "00000000000000009999.txnindex",
+    ):
+        (house.path / name).write_bytes(b"x" * HEADER_BYTES)
+    log = house.open(clean=True)
+    assert log.log_end_offset == end and house.names() == kept
+
+
+def test_an_empty_directory_is_a_new_log(tmp_path):
+    house = LogHouse(tmp_path, SMALL)
+    house.path.mkdir()
+    log = house.open(clean=False, log_start_offset=3)
+    assert (log.log_start_offset, log.log_end_offset) == (3, 3)
+
+
+def test_recovery_takes_time_into_account_only_for_forgetting(house_killed):
+    house, _ = house_killed
+    log = house.open(clean=False, now_ms=NOW)
+    count = len(log.producers.producers)
+    assert count >= 3
+    assert log.remove_expired_producers(NOW + log.config.producer_id_expiration_ms - 1) == 0
+    assert log.remove_expired_producers(NOW + log.config.producer_id_expiration_ms) > 0
+    assert all(producer.transaction_first_offset >= 0 for producer in log.producers.producers.values())
