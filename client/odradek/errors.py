@@ -8,10 +8,13 @@ BrokerError with its `code`. The rest are the client's own: nothing reachable, t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
+
+if TYPE_CHECKING:
+    from odradek.record import Record
 
 __all__ = [
     "AuthenticationFailed",
@@ -295,6 +298,9 @@ class Undelivered(OdradekError):
 
 class SerializationFailed(OdradekError):
     """A key or value could not be turned into bytes, or bytes not into a key or value."""
+
+    record: Record[bytes | None, bytes | None] | None = None
+    """The record that cannot be read, as it is in the log."""
 
 
 class NoOffset(OdradekError):

@@ -64,14 +64,22 @@ class Topic(Generic[K, V]):
         """Raises SerializationFailed."""
         return self._value.encode(value)
 
+    def encode(self, record: Record[K, V]) -> Record[bytes | None, bytes | None]:
+        """The record as it is in the log. Raises SerializationFailed."""
+        return self._with(record, self._key.encode(record.key), self._value.encode(record.value))
+
     def decode(self, record: Record[bytes | None, bytes | None]) -> Record[K, V]:
         """The record with its key and value as they are meant. Raises SerializationFailed, which says where."""
         try:
             key = self._key.decode(record.key)
             value = self._value.decode(record.value)
         except SerializationFailed as error:
+            error.record = record
             error.add_note(f"{record.topic}-{record.partition} at offset {record.offset}")
             raise
+        return self._with(record, key, value)
+
+    def _with(self, record: Record[Any, Any], key: Any, value: Any) -> Record[Any, Any]:
         return Record(
             record.topic,
             record.partition,

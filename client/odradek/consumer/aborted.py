@@ -1,7 +1,7 @@
 """Which batches of a fetch belong to aborted transactions (isolation level read_committed).
 
-The broker lists, for what it returns, each aborted transaction as (producer id, first offset). Going through the batches
-in order, a producer is "aborting" from the first offset of a listed transaction until its abort marker.
+The broker lists, for what it returns, each aborted transaction as (producer id, first offset). Going through the
+batches in order, a producer is "aborting" from the first offset of a listed transaction until its abort marker.
 """
 
 from __future__ import annotations

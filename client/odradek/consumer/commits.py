@@ -89,7 +89,7 @@ class Commits:
             answer = await self._coordinator.ask_until_answered(
                 self._fetch_request(partitions, stable), OffsetFetchResponse, _fetch_code, at_most=LAST_VERSION_BY_NAME
             )
-            found, code = _take_fetched(answer)
+            found, code = take_fetched(answer)
             if code == ErrorCode.NONE:
                 return found
             error = broker_error(code, f"group {self._group_id}")
@@ -142,15 +142,16 @@ def _fetch_code(answer: OffsetFetchResponse) -> int:
     return answer.error_code or next((group.error_code for group in answer.groups if group.error_code), 0)
 
 
-def _take_fetched(answer: OffsetFetchResponse) -> tuple[dict[TopicPartition, CommittedOffset], int]:
+def take_fetched(answer: OffsetFetchResponse) -> tuple[dict[TopicPartition, CommittedOffset], int]:
     """What was found, and an error code if there is one."""
     code = _fetch_code(answer)
     found = {}
-    topics = [*answer.topics, *(topic for group in answer.groups for topic in group.topics)]
-    for topic in topics:
-        for p in topic.partitions:
-            code = code or p.error_code
-            if p.committed_offset >= 0:
-                partition = TopicPartition(topic.name, p.partition_index)
-                found[partition] = CommittedOffset(p.committed_offset, p.committed_leader_epoch, p.metadata or "")
+    entries = [(topic.name, p) for topic in answer.topics for p in topic.partitions] + [
+        (topic.name, p) for group in answer.groups for topic in group.topics for p in topic.partitions
+    ]
+    for name, p in entries:
+        code = code or p.error_code
+        if p.committed_offset >= 0:
+            committed = CommittedOffset(p.committed_offset, p.committed_leader_epoch, p.metadata or "")
+            found[TopicPartition(name, p.partition_index)] = committed
     return found, code

@@ -1,7 +1,7 @@
 """The consumer: what a program calls.
 
-`async for record in consumer` hands records out of a decoded batch and pays nothing but a look for a cancellation, until
-that batch is used up. Fetching, heartbeats, rebalances and automatic commits happen in tasks of the scope.
+`async for record in consumer` hands records out of a decoded batch and pays nothing but a look for a cancellation
+until that batch is used up. Fetching, heartbeats, rebalances and automatic commits happen in tasks of the scope.
 
 Invariants
     Nothing outlives the scope.
@@ -203,7 +203,8 @@ class Consumer(Generic[K, V]):
         """Shielded and short: the others of the group need not wait for a session timeout."""
         self._membership_scope.cancel()
         if self._group is not None:
-            with trio.move_on_after(self.config.close_timeout_ms / 5000, shield=True):
+            with trio.move_on_after(self.config.close_timeout_ms / 5000) as patience:
+                patience.shield = True
                 await self._group.leave()
 
     async def _follow_topics(self) -> None:
@@ -262,6 +263,11 @@ class Consumer(Generic[K, V]):
         if self._typed:
             return [self._typed[record.topic].decode(record) for record in records]
         return cast("list[Record[K, V]]", records)
+
+    def encode(self, record: Record[K, V]) -> Record[bytes | None, bytes | None]:
+        """A record as it is in the log, whatever its topic's type."""
+        topic = self._typed.get(record.topic)
+        return cast("Record[bytes | None, bytes | None]", record) if topic is None else topic.encode(record)
 
     async def _fill_cursor(self, deadline: float | None) -> bool:
         """Let the cursor have a record that may be handed out now; False where none came in time."""
@@ -363,9 +369,6 @@ class Consumer(Generic[K, V]):
 
     async def assign(self, partitions: Collection[TopicPartition | tuple[str, int]]) -> None:
         """Read exactly these partitions, without sharing them with a group; offsets may still be committed to one."""
-        if self._group is not None and not self._subscription.is_empty:
-            if not self._subscription.by_hand:
-                raise RuntimeError("the consumer subscribes to topics")
         if self._subscription.names or self._subscription.pattern is not None:
             raise RuntimeError("the consumer subscribes to topics")
         self._subscription.assign_by_hand()

@@ -80,7 +80,7 @@ class Positions:
                 state.error, state.reset_to = error, None
             self._on_found()
             return
-        for state, version, timestamp in asked:
+        for state, version, _ in asked:
             if state.version != version:
                 continue  # moved meanwhile
             answer = found[state.topic_partition]
