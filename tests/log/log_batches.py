@@ -1,4 +1,4 @@
-"""Record batches for the log's tests, put together by hand from Kafka's layout, so that no code under test makes them."""
+"""Record batches for the log's tests, put together by hand, so that no code under test makes them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def record(offset_delta: int, key: bytes | None, value: bytes | None, timestamp_
 
 
 def batch(
-    *records: bytes | None | tuple[bytes | None, bytes | None],
+    *records: bytes | tuple[bytes | None, bytes | None] | None,
     base_offset: int = 0,
     timestamp: int = 1_000,
     timestamps: Sequence[int] | None = None,
@@ -80,9 +80,7 @@ def batch(
     """Values, or (key, value) pairs; `producer` is id, epoch, base sequence; all timestamps alike unless given."""
     pairs = [entry if isinstance(entry, tuple) else (None, entry) for entry in records]
     times = list(timestamps) if timestamps is not None else [timestamp] * len(pairs)
-    payload = b"".join(
-        record(delta, key, value, times[delta] - times[0]) for delta, (key, value) in enumerate(pairs)
-    )
+    payload = b"".join(record(delta, key, value, times[delta] - times[0]) for delta, (key, value) in enumerate(pairs))
     head = _HEADER.pack(
         base_offset,
         HEADER_BYTES - 12 + len(payload),

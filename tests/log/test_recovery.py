@@ -128,7 +128,7 @@ def test_zeros_behind_the_last_batch_are_cut(tmp_path):
 
 
 def test_the_summary_is_one_line_that_says_what_was_cut(house_killed):
-    house, whole = house_killed
+    house, _ = house_killed
     last = house.path / house.names(".log")[-1]
     last.write_bytes(last.read_bytes()[:-1])
     log = house.open(clean=False)

@@ -1,0 +1,318 @@
+"""Compaction keeps the newest record of each key, moves no offset, and survives a crash at every step."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from faulty_disk import Crash, CrashingDisk
+from log_batches import DELETE_HORIZON, TRANSACTIONAL, batch, headers, marker, records
+from log_fixtures import NOW, LogHouse, append, read_all
+from test_recovery import files, state
+
+from odradek.protocol.primitives import ProtocolError
+from odradek_broker.log.config import DAY_MS, LogConfig
+from odradek_broker.log.log import Log
+from odradek_broker.log.validation import Origin
+
+COMPACT = LogConfig(
+    segment_bytes=800, index_interval_bytes=100, cleanup_policy=frozenset({"compact"}), min_cleanable_dirty_ratio=0.0
+)
+
+
+@pytest.fixture
+def house(tmp_path):
+    return LogHouse(tmp_path, COMPACT)
+
+
+def keyed(log: Log, count: int, rng: random.Random, tombstones: float = 0.1) -> None:
+    """Batches of records with few keys, some of them tombstones."""
+    for _ in range(count):
+        pairs = []
+        for _ in range(rng.randint(1, 3)):
+            value = None if rng.random() < tombstones else b"%d" % rng.randrange(10**6)
+            pairs.append((b"k%d" % rng.randrange(12), value))
+        append(log, batch(*pairs))
+
+
+def by_offset(data: bytes) -> dict[int, tuple[bytes | None, bytes | None]]:
+    return {offset: (key, value) for offset, _, key, value in records(data)}
+
+
+def newest(data: bytes) -> dict[bytes, tuple[int, bytes | None]]:
+    return {key: (offset, value) for offset, _, key, value in records(data) if value != b"aborted"}
+
+
+def compact(log: Log, now_ms: int = NOW, stable: int | None = None) -> bool:
+    return log.compact(now_ms, log.log_end_offset if stable is None else stable, force=True)
+
+
+def test_the_newest_record_of_each_key_survives_at_its_offset(tmp_path):
+    for seed in range(25):
+        rng = random.Random(seed)
+        house = LogHouse(tmp_path / str(seed), COMPACT)
+        log = house.open()
+        for round_ in range(4):
+            keyed(log, rng.randint(5, 40), rng)
+            before = house.content()
+            active = log.segments.active.base_offset
+            compact(log, NOW + round_)
+            after = house.content()
+            old, new = by_offset(before), by_offset(after)
+            assert new.items() <= old.items(), "offsets, keys and values are what they were"
+            assert newest(after) == newest(before)
+            dirty_free = [key for offset, (key, _) in new.items() if offset < active]
+            assert len(dirty_free) == len(set(dirty_free)), "one record per key is left"
+            assert {offset: pair for offset, pair in new.items() if offset >= active} == {
+                offset: pair for offset, pair in old.items() if offset >= active
+            }
+            assert read_all(log) == after
+            clean = rng.random() < 0.5
+            log.close(clean=clean)
+            log = house.open(clean=clean)
+            assert house.content() == after
+
+
+def test_segments_end_where_the_next_begins_so_that_recovery_sees_no_gap(house):
+    log = house.open()
+    keyed(log, 100, random.Random(1))
+    compact(log)
+    bases = [segment.base_offset for segment in log.segments]
+    ends = [headers((house.path / name).read_bytes())[-1].last_offset + 1 for name in house.names(".log")[:-1]]
+    assert ends == bases[1:]
+    end = log.log_end_offset
+    log.close(clean=False)
+    recovered = house.open(clean=False)
+    assert recovered.log_end_offset == end and recovered.recovery.cut_at_offset == -1
+
+
+def test_reads_skip_what_was_compacted_away(house):
+    log = house.open()
+    keyed(log, 100, random.Random(2))
+    compact(log)
+    left = by_offset(house.content())
+    for offset in range(log.log_end_offset):
+        data = log.read(offset, 1).read()
+        following = min((o for o in left if o >= offset), default=None)
+        assert headers(data)[0].last_offset >= offset
+        if following is not None and records(data):
+            assert headers(data)[0].base_offset <= following
+    assert by_offset(read_all(log)) == left
+
+
+def test_the_active_segment_is_left_alone(house):
+    log = house.open()
+    for _ in range(3):
+        append(log, batch((b"k", b"v")))
+    assert not compact(log)
+    assert len(by_offset(house.content())) == 3
+
+
+def test_what_is_not_stable_yet_is_left_alone(house):
+    log = house.open()
+    keyed(log, 100, random.Random(3))
+    stable = list(log.segments)[3].base_offset + 1
+    before = house.content()
+    compact(log, stable=stable)
+    limit = max(segment.base_offset for segment in log.segments if segment.base_offset <= stable)
+    old, new = by_offset(before), by_offset(house.content())
+    assert {o: p for o, p in new.items() if o >= limit} == {o: p for o, p in old.items() if o >= limit}
+    assert len(new) < len(old)
+
+
+def test_young_batches_wait_for_the_lag_and_old_ones_do_not_wait_for_the_ratio(tmp_path):
+    config = LogConfig(segment_bytes=300, cleanup_policy=frozenset({"compact"}), min_compaction_lag_ms=1_000)
+    log = LogHouse(tmp_path, config).open()
+    for i in range(20):
+        append(log, batch((b"k", b"v" * 50), timestamp=10_000 + i * 100))
+    assert log.find_dirty(10_500, 20) is None
+    assert log.find_dirty(11_400, 20).end_offset < log.find_dirty(20_000, 20).end_offset
+    log.first_dirty_offset = log.segments.sealed[-1].base_offset
+    assert log.find_dirty(20_000, 20).ratio < 0.5
+    assert log.begin_compaction(20_000, 20) is None
+    log.config = msgspec.structs.replace(config, max_compaction_lag_ms=5_000)
+    assert log.begin_compaction(20_000, 20) is not None
+
+
+def test_a_tombstone_goes_once_its_horizon_has_passed(house):
+    log = house.open()
+    append(log, batch((b"a", b"1"), (b"b", b"2")))
+    append(log, batch((b"a", None), (b"c", b"3"), timestamps=[5_000, 5_007]))
+    log.roll(NOW)
+    append(log, batch((b"z", b"0")))
+    compact(log, NOW)
+    second = headers(house.content())[1]
+    assert second.attributes & DELETE_HORIZON and second.base_timestamp == NOW + DAY_MS
+    assert [(t, k, v) for _, t, k, v in records(house.content())][1:3] == [(5_000, b"a", None), (5_007, b"c", b"3")]
+    assert second.max_timestamp == 5_007
+    log.roll(NOW)
+    append(log, batch((b"y", b"0")))
+    compact(log, NOW + DAY_MS - 1)
+    assert (b"a", None) in by_offset(house.content()).values()
+    log.roll(NOW)
+    append(log, batch((b"x", b"0")))
+    compact(log, NOW + DAY_MS)
+    assert by_offset(house.content()) == {
+        1: (b"b", b"2"),
+        3: (b"c", b"3"),
+        4: (b"z", b"0"),
+        5: (b"y", b"0"),
+        6: (b"x", b"0"),
+    }
+    assert [t for _, t, *_ in records(house.content())][1] == 5_007, "timestamps are relative to the horizon"
+
+
+def test_the_last_batch_of_a_live_producer_is_kept_even_when_empty(house):
+    log = house.open()
+    append(log, batch((b"k", b"1"), producer=(7, 0, 0)))
+    append(log, batch((b"k", b"2"), producer=(7, 0, 1)))
+    for _ in range(20):
+        append(log, batch((b"k", b"v" * 50)))
+    compact(log)
+    of_producer = [header for header in headers(house.content()) if header.producer_id == 7]
+    assert [(header.base_sequence, header.count, header.base_offset) for header in of_producer] == [(1, 0, 1)]
+    log.close(clean=False)
+    for path in house.path.glob("*.snapshot"):
+        path.unlink()
+    log = house.open(clean=False)
+    assert append(log, batch((b"k", b"2"), producer=(7, 0, 1))).duplicate
+    assert append(log, batch((b"k", b"3"), producer=(7, 0, 2))).base_offset == 22
+
+
+def test_aborted_records_go_at_once_and_their_markers_when_nothing_is_left(house):
+    log = house.open()
+    append(log, batch((b"a", b"aborted"), producer=(1, 0, 0), attributes=TRANSACTIONAL))
+    append(log, batch((b"b", b"committed"), producer=(2, 0, 0), attributes=TRANSACTIONAL))
+    append(log, marker(1, 0, commit=False), origin=Origin.COORDINATOR)
+    append(log, marker(2, 0, commit=True), origin=Origin.COORDINATOR)
+    for i in range(3):
+        append(log, batch((b"b%d" % i, b"x"), producer=(1, 1, i)))
+        append(log, batch((b"c%d" % i, b"x"), producer=(2, 1, i)))
+    log.roll(NOW)
+    append(log, batch((b"z", b"0")))
+    compact(log, NOW)
+    assert [pair for pair in by_offset(house.content()).values() if pair[1] in (b"aborted", b"committed")] == [
+        (b"b", b"committed")
+    ]
+    assert [header.base_offset for header in headers(house.content()) if header.attributes & 0x20] == [2, 3]
+    assert [entry.last_offset for entry in log.aborted_transactions(0, 100)] == [2]
+    for now_ms in (NOW, NOW + DAY_MS):
+        log.roll(NOW)
+        append(log, batch((b"z", b"0")))
+        compact(log, now_ms)
+    assert [header.base_offset for header in headers(house.content()) if header.attributes & 0x20] == [3]
+    assert log.aborted_transactions(0, 100) == []
+    log.close(clean=False)
+    recovered = house.open(clean=False)
+    assert recovered.producers.open_transactions() == []
+
+
+def test_an_open_transaction_is_not_compacted(house):
+    log = house.open()
+    append(log, batch((b"k", b"1")))
+    append(log, batch((b"k", b"2"), producer=(1, 0, 0), attributes=TRANSACTIONAL))
+    for _ in range(30):
+        append(log, batch((b"k", b"v" * 50)))
+    stable = log.last_stable_offset(log.log_end_offset)
+    assert stable == 1
+    assert not compact(log, stable=stable)
+
+
+def test_a_full_key_map_ends_the_pass_early_and_the_next_one_goes_on(tmp_path):
+    house = LogHouse(tmp_path, msgspec.structs.replace(COMPACT, dedupe_buffer_bytes=160 * 10))
+    log = house.open()
+    for i in range(200):
+        append(log, batch((b"k%d" % (i % 30), b"%d" % i)))
+    expected = newest(house.content())
+    passes = 0
+    while compact(log) and passes < 100:
+        passes += 1
+        assert newest(house.content()) == expected
+    assert 1 < passes < 100
+    assert log.first_dirty_offset == log.segments.active.base_offset
+
+
+def test_long_keys_are_told_apart(house):
+    log = house.open()
+    keys = [bytes([i]) * length for i in range(5) for length in (1, 16, 17, 18, 300)]
+    for key in keys * 2:
+        append(log, batch((key, b"v")))
+    log.roll(NOW)
+    append(log, batch((b"z", b"0")))
+    compact(log)
+    assert sorted(key for key, _ in by_offset(house.content()).values()) == sorted([*keys, b"z"])
+
+
+def test_retention_or_truncation_during_a_pass_ends_it(house):
+    for disturb in (lambda log: log.truncate_to(3), lambda log: log.truncate_fully_and_start_at(900)):
+        log = house.open()
+        keyed(log, 60, random.Random(4))
+        plan = log.begin_compaction(NOW, log.log_end_offset, force=True)
+        assert plan.step()
+        disturb(log)
+        assert not log.install(plan, NOW)
+        assert not house.names(".cleaned")
+        content = house.content()
+        log.close(clean=False)
+        assert house.open(clean=False).recovery.cut_at_offset == -1 and house.content() == content
+        shutil.rmtree(house.path)
+
+
+def test_a_batch_that_cannot_be_read_ends_the_pass_and_changes_nothing(house):
+    log = house.open()
+    keyed(log, 60, random.Random(4))
+    log.append_as_follower(memoryview(batch((b"k", b"v"), base_offset=log.log_end_offset, count=5)), now_ms=NOW)
+    keyed(log, 60, random.Random(4))
+    content = house.content()
+    with pytest.raises(ProtocolError):
+        compact(log)
+    assert house.content() == content and not house.names(".cleaned")
+
+
+def test_compaction_survives_a_crash_at_every_step(tmp_path):
+    """Whatever call to the disk is the last one: the newest records are all there, and compaction can go on."""
+    origin = LogHouse(tmp_path / "origin", COMPACT)
+    log = origin.open()
+    append(log, batch((b"a", b"aborted"), producer=(1, 0, 0), attributes=TRANSACTIONAL))
+    append(log, marker(1, 0, commit=False), origin=Origin.COORDINATOR)
+    keyed(log, 60, random.Random(7))
+    end, expected = log.log_end_offset, newest(origin.content())
+    log.close(clean=True)
+    steps = 0
+    for house in crashing_copies(tmp_path, origin):
+        steps += 1
+        after = LogHouse(house.path.parent, COMPACT)
+        log = after.open(clean=False)
+        assert log.recovery.cut_at_offset == -1 and log.log_end_offset == end
+        assert newest(after.content()) == expected
+        assert not [name for name in after.names() if name.endswith((".cleaned", ".swap", ".deleted"))]
+        assert state(log)["aborted"] == [s.transaction_index.entries for s in log.segments]
+        assert [entry.last_offset for entry in log.aborted_transactions(0, end)] == [1]
+        left = files(after)
+        log.close(clean=False)
+        log = after.open(clean=False)
+        assert files(after) == left
+        compact(log)
+        assert newest(after.content()) == expected
+    assert steps > 40
+
+
+def crashing_copies(tmp_path, origin: LogHouse) -> Iterator[LogHouse]:
+    """Copies of a log, each compacted by a process that died at another call to the disk."""
+    for last_call in range(10_000):
+        root = tmp_path / f"copy{last_call}"
+        shutil.copytree(origin.path, root / origin.path.name)
+        disk = CrashingDisk()
+        house = LogHouse(root, COMPACT, disk)
+        log = house.open(clean=True)
+        disk.calls_left = last_call
+        try:
+            compact(log)
+            return
+        except Crash:
+            yield house
+        shutil.rmtree(root)
+    pytest.fail("compaction never came to an end")
