@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from odradek.protocol.records.batch import BatchHeader
+from odradek.protocol.records.batch import BatchHeader, read_header
 from odradek_broker.log import filenames
 from odradek_broker.log.cleaning import Cleaning, LastBatch, Transactions
 from odradek_broker.log.config import LogConfig
@@ -193,14 +193,14 @@ class CompactionPlan:
 
     def _fill(self, cleaned: Segment, old: list[Segment], cleaning: Cleaning) -> None:
         written = bytearray()
-        noted: list[tuple[int, int, int, int]] = []
+        noted: list[tuple[int, BatchHeader]] = []
         for batch, header, is_last in _batches(old):
             kept = cleaning.clean(batch, header, is_last=is_last)
             for aborted in cleaning.aborted:
                 cleaned.transaction_index.append(aborted)
             cleaning.aborted.clear()
             if kept is not None:
-                noted.append((len(written), len(kept), header.last_offset, header.max_timestamp))
+                noted.append((len(written), read_header(kept)))
                 written += kept
             if len(written) >= _WRITE_BYTES or is_last:
                 _flush(cleaned, written, noted)
@@ -235,8 +235,8 @@ def _batches(segments: list[Segment]) -> Iterator[tuple[bytes, BatchHeader, bool
             yield segment.file.read(position, header.size_bytes), header, is_last
 
 
-def _flush(cleaned: Segment, written: bytearray, noted: list[tuple[int, int, int, int]]) -> None:
+def _flush(cleaned: Segment, written: bytearray, noted: list[tuple[int, BatchHeader]]) -> None:
     if written:
         start = cleaned.append(memoryview(written))
-        for position, size_bytes, last_offset, max_timestamp in noted:
-            cleaned.note(start + position, size_bytes, last_offset, max_timestamp)
+        for position, header in noted:
+            cleaned.note(start + position, header, header.last_offset)

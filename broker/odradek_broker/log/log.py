@@ -89,7 +89,7 @@ class Log:
         self._truncations = 0
         self._epochs_written = 0
         self._deleted = DeletedFiles(disk)
-        self._now_ms = now_ms
+        self._now_ms = self._active_since_ms = now_ms
 
     @classmethod
     def open(
@@ -220,7 +220,7 @@ class Log:
         self._now_ms = now_ms
         for position, header, base_offset in placed:
             last_offset = base_offset + header.last_offset_delta
-            segment.note(start + position, header.size_bytes, last_offset, header.max_timestamp)
+            segment.note(start + position, header, last_offset)
             epoch = header.partition_leader_epoch if leader_epoch is None else leader_epoch
             if epoch != self.epochs.latest:
                 self.epochs.assign(epoch, base_offset)
@@ -237,12 +237,17 @@ class Log:
             segment.make_ready(self.log_end_offset)
         if segment.size_bytes and (
             segment.size_bytes + size_bytes > config.segment_bytes
-            or max_timestamp - segment.first_timestamp > config.roll_ms
+            or self._age_ms(segment, max_timestamp, now_ms) > config.roll_ms
             or last_offset - segment.base_offset > MAX_RELATIVE_OFFSET
             or segment.has_full_index(config.segment_index_bytes)
         ):
             return self.roll(now_ms)
         return segment
+
+    def _age_ms(self, segment: Segment, timestamp: int, now_ms: int) -> int:
+        """By the timestamps of batches; where the first has none, by the clock."""
+        first_timestamp = segment.first_timestamp
+        return timestamp - first_timestamp if first_timestamp >= 0 else now_ms - self._active_since_ms
 
     def roll(self, now_ms: int) -> Segment:
         """Seal the active segment and begin another; nothing happens while it is empty. Raises OSError, LogFailed."""
@@ -258,6 +263,7 @@ class Log:
         self._unsynced.add_file(new.file)
         self._unsynced.add_directory(self.directory)
         self.segments.append(new)
+        self._active_since_ms = now_ms
         self._save_sealed()
         return new
 

@@ -183,7 +183,7 @@ class Recovery:
         segment.start_empty()
         scan = segment.scan(check_crc_from_offset=recovery_point)
         for position, header in scan:
-            segment.note(position, header.size_bytes, header.last_offset, header.max_timestamp)
+            segment.note(position, header, header.last_offset)
             loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
             if header.producer_id >= 0:
                 aborted = self._replay(loaded.producers, segment, position, header)

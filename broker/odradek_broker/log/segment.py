@@ -71,7 +71,7 @@ class Segment:
         self._tail = Tail()
         self._largest_timestamp = _NOT_LOADED
         self._offset_of_largest_timestamp = base_offset
-        self._first_timestamp = UNKNOWN
+        self._first_timestamp = _NOT_LOADED
 
     @classmethod
     def create(
@@ -143,11 +143,9 @@ class Segment:
 
     @property
     def first_timestamp(self) -> int:
-        """The first batch's largest timestamp, from which the age of the segment counts; -1 while it is empty."""
-        if self._first_timestamp == UNKNOWN and self.size_bytes:
-            for _, header in self.scan():
-                self._first_timestamp = header.max_timestamp
-                break
+        """The first batch's largest timestamp, from which the age of the segment counts; -1 where it has none."""
+        if self._first_timestamp == _NOT_LOADED:
+            self._first_timestamp = self.header_at(0).max_timestamp if self.size_bytes else UNKNOWN
         return self._first_timestamp
 
     def modified_ms(self) -> int:
@@ -175,8 +173,9 @@ class Segment:
         self.size_bytes = file.size
         return position
 
-    def note(self, position: int, size_bytes: int, last_offset: int, max_timestamp: int) -> None:
+    def note(self, position: int, header: BatchHeader, last_offset: int) -> None:
         """Bring the indexes up to a batch that now lies in the file at `position`."""
+        max_timestamp = header.max_timestamp if header.record_count else UNKNOWN
         if max_timestamp > self._largest_timestamp:
             self._largest_timestamp = max_timestamp
             self._offset_of_largest_timestamp = last_offset
@@ -187,7 +186,7 @@ class Segment:
             self.offset_index.append(last_offset, position)
             self.time_index.maybe_append(self._largest_timestamp, self._offset_of_largest_timestamp)
             self.bytes_since_index = 0
-        self.bytes_since_index += size_bytes
+        self.bytes_since_index += header.size_bytes
         self.unsaved = True
 
     def complete_time_index(self) -> None:
@@ -230,7 +229,7 @@ class Segment:
         self.offset_index.truncate_to_position(position)
         self.time_index.truncate_to(next_offset)
         self.transaction_index.truncate_to(next_offset)
-        self._first_timestamp = UNKNOWN
+        self._first_timestamp = _NOT_LOADED
         self.unsaved = True
         self._find_largest_timestamp()
         self.make_ready(next_offset)
@@ -309,7 +308,7 @@ class Segment:
         self.start_empty()
         self._transaction_index = transaction_index
         for position, header in self.scan():
-            self.note(position, header.size_bytes, header.last_offset, header.max_timestamp)
+            self.note(position, header, header.last_offset)
         self.complete_time_index()
 
     def start_empty(self) -> None:
@@ -352,7 +351,7 @@ class Segment:
         """From the last entry of the time index on, which may not be the end."""
         largest, offset = self.time_index.last_entry()
         for _, header in self.scan(self.offset_index.look_up(offset)):
-            if header.max_timestamp > largest:
+            if header.record_count and header.max_timestamp > largest:
                 largest, offset = header.max_timestamp, header.last_offset
         self._largest_timestamp, self._offset_of_largest_timestamp = largest, offset
 
