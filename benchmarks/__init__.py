@@ -1,0 +1,16 @@
+"""Side-by-side measurements: Odradek, Apache Kafka and other people's Python clients, on this machine, in one run.
+
+    python -m benchmarks.run             everything: table, results.json, docs/benchmarks.png
+    python -m benchmarks.run --quick     a tenth of the records: a look, not a result
+    python -m benchmarks.run throughput  one or more of the modules below
+    python -m benchmarks.run --full      as well a 20 GB log and a ten-minute load
+
+    throughput.py   records in and out at 100 B, 1 KB, 10 KB; zstd; idempotent
+    latency.py      one record in flight
+    startup.py      spawn to first acknowledgement, idle memory, memory after load
+    own_client.py   odradek's client beside aiokafka, against the same broker
+    flat_cost.py    what must not matter: partitions, connections, size of the log
+
+Brokers take turns round by round, so a slow minute of the machine is shared. The client is confluent-kafka in a process
+of its own (client_*.py), the same for every broker. Nothing here asserts on time.
+"""

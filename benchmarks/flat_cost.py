@@ -1,0 +1,108 @@
+"""What must not matter: how many partitions, how many connections, how much is in the log.
+
+    python -m benchmarks.run flat_cost
+
+Odradek against itself: 1 KB records into one partition and one record in flight, with nothing else there, with many
+partitions, and with many idle connections; the start after a clean stop with an empty and with a large log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator
+
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from benchmarks.client_processes import fresh_topic, run_client
+from benchmarks.contenders import PAGE_CACHE, Contender
+from benchmarks.measurement import Measurement
+from benchmarks.scale import Scale
+from benchmarks.startup import seconds_to_first_ack
+
+ALONE = "alone"
+RECORDS = 400_000
+ROUND_TRIPS = 2_000
+VALUE_BYTES = 1_000
+BIG_VALUE_BYTES = 100_000
+
+
+def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
+    """Starts and stops the broker itself; it must not be running."""
+    broker = next(each.broker for each in contenders if each.name == PAGE_CACHE)
+    partitions, connections = f"{scale.partitions} partitions", f"{scale.connections} connections"
+    goals = {partitions: 0.8, connections: 0.8}
+    into = Measurement("flat: in, 1 KB", "records/s", True, ALONE, goals)
+    p50 = Measurement("flat: one in flight, p50", "ms", False, ALONE, dict.fromkeys(goals, 1.25))
+
+    def both(circumstance: str) -> None:
+        for _ in range(scale.rounds):
+            written, took = _one_round(broker.bootstrap, scale)
+            into.add(circumstance, written)
+            p50.add(circumstance, took)
+
+    with broker:
+        _one_round(broker.bootstrap, scale)  # warms up
+        both(ALONE)
+        with _idle_connections(broker.port, scale.connections):
+            both(connections)
+        with fresh_topic(broker.bootstrap, scale.partitions) as crowd:
+            _touch_every_partition(broker.bootstrap, crowd, scale.partitions)
+            both(partitions)
+    yield into
+    yield p50
+    yield _start_with_a_large_log(contenders, scale)
+
+
+def _one_round(bootstrap: str, scale: Scale) -> tuple[float, float]:
+    with fresh_topic(bootstrap) as topic:
+        where = {"bootstrap": bootstrap, "topic": topic}
+        took = run_client("confluent", "latency", **where, records=scale.records(ROUND_TRIPS), value_bytes=100)
+        records = scale.records(RECORDS)
+        written = run_client("confluent", "produce", **where, records=records, value_bytes=VALUE_BYTES)
+    return written["records_per_s"], took["p50_ms"]
+
+
+@contextlib.contextmanager
+def _idle_connections(port: int, count: int) -> Iterator[None]:
+    """Connections that have asked for ApiVersions, got their answer, and stay."""
+    request = struct.pack(">hhih", 18, 0, 1, 4) + b"idle"
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            assert connection.recv(4, socket.MSG_WAITALL), "the broker closed an idle connection"
+        yield
+
+
+def _touch_every_partition(bootstrap: str, topic: str, partitions: int) -> None:
+    what = {"bootstrap": bootstrap, "topic": topic, "partitions": partitions}
+    run_client("confluent", "produce", **what, records=partitions * 1000, value_bytes=10)
+
+
+def _start_with_a_large_log(contenders: list[Contender], scale: Scale) -> Measurement:
+    """Spawn to first acknowledgement after a clean stop, of every broker, empty and large."""
+    large = f"{scale.log_gigabytes:g} GB"
+    started = Measurement("flat: start after a clean stop", "s", False, ALONE, {large: 1.25})
+    broker = next(each.broker for each in contenders if each.name == PAGE_CACHE)
+    topic = "large"
+    with broker:
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(60)
+    for _ in range(scale.rounds):
+        started.add(ALONE, seconds_to_first_ack(broker, topic))
+        broker.wait_ready()
+        broker.stop()
+    with broker:
+        records = int(scale.log_gigabytes * 1e9 / BIG_VALUE_BYTES) // 1000 * 1000
+        where = {"bootstrap": broker.bootstrap, "topic": topic}
+        run_client("confluent", "produce", **where, records=max(records, 1000), value_bytes=BIG_VALUE_BYTES)
+    for _ in range(scale.rounds):
+        started.add(large, seconds_to_first_ack(broker, topic))
+        broker.wait_ready()
+        broker.stop()
+    with broker:
+        AdminClient({"bootstrap.servers": broker.bootstrap}).delete_topics([topic])[topic].result(60)
+    return started

@@ -1,0 +1,80 @@
+"""What was measured, as a table for the terminal, JSON for machines, and a picture for the guide."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measurement import Measurement
+
+LIBRARIES = ("confluent-kafka", "aiokafka", "trio", "msgspec")
+
+
+def print_table(measurements: list[Measurement], title: str) -> None:
+    """One row per measurement, one column per contender; ratios to the row's baseline, and whether its goal is met."""
+    contenders = _contenders(measurements)
+    table = Table(title=title, caption="medians (ratio to the baseline); ✓ reaches its goal, ✗ does not")
+    table.add_column("measured")
+    table.add_column("unit")
+    for name in contenders:
+        table.add_column(name, justify="right")
+    for each in measurements:
+        cells = [_cell(each, name) for name in contenders]
+        table.add_row(each.name, each.unit + (" ↑" if each.higher_is_better else " ↓"), *cells)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def write_json(measurements: list[Measurement], path: Path, scale: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    report = {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "machine": machine(),
+        "scale": vars(scale),
+        "measurements": [each.as_json() for each in measurements],
+    }
+    path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def _contenders(measurements: list[Measurement]) -> list[str]:
+    """Every contender of any measurement, in order of first appearance."""
+    return list(dict.fromkeys(name for each in measurements for name in each.values))
+
+
+def _cell(measurement: Measurement, contender: str) -> str:
+    median = measurement.median(contender)
+    if median is None:
+        return ""
+    ratio, reached = measurement.ratio(contender), measurement.reached(contender)
+    parts = [number(median)]
+    if ratio is not None:
+        parts.append(f"({ratio:.2f}×)")
+    if reached is not None:
+        parts.append("✓" if reached else "✗")
+    return " ".join(parts)
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands kept whole."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
