@@ -19,7 +19,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from odradek_broker.config.broker_config import BrokerConfig, broker_keys
+from odradek_broker.config.accepted import ALIASES
+from odradek_broker.config.broker_config import BrokerConfig, BrokerKey, broker_keys
 from odradek_broker.config.setting import LIST, ConfigType, Dynamic, SettingError, render
 from odradek_broker.config.topic_keys import TOPIC_KEYS, Fallback, TopicKey, check_topic_values
 from odradek_broker.log.config import LogConfig
@@ -152,16 +153,28 @@ def broker_synonyms(
 def broker_entries(
     broker: BrokerConfig, dynamic: Mapping[str, str] = NOTHING, dynamic_default: Mapping[str, str] = NOTHING
 ) -> list[ConfigEntry]:
-    """Every key of a broker."""
+    """Every key of a broker, also under its older name."""
     entries = []
     for key in broker_keys().values():
         synonyms = tuple(broker_synonyms(broker, key.name, dynamic, dynamic_default))
-        value, source = (synonyms[0].value, synonyms[0].source) if synonyms else (None, ConfigSource.DEFAULT)
-        read_only = key.setting.dynamic is Dynamic.NO
-        entries.append(
-            ConfigEntry(key.name, value, source, key.setting.type, key.setting.sentence, read_only, synonyms)
-        )
-    return entries
+        entries.append(_broker_entry(key, synonyms))
+    by_name = {entry.name: entry for entry in entries}
+    return entries + [structs.replace(by_name[name], name=alias) for alias, name in ALIASES.items()]
+
+
+def broker_default_entries(dynamic_default: Mapping[str, str]) -> list[ConfigEntry]:
+    """The keys that have been changed for all brokers."""
+    return [
+        _broker_entry(broker_keys()[name], (Synonym(name, value, ConfigSource.DYNAMIC_DEFAULT_BROKER),))
+        for name, value in dynamic_default.items()
+        if name in broker_keys()
+    ]
+
+
+def _broker_entry(key: BrokerKey, synonyms: tuple[Synonym, ...]) -> ConfigEntry:
+    value, source = (synonyms[0].value, synonyms[0].source) if synonyms else (None, ConfigSource.DEFAULT)
+    read_only = key.setting.dynamic is Dynamic.NO
+    return ConfigEntry(key.name, value, source, key.setting.type, key.setting.sentence, read_only, synonyms)
 
 
 def effective_broker_config(

@@ -16,6 +16,7 @@ replay makes the same image: there is no second path.
     create_topics.py, create_partitions.py, delete_topics.py
     configs.py          change configurations
     brokers.py          brokers come
+    elections.py, reassignments.py  what somebody asks for by hand
     internal_topics.py  the topics of coordinators
     delta.py            what is different between two images
     producer_ids.py     blocks of producer ids

@@ -11,7 +11,7 @@ UNASSIGNED_DIRECTORY = ZERO_UUID
 
 def new_partition(image: MetadataImage, topic_id: bytes, index: int, replicas: tuple[int, ...]) -> PartitionRecord:
     """A partition that has no records yet: every active replica is in sync, and the first of them leads."""
-    isr = [replica for replica in replicas if _is_active(image, replica)]
+    isr = [replica for replica in replicas if is_active(image, replica)]
     return PartitionRecord(
         partition_id=index,
         topic_id=topic_id,
@@ -34,7 +34,7 @@ def should_lead(partition: PartitionImage, broker_id: int) -> bool:
     return partition.leader == broker_id or (partition.leader == NO_LEADER and broker_id in partition.isr)
 
 
-def _is_active(image: MetadataImage, broker_id: int) -> bool:
+def is_active(image: MetadataImage, broker_id: int) -> bool:
     broker = image.brokers.get(broker_id)
     return broker is not None and broker.is_active
 

@@ -20,6 +20,7 @@ from odradek.protocol.messages.alter_configs import AlterConfigsRequest, AlterCo
 from odradek.protocol.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsResponse
 from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
+from odradek.protocol.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse
 from odradek.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
@@ -30,6 +31,7 @@ from odradek_broker.controller.configs import alter_configs, broker_config, incr
 from odradek_broker.controller.create_partitions import create_partitions
 from odradek_broker.controller.create_topics import create_topics
 from odradek_broker.controller.delete_topics import delete_topics
+from odradek_broker.controller.elections import elect_leaders
 from odradek_broker.controller.image import Endpoint, MetadataImage
 from odradek_broker.controller.internal_topics import DEFAULT, topic_to_create
 from odradek_broker.controller.journal import Journal
@@ -65,7 +67,8 @@ class ControllerRuntime:
         """`on_image` gets the old image and the new one before a decision is answered; it must not wait."""
         self.image = MetadataImage(cluster_id=cluster_id)
         self._journal = journal
-        self._static = config
+        self.static_config = config
+        """The configuration of this broker at its start."""
         self._clock = clock
         self._random = random
         self._on_image = on_image
@@ -75,7 +78,7 @@ class ControllerRuntime:
     @property
     def config(self) -> BrokerConfig:
         """The broker's configuration with its dynamic changes laid over it."""
-        return broker_config(self.image, self._static)
+        return broker_config(self.image, self.static_config)
 
     async def start(
         self,
@@ -93,10 +96,10 @@ class ControllerRuntime:
             image = await self._write(image, bootstrap())
         registration = register_broker(
             image,
-            self._static.node_id,
+            self.static_config.node_id,
             incarnation_id or self._random.randbytes(16),
             endpoints,
-            self._static.broker_rack,
+            self.static_config.broker_rack,
             log_dirs,
         )
         self.image = await self._write(image, registration.records)
@@ -109,34 +112,39 @@ class ControllerRuntime:
     # Decisions, one method each. All raise JournalUnavailable.
 
     async def create_topics(self, request: CreateTopicsRequest) -> CreateTopicsResponse:
-        return await self._decide(lambda image: create_topics(image, request, self._static, self._random))
+        return await self._decide(lambda image: create_topics(image, request, self.static_config, self._random))
 
     async def delete_topics(self, request: DeleteTopicsRequest, version: int) -> DeleteTopicsResponse:
-        return await self._decide(lambda image: delete_topics(image, request, self._static, version))
+        return await self._decide(lambda image: delete_topics(image, request, self.static_config, version))
 
     async def create_partitions(self, request: CreatePartitionsRequest) -> CreatePartitionsResponse:
         return await self._decide(lambda image: create_partitions(image, request, self._random))
 
     async def alter_configs(self, request: AlterConfigsRequest) -> AlterConfigsResponse:
-        return await self._decide(lambda image: alter_configs(image, request, self._static))
+        return await self._decide(lambda image: alter_configs(image, request, self.static_config))
 
     async def incremental_alter_configs(
         self, request: IncrementalAlterConfigsRequest
     ) -> IncrementalAlterConfigsResponse:
-        return await self._decide(lambda image: incremental_alter_configs(image, request, self._static))
+        return await self._decide(lambda image: incremental_alter_configs(image, request, self.static_config))
+
+    async def elect_leaders(self, request: ElectLeadersRequest) -> ElectLeadersResponse:
+        return await self._decide(lambda image: elect_leaders(image, request))
 
     async def next_producer_id(self) -> int:
         """An id that nobody has had before."""
         producer_id = next(self._producer_ids, None)
         while producer_id is None:
-            block = await self._decide(lambda image: allocate_producer_ids(image, self._static.node_id))
+            block = await self._decide(lambda image: allocate_producer_ids(image, self.static_config.node_id))
             self._producer_ids = iter(block)
             producer_id = next(self._producer_ids, None)
         return producer_id
 
     async def create_missing_topics(self, names: list[str]) -> dict[str, ErrorCode]:
         """Make topics as automatic creation does; for each name NONE where the topic is there afterwards."""
-        wanted = [topic_to_create(self.image, self._static, name) for name in names if name not in self.image.topics]
+        wanted = [
+            topic_to_create(self.image, self.static_config, name) for name in names if name not in self.image.topics
+        ]
         return dict.fromkeys(names, ErrorCode.NONE) | await self._create_missing(wanted)
 
     async def create_topic_if_missing(
@@ -149,7 +157,7 @@ class ControllerRuntime:
         """NONE where the topic is there afterwards. A coordinator's own topic needs its name only."""
         if name in self.image.topics:
             return ErrorCode.NONE
-        wanted = topic_to_create(self.image, self._static, name, partitions, replication_factor, configs)
+        wanted = topic_to_create(self.image, self.static_config, name, partitions, replication_factor, configs)
         return (await self._create_missing([wanted]))[name]
 
     async def _create_missing(self, wanted: list[CreatableTopic]) -> dict[str, ErrorCode]:

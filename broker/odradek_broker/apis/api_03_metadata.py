@@ -1,0 +1,162 @@
+"""Metadata (API key 3), versions 0-13: which brokers, topics and partitions there are, and who leads what.
+
+Behaviour
+    Null topics are all of them, an empty list is none; version 0 has no null, and there an empty list is all.
+    Unknown name                     UNKNOWN_TOPIC_OR_PARTITION, unless it is made at once: that needs
+                                     auto.create.topics.enable, the client's consent (version 4 on) and a legal name
+    Illegal or colliding name        INVALID_TOPIC_EXCEPTION
+    Unknown id (version 12 on)       UNKNOWN_TOPIC_ID, with a null name
+    An id, or no name, in 10 or 11   INVALID_REQUEST for every topic
+    Partition without a leader       LEADER_NOT_AVAILABLE; a leader without our listener: LISTENER_NOT_FOUND (6 on)
+    Unlike Kafka, which says UNKNOWN_TOPIC_OR_PARTITION at first, a topic that was made is there in the same answer.
+    Every broker passes on what the controller must decide, so each names itself as the controller.
+Versions
+    1 null topics, controller id, racks    2 cluster id    4 allow_auto_topic_creation    5 offline replicas
+    7 leader epochs    8 authorized operations    9 flexible    10 topic ids    11 no cluster operations
+    12 topics by id    13 an error of the whole answer (never used)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+    MetadataResponseBroker,
+    MetadataResponsePartition,
+    MetadataResponseTopic,
+)
+from odradek.protocol.schema import ZERO_UUID
+from odradek_broker.apis import RequestContext
+from odradek_broker.apis.addresses import leader_of, offline_replicas, reachable_brokers
+from odradek_broker.apis.operations import CLUSTER_OPERATIONS, NOT_ASKED_FOR, TOPIC_OPERATIONS
+from odradek_broker.controller.image import INTERNAL_TOPICS, PartitionImage, TopicImage
+from odradek_broker.controller.names import check_topic_name
+from odradek_broker.runtime.controller import JournalUnavailable
+
+REQUEST, VERSIONS = MetadataRequest, range(14)
+
+TOPIC_IDS, BY_TOPIC_ID, LISTENER_ERRORS, NULL_IS_ALL = 10, 12, 6, 1
+
+_told = {ErrorCode.INVALID_TOPIC_EXCEPTION, ErrorCode.INVALID_REPLICATION_FACTOR}
+"""Why a topic could not be made: what the client is told. Of anything else it only learns that there is no topic."""
+
+
+def handle(request: MetadataRequest, context: RequestContext) -> MetadataResponse | Awaitable[MetadataResponse]:
+    if TOPIC_IDS <= context.version < BY_TOPIC_ID and _names_by_id(request.topics or ()):
+        return _refuse_ids(request.topics or ())
+    missing = _missing(request, context)
+    return _answer_with_new(request, context, missing) if missing else _answer(request, context, {})
+
+
+# --------------------------------------------------------------------------------------------------- topics to make
+
+
+def _missing(request: MetadataRequest, context: RequestContext) -> list[str]:
+    """Names of topics that are not there and should be made."""
+    if not (request.allow_auto_topic_creation and context.broker.config.auto_create_topics_enable):
+        return []
+    topics = context.broker.image.topics
+    names = (topic.name for topic in request.topics or () if topic.topic_id == ZERO_UUID and topic.name)
+    return [name for name in dict.fromkeys(names) if name not in topics and check_topic_name(name) is None]
+
+
+async def _answer_with_new(request: MetadataRequest, context: RequestContext, missing: list[str]) -> MetadataResponse:
+    try:
+        failures: Mapping[str, ErrorCode] = await context.broker.controller.create_missing_topics(missing)
+    except JournalUnavailable:
+        failures = {}
+    return _answer(request, context, failures)
+
+
+# ------------------------------------------------------------------------------------------------------- the answer
+
+
+def _answer(request: MetadataRequest, context: RequestContext, failures: Mapping[str, ErrorCode]) -> MetadataResponse:
+    asks_for_operations = request.include_cluster_authorized_operations
+    return MetadataResponse(
+        brokers=[
+            MetadataResponseBroker(node_id=broker.broker_id, host=address[0], port=address[1], rack=broker.rack)
+            for broker, address in reachable_brokers(context)
+        ],
+        cluster_id=context.broker.image.cluster_id,
+        controller_id=context.broker.node_id,
+        topics=list(_topics(request, context, failures)),
+        cluster_authorized_operations=CLUSTER_OPERATIONS if asks_for_operations else NOT_ASKED_FOR,
+    )
+
+
+def _topics(
+    request: MetadataRequest, context: RequestContext, failures: Mapping[str, ErrorCode]
+) -> Iterable[MetadataResponseTopic]:
+    image = context.broker.image
+    operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED_FOR
+    if request.topics is None or (context.version < NULL_IS_ALL and not request.topics):
+        for topic in image.topics.values():
+            yield _topic(topic, operations, context)
+        return
+    for name, topic_id in dict.fromkeys((topic.name, topic.topic_id) for topic in request.topics):
+        if topic_id != ZERO_UUID:
+            found = image.topic_by_id(topic_id)
+            missing = MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id)
+        elif name is None:
+            found = None
+            missing = MetadataResponseTopic(error_code=ErrorCode.INVALID_REQUEST, name=None)
+        else:
+            found = image.topics.get(name)
+            missing = _missing_topic(name, failures)
+        yield missing if found is None else _topic(found, operations, context)
+
+
+def _topic(topic: TopicImage, operations: int, context: RequestContext) -> MetadataResponseTopic:
+    return MetadataResponseTopic(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        is_internal=topic.is_internal,
+        partitions=[_partition(index, partition, context) for index, partition in topic.partitions.items()],
+        topic_authorized_operations=operations,
+    )
+
+
+def _missing_topic(name: str, failures: Mapping[str, ErrorCode]) -> MetadataResponseTopic:
+    error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if check_topic_name(name) is not None:
+        error = ErrorCode.INVALID_TOPIC_EXCEPTION
+    elif failures.get(name) in _told:
+        error = failures[name]
+    return MetadataResponseTopic(error_code=error, name=name, is_internal=name in INTERNAL_TOPICS)
+
+
+def _partition(index: int, partition: PartitionImage, context: RequestContext) -> MetadataResponsePartition:
+    error, leader = leader_of(partition, context)
+    if error is ErrorCode.LISTENER_NOT_FOUND and context.version < LISTENER_ERRORS:
+        error = ErrorCode.LEADER_NOT_AVAILABLE
+    return MetadataResponsePartition(
+        error_code=error,
+        partition_index=index,
+        leader_id=leader,
+        leader_epoch=partition.leader_epoch,
+        replica_nodes=partition.replicas,
+        isr_nodes=partition.isr,
+        offline_replicas=offline_replicas(partition, context),
+    )
+
+
+# ------------------------------------------------------------------------------------------------ versions 10 and 11
+
+
+def _names_by_id(topics: Iterable[MetadataRequestTopic]) -> bool:
+    return any(topic.name is None or topic.topic_id != ZERO_UUID for topic in topics)
+
+
+def _refuse_ids(topics: Sequence[MetadataRequestTopic]) -> MetadataResponse:
+    """These versions have the field for an id, but its meaning came later."""
+    return MetadataResponse(
+        topics=[
+            MetadataResponseTopic(error_code=ErrorCode.INVALID_REQUEST, name=topic.name or "", topic_id=topic.topic_id)
+            for topic in topics
+        ]
+    )

@@ -1,0 +1,87 @@
+"""DescribeConfigs (API key 32), versions 1-4: how topics and brokers are configured, and by whom.
+
+Behaviour
+    A list of keys that is null or empty means every key; keys that we do not have are left out.
+    Topic that does not exist        UNKNOWN_TOPIC_OR_PARTITION; an illegal name: INVALID_TOPIC_EXCEPTION
+    Broker ""                        what is set for all brokers, and nothing else
+    Another broker than this         INVALID_REQUEST: each knows only its own configuration at start
+    Any other kind of resource       INVALID_REQUEST
+Versions
+    1 synonyms, sources    3 types, documentation    4 flexible
+"""
+
+from __future__ import annotations
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResourceResult,
+    DescribeConfigsResponse,
+    DescribeConfigsResult,
+    DescribeConfigsSynonym,
+)
+from odradek_broker.apis import RequestContext
+from odradek_broker.config.effective import ConfigEntry, broker_default_entries, broker_entries
+from odradek_broker.controller.configs import ALL_BROKERS, topic_configs
+from odradek_broker.controller.image import ResourceType
+from odradek_broker.controller.names import check_topic_name
+from odradek_broker.controller.result import Refusal
+
+REQUEST, VERSIONS = DescribeConfigsRequest, range(1, 5)
+
+
+def handle(request: DescribeConfigsRequest, context: RequestContext) -> DescribeConfigsResponse:
+    return DescribeConfigsResponse(results=[_describe(each, request, context) for each in request.resources])
+
+
+def _describe(
+    resource: DescribeConfigsResource, request: DescribeConfigsRequest, context: RequestContext
+) -> DescribeConfigsResult:
+    kind, name = resource.resource_type, resource.resource_name
+    try:
+        entries = _entries(kind, name, context)
+    except Refusal as refusal:
+        return DescribeConfigsResult(
+            error_code=refusal.error_code, error_message=refusal.message, resource_type=kind, resource_name=name
+        )
+    wanted = set(resource.configuration_keys or ())
+    return DescribeConfigsResult(
+        error_message=None,
+        resource_type=kind,
+        resource_name=name,
+        configs=[_result(entry, request) for entry in entries if not wanted or entry.name in wanted],
+    )
+
+
+def _entries(kind: int, name: str, context: RequestContext) -> list[ConfigEntry]:
+    """Every key of a resource. Raises Refusal."""
+    image, config = context.broker.image, context.broker.controller.static_config
+    if kind == ResourceType.TOPIC:
+        wrong = check_topic_name(name)
+        if wrong is not None:
+            raise Refusal(ErrorCode.INVALID_TOPIC_EXCEPTION, wrong)
+        if name not in image.topics:
+            raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
+        return topic_configs(image, config).entries(image.topic_config(name))
+    if kind != ResourceType.BROKER:
+        raise Refusal(ErrorCode.INVALID_REQUEST, f"resources of type {kind} have no configuration here")
+    everywhere = image.config(ResourceType.BROKER, ALL_BROKERS)
+    if name == ALL_BROKERS:
+        return broker_default_entries(everywhere)
+    if name != str(config.node_id):
+        raise Refusal(ErrorCode.INVALID_REQUEST, f"this is broker {config.node_id}, which knows nothing of {name!r}")
+    return broker_entries(config, image.config(ResourceType.BROKER, name), everywhere)
+
+
+def _result(entry: ConfigEntry, request: DescribeConfigsRequest) -> DescribeConfigsResourceResult:
+    synonyms = entry.synonyms if request.include_synonyms else ()
+    return DescribeConfigsResourceResult(
+        name=entry.name,
+        value=entry.value,
+        read_only=entry.read_only,
+        config_source=entry.source,
+        synonyms=[DescribeConfigsSynonym(name=one.name, value=one.value, source=one.source) for one in synonyms],
+        config_type=entry.type,
+        documentation=entry.sentence if request.include_documentation else None,
+    )

@@ -1,0 +1,34 @@
+"""CreatePartitions (API key 37), versions 0-3: give topics more partitions.
+
+Behaviour
+    Topics are decided one by one (controller/create_partitions.py has the rules); a bad one never fails its neighbours.
+    The journal cannot be written    KAFKA_STORAGE_ERROR for every topic, and nothing is made
+Versions
+    2 flexible    3 THROTTLING_QUOTA_EXCEEDED (never used)
+"""
+
+from __future__ import annotations
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.create_partitions import (
+    CreatePartitionsRequest,
+    CreatePartitionsResponse,
+    CreatePartitionsTopicResult,
+)
+from odradek_broker.apis import RequestContext
+from odradek_broker.runtime.controller import JournalUnavailable
+
+REQUEST, VERSIONS = CreatePartitionsRequest, range(4)
+
+
+async def handle(request: CreatePartitionsRequest, context: RequestContext) -> CreatePartitionsResponse:
+    try:
+        return await context.broker.controller.create_partitions(request)
+    except JournalUnavailable as error:
+        code, message = ErrorCode.KAFKA_STORAGE_ERROR, str(error)
+        return CreatePartitionsResponse(
+            results=[
+                CreatePartitionsTopicResult(name=topic.name, error_code=code, error_message=message)
+                for topic in request.topics
+            ]
+        )
