@@ -1,0 +1,190 @@
+"""OffsetCommit, TxnOffsetCommit, OffsetDelete and retention: how a group's offsets change.
+
+Topics are known by name here; who asks by topic id has it looked up before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.group_metadata import OffsetCommitValue
+from odradek.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitResponse,
+    OffsetCommitResponsePartition,
+    OffsetCommitResponseTopic,
+)
+from odradek.protocol.messages.offset_delete import (
+    OffsetDeleteRequest,
+    OffsetDeleteResponse,
+    OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
+)
+from odradek_broker.groups.group import ClassicGroup, GroupState
+from odradek_broker.groups.offsets import CommittedOffset, TopicPartition
+from odradek_broker.groups.rebalance import set_session
+from odradek_broker.groups.records import group_record, offset_record
+from odradek_broker.groups.step import Step
+from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
+
+DEFAULT_RETENTION_MS = -1
+
+
+def commit_offsets(
+    group: ClassicGroup, request: OffsetCommitRequest, step: Step, *, transactional: bool = False
+) -> OffsetCommitResponse:
+    """Store what the caller may store; partitions are answered one by one."""
+    error = _check_committer(group, request, transactional)
+    if error:
+        return refuse_commit(request, error)
+    if request.member_id in group.members and not transactional:
+        set_session(group, group.members[request.member_id], step)  # As good as a heartbeat.
+    return _answer(request, lambda topic, entry: _commit_one(group, request, topic, entry, step))
+
+
+def refuse_commit(request: OffsetCommitRequest, error: ErrorCode) -> OffsetCommitResponse:
+    return _answer(request, lambda _topic, _entry: error)
+
+
+def _check_committer(group: ClassicGroup, request: OffsetCommitRequest, transactional: bool) -> ErrorCode:
+    """Members commit in their generation; anybody may while there are no members."""
+    generation = request.generation_id_or_member_epoch
+    if generation < 0 and group.state is GroupState.EMPTY:
+        return ErrorCode.NONE
+    if generation >= 0 or request.member_id or request.group_instance_id is not None:
+        error = group.check_member(request.member_id, request.group_instance_id)
+        if not error and generation != group.generation:
+            error = ErrorCode.ILLEGAL_GENERATION
+        if error:
+            return error
+    elif not transactional:
+        return ErrorCode.UNKNOWN_MEMBER_ID
+    if not transactional and group.state is GroupState.COMPLETING_REBALANCE:
+        return ErrorCode.REBALANCE_IN_PROGRESS
+    return ErrorCode.NONE
+
+
+def _commit_one(
+    group: ClassicGroup, request: OffsetCommitRequest, topic: str, entry: OffsetCommitRequestPartition, step: Step
+) -> ErrorCode:
+    metadata = entry.committed_metadata or ""
+    if len(metadata) > step.settings.offset_metadata_max_bytes:
+        return ErrorCode.OFFSET_METADATA_TOO_LARGE
+    now_ms, retention_ms = step.now.wall_ms, request.retention_time_ms
+    value = OffsetCommitValue(
+        offset=entry.committed_offset,
+        leader_epoch=entry.committed_leader_epoch,
+        metadata=metadata,
+        commit_timestamp=now_ms,
+        expire_timestamp=-1 if retention_ms == DEFAULT_RETENTION_MS else now_ms + retention_ms,
+    )
+    step.records.append(offset_record(group.group_id, topic, entry.partition_index, value))
+    return ErrorCode.NONE
+
+
+def _answer(
+    request: OffsetCommitRequest, decide: Callable[[str, OffsetCommitRequestPartition], ErrorCode]
+) -> OffsetCommitResponse:
+    return OffsetCommitResponse(
+        topics=[
+            OffsetCommitResponseTopic(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                partitions=[
+                    OffsetCommitResponsePartition(entry.partition_index, decide(topic.name, entry))
+                    for entry in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- deletion
+
+
+def delete_offsets(group: ClassicGroup, request: OffsetDeleteRequest, step: Step) -> OffsetDeleteResponse:
+    """Forget offsets of topics that nobody in the group reads (KIP-496)."""
+    if group.state is not GroupState.EMPTY and group.protocol_type != CONSUMER_PROTOCOL_TYPE:
+        return OffsetDeleteResponse(error_code=ErrorCode.NON_EMPTY_GROUP)
+    return OffsetDeleteResponse(
+        topics=[
+            OffsetDeleteResponseTopic(
+                topic.name,
+                _delete_of_topic(group, topic.name, [each.partition_index for each in topic.partitions], step),
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _delete_of_topic(
+    group: ClassicGroup, topic: str, partitions: Sequence[int], step: Step
+) -> list[OffsetDeleteResponsePartition]:
+    if _reads(group, topic):
+        error = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
+    else:
+        error = ErrorCode.NONE
+        known = set(group.offsets.partitions())
+        step.records.extend(
+            offset_record(group.group_id, topic, partition, None)
+            for partition in dict.fromkeys(partitions)
+            if TopicPartition(topic, partition) in known
+        )
+    return [OffsetDeleteResponsePartition(partition, error) for partition in partitions]
+
+
+def _reads(group: ClassicGroup, topic: str) -> bool:
+    """Whether a member reads the topic, or might: one whose words cannot be understood might read anything."""
+    topics = group.subscribed_topics() if group.members else frozenset()
+    return topics is None or topic in topics
+
+
+def delete_group(group: ClassicGroup, step: Step) -> ErrorCode:
+    """Forget the group and every offset it has, if nobody is in it."""
+    if group.state is not GroupState.EMPTY:
+        return ErrorCode.NON_EMPTY_GROUP
+    step.records.extend(
+        offset_record(group.group_id, key.topic, key.partition, None) for key in group.offsets.partitions()
+    )
+    step.records.append(group_record(group.group_id, None))
+    return ErrorCode.NONE
+
+
+# -------------------------------------------------------------------------------------------------------- retention
+
+
+def expire_offsets(group: ClassicGroup, step: Step) -> None:
+    """Forget offsets whose time is over, and the group itself when it is empty and has none left (KIP-211).
+
+    They may go when the group is empty, or is in good order and no longer reads the topic.
+    """
+    if group.state is GroupState.EMPTY:
+        topics: frozenset[str] | None = frozenset()
+    else:
+        topics = group.subscribed_topics() if group.state is GroupState.STABLE else None
+    if topics is None:
+        return
+    due = [
+        key
+        for key, offset in group.offsets.committed.items()
+        if key.topic not in topics and not group.offsets.is_unstable(key) and _is_over(group, offset, step)
+    ]
+    step.records.extend(offset_record(group.group_id, key.topic, key.partition, None) for key in due)
+    left = len(group.offsets.committed) - len(due) + len(group.offsets.pending)
+    if group.state is GroupState.EMPTY and not left and not group.reserved:
+        step.records.append(group_record(group.group_id, None))
+
+
+def _is_over(group: ClassicGroup, offset: CommittedOffset, step: Step) -> bool:
+    """An offset that was committed with a retention of its own keeps to that; others count from the commit, or from
+    when the last member of the group has gone, whichever was later."""
+    value, now_ms = offset.value, step.now.wall_ms
+    if value.expire_timestamp != -1:
+        return now_ms >= value.expire_timestamp
+    since_ms = value.commit_timestamp
+    if group.state is GroupState.EMPTY:
+        since_ms = max(since_ms, group.state_since_ms)
+    return now_ms - since_ms >= step.settings.offsets_retention_ms

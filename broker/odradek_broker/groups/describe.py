@@ -1,0 +1,59 @@
+"""DescribeGroups and ListGroups: what an operator wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.describe_groups import DescribedGroup, DescribedGroupMember
+from odradek.protocol.messages.list_groups import ListedGroup
+from odradek_broker.groups.group import ClassicGroup, GroupState
+from odradek_broker.groups.member import Member
+
+CLASSIC = "classic"
+
+
+def describe(group_id: str, group: ClassicGroup | None, version: int) -> DescribedGroup:
+    """A group that does not exist is Dead; from version 6 on that is an error (KIP-1043)."""
+    if group is None:
+        if version < 6:
+            return DescribedGroup(group_id=group_id, group_state=GroupState.DEAD)
+        return DescribedGroup(
+            error_code=ErrorCode.GROUP_ID_NOT_FOUND,
+            error_message=f"Group {group_id} not found.",
+            group_id=group_id,
+            group_state=GroupState.DEAD,
+        )
+    protocol = (group.protocol_name or "") if group.state is GroupState.STABLE else ""
+    return DescribedGroup(
+        group_id=group_id,
+        group_state=group.state,
+        protocol_type=group.protocol_type or "",
+        protocol_data=protocol,
+        members=[_describe_member(member, protocol) for member in group.members.values()],
+    )
+
+
+def _describe_member(member: Member, protocol: str) -> DescribedGroupMember:
+    return DescribedGroupMember(
+        member_id=member.member_id,
+        group_instance_id=member.group_instance_id,
+        client_id=member.client_id,
+        client_host=member.client_host,
+        member_metadata=member.protocols[protocol] if protocol else b"",
+        member_assignment=member.assignment if protocol else b"",
+    )
+
+
+def matching(
+    groups: Iterable[ClassicGroup], states: Collection[str] = (), types: Collection[str] = ()
+) -> list[ListedGroup]:
+    """The groups in one of these states and of one of these types; no states, or no types, stand for all."""
+    wanted_states = {state.lower() for state in states}
+    if types and CLASSIC not in {each.lower() for each in types}:
+        return []
+    return [
+        ListedGroup(group.group_id, group.protocol_type or "", group.state, CLASSIC)
+        for group in groups
+        if not wanted_states or group.state.lower() in wanted_states
+    ]

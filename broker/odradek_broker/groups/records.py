@@ -1,0 +1,109 @@
+"""The records of __consumer_offsets, as bytes and as what they mean.
+
+A key is an int16 that says what the record is about, then its body; a value is an int16 version, then its body; a null
+value takes back what earlier records of the same key said. Values are written in the versions that Kafka's own brokers
+write (KIP-915): offsets in version 3, or 1 where a client has asked for a retention of its own; groups in version 3.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from odradek.protocol.codec import decode, encode
+from odradek.protocol.messages.group_metadata import (
+    GroupMetadataKey,
+    GroupMetadataValue,
+    OffsetCommitKey,
+    OffsetCommitValue,
+)
+from odradek.protocol.primitives import Buffer, ProtocolError
+
+GROUP_VALUE_VERSION = 3
+OFFSET_VALUE_VERSION = 3
+OFFSET_VALUE_VERSION_WITH_EXPIRY = 1
+
+V = TypeVar("V", OffsetCommitValue, GroupMetadataValue)
+
+_int16 = struct.Struct(">h")
+
+
+class Record(Struct, frozen=True):
+    """A key and its value, ready to be appended."""
+
+    key: bytes
+    value: bytes | None
+
+
+class OffsetRecord(Struct, frozen=True):
+    """A group has committed an offset; or, without a value, has none any longer."""
+
+    group_id: str
+    topic: str
+    partition: int
+    value: OffsetCommitValue | None
+
+
+class GroupRecord(Struct, frozen=True):
+    """A group has reached a generation; or, without a value, is no more."""
+
+    group_id: str
+    value: GroupMetadataValue | None
+
+
+CoordinatorRecord: TypeAlias = OffsetRecord | GroupRecord
+
+
+def offset_record(group_id: str, topic: str, partition: int, value: OffsetCommitValue | None) -> Record:
+    key = OffsetCommitKey(group_id, topic, partition)
+    if value is None:
+        return Record(_framed(OffsetCommitKey.API_KEY, key, 0), None)
+    version = OFFSET_VALUE_VERSION if value.expire_timestamp == -1 else OFFSET_VALUE_VERSION_WITH_EXPIRY
+    return Record(_framed(OffsetCommitKey.API_KEY, key, 0), _framed(version, value, version))
+
+
+def group_record(group_id: str, value: GroupMetadataValue | None) -> Record:
+    key = _framed(GroupMetadataKey.API_KEY, GroupMetadataKey(group_id), 0)
+    return Record(key, None if value is None else _framed(GROUP_VALUE_VERSION, value, GROUP_VALUE_VERSION))
+
+
+def read_record(key: Buffer, value: Buffer | None) -> CoordinatorRecord | None:
+    """What a record says; None where it is of a kind that this coordinator has no part in.
+
+    Raises ProtocolError where it is none of Kafka's records.
+    """
+    kind = _int16_at_front(key)
+    if kind in (0, OffsetCommitKey.API_KEY):
+        offset_key = decode(OffsetCommitKey, key, 0, _int16.size)
+        return OffsetRecord(
+            offset_key.group,
+            offset_key.topic,
+            offset_key.partition,
+            None if value is None else _body(OffsetCommitValue, value),
+        )
+    if kind == GroupMetadataKey.API_KEY:
+        return GroupRecord(
+            decode(GroupMetadataKey, key, 0, _int16.size).group,
+            None if value is None else _body(GroupMetadataValue, value),
+        )
+    return None
+
+
+def _framed(number: int, body: Struct, version: int) -> bytes:
+    return _int16.pack(number) + encode(body, version)
+
+
+def _body(cls: type[V], value: Buffer) -> V:
+    version = _int16_at_front(value)
+    if version not in cls.VERSIONS:
+        raise ProtocolError(f"{cls.__name__} of the unknown version {version}")
+    return decode(cls, value, version, _int16.size)
+
+
+def _int16_at_front(buffer: Buffer) -> int:
+    if len(buffer) < _int16.size:
+        raise ProtocolError("a coordinator's record of less than two bytes")
+    number: int = _int16.unpack_from(buffer)[0]
+    return number

@@ -1,0 +1,17 @@
+"""What an operator can set about groups."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class GroupSettings(Struct, frozen=True, kw_only=True):
+    """The keys of the broker's configuration that the coordinator goes by, under Kafka's names."""
+
+    group_initial_rebalance_delay_ms: int = 3_000
+    group_min_session_timeout_ms: int = 6_000
+    group_max_session_timeout_ms: int = 1_800_000
+    group_max_size: int = 2**31 - 1
+    offset_metadata_max_bytes: int = 4096
+    offsets_retention_ms: int = 7 * 24 * 3_600_000
+    offsets_retention_check_interval_ms: int = 600_000

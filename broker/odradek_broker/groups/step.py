@@ -1,0 +1,69 @@
+"""One call into the coordinator: when it happens, and what it brings about.
+
+The coordinator changes its own members and timers as it goes; what must outlive the process is a record, and nothing
+that a record says is done before the record is replayed. Whoever makes the call appends the records, replays them, and
+lets the answers go once everything appended so far is committed: so nothing is ever shown that could still be lost.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
+
+from odradek_broker.groups.records import Record
+from odradek_broker.groups.settings import GroupSettings
+from odradek_broker.groups.timers import Timer, TimerKind, Timers
+
+R = TypeVar("R")
+
+
+class Instant(NamedTuple):
+    """A moment, by both clocks: deadlines are measured with the one, what is recorded is dated with the other."""
+
+    monotonic_ms: int
+    wall_ms: int
+
+
+class Answer(NamedTuple):
+    """The answer to a request that had to wait, by the ticket that came with it."""
+
+    ticket: int
+    response: Struct
+
+
+class Result(NamedTuple, Generic[R]):
+    """What a call comes to."""
+
+    response: R
+    """None where the caller has to wait for an Answer with its ticket."""
+    records: list[Record]
+    """To be appended, all or none, and replayed."""
+    answers: list[Answer]
+    """To others, who have been waiting."""
+
+
+class Step:
+    """Collects what one call brings about."""
+
+    def __init__(self, now: Instant, settings: GroupSettings, timers: Timers) -> None:
+        self.now = now
+        self.settings = settings
+        self.timers = timers
+        self.records: list[Record] = []
+        self.answers: list[Answer] = []
+
+    def answer(self, ticket: int, response: Struct) -> None:
+        self.answers.append(Answer(ticket, response))
+
+    def set_timer(self, kind: TimerKind, delay_ms: int, group_id: str = "", member_id: str = "") -> None:
+        self.timers.set(Timer(kind, group_id, member_id), self.now.monotonic_ms + delay_ms)
+
+    def cancel_timer(self, kind: TimerKind, group_id: str = "", member_id: str = "") -> None:
+        self.timers.cancel(Timer(kind, group_id, member_id))
+
+    def has_timer(self, kind: TimerKind, group_id: str, member_id: str) -> bool:
+        return self.timers.deadline_ms(Timer(kind, group_id, member_id)) is not None
+
+    def result(self, response: R) -> Result[R]:
+        return Result(response, self.records, self.answers)

@@ -1,0 +1,36 @@
+"""Which topics the members of a group of consumers have subscribed to: the one thing the coordinator reads in what
+they otherwise say to each other alone."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from odradek.protocol.codec import decode_prefix
+from odradek.protocol.messages.consumer_protocol import ConsumerProtocolSubscription
+from odradek.protocol.primitives import ProtocolError
+
+CONSUMER_PROTOCOL_TYPE = "consumer"
+
+_version = struct.Struct(">h")
+
+
+def subscribed_topics(subscriptions: Iterable[bytes]) -> frozenset[str] | None:
+    """Every topic that one of the members names; None where one of them cannot be understood."""
+    topics: set[str] = set()
+    for subscription in subscriptions:
+        try:
+            topics.update(_topics(subscription))
+        except ProtocolError:
+            return None
+    return frozenset(topics)
+
+
+def _topics(subscription: bytes) -> Iterable[str]:
+    """Of a version newer than ours the part is read that we know: versions only ever append."""
+    if len(subscription) < _version.size:
+        raise ProtocolError("a subscription without a version")
+    version = min(_version.unpack_from(subscription)[0], ConsumerProtocolSubscription.VERSIONS[-1])
+    if version < 0:
+        raise ProtocolError("a subscription of a negative version")
+    return decode_prefix(ConsumerProtocolSubscription, subscription, version, _version.size)[0].topics
