@@ -40,7 +40,7 @@ class Dirty(NamedTuple):
     ratio: float
     """How much of it is dirty, by bytes."""
     since_ms: int
-    """How old the first dirty batch is, as a timestamp."""
+    """The timestamp of the first dirty batch, or -1."""
 
 
 def find_dirty(
@@ -69,7 +69,8 @@ def _end(segment: Segment, segments: Sequence[Segment]) -> int:
 
 def is_due(dirty: Dirty, config: LogConfig, now_ms: int) -> bool:
     """By the share of what is dirty, or because a record has waited long enough."""
-    return dirty.ratio > config.min_cleanable_dirty_ratio or now_ms - dirty.since_ms > config.max_compaction_lag_ms
+    waited_ms = now_ms - dirty.since_ms if dirty.since_ms >= 0 else 0
+    return dirty.ratio > config.min_cleanable_dirty_ratio or waited_ms > config.max_compaction_lag_ms
 
 
 def grouped(segments: Sequence[Segment], end_offset: int, config: LogConfig) -> list[list[Segment]]:

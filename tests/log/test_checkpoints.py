@@ -1,0 +1,66 @@
+"""The text files are Kafka's, and what is not is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odradek_broker.log import checkpoints, filenames
+from odradek_broker.log.failures import CorruptCheckpoint
+
+
+def test_offset_checkpoints_are_kafkas():
+    data = checkpoints.encode_offsets({("orders", 1): 17, ("a.b-c", 0): 3})
+    assert data == b"0\n2\na.b-c 0 3\norders 1 17\n"
+    assert checkpoints.decode_offsets(data) == {("orders", 1): 17, ("a.b-c", 0): 3}
+    assert checkpoints.decode_offsets(checkpoints.encode_offsets({})) == {}
+
+
+def test_epoch_checkpoints_are_kafkas():
+    assert checkpoints.encode_epochs([(0, 0), (4, 17)]) == b"0\n2\n0 0\n4 17\n"
+    assert checkpoints.decode_epochs(b"0\n2\n0 0\n4 17\n") == [(0, 0), (4, 17)]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"0\n", b"1\n0\n", b"0\n2\na 0 1\n", b"0\n1\na 0 x\n", b"0\n1\na 0\n", b"\xff\xfe", b"x\ny\n"]
+)
+def test_a_damaged_checkpoint_is_refused(data):
+    with pytest.raises(CorruptCheckpoint):
+        checkpoints.decode_offsets(data)
+    with pytest.raises(CorruptCheckpoint):
+        checkpoints.decode_epochs(data)
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_a_topic_id_is_read_back_as_it_was_written(topic_id):
+    assert checkpoints.decode_partition_metadata(checkpoints.encode_partition_metadata(topic_id)) == topic_id
+
+
+@pytest.mark.parametrize("data", [b"", b"version: 0", b"version: 1\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA", b"topic_id: AA"])
+def test_partition_metadata_without_a_topic_id_is_refused(data):
+    with pytest.raises(CorruptCheckpoint):
+        checkpoints.decode_partition_metadata(data)
+
+
+def test_properties_ignore_comments():
+    data = b"#\n#Mon Jan 01\nversion=1\nnode.id = 3\n"
+    assert checkpoints.decode_properties(data) == {"version": "1", "node.id": "3"}
+
+
+@pytest.mark.parametrize(
+    ("data", "epoch"), [(b'{"version":0,"brokerEpoch":9}', 9), (b"", -1), (b"[]", -1), (b'{"brokerEpoch":"x"}', -1)]
+)
+def test_a_clean_shutdown_tells_its_broker_epoch_if_it_can(data, epoch):
+    assert checkpoints.decode_clean_shutdown(data) == epoch
+    assert checkpoints.decode_clean_shutdown(checkpoints.encode_clean_shutdown(9)) == 9
+
+
+def test_names_say_what_a_file_is():
+    assert filenames.segment_file(17, ".log") == "00000000000000000017.log"
+    assert filenames.base_offset_of("00000000000000000017.log", ".log") == 17
+    for name in ("00000000000000000017.log.deleted", "0017.log", "00000000000000000017.index", "x" * 20 + ".log"):
+        assert filenames.base_offset_of(name, ".log") is None
+    assert filenames.topic_partition_of("a-b.c-12") == ("a-b.c", 12)
+    for name in ("meta.properties", "orders-", "-1", "orders-0.abc-delete", "orders-0.abc-stray", "orders-x"):
+        assert filenames.topic_partition_of(name) is None

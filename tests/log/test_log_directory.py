@@ -1,0 +1,106 @@
+"""A log directory: one process at a time, one cluster, one node; checkpoints that may be lost."""
+
+from __future__ import annotations
+
+import pytest
+from log_batches import batch
+from log_fixtures import NOW, SMALL, TOPIC_ID, append
+
+from odradek_broker.log.directory import LogDirectory
+from odradek_broker.log.failures import InconsistentDirectory
+from odradek_broker.ports.disk import AlreadyLocked, RealDisk
+
+ID = bytes(range(16, 32))
+
+
+def open_directory(path, cluster_id="c1", node_id=1, new_directory_id=ID) -> LogDirectory:
+    return LogDirectory.open(
+        str(path), RealDisk(), cluster_id=cluster_id, node_id=node_id, new_directory_id=new_directory_id
+    )
+
+
+def test_a_new_directory_is_marked_with_its_cluster_node_and_id(tmp_path):
+    directory = open_directory(tmp_path / "data")
+    text = (tmp_path / "data" / "meta.properties").read_text()
+    assert text == "version=1\ncluster.id=c1\nnode.id=1\ndirectory.id=EBESExQVFhcYGRobHB0eHw\n"
+    directory.release()
+    again = open_directory(tmp_path / "data", new_directory_id=bytes(16))
+    assert again.directory_id == ID, "it keeps the id it has"
+
+
+@pytest.mark.parametrize("other", [{"cluster_id": "c2"}, {"node_id": 2}])
+def test_the_directory_of_another_cluster_or_node_is_refused_and_let_go(tmp_path, other):
+    open_directory(tmp_path).release()
+    with pytest.raises(InconsistentDirectory):
+        open_directory(tmp_path, **other)
+    open_directory(tmp_path).release()
+
+
+def test_a_directory_in_use_is_refused(tmp_path):
+    directory = open_directory(tmp_path)
+    with pytest.raises(AlreadyLocked):
+        open_directory(tmp_path)
+    directory.release()
+    open_directory(tmp_path).release()
+
+
+def test_a_start_is_clean_once_and_only_after_a_clean_stop(tmp_path):
+    directory = open_directory(tmp_path)
+    assert (directory.clean, directory.previous_broker_epoch) == (False, -1)
+    directory.mark_clean(42)
+    directory.release()
+    directory = open_directory(tmp_path)
+    assert (directory.clean, directory.previous_broker_epoch) == (True, 42)
+    directory.release()
+    assert not open_directory(tmp_path).clean, "it has been taken away"
+
+
+def test_checkpoints_are_read_back_and_damaged_ones_named(tmp_path):
+    directory = open_directory(tmp_path)
+    directory.write_recovery_points({("t", 0): 5})
+    directory.write_log_start_offsets({("t", 0): 2})
+    directory.write_high_watermarks({("t", 0): 4})
+    directory.write_cleaner_offsets({("t", 0): 3})
+    directory.release()
+    again = open_directory(tmp_path)
+    assert again.recovery_points == {("t", 0): 5} and again.log_start_offsets == {("t", 0): 2}
+    assert again.high_watermarks == {("t", 0): 4} and again.cleaner_offsets == {("t", 0): 3}
+    again.release()
+    (tmp_path / "recovery-point-offset-checkpoint").write_bytes(b"rubbish")
+    damaged = open_directory(tmp_path)
+    assert damaged.recovery_points == {} and damaged.damaged == ["recovery-point-offset-checkpoint"]
+
+
+def test_logs_are_opened_by_what_the_checkpoints_say(tmp_path):
+    directory = open_directory(tmp_path)
+    log = directory.open_log("orders", 3, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    for _ in range(9):
+        append(log, batch(b"a"))
+    log.flush()
+    log.close(clean=False)
+    directory.write_recovery_points({("orders", 3): 6})
+    directory.write_log_start_offsets({("orders", 3): 4})
+    directory.write_cleaner_offsets({("orders", 3): 5})
+    directory.release()
+    directory = open_directory(tmp_path)
+    assert directory.partitions() == [("orders", 3)]
+    log = directory.open_log("orders", 3, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    assert (log.log_start_offset, log.first_dirty_offset, log.flushed_offset) == (4, 5, 6)
+    assert log.recovery.recovery_point == 6 and log.log_end_offset == 9
+
+
+def test_deleted_and_stray_logs_are_no_partitions(tmp_path):
+    directory = open_directory(tmp_path)
+    for partition in range(3):
+        append(directory.open_log("t", partition, SMALL, topic_id=TOPIC_ID, now_ms=NOW), batch(b"a"))
+    (tmp_path / "t-9").write_text("a file")
+    log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    marked = log.delete("aa")
+    stray = directory.mark_stray("t", 1, "bb")
+    assert stray.endswith("t-1.bb-stray")
+    assert directory.partitions() == [("t", 2)] and directory.deleted_directories() == [marked]
+    directory.remove_directory(marked)
+    assert directory.deleted_directories() == []
+    assert sorted(path.name for path in tmp_path.glob("t-*")) == ["t-1.bb-stray", "t-2", "t-9"]
+    with pytest.raises(AssertionError):
+        directory.remove_directory(stray)
