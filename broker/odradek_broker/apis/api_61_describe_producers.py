@@ -6,6 +6,8 @@ Behaviour
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.describe_producers import (
     DescribeProducersRequest,
@@ -15,7 +17,9 @@ from odradek.protocol.messages.describe_producers import (
     TopicResponse,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.log.producer_state import Producer
+
+if TYPE_CHECKING:
+    from odradek_broker.log.producer_state import Producer
 
 REQUEST, VERSIONS = DescribeProducersRequest, range(1)
 

@@ -16,9 +16,11 @@ replay makes the same image: there is no second path.
     create_topics.py, create_partitions.py, delete_topics.py
     configs.py          change configurations
     brokers.py          brokers come
-    elections.py, reassignments.py  what somebody asks for by hand
+    elections.py        elections asked for by hand
+    reassignments.py    reassignments, judged
     internal_topics.py  the topics of coordinators
     delta.py            what is different between two images
     producer_ids.py     blocks of producer ids
-    journal.py          the port through which records become durable, and its implementation on one disk
+    journal.py          the port through which records become durable
+    file_journal.py     its implementation on one disk
 """

@@ -1,0 +1,112 @@
+"""A broker as far as the handlers of metadata need one, and requests that pass through the codec as on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator, Sequence
+from random import Random
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
+
+from msgspec import Struct
+
+from odradek.protocol.codec import decode, encode
+from odradek.protocol.errors import ErrorCode
+from odradek_broker.apis import RequestContext
+from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.image import Endpoint, MetadataImage
+from odradek_broker.controller.journal import Entry
+from odradek_broker.log.config import LogConfig
+from odradek_broker.runtime.controller import ControllerRuntime
+
+
+class MemoryJournal:
+    """A journal that forgets with the process, and fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.failure: OSError | None = None
+
+    def replay(self) -> Iterator[Entry]:
+        yield from self.entries
+
+    def append(self, records: Sequence[Struct], now_ms: int) -> int:
+        if self.failure is not None:
+            raise self.failure
+        before = self.entries[-1].last_offset if self.entries else -1
+        self.entries.append(Entry(before + len(records), list(records)))
+        return self.entries[-1].last_offset
+
+    def close(self) -> None:
+        pass
+
+
+class FixedClock:
+    def now_ms(self) -> int:
+        return 1_700_000_000_000
+
+    def monotonic_ms(self) -> int:
+        return 0
+
+
+class SmallLog:
+    """What the handlers see of a log."""
+
+    def __init__(self) -> None:
+        self.config = LogConfig()
+        self.log_start_offset = 0
+        self.size_bytes = 77
+
+    def advance_log_start(self, offset: int) -> None:
+        self.log_start_offset = max(self.log_start_offset, offset)
+
+
+class SmallBroker:
+    def __init__(self, config: BrokerConfig | None = None, journal: MemoryJournal | None = None) -> None:
+        self.config = config or BrokerConfig()
+        self.node_id = self.config.node_id
+        self.journal = journal or MemoryJournal()
+        self.images: list[tuple[MetadataImage, MetadataImage]] = []
+        self.controller = ControllerRuntime(
+            self.journal,
+            self.config,
+            FixedClock(),
+            Random(0),
+            "cluster",
+            lambda old, new: self.images.append((old, new)),
+        )
+        self.disk = SimpleNamespace(free_bytes=lambda path: 12345)
+        self.partitions: dict[tuple[str, int], Any] = {}
+
+    async def start(self) -> SmallBroker:
+        await self.controller.start((Endpoint("PLAINTEXT", "127.0.0.1", 9092),))
+        return self
+
+    @property
+    def image(self) -> MetadataImage:
+        return self.controller.image
+
+    def partition(self, topic: str, index: int) -> Any:
+        """One made up on the spot for each partition of the image."""
+        if self.image.partition(topic, index) is None:
+            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        made = SimpleNamespace(log=SmallLog(), high_watermark=10)
+        return self.partitions.setdefault((topic, index), made)
+
+    async def ask(
+        self, api: ModuleType, request: Struct, version: int | None = None, local: tuple[str, int] = ("10.0.0.1", 9092)
+    ) -> Any:
+        """The handler's answer, with request and answer encoded and decoded in a version (the newest)."""
+        version = api.VERSIONS.stop - 1 if version is None else version
+        assert version in api.VERSIONS
+        request = decode(type(request), encode(request, version), version)
+        context = RequestContext(cast(Any, self), {}, version, "test", ("10.0.0.9", 40000), local)
+        answer = api.handle(request, context)
+        response = await answer if isinstance(answer, Awaitable) else answer
+        assert response.API_KEY == request.API_KEY  # type: ignore[attr-defined]
+        return decode(type(response), encode(response, version), version)
+
+    async def create(self, name: str, partitions: int = 1, **configs: str) -> None:
+        """Make a topic; configuration keys with underscores for dots."""
+        own = {key.replace("_", "."): value for key, value in configs.items()}
+        code = await self.controller.create_topic_if_missing(name, partitions, own)
+        assert code is ErrorCode.NONE, code

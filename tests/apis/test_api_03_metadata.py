@@ -1,0 +1,210 @@
+"""What Metadata answers. Where nothing else is said, it is what Apache Kafka 4.3.1 answers."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import structs
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from odradek.protocol.messages.metadata_records import BrokerRegistrationChangeRecord
+from odradek_broker.apis import api_03_metadata
+from odradek_broker.config import BrokerConfig, Listener
+from odradek_broker.controller.brokers import register_broker
+from odradek_broker.controller.image import Endpoint
+from odradek_broker.controller.replay import replay
+from tests.apis.small_broker import SmallBroker
+
+
+def named(*names: str | None) -> list[MetadataRequestTopic]:
+    return [MetadataRequestTopic(name=name) for name in names]
+
+
+async def ask(
+    broker: SmallBroker, topics: list[MetadataRequestTopic] | None, version: int = 13, *, auto: bool = False
+) -> MetadataResponse:
+    request = MetadataRequest(topics=topics, allow_auto_topic_creation=auto)
+    response: MetadataResponse = await broker.ask(api_03_metadata, request, version)
+    return response
+
+
+def codes(response: MetadataResponse) -> list[tuple[str | None, int]]:
+    return [(topic.name, topic.error_code) for topic in response.topics]
+
+
+async def test_a_topic_is_told_with_its_id_leaders_and_replicas() -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t", 2)
+    response = await ask(broker, named("t"))
+    (topic,) = response.topics
+    assert (topic.error_code, topic.topic_id) == (0, broker.image.topics["t"].topic_id)
+    for index, partition in enumerate(topic.partitions):
+        assert (partition.error_code, partition.partition_index, partition.leader_id) == (0, index, 1)
+        assert (partition.replica_nodes, partition.isr_nodes, partition.offline_replicas) == ([1], [1], [])
+    assert (response.cluster_id, response.controller_id) == ("cluster", 1)
+
+
+@pytest.mark.parametrize("version", api_03_metadata.VERSIONS)
+async def test_every_version_can_be_answered(version: int) -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    response = await ask(broker, named("t", "nope"), version)
+    assert codes(response) == [("t", 0), ("nope", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if version >= 4 else 0)]
+
+
+async def test_null_is_all_and_empty_is_none_but_in_version_0_empty_is_all() -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    assert codes(await ask(broker, None)) == [("t", 0)]
+    assert codes(await ask(broker, [])) == []
+    assert codes(await ask(broker, None, 1)) == [("t", 0)]
+    assert codes(await ask(broker, [], 1)) == []
+    assert codes(await ask(broker, [], 0)) == [("t", 0)]
+
+
+async def test_a_missing_topic_is_made_at_once_where_both_sides_agree() -> None:
+    broker = await SmallBroker(BrokerConfig(num_partitions=3)).start()
+    response = await ask(broker, named("new", "newer"), auto=True)
+    assert codes(response) == [("new", 0), ("newer", 0)]
+    assert len(response.topics[0].partitions) == 3
+    assert codes(await ask(broker, named("old"), 3)) == [("old", 0)]
+
+
+async def test_nothing_is_made_where_one_side_does_not_want_it() -> None:
+    broker = await SmallBroker().start()
+    unwilling = await SmallBroker(BrokerConfig(auto_create_topics_enable=False)).start()
+    unknown = [("new", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)]
+    assert codes(await ask(broker, named("new"), auto=False)) == unknown
+    assert codes(await ask(unwilling, named("new"), auto=True)) == unknown
+    await ask(broker, None, auto=True)
+    assert not broker.image.topics
+    assert not unwilling.image.topics
+
+
+async def test_illegal_and_colliding_names_are_not_made() -> None:
+    broker = await SmallBroker().start()
+    await broker.create("a_b")
+    response = await ask(broker, named("bad name", "", "a.b", "good"), auto=True)
+    wrong = ErrorCode.INVALID_TOPIC_EXCEPTION
+    assert codes(response) == [("bad name", wrong), ("", wrong), ("a.b", wrong), ("good", 0)]
+
+
+async def test_coordinators_topics_are_made_as_their_coordinators_need_them() -> None:
+    broker = await SmallBroker().start()
+    response = await ask(broker, named("__consumer_offsets"), auto=True)
+    (topic,) = response.topics
+    assert (topic.error_code, topic.is_internal, len(topic.partitions)) == (0, True, 50)
+    assert broker.image.topic_config("__consumer_offsets")["cleanup.policy"] == "compact"
+
+
+async def test_a_replication_factor_that_was_asked_for_is_not_lowered() -> None:
+    config = BrokerConfig(offsets_topic_replication_factor=3, given=frozenset({"offsets.topic.replication.factor"}))
+    broker = await SmallBroker(config).start()
+    response = await ask(broker, named("__consumer_offsets"), auto=True)
+    assert codes(response) == [("__consumer_offsets", ErrorCode.INVALID_REPLICATION_FACTOR)]
+
+
+async def test_a_topic_that_cannot_be_written_down_is_unknown() -> None:
+    broker = await SmallBroker().start()
+    broker.journal.failure = OSError("no space left")
+    response = await ask(broker, named("new"), auto=True)
+    assert codes(response) == [("new", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)]
+    assert not broker.image.topics
+
+
+async def test_topics_are_found_by_id_from_version_12_on() -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    topic_id = broker.image.topics["t"].topic_id
+    for version in (12, 13):
+        by_id = [MetadataRequestTopic(name=None, topic_id=i) for i in (topic_id, b"1" * 16)]
+        response = await ask(broker, by_id, version, auto=True)
+        assert codes(response) == [("t", 0), (None, ErrorCode.UNKNOWN_TOPIC_ID)]
+        assert response.topics[1].topic_id == b"1" * 16
+
+
+@pytest.mark.parametrize("version", [10, 11])
+@pytest.mark.parametrize("topic", [MetadataRequestTopic(name="t", topic_id=b"1" * 16), MetadataRequestTopic(name=None)])
+async def test_ids_are_refused_where_they_have_no_meaning_yet(version: int, topic: MetadataRequestTopic) -> None:
+    broker = await SmallBroker().start()
+    response = await ask(broker, [topic, *named("u")], version, auto=True)
+    assert [each.error_code for each in response.topics] == [ErrorCode.INVALID_REQUEST] * 2
+    assert not broker.image.topics
+
+
+async def test_a_topic_named_twice_is_answered_once() -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    assert codes(await ask(broker, named("t", "t"))) == [("t", 0)]
+
+
+@pytest.mark.parametrize(
+    ("config", "local", "told"),
+    [
+        (BrokerConfig(), ("10.0.0.1", 9092), ("10.0.0.1", 9092)),
+        (BrokerConfig(), ("::ffff:10.0.0.1", 9092), ("10.0.0.1", 9092)),
+        (
+            BrokerConfig(advertised_listeners=(Listener("PLAINTEXT", "public", 19092),)),
+            ("10.0.0.1", 9092),
+            ("public", 19092),
+        ),
+        (
+            BrokerConfig(
+                listeners=(Listener("INSIDE", "", 9092), Listener("OUTSIDE", "", 9093)),
+                advertised_listeners=(Listener("INSIDE", "in", 1), Listener("OUTSIDE", "out", 2)),
+            ),
+            ("10.0.0.1", 9093),
+            ("out", 2),
+        ),
+    ],
+)
+async def test_a_client_is_told_the_advertised_address_or_the_one_it_has_used(
+    config: BrokerConfig, local: tuple[str, int], told: tuple[str, int]
+) -> None:
+    broker = await SmallBroker(config).start()
+    response = await broker.ask(api_03_metadata, MetadataRequest(topics=[]), local=local)
+    assert [(each.host, each.port) for each in response.brokers] == [told]
+
+
+async def test_other_brokers_are_told_unless_they_are_fenced_or_have_not_our_listener() -> None:
+    broker = await SmallBroker().start()
+    image = broker.image
+    for broker_id, name in ((2, "PLAINTEXT"), (3, "PLAINTEXT"), (4, "OTHER")):
+        endpoints = (Endpoint(name, f"h{broker_id}", broker_id),)
+        image = replay(image, register_broker(image, broker_id, bytes(16), endpoints, "rack").records)
+    fence = BrokerRegistrationChangeRecord(broker_id=3, broker_epoch=image.brokers[3].epoch, fenced=1)
+    broker.controller.image = replay(image, [fence])
+    response = await ask(broker, [])
+    assert [(each.node_id, each.host, each.rack) for each in response.brokers] == [
+        (1, "10.0.0.1", None),
+        (2, "h2", "rack"),
+    ]
+
+
+async def test_a_leader_that_is_gone_or_out_of_reach_is_no_leader() -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    image = broker.image
+    me = image.brokers[1]
+    broker.controller.image = structs.replace(image, brokers={1: structs.replace(me, fenced=True)})
+    (topic,) = (await ask(broker, named("t"))).topics
+    (partition,) = topic.partitions
+    assert (partition.error_code, partition.leader_id) == (ErrorCode.LEADER_NOT_AVAILABLE, -1)
+    assert partition.offline_replicas == [1]
+    broker.node_id = 9
+    broker.controller.image = structs.replace(image, brokers={1: structs.replace(me, endpoints=())})
+    for version, error in ((6, ErrorCode.LISTENER_NOT_FOUND), (5, ErrorCode.LEADER_NOT_AVAILABLE)):
+        (topic,) = (await ask(broker, named("t"), version)).topics
+        assert topic.partitions[0].error_code == error
+
+
+async def test_operations_are_told_only_where_they_are_asked_for() -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    for asked in (False, True):
+        request = MetadataRequest(
+            topics=named("t"), include_topic_authorized_operations=asked, include_cluster_authorized_operations=asked
+        )
+        response = await broker.ask(api_03_metadata, request, 10)
+        assert response.topics[0].topic_authorized_operations == (3576 if asked else -(2**31))
+        assert response.cluster_authorized_operations == (8096 if asked else -(2**31))
