@@ -74,6 +74,7 @@ class ControllerRuntime:
         self._on_image = on_image
         self._lock = trio.Lock()
         self._producer_ids = iter(range(0))
+        self._producer_ids_lock = trio.Lock()
 
     @property
     def config(self) -> BrokerConfig:
@@ -134,10 +135,13 @@ class ControllerRuntime:
     async def next_producer_id(self) -> int:
         """An id that nobody has had before."""
         producer_id = next(self._producer_ids, None)
-        while producer_id is None:
-            block = await self._decide(lambda image: allocate_producer_ids(image, self.static_config.node_id))
-            self._producer_ids = iter(block)
-            producer_id = next(self._producer_ids, None)
+        if producer_id is None:
+            async with self._producer_ids_lock:
+                producer_id = next(self._producer_ids, None)
+                if producer_id is None:
+                    block = await self._decide(lambda image: allocate_producer_ids(image, self.static_config.node_id))
+                    self._producer_ids = iter(block)
+                    producer_id = next(self._producer_ids)
         return producer_id
 
     async def create_missing_topics(self, names: list[str]) -> dict[str, ErrorCode]:

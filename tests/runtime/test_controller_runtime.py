@@ -1,0 +1,205 @@
+"""The controller's shell: one decision at a time, durable before it shows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+import trio
+from msgspec import Struct
+from trio.testing import wait_all_tasks_blocked
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
+from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from odradek.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+)
+from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.delta import delta
+from odradek_broker.controller.image import MetadataImage
+from odradek_broker.log.failures import LogFailed
+from odradek_broker.runtime.controller import JournalUnavailable
+from tests.apis.small_broker import MemoryJournal, SmallBroker
+
+
+class SlowJournal(MemoryJournal):
+    """A journal whose appends wait, in their thread, until they are let through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Semaphore(100)
+
+    def append(self, records: Sequence[Struct], now_ms: int) -> int:
+        assert self.gate.acquire(timeout=10)
+        return super().append(records, now_ms)
+
+
+def create(name: str) -> CreateTopicsRequest:
+    return CreateTopicsRequest(topics=[CreatableTopic(name=name, num_partitions=1, replication_factor=1)])
+
+
+def delete(*names: str) -> DeleteTopicsRequest:
+    return DeleteTopicsRequest(topics=[DeleteTopicState(name=name) for name in names])
+
+
+def close(gate: threading.Semaphore) -> None:
+    while gate.acquire(blocking=False):
+        pass
+
+
+async def test_a_new_journal_begins_with_feature_levels_and_the_brokers_registration() -> None:
+    broker = await SmallBroker().start()
+    kinds = [type(record).__name__ for entry in broker.journal.entries for record in entry.records]
+    assert kinds == ["FeatureLevelRecord"] * 3 + ["RegisterBrokerRecord"]
+    assert broker.image.features["metadata.version"] == 30
+    assert broker.image.brokers[1].epoch == 3
+    assert [(old.offset, new.offset) for old, new in broker.images] == [(-1, 3)]
+
+
+async def test_after_a_restart_everything_is_as_it_was_but_for_new_leader_epochs() -> None:
+    first = await SmallBroker().start()
+    await first.create("t", 2, retention_ms="5")
+    second = await SmallBroker(journal=first.journal).start()
+    assert second.image.topics.keys() == {"t"}
+    assert second.image.topic_config("t") == {"retention.ms": "5"}
+    assert second.image.brokers[1].epoch > first.image.brokers[1].epoch
+    epochs = [partition.leader_epoch for partition in second.image.topics["t"].partitions.values()]
+    assert epochs == [1, 1]
+    assert len(second.images) == 1
+
+
+async def test_nothing_shows_before_it_is_durable() -> None:
+    journal = SlowJournal()
+    broker = await SmallBroker(journal=journal).start()
+    before = broker.image
+    close(journal.gate)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(broker.controller.create_topics, create("t"))
+        await wait_all_tasks_blocked()
+        assert broker.image is before
+        assert len(broker.images) == 1
+        journal.gate.release()
+    assert "t" in broker.image.topics
+    assert broker.images[1:] == [(before, broker.image)]
+
+
+async def test_decisions_see_each_other_one_by_one() -> None:
+    journal = SlowJournal()
+    broker = await SmallBroker(journal=journal).start()
+    codes: list[int] = []
+
+    async def make() -> None:
+        response = await broker.controller.create_topics(create("t"))
+        codes.append(response.topics[0].error_code)
+
+    close(journal.gate)
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(make)
+        await wait_all_tasks_blocked()
+        for _ in range(3):
+            journal.gate.release()
+    assert sorted(codes) == [0, ErrorCode.TOPIC_ALREADY_EXISTS, ErrorCode.TOPIC_ALREADY_EXISTS]
+
+
+async def test_a_decision_stands_though_its_caller_is_cancelled() -> None:
+    journal = SlowJournal()
+    broker = await SmallBroker(journal=journal).start()
+    close(journal.gate)
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(broker.controller.create_topics, create("t"))
+            await wait_all_tasks_blocked()
+            scope.cancel()
+            journal.gate.release()
+    assert "t" in broker.image.topics
+    assert broker.image.offset == journal.entries[-1].last_offset
+
+
+@pytest.mark.parametrize("failure", [OSError("no space left"), LogFailed("sync failed")])
+async def test_what_cannot_be_written_down_is_not_decided_and_may_be_tried_again(failure: Exception) -> None:
+    broker = await SmallBroker().start()
+    before, broker.journal.failure = broker.image, failure  # type: ignore[assignment]
+    with pytest.raises(JournalUnavailable, match=str(failure)):
+        await broker.controller.create_topics(create("t"))
+    assert broker.image is before
+    assert len(broker.images) == 1
+    broker.journal.failure = None
+    await broker.controller.create_topics(create("t"))
+    assert "t" in broker.image.topics
+
+
+async def test_a_refusal_writes_nothing() -> None:
+    broker = await SmallBroker().start()
+    entries = list(broker.journal.entries)
+    await broker.controller.create_topics(create("bad name"))
+    assert broker.journal.entries == entries
+
+
+async def test_producer_ids_asked_for_at_once_are_all_different() -> None:
+    broker = await SmallBroker().start()
+    given: list[int] = []
+
+    async def take() -> None:
+        given.append(await broker.controller.next_producer_id())
+
+    for _ in range(30):
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                nursery.start_soon(take)
+    assert len(set(given)) == len(given) == 1500
+    assert broker.image.next_producer_id == 2000
+
+
+async def test_the_effective_configuration_follows_dynamic_changes() -> None:
+    broker = await SmallBroker(BrokerConfig(max_connections=9)).start()
+    change = AlterConfigsResource(4, "1", [AlterableConfig("max.connections", 0, "5")])
+    await broker.controller.incremental_alter_configs(IncrementalAlterConfigsRequest([change]))
+    assert broker.controller.config.max_connections == 5
+    assert broker.controller.static_config.max_connections == 9
+
+
+async def test_coordinators_topics_get_what_they_need_from_their_names_alone() -> None:
+    broker = await SmallBroker(BrokerConfig(offsets_topic_num_partitions=4)).start()
+    for name in ("__consumer_offsets", "__transaction_state"):
+        assert await broker.controller.create_topic_if_missing(name) is ErrorCode.NONE
+    image = broker.image
+    assert len(image.topics["__consumer_offsets"].partitions) == 4
+    assert len(image.topics["__transaction_state"].partitions) == 50
+    assert image.topic_config("__consumer_offsets")["segment.bytes"] == "104857600"
+    assert image.topic_config("__transaction_state")["min.insync.replicas"] == "1"
+    assert {each.replication_factor for each in image.topics.values()} == {1}
+
+
+async def test_a_topic_that_is_there_is_not_missing() -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t", 2)
+    entries = list(broker.journal.entries)
+    assert await broker.controller.create_topic_if_missing("t", 9) is ErrorCode.NONE
+    assert broker.journal.entries == entries
+
+
+async def test_a_delta_names_what_a_broker_has_to_do() -> None:
+    broker = await SmallBroker().start()
+    for name in ("kept", "changed", "gone", "again"):
+        await broker.create(name)
+    old = broker.image
+    await broker.controller.delete_topics(delete("gone", "again"), 6)
+    await broker.create("again")
+    change = [
+        AlterConfigsResource(2, "changed", [AlterableConfig("retention.ms", 0, "5")]),
+        AlterConfigsResource(4, "", [AlterableConfig("log.retention.ms", 0, "5")]),
+    ]
+    await broker.controller.incremental_alter_configs(IncrementalAlterConfigsRequest(change))
+    found = delta(old, broker.image)
+    assert sorted(topic.name for topic in found.deleted) == ["again", "gone"]
+    assert [(each.topic.name, each.index, each.old) for each in found.partitions] == [("again", 0, None)]
+    assert (found.topic_configs, found.broker_configs) == (["changed"], True)
+    from_nothing = delta(MetadataImage(), broker.image)
+    assert sorted(each.topic.name for each in from_nothing.partitions) == ["again", "changed", "kept"]
+    nothing = delta(broker.image, broker.image)
+    assert (nothing.deleted, nothing.partitions, nothing.topic_configs, nothing.broker_configs) == ([], [], [], False)
