@@ -88,14 +88,14 @@ def complete(producer: Producer, segments: Segments) -> bool:
     producer.is_partial = False
     first_known = producer.batches[0].base_offset
     found: list[ProducerBatch] = []
-    segment = segments.at(first_known)
-    known = segment.find(first_known)
-    end = known[0] if known else segment.size_bytes
-    if end < LOOK_BACK_BYTES:
-        before = segments.before(segment)
-        if before is not None:
-            found += _batches_of(producer, before, before.size_bytes - (LOOK_BACK_BYTES - end), before.size_bytes)
-    found += _batches_of(producer, segment, end - LOOK_BACK_BYTES, end)
+    segment: Segment | None = segments.at(first_known)
+    left = LOOK_BACK_BYTES
+    while segment is not None and left > 0 and len(found) < BATCHES_KEPT:
+        known = segment.find(first_known)
+        end = known[0] if known else segment.size_bytes
+        found[:0] = _batches_of(producer, segment, end - left, end)
+        left -= end
+        segment = segments.before(segment)
     producer.batches[:0] = found[-BATCHES_KEPT:]
     del producer.batches[:-BATCHES_KEPT]
     return bool(found)

@@ -1,0 +1,242 @@
+"""A disk that is full, or fails: the log stays as it was, or says that it has failed."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from faulty_disk import FaultyDisk
+from log_batches import batch, headers
+from log_fixtures import NOW, LogHouse, append, read_all
+
+from odradek_broker.log.failures import LogFailed
+
+
+@pytest.fixture
+def disk():
+    return FaultyDisk()
+
+
+@pytest.fixture
+def house(tmp_path, disk):
+    return LogHouse(tmp_path, disk=disk)
+
+
+def test_a_full_disk_leaves_the_log_unchanged_and_readable_whatever_fits(house, disk):
+    log = house.open()
+    for i in range(10):
+        append(log, batch(b"v%d" % i, producer=(1, 0, i)))
+    before, end = read_all(log), log.log_end_offset
+    for fits in range(len(batch(b"next"))):
+        disk.free = fits
+        with pytest.raises(OSError, match="no space"):
+            append(log, batch(b"next", producer=(1, 0, 10)), epoch=5)
+        assert (read_all(log), log.log_end_offset, log.epochs.latest, log.failed) == (before, end, 0, None)
+    disk.free = 10**9
+    assert append(log, batch(b"next", producer=(1, 0, 10))).base_offset == end
+    log.close(clean=False)
+    assert house.open(clean=False).log_end_offset == end + 1
+
+
+def test_a_disk_that_fills_up_during_a_roll_costs_nothing_but_the_append(tmp_path):
+    """At every byte: the snapshot, the indexes and the batch itself may be what does not fit."""
+    for fits in range(0, 900, 7):
+        disk = FaultyDisk()
+        house = LogHouse(tmp_path / str(fits), disk=disk)
+        log = house.open()
+        while log.segments.active.size_bytes < 900:
+            append(log, batch(b"x" * 20, producer=(1, 0, log.log_end_offset)))
+        before, end = read_all(log), log.log_end_offset
+        disk.free = fits
+        large = batch(b"y" * 400, producer=(1, 0, end))
+        try:
+            append(log, large)
+            end += 1
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+            assert read_all(log) == before
+        disk.free = 10**9
+        append(log, batch(b"z", producer=(1, 0, end)))
+        log.flush()
+        expected = read_all(log)
+        log.close(clean=False)
+        again = house.open(clean=False)
+        assert read_all(again) == expected and again.recovery.cut_at_offset == -1
+        again.close(clean=True)
+
+
+@pytest.mark.parametrize("call", ["append", "open", "replace_file"])
+def test_an_error_while_writing_changes_nothing(house, disk, call):
+    log = house.open()
+    while log.segments.active.size_bytes < 950:
+        append(log, batch(b"x" * 20))
+    before = read_all(log)
+    disk.fails = {call}
+    with pytest.raises(OSError, match=f"{call} failed"):
+        append(log, batch(b"y" * 200))
+    assert log.failed is None
+    disk.fails = set()
+    assert read_all(log) == before
+    append(log, batch(b"y" * 200))
+    assert read_all(log).startswith(before)
+
+
+def test_indexes_that_could_not_be_written_are_written_with_the_next_flush(house, disk, monkeypatch):
+    log = house.open()
+    while len(log.segments) == 1:
+        if log.segments.active.size_bytes > 900:
+            monkeypatch.setattr(log.segments.active.__class__, "save", refuse_to_save)
+        append(log, batch(b"x" * 20))
+    monkeypatch.undo()
+    assert not house.names(".index")
+    log.flush()
+    assert house.names(".index") == ["00000000000000000000.index"]
+    assert [segment.unsaved for segment in log.segments] == [False, True]
+
+
+def refuse_to_save(segment: object) -> list[str]:
+    raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def test_indexes_older_than_what_could_not_be_written_do_not_stay_behind(house, disk):
+    """They would call the segment older than it is, and retention would take it."""
+    log = house.open()
+    append(log, batch(b"a", timestamp=1_000))
+    log.close(clean=True)
+    log = house.open()
+    append(log, batch(b"b", timestamp=900_000))
+    disk.fails = {"replace_file"}
+    with pytest.raises(OSError, match="replace_file failed"):
+        log.segments.active.save()
+    assert not house.names("index")
+    disk.fails = set()
+    log.close(clean=False)
+    assert house.open(clean=True).segments.first.largest_timestamp == 900_000
+
+
+def test_a_failed_sync_fails_the_log_for_good(house, disk):
+    log = house.open()
+    append(log, batch(b"a"))
+    log.flush()
+    append(log, batch(b"b"))
+    disk.sync_fails = True
+    plan = log.begin_flush()
+    with pytest.raises(OSError, match="sync failed"):
+        plan.sync()
+    disk.sync_fails = False
+    assert "sync failed" in log.failed and log.flushed_offset == 1
+    for call in (
+        lambda: append(log, batch(b"c")),
+        lambda: log.append_as_follower(memoryview(batch(b"c", base_offset=2)), now_ms=NOW),
+        lambda: log.begin_flush(),
+        lambda: log.end_flush(plan),
+        lambda: log.roll(NOW),
+        lambda: log.begin_compaction(NOW, 2),
+    ):
+        with pytest.raises(LogFailed):
+            call()
+    assert len(headers(read_all(log))) == 2, "it can still be read"
+    log.close(clean=True)
+    assert house.names(".snapshot") == [], "nothing says that it was closed cleanly"
+    assert house.open(clean=False).failed is None
+
+
+def test_a_truncation_that_fails_half_way_fails_the_log(house, disk):
+    log = house.open()
+    for _ in range(30):
+        append(log, batch(b"x" * 30))
+    disk.truncate_fails = True
+    with pytest.raises(OSError, match="truncate failed"):
+        log.truncate_to(5)
+    assert log.failed
+    disk.truncate_fails = False
+    recovered = house.open(clean=False)
+    assert recovered.log_end_offset == len(headers(read_all(recovered)))
+
+
+def test_a_flush_covers_what_was_appended_before_it_began_and_no_more(house):
+    log = house.open()
+    append(log, batch(b"a"))
+    plan = log.begin_flush()
+    append(log, batch(b"b"))
+    plan.sync()
+    log.end_flush(plan)
+    assert (plan.offset, log.flushed_offset) == (1, 1)
+    log.flush()
+    assert log.flushed_offset == 2
+
+
+def test_a_roll_does_not_lose_the_sync_of_the_sealed_segment(house):
+    log = house.open()
+    append(log, batch(b"a"))
+    sealed = log.segments.active.file
+    log.roll(NOW)
+    plan = log.begin_flush()
+    assert sealed in plan.files and str(house.path) in plan.directories
+    assert {path[-10:] for path in plan.paths} >= {"0000.index", ".timeindex", "1.snapshot"} or plan.paths
+    names = {path.rsplit("/")[-1] for path in plan.paths}
+    assert names >= {
+        "00000000000000000000.index",
+        "00000000000000000000.timeindex",
+        "00000000000000000001.snapshot",
+        "leader-epoch-checkpoint",
+        "partition.metadata",
+    }
+    plan.sync()
+    log.end_flush(plan)
+    plan = log.begin_flush()
+    assert not plan.files and not plan.paths and not plan.directories
+
+
+def test_a_roll_during_a_flush_is_left_for_the_next_one(house):
+    log = house.open()
+    append(log, batch(b"a"))
+    plan = log.begin_flush()
+    append(log, batch(b"b"))
+    sealed = log.segments.active.file
+    log.roll(NOW)
+    plan.sync()
+    log.end_flush(plan)
+    assert log.flushed_offset == 1
+    assert sealed in log.begin_flush().files
+
+
+def test_flushes_may_overlap_and_end_in_any_order(house):
+    log = house.open()
+    append(log, batch(b"a"))
+    first = log.begin_flush()
+    log.roll(NOW)
+    append(log, batch(b"b"))
+    second = log.begin_flush()
+    assert set(first.files) <= set(second.files)
+    for plan in (second, first):
+        plan.sync()
+        log.end_flush(plan)
+        assert log.flushed_offset == 2
+
+
+def test_a_truncation_during_a_flush_takes_its_offset_away(house):
+    log = house.open()
+    for _ in range(5):
+        append(log, batch(b"a"))
+    plan = log.begin_flush()
+    log.truncate_to(2)
+    for _ in range(5):
+        append(log, batch(b"other"))
+    plan.sync()
+    log.end_flush(plan)
+    assert log.flushed_offset <= 2
+    log.flush()
+    assert log.flushed_offset == 7
+
+
+def test_a_segment_deleted_during_a_flush_does_not_disturb_it(house):
+    log = house.open()
+    for _ in range(40):
+        append(log, batch(b"x" * 30))
+    plan = log.begin_flush()
+    log.advance_log_start(30)
+    assert log.delete_old_segments(NOW, log.log_end_offset)
+    plan.sync()
+    log.end_flush(plan)
+    assert log.flushed_offset == 40

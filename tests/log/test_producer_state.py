@@ -1,0 +1,276 @@
+"""Idempotence and transactions, as a leader enforces them and a log remembers them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from log_batches import TRANSACTIONAL, batch, headers, marker, records
+from log_fixtures import NOW, LogHouse, append, read_all, refuse
+
+from odradek.protocol.errors import ErrorCode
+from odradek_broker.log import producer_snapshot
+from odradek_broker.log.config import LogConfig
+from odradek_broker.log.failures import CorruptCheckpoint
+from odradek_broker.log.producer_state import MAX_SEQUENCE, advance_sequence, next_sequence, rewind_sequence
+from odradek_broker.log.transaction_index import AbortedTransaction
+from odradek_broker.log.validation import Origin
+
+
+@pytest.fixture
+def house(tmp_path):
+    return LogHouse(tmp_path)
+
+
+def numbered(sequence: int, count: int = 1, epoch: int = 0, producer_id: int = 9, **more) -> bytes:
+    return batch(*[b"v%d" % (sequence + i) for i in range(count)], producer=(producer_id, epoch, sequence), **more)
+
+
+def test_a_retry_of_one_of_the_last_five_batches_answers_its_first_offset(house):
+    log = house.open()
+    offsets = [append(log, numbered(i * 2, 2)).base_offset for i in range(8)]
+    content = house.content()
+    for i in range(3, 8):
+        again = append(log, numbered(i * 2, 2))
+        assert (again.base_offset, again.last_offset, again.duplicate) == (offsets[i], offsets[i] + 1, True)
+    assert refuse(log, numbered(4, 2)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert refuse(log, numbered(14, 1)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert house.content() == content
+
+
+@pytest.mark.parametrize("clean", [True, False])
+@pytest.mark.parametrize("payload", [b"", b"x" * 200])
+def test_a_retry_is_known_for_one_of_the_last_five_also_after_a_restart(house, clean, payload):
+    """A snapshot tells of the last batch only: the others are looked up in the log."""
+    log = house.open()
+    offsets = []
+    for i in range(9):
+        offsets.append(append(log, numbered(i)).base_offset)
+        append(log, batch(payload))
+    log.close(clean=clean)
+    log = house.open(clean=clean)
+    end = log.log_end_offset
+    for i in (4, 8, 5, 7, 6):
+        again = append(log, numbered(i))
+        assert again.duplicate and again.base_offset == offsets[i]
+    assert refuse(log, numbered(3)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert log.log_end_offset == end
+    assert append(log, numbered(9)).base_offset == end
+
+
+def test_a_follower_that_becomes_leader_knows_the_retries(tmp_path):
+    leader, follower = LogHouse(tmp_path / "a").open(), LogHouse(tmp_path / "b", LogConfig()).open()
+    for i in range(7):
+        append(leader, numbered(i))
+    follower.append_as_follower(memoryview(read_all(leader)), now_ms=NOW)
+    assert append(follower, numbered(2)).duplicate
+    assert append(follower, numbered(7)).base_offset == 7
+
+
+@pytest.mark.parametrize(
+    ("sequence", "epoch", "error"),
+    [
+        (5, 0, None),
+        (6, 0, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER),
+        (3, 0, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER),
+        (0, 1, None),
+        (5, 1, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER),
+        (5, -2, ErrorCode.INVALID_RECORD),
+    ],
+)
+def test_the_next_sequence_number_follows_on_and_a_new_epoch_begins_at_zero(house, sequence, epoch, error):
+    log = house.open()
+    append(log, numbered(0, 5))
+    if error is None:
+        assert append(log, numbered(sequence, epoch=epoch)).base_offset == 5
+    else:
+        assert refuse(log, numbered(sequence, epoch=epoch)).error is error
+
+
+def test_an_old_epoch_is_fenced(house):
+    log = house.open()
+    append(log, numbered(0, epoch=3))
+    assert refuse(log, numbered(0, epoch=2)).error is ErrorCode.INVALID_PRODUCER_EPOCH
+    assert refuse(log, numbered(1, epoch=2)).error is ErrorCode.INVALID_PRODUCER_EPOCH
+
+
+def test_an_unknown_producer_may_begin_anywhere(house):
+    log = house.open()
+    assert append(log, numbered(77)).base_offset == 0
+    assert append(log, numbered(78)).base_offset == 1
+
+
+def test_sequence_numbers_wrap_to_zero(house):
+    log = house.open()
+    append(log, numbered(MAX_SEQUENCE - 1, 2))
+    assert append(log, numbered(0, 3)).base_offset == 2
+    assert append(log, numbered(0, 3)).duplicate
+    log.truncate_to(0)
+    append(log, numbered(MAX_SEQUENCE, 3))
+    assert append(log, numbered(MAX_SEQUENCE, 3)).duplicate
+    log.close(clean=True)
+    log = house.open()
+    assert append(log, numbered(MAX_SEQUENCE, 3)).duplicate
+    assert append(log, numbered(2)).base_offset == 3
+    for sequence in (0, 5, MAX_SEQUENCE):
+        assert rewind_sequence(advance_sequence(sequence, 7), 7) == sequence
+        assert advance_sequence(sequence, 1) == next_sequence(sequence)
+
+
+def test_truncation_takes_producers_back_to_where_they_were(house):
+    log = house.open()
+    for i in range(20):
+        append(log, numbered(i))
+        append(log, batch(b"x" * 100))
+    log.truncate_to(20)
+    assert append(log, numbered(9)).duplicate and append(log, numbered(7)).duplicate
+    assert append(log, numbered(10)).base_offset == 20
+
+
+def test_a_producer_is_forgotten_by_when_it_was_heard_not_by_its_timestamps(house):
+    log = house.open()
+    append(log, numbered(0, timestamp=5), now_ms=NOW)
+    day = log.config.producer_id_expiration_ms
+    assert log.remove_expired_producers(NOW + day - 1) == 0
+    assert append(log, numbered(0), now_ms=NOW + day - 1).duplicate
+    assert log.remove_expired_producers(NOW + day) == 1
+    assert append(log, numbered(40)).base_offset == 1
+
+
+def test_the_snapshot_is_kafkas_and_a_damaged_one_is_refused(house):
+    log = house.open()
+    append(log, numbered(3, 2, epoch=1, attributes=TRANSACTIONAL, timestamp=77))
+    data = producer_snapshot.encode(log.producers.producers.values())
+    assert (
+        data.hex()
+        == "0001"
+        + data[2:6].hex()
+        + "00000001"
+        + "".join(f"{value:0{2 * size}x}" for value, size in ((9, 8), (1, 2), (4, 4), (1, 8), (1, 4), (77, 8)))
+        + "ffffffff"
+        + f"{0:016x}"
+    )
+    [producer] = producer_snapshot.decode(data, NOW)
+    assert (producer.epoch, producer.last_sequence, producer.last_offset, producer.transaction_first_offset) == (
+        1,
+        4,
+        1,
+        0,
+    )
+    for position in range(len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 0x40
+        with pytest.raises(CorruptCheckpoint):
+            producer_snapshot.decode(bytes(damaged), NOW)
+    for length in range(len(data)):
+        with pytest.raises(CorruptCheckpoint):
+            producer_snapshot.decode(data[:length], NOW)
+
+
+def transactional(producer_id: int, sequence: int, epoch: int = 0) -> bytes:
+    return numbered(sequence, epoch=epoch, producer_id=producer_id, attributes=TRANSACTIONAL)
+
+
+def end(log, producer_id: int, *, commit: bool, epoch: int = 0, coordinator_epoch: int = 0):
+    data = marker(producer_id, epoch, commit=commit, coordinator_epoch=coordinator_epoch)
+    return append(log, data, origin=Origin.COORDINATOR)
+
+
+def test_the_last_stable_offset_waits_for_the_oldest_open_transaction(house):
+    log = house.open()
+    append(log, batch(b"plain"))
+    append(log, transactional(1, 0))
+    append(log, transactional(2, 0))
+    append(log, transactional(1, 1))
+    assert log.last_stable_offset(4) == 1 and log.last_stable_offset(1) == 1 and log.last_stable_offset(0) == 0
+    end(log, 1, commit=True)
+    assert log.last_stable_offset(4) == 1, "its marker is not yet below the high watermark"
+    assert log.last_stable_offset(5) == 2
+    end(log, 2, commit=False)
+    assert log.last_stable_offset(6) == 6
+
+
+def test_aborted_transactions_are_told_with_where_they_began_and_ended(house):
+    log = house.open()
+    append(log, transactional(1, 0))
+    append(log, transactional(2, 0))
+    end(log, 2, commit=False)
+    append(log, transactional(3, 0))
+    end(log, 3, commit=True)
+    end(log, 1, commit=False)
+    expected = [AbortedTransaction(2, 1, 2, 0), AbortedTransaction(1, 0, 5, 6)]
+    for clean in (None, True, False):
+        if clean is not None:
+            log.close(clean=clean)
+            log = house.open(clean=clean)
+        assert log.aborted_transactions(0, 6) == expected
+        assert log.aborted_transactions(3, 6) == expected[1:]
+        assert log.aborted_transactions(0, 1) == expected[1:]
+        assert log.producers.open_transactions() == []
+
+
+def test_aborted_transactions_agree_with_a_naive_reading(tmp_path):
+    for seed in range(10):
+        rng = random.Random(seed)
+        log = LogHouse(tmp_path / str(seed)).open()
+        sequences, opened, expected = dict.fromkeys(range(4), 0), {}, []
+        for _ in range(150):
+            producer_id = rng.randrange(4)
+            if producer_id in opened and rng.random() < 0.3:
+                commit = rng.random() < 0.5
+                at = end(log, producer_id, commit=commit).base_offset
+                first = opened.pop(producer_id)
+                if not commit:
+                    expected.append((producer_id, first, at))
+            else:
+                at = append(log, transactional(producer_id, sequences[producer_id])).base_offset
+                sequences[producer_id] += 1
+                opened.setdefault(producer_id, at)
+            assert log.last_stable_offset(log.log_end_offset) == min(opened.values(), default=log.log_end_offset)
+        for _ in range(100):
+            start = rng.randrange(log.log_end_offset)
+            stop = rng.randint(start + 1, log.log_end_offset)
+            stop = min(stop, log.last_stable_offset(log.log_end_offset))
+            found = [(a.producer_id, a.first_offset, a.last_offset) for a in log.aborted_transactions(start, stop)]
+            assert found == [entry for entry in expected if entry[2] >= start and entry[1] < stop]
+
+
+def test_a_plain_write_inside_an_open_transaction_is_refused(house):
+    log = house.open()
+    append(log, transactional(1, 0))
+    assert refuse(log, numbered(1, producer_id=1)).error is ErrorCode.INVALID_TXN_STATE
+    end(log, 1, commit=True)
+    append(log, numbered(1, producer_id=1))
+
+
+def test_a_marker_of_a_newer_epoch_begins_sequences_anew(house):
+    """Since KIP-890 each transaction ends with a new epoch, which the marker carries."""
+    log = house.open()
+    append(log, transactional(1, 0))
+    end(log, 1, commit=True, epoch=1)
+    assert refuse(log, transactional(1, 1, epoch=0)).error is ErrorCode.INVALID_PRODUCER_EPOCH
+    assert refuse(log, transactional(1, 1, epoch=1)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert append(log, transactional(1, 0, epoch=1)).base_offset == 2
+
+
+def test_markers_of_old_epochs_are_fenced(house):
+    log = house.open()
+    append(log, transactional(1, 0, epoch=5))
+    end(log, 1, commit=True, epoch=5, coordinator_epoch=3)
+    old_producer = marker(1, 4, commit=True, coordinator_epoch=3)
+    assert refuse(log, old_producer, origin=Origin.COORDINATOR).error is ErrorCode.INVALID_PRODUCER_EPOCH
+    old_coordinator = marker(1, 5, commit=True, coordinator_epoch=2)
+    assert refuse(log, old_coordinator, origin=Origin.COORDINATOR).error is ErrorCode.TRANSACTION_COORDINATOR_FENCED
+
+
+def test_an_open_transaction_survives_a_restart(house):
+    log = house.open()
+    append(log, batch(b"x"))
+    append(log, transactional(1, 0))
+    for clean in (True, False, True):
+        log.close(clean=clean)
+        log = house.open(clean=clean)
+        assert [tuple(t) for t in log.producers.open_transactions()] == [(1, 1)]
+        assert log.last_stable_offset(log.log_end_offset) == 1
+    end(log, 1, commit=False)
+    assert len(records(read_all(log))) == len(headers(read_all(log))) == 3

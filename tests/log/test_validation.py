@@ -1,0 +1,112 @@
+"""What a leader refuses, with Kafka's error codes; nothing of it reaches the log."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from log_batches import CONTROL, batch, headers, marker, records, with_crc
+from log_fixtures import NOW, LogHouse, append, refuse
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.records.codecs import Codec, decompress
+from odradek_broker.log.config import LogConfig
+from odradek_broker.log.validation import Origin
+
+GOOD = batch(b"a", b"b")
+
+
+def changed(data: bytes, layout: str, position: int, value: int) -> bytes:
+    out = bytearray(data)
+    struct.pack_into(layout, out, position, value)
+    return with_crc(bytes(out))
+
+
+REFUSED = [
+    ("nothing", b"", ErrorCode.INVALID_RECORD),
+    ("two batches", GOOD + GOOD, ErrorCode.INVALID_RECORD),
+    ("magic 1", changed(GOOD, ">b", 16, 1), ErrorCode.INVALID_RECORD),
+    ("cut off", GOOD[:-1], ErrorCode.CORRUPT_MESSAGE),
+    ("undersized", GOOD[:40], ErrorCode.CORRUPT_MESSAGE),
+    ("length too small", changed(GOOD, ">i", 8, 20), ErrorCode.CORRUPT_MESSAGE),
+    ("checksum", GOOD[:-1] + b"\x55", ErrorCode.CORRUPT_MESSAGE),
+    ("base offset", batch(b"a", base_offset=1), ErrorCode.INVALID_RECORD),
+    ("count", batch(b"a", b"b", count=3), ErrorCode.INVALID_RECORD),
+    ("no records", changed(changed(GOOD, ">i", 57, 0), ">i", 23, -1), ErrorCode.INVALID_RECORD),
+    ("control batch", marker(1, 0, commit=True), ErrorCode.INVALID_RECORD),
+    ("no sequence", batch(b"a", producer=(1, 0, -1)), ErrorCode.INVALID_RECORD),
+    ("no epoch", batch(b"a", producer=(1, -1, 0)), ErrorCode.INVALID_RECORD),
+    ("log append time", batch(b"a", attributes=8), ErrorCode.INVALID_TIMESTAMP),
+    ("too far ahead", batch(b"a", timestamp=NOW + 3_600_001), ErrorCode.INVALID_TIMESTAMP),
+    ("too long", batch(b"x" * 2_000), ErrorCode.MESSAGE_TOO_LARGE),
+]
+
+
+@pytest.mark.parametrize(("data", "error"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_a_client_batch_is_refused_with_kafkas_error(tmp_path, data, error):
+    house = LogHouse(tmp_path, LogConfig(max_message_bytes=1_500))
+    log = house.open()
+    append(log, GOOD)
+    refused = refuse(log, data)
+    assert refused.error is error and refused.message
+    assert house.content() and log.log_end_offset == 2 and len(headers(house.content())) == 1
+
+
+def test_the_bounds_of_time_are_the_topics(tmp_path):
+    config = LogConfig(message_timestamp_before_max_ms=100, message_timestamp_after_max_ms=50)
+    log = LogHouse(tmp_path, config).open()
+    for timestamp in (NOW - 100, NOW + 50, -1):
+        append(log, batch(b"a", timestamp=timestamp))
+    for timestamp in (NOW - 101, NOW + 51):
+        assert refuse(log, batch(b"a", timestamp=timestamp)).error is ErrorCode.INVALID_TIMESTAMP
+
+
+def test_a_batch_longer_than_a_segment_is_refused(tmp_path):
+    log = LogHouse(tmp_path, LogConfig(segment_bytes=500)).open()
+    assert refuse(log, batch(b"x" * 600)).error is ErrorCode.RECORD_LIST_TOO_LARGE
+
+
+def test_a_compacted_topic_takes_only_records_with_keys_and_says_which_has_none(tmp_path):
+    log = LogHouse(tmp_path, LogConfig(cleanup_policy=frozenset({"compact"}))).open()
+    append(log, batch((b"k", b"v"), (b"", None)))
+    refused = refuse(log, batch((b"k", b"v"), (None, b"v"), (b"k", b"v")))
+    assert refused.error is ErrorCode.INVALID_RECORD
+    assert [index for index, _ in refused.record_errors] == [1]
+    short = changed(changed(batch((b"k", b"v")), ">i", 57, 2), ">i", 23, 1)
+    assert refuse(log, short).error is ErrorCode.INVALID_RECORD
+
+
+def test_a_coordinator_may_write_what_a_client_may_not(tmp_path):
+    log = LogHouse(tmp_path, LogConfig(max_message_bytes=100)).open()
+    append(log, marker(1, 0, commit=True), origin=Origin.COORDINATOR)
+    append(log, batch(b"x" * 200) + batch(b"y"), origin=Origin.COORDINATOR)
+    assert headers(log.read(0, 1 << 20).read())[0].attributes & CONTROL
+
+
+@pytest.mark.parametrize("name", ["gzip", "snappy", "lz4", "zstd", "uncompressed"])
+def test_batches_are_compressed_anew_as_the_topic_asks(tmp_path, name):
+    house = LogHouse(tmp_path, LogConfig(compression_type=name))
+    log = house.open()
+    append(log, batch(*[b"value" * 20] * 3, producer=(4, 0, 0), timestamps=[10, 11, 9]), epoch=2)
+    [header] = headers(house.content())
+    codec = Codec(header.attributes & 7)
+    assert codec.name.lower() == ("none" if name == "uncompressed" else name)
+    assert (header.base_offset, header.count, header.base_sequence, header.leader_epoch) == (0, 3, 0, 2)
+    payload = house.content()[61:]
+    plain = bytes(payload if codec is Codec.NONE else decompress(codec, payload, 1 << 20))
+    as_plain = with_crc(
+        house.content()[:8]
+        + struct.pack(">i", 49 + len(plain))
+        + house.content()[12:22]
+        + b"\0"
+        + house.content()[23:61]
+        + plain
+    )
+    assert [(offset, time, value) for offset, time, _, value in records(as_plain)] == [
+        (0, 10, b"value" * 20),
+        (1, 11, b"value" * 20),
+        (2, 9, b"value" * 20),
+    ]
+    log.close(clean=False)
+    assert house.open(clean=False).log_end_offset == 3, "the checksum was made anew"
+    assert append(house.open(), batch(*[b"value" * 20] * 3, producer=(4, 0, 0), timestamps=[10, 11, 9])).duplicate
