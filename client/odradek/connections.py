@@ -41,7 +41,6 @@ class Place:
         self.connection: Connection | None = None
         self.failures = 0
         self.not_before = 0.0
-        self.last_error: OdradekError | None = None
 
 
 class ConnectionPool:
@@ -78,15 +77,20 @@ class ConnectionPool:
         async with place.lock:
             if place.connection is not None and place.connection.is_open:
                 return place.connection
-            with self._activities.waiting(name, f"connecting{f' ({place.last_error})' if place.last_error else ''}"):
+            if not place.failures:
+                self._activities.begin(name, "connecting")
+            try:
                 await trio.sleep_until(place.not_before)
-                try:
-                    place.connection = await self._open(host, port, name)
-                except OdradekError as error:
-                    self._note_failure(place, error)
-                    raise
+                place.connection = await self._open(host, port, name)
+            except OdradekError as error:
+                self._note_failure(place, error)
+                self._activities.begin(name, str(error))  # and it stays so until an attempt goes well
+                raise
+            finally:
+                if not place.failures:
+                    self._activities.end(name)
             place.failures = 0
-            place.last_error = None
+            self._activities.end(name)
             return place.connection
 
     def close(self, where: Hashable) -> None:
@@ -107,7 +111,6 @@ class ConnectionPool:
         backoff_s = min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2**place.failures)
         place.failures += 1
         place.not_before = trio.current_time() + backoff_s * self._surroundings.random.uniform(0.8, 1.2)
-        place.last_error = error
         logger.debug("%s", error)
 
     async def _open(self, host: str, port: int, name: str) -> Connection:

@@ -125,10 +125,10 @@ class PartitionState:
             if header is None:
                 self._pop_chunk()
                 continue
+            records = self._records_of(chunk, header, before, decode)  # where this raises, it will raise again
             chunk.position += header.size_bytes
-            self.buffered_bytes -= chunk.position - before
-            chunk.size_bytes -= chunk.position - before
-            records = self._records_of(chunk, header, before, decode)
+            self.buffered_bytes -= header.size_bytes
+            chunk.size_bytes -= header.size_bytes
             if records:
                 self.position_epoch = header.partition_leader_epoch
                 return records

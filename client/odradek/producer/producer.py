@@ -24,7 +24,7 @@ from odradek.cluster import Cluster, ClusterConfig
 from odradek.connections import ConnectionHealth
 from odradek.errors import BufferFull, OdradekError, ProducerClosed, Undelivered
 from odradek.network import parse_bootstrap
-from odradek.producer.accumulator import record_size
+from odradek.producer.accumulator import Headers, record_size
 from odradek.producer.batch import Delivered, Delivery
 from odradek.producer.config import ProducerConfig, ProducerOptions
 from odradek.producer.outcomes import too_large
@@ -178,16 +178,16 @@ class Producer:
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.checkpoint_if_cancelled()
-        if topic.__class__ is not str:
-            assert isinstance(topic, Topic)
+        if isinstance(topic, Topic):
             key, value, topic = topic.encode_key(key), topic.encode_value(value), topic.name
-        queues = self._topics.get(topic)  # type: ignore[arg-type]
+        queues = self._topics.get(topic)
         accumulator = self._accumulator
         if queues is None or accumulator.used_bytes >= self._buffer_memory or not self._is_open:
-            queues = await self._wait_until_ready(str(topic))
+            queues = await self._wait_until_ready(topic)
+        pairs: Headers = ()
         if headers:
-            headers = tuple(headers.items() if isinstance(headers, Mapping) else headers)
-            size = record_size(key, value, headers)
+            pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+            size = record_size(key, value, pairs)
         else:
             size = 16 + (len(value) if value is not None else 0) + (len(key) if key is not None else 0)
         if size > self._batch_size and size > self.config.max_request_size:
@@ -198,7 +198,7 @@ class Producer:
         batch = queue.open
         if batch is None or batch.size_bytes + size > self._batch_size:
             self._yield_due = True
-        batch = accumulator.append(queue, key, value, headers, timestamp_ms, size)  # type: ignore[arg-type]
+        batch = accumulator.append(queue, key, value, pairs, timestamp_ms, size)
         return Delivery(batch, batch.count - 1, timestamp_ms)
 
     @overload

@@ -9,7 +9,8 @@ Invariants
     sequences, by sequence.
     After a batch has come back, nothing is sent until all others that were in flight have come back too. So what is
     sent again is sent in order, whichever broker leads by then. Only then, too, does a new epoch begin.
-    At most max_in_flight batches are in flight: a broker remembers five (KIP-98).
+    A batch is sent only if fewer than max_in_flight others were begun since the oldest one in flight: a broker remembers
+    five (KIP-98), and must still know that one if it has to be sent again.
 """
 
 from __future__ import annotations
@@ -88,7 +89,11 @@ class PartitionQueue:
     @property
     def is_blocked(self) -> bool:
         """Nothing may be sent, whatever the time: answers have to come in first."""
-        return len(self.in_flight) >= self._max_in_flight or (self._recovering and bool(self.in_flight))
+        if not self.in_flight:
+            return False
+        first = self.closed[0] if self.closed else self.open
+        oldest = min(batch.serial for batch in self.in_flight)
+        return self._recovering or (first is not None and first.serial - oldest >= self._max_in_flight)
 
     def drain(self) -> Batch:
         """Take the first batch into flight. Only where it `ready_at` and not `is_blocked`."""
