@@ -18,7 +18,9 @@ from odradek import Consumer, Producer
 async def produce(task: dict[str, Any]) -> dict[str, float]:
     """records_per_s of `records` constant values: acks=all, batches of up to 1,000,000 bytes, linger 5 ms."""
     value, topic, records = b"x" * task["value_bytes"], task["topic"], task["records"]
-    async with Producer(task["bootstrap"], acks="all", batch_size=1_000_000, linger_ms=5) as producer:
+    async with Producer(
+        task["bootstrap"], acks="all", batch_size=1_000_000, max_request_size=10_000_000, linger_ms=5
+    ) as producer:
         await producer.send_and_wait(topic, value=value, partition=0)
         began = time.perf_counter()
         for _ in range(records):

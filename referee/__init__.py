@@ -4,7 +4,7 @@
     with Odradek(data_dir=...) as broker:         ours, as a user would start it: `python -m odradek_cli up`
 
 Both are a `BrokerProcess`: a bootstrap address, a data directory, `start`, `stop`, `kill`. Nothing here imports
-`odradek` or `odradek_broker`, so a fault of theirs cannot blind the judge.
+`odradek` (but for clients/own.py, which is judged) or `odradek_broker`, so a fault of theirs cannot blind the judge.
 """
 
 from __future__ import annotations

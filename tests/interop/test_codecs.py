@@ -76,7 +76,7 @@ def test_every_reader_gets_exactly_what_every_writer_sent_with_every_codec(
     assert_same_records(read, written.records, between_ms=(written.began_ms, written.ended_ms))
 
 
-@pytest.mark.parametrize("writer", ["confluent", "aio", "python"])
+@pytest.mark.parametrize("writer", ["confluent", "aio", "python", "own"])
 def test_acknowledged_offsets_are_those_that_readers_see(
     writer: str, client_named: Callable[[str], Client], written_by: Callable[[Client], Written]
 ) -> None:
@@ -93,4 +93,4 @@ def test_all_readers_agree_on_timestamps(
         read = client_named(name).read(broker.bootstrap, written.topic, len(written.records))
         return [each.timestamp_ms for each in read]
 
-    assert times("confluent") == times("python") == times("aio")
+    assert times("confluent") == times("python") == times("aio") == times("own")

@@ -32,7 +32,7 @@ def test_kcat_lists_the_broker_at_the_address_it_used_and_its_topics(
     ]
 
 
-@pytest.mark.parametrize("name", ["confluent", "aio", "python", "kcat"])
+@pytest.mark.parametrize("name", ["confluent", "aio", "python", "kcat", "own"])
 def test_producing_to_a_topic_that_is_not_there_makes_it(
     name: str, admin: AdminClient, broker: BrokerProcess, client_named: ClientNamed
 ) -> None:

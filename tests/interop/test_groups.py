@@ -13,7 +13,7 @@ from referee import BrokerProcess, run_java_tool
 from referee.clients.interface import Client, GroupClient, Member, Read, Sent
 from referee.clients.kcat import run_kcat
 
-LIBRARIES = ["confluent", "aio", "python"]
+LIBRARIES = ["confluent", "aio", "python", "own"]
 PARTITIONS = 6
 PATIENCE_SECONDS = 30
 

@@ -16,7 +16,7 @@ NewTopic = Callable[..., str]
 ClientNamed = Callable[[str], Client]
 
 
-@pytest.mark.parametrize("name", ["confluent", "aio", "python"])
+@pytest.mark.parametrize("name", ["confluent", "aio", "python", "own"])
 def test_many_small_batches_in_flight_arrive_once_and_in_order(
     name: str, broker: BrokerProcess, new_topic: NewTopic, client_named: ClientNamed
 ) -> None:

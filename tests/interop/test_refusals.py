@@ -18,7 +18,7 @@ NewTopic = Callable[..., str]
 ClientNamed = Callable[[str], Client]
 
 
-@pytest.mark.parametrize("name", ["aio", "python"])
+@pytest.mark.parametrize("name", ["aio", "python", "own"])
 def test_a_ten_megabyte_record_is_too_large_and_its_neighbours_go_through(
     name: str, broker: BrokerProcess, new_topic: NewTopic, client_named: ClientNamed
 ) -> None:
