@@ -122,17 +122,10 @@ class TopicConfigs:
             yield synonym
 
     def _fallbacks(self, key: TopicKey) -> Iterator[tuple[Synonym, Fallback]]:
-        """The broker's layers that have a value, with the key that each goes by.
-
-        A default of a coarse key yields to what is given in a fine one, and the other way round: among the layers of
-        one source the finest goes first.
-        """
-        found = [
-            (synonym, fallback)
-            for fallback in key.fallbacks
-            for synonym in broker_synonyms(self._broker, fallback.name, self._dynamic, self._dynamic_default)
-        ]
-        return iter(sorted(found, key=lambda pair: pair[0].source))
+        """The broker's layers that have a value, with the key that each goes by: all of the finest key's first."""
+        for fallback in key.fallbacks:
+            for synonym in broker_synonyms(self._broker, fallback.name, self._dynamic, self._dynamic_default):
+                yield synonym, fallback
 
 
 def broker_synonyms(
