@@ -25,7 +25,7 @@ from odradek.protocol.messages.offset_delete import (
 from odradek_broker.groups.group import ClassicGroup, GroupState
 from odradek_broker.groups.offsets import CommittedOffset, TopicPartition
 from odradek_broker.groups.rebalance import set_session
-from odradek_broker.groups.records import group_record, offset_record
+from odradek_broker.groups.records import fits, group_record, offset_record
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
 
@@ -70,7 +70,7 @@ def _commit_one(
     group: ClassicGroup, request: OffsetCommitRequest, topic: str, entry: OffsetCommitRequestPartition, step: Step
 ) -> ErrorCode:
     metadata = entry.committed_metadata or ""
-    if len(metadata) > step.settings.offset_metadata_max_bytes:
+    if len(metadata) > step.settings.offset_metadata_max_bytes or not fits(metadata):
         return ErrorCode.OFFSET_METADATA_TOO_LARGE
     now_ms, retention_ms = step.now.wall_ms, request.retention_time_ms
     value = OffsetCommitValue(

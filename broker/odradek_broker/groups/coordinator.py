@@ -40,7 +40,7 @@ from odradek_broker.groups.join import Joiner, join, refuse_join
 from odradek_broker.groups.leave import leave, refuse_leave
 from odradek_broker.groups.offsets import CommittedOffset, TopicPartition
 from odradek_broker.groups.rebalance import dismiss, rebalance_time_over, session_over, set_session, sync_time_over
-from odradek_broker.groups.records import GroupRecord, OffsetRecord, Record, read_record
+from odradek_broker.groups.records import GroupRecord, OffsetRecord, Record, fits, read_record
 from odradek_broker.groups.settings import GroupSettings
 from odradek_broker.groups.step import Answer, Instant, Result, Step
 from odradek_broker.groups.sync import assignment_is_on_record, heartbeat, sync
@@ -63,8 +63,11 @@ class GroupCoordinator:
 
     def join(self, request: JoinGroupRequest, joiner: Joiner, now: Instant) -> Result[JoinGroupResponse | None]:
         step = self._step(now)
-        if not request.group_id:
+        if not request.group_id or not fits(request.group_id):
             return step.result(refuse_join(ErrorCode.INVALID_GROUP_ID, request.member_id))
+        names = [each.name for each in request.protocols]
+        if not fits(request.group_instance_id, joiner.new_member_id, request.protocol_type, *names):
+            return step.result(refuse_join(ErrorCode.INVALID_REQUEST, request.member_id))
         settings = self.settings
         shortest_ms, longest_ms = settings.group_min_session_timeout_ms, settings.group_max_session_timeout_ms
         if not shortest_ms <= request.session_timeout_ms <= longest_ms:
@@ -102,6 +105,8 @@ class GroupCoordinator:
     ) -> Result[OffsetCommitResponse]:
         """`transactional`: to be recorded in the batch of a producer's transaction (TxnOffsetCommit)."""
         step = self._step(now)
+        if not fits(request.group_id):
+            return step.result(refuse_commit(request, ErrorCode.INVALID_GROUP_ID))
         if request.group_id not in self.groups and request.generation_id_or_member_epoch >= 0:
             return step.result(refuse_commit(request, ErrorCode.ILLEGAL_GENERATION))
         return self._on_group(
@@ -178,7 +183,7 @@ class GroupCoordinator:
 
     def _replay_group(self, record: GroupRecord, step: Step) -> None:
         group = self._get_or_create(record.group_id)
-        for member in group.adopt(record.value or GroupMetadataValue()):
+        for member in group.adopt(record.value or GroupMetadataValue(generation=group.generation)):
             dismiss(group, member, step, ErrorCode.FENCED_INSTANCE_ID)
         group.recorded = record.value is not None
         assignment_is_on_record(group, step)

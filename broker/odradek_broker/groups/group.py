@@ -199,10 +199,7 @@ class ClassicGroup:
         )
 
     def adopt(self, value: GroupMetadataValue) -> list[Member]:
-        """Become what a record says. Returns the members that have lost their place by it.
-
-        A record without anything in it makes the group what it was before it had any.
-        """
+        """Become what a record says. Returns the members that have lost their place by it."""
         former = self.members
         self.members = {each.member_id: self._member(each, value.protocol or "") for each in value.members}
         for each in value.members:

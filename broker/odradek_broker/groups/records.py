@@ -30,6 +30,14 @@ V = TypeVar("V", OffsetCommitValue, GroupMetadataValue)
 _int16 = struct.Struct(">h")
 
 
+MAX_STRING_BYTES = 2**15 - 1
+
+
+def fits(*texts: str | None) -> bool:
+    """Whether each could be written down: requests can carry longer strings than records can."""
+    return all(text is None or len(text.encode()) <= MAX_STRING_BYTES for text in texts)
+
+
 class Record(Struct, frozen=True):
     """A key and its value, ready to be appended."""
 

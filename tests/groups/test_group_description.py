@@ -1,0 +1,48 @@
+"""What operators see of groups."""
+
+from __future__ import annotations
+
+import pytest
+from group_scene import Scene, subscription
+
+from odradek.protocol.errors import ErrorCode
+
+
+def test_a_stable_group_shows_members_with_metadata_and_assignment() -> None:
+    scene = Scene()
+    scene.stable("a", "b")
+    described = scene.core.describe("g", 5)
+    assert (described.group_state, described.protocol_type, described.protocol_data) == ("Stable", "consumer", "range")
+    assert [(each.member_id, each.client_host) for each in described.members] == [("a", "/h"), ("b", "/h")]
+    assert [each.member_metadata for each in described.members] == [subscription("t")] * 2
+    assert [each.member_assignment for each in described.members] == [b"a", b"b"]
+
+
+def test_a_rebalancing_group_shows_members_without_either() -> None:
+    scene = Scene()
+    scene.stable("a")
+    scene.join(new_id="b")
+    described = scene.core.describe("g", 5)
+    assert (described.group_state, described.protocol_data) == ("PreparingRebalance", "")
+    assert [each.member_metadata + each.member_assignment for each in described.members] == [b"", b""]
+
+
+@pytest.mark.parametrize(("version", "error"), [(5, 0), (6, ErrorCode.GROUP_ID_NOT_FOUND)])
+def test_a_group_that_does_not_exist_is_dead(version: int, error: int) -> None:
+    described = Scene().core.describe("g", version)
+    assert (described.group_state, described.error_code, bool(described.error_message)) == ("Dead", error, bool(error))
+
+
+def test_groups_are_listed_by_state_and_type_in_any_case() -> None:
+    scene = Scene()
+    scene.stable("a", group="g")
+    scene.commit(1, group="offsets only")
+    listed = [
+        (each.group_id, each.protocol_type, each.group_state, each.group_type) for each in scene.core.list_groups()
+    ]
+    assert listed == [("g", "consumer", "Stable", "classic"), ("offsets only", "", "Empty", "classic")]
+    assert [each.group_id for each in scene.core.list_groups(["stable"])] == ["g"]
+    assert [each.group_id for each in scene.core.list_groups(["EMPTY", "Dead"])] == ["offsets only"]
+    assert len(scene.core.list_groups([], ["Classic", "share"])) == 2
+    assert scene.core.list_groups([], ["consumer"]) == []
+    assert scene.core.list_groups(["no such state"]) == []
