@@ -6,6 +6,7 @@ runs unchanged from its connections upwards. `script(RequestClass, step, ...)` r
     lose            the request is processed, the connection breaks before its answer
     refuse          the connection breaks before the request is looked at
     a function      (request, answer as it would have been) -> answer
+    not_leader      of Produce: nothing is written, each partition answers NOT_LEADER_OR_FOLLOWER
     None            as usual
 """
 
@@ -51,6 +52,10 @@ def lose(request: Any, answer: Any) -> Any:
 
 
 class refuse(Exception):  # noqa: N801 - a word of the script, like lose
+    """A word of the script."""
+
+
+class not_leader(Exception):  # noqa: N801
     """A word of the script."""
 
 
@@ -123,7 +128,8 @@ class FakeBroker:
         self.versions: dict[int, tuple[int, int]] = {}
         """Ranges to announce that differ from all we know."""
         self.surroundings = Surroundings(network=self)
-        self._scripts: defaultdict[type, deque[Script | type[refuse] | None]] = defaultdict(deque)
+        self._leads = True
+        self._scripts: defaultdict[type, deque[Script | type[Exception] | None]] = defaultdict(deque)
         self._appended = trio.Event()
         self._assignment = b""
         self._generation = 0
@@ -136,7 +142,7 @@ class FakeBroker:
             raise ConnectionRefusedError("the fake broker is not reachable")
         return FakeStream(self)
 
-    def script(self, request: type, *steps: Script | type[refuse] | None) -> None:
+    def script(self, request: type, *steps: Script | type[Exception] | None) -> None:
         """What to do with the next requests of that class."""
         self._scripts[request].extend(steps)
 
@@ -158,9 +164,10 @@ class FakeBroker:
         step = self._scripts[cls].popleft() if self._scripts[cls] else None
         if step is refuse:
             raise refuse
+        self._leads = step is not not_leader
         name = cls.__name__.removesuffix("Request")
         response = await getattr(self, f"_{name}")(request, header.api_version)
-        if step is not None:
+        if step is not None and self._leads:
             response = cast("Script", step)(request, response)
         if response is None:
             return None
@@ -216,6 +223,8 @@ class FakeBroker:
 
     def _append(self, topic: str, data: produce.PartitionProduceData) -> produce.PartitionProduceResponse:
         batch = bytearray(cast(bytes, data.records))
+        if not self._leads:
+            return produce.PartitionProduceResponse(data.index, ErrorCode.NOT_LEADER_OR_FOLLOWER, -1)
         header = read_header(batch)
         log = self.logs[topic, data.index]
         if header.producer_id >= 0:

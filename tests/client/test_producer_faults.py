@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import trio
-from fake_broker import FakeBroker, lose, refuse
+from fake_broker import FakeBroker, lose, not_leader, refuse
 from msgspec.structs import replace
+from odradek.protocol.records.record import decode_records
 
 from odradek import (
     BootstrapFailed,
@@ -23,7 +24,6 @@ from odradek import (
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest
 from odradek.protocol.messages.produce import ProduceRequest
-from odradek.protocol.records.record import decode_records
 
 
 def answering(code: ErrorCode) -> Any:
@@ -84,7 +84,7 @@ async def test_a_lost_answer_makes_a_duplicate_where_the_producer_is_not_idempot
     assert broker.count(InitProducerIdRequest) == 0
 
 
-@pytest.mark.parametrize("fault", [lose, refuse, answering(ErrorCode.NOT_LEADER_OR_FOLLOWER)])
+@pytest.mark.parametrize("fault", [lose, refuse, not_leader, answering(ErrorCode.NOT_LEADER_OR_FOLLOWER)])
 @pytest.mark.parametrize("position", range(6))
 async def test_five_batches_in_flight_stay_in_order_whichever_fails(
     broker: FakeBroker, autojump_clock: Any, fault: Any, position: int
@@ -95,6 +95,20 @@ async def test_five_batches_in_flight_stay_in_order_whichever_fails(
         for i in range(1, 20):
             await producer.send("orders", b"%d" % i * 90)
     assert values_in(broker) == [b"0" * 90, *(b"%d" % i * 90 for i in range(1, 20))]
+
+
+@pytest.mark.parametrize("fault", [lose, refuse, not_leader])
+@pytest.mark.parametrize("position", range(4))
+async def test_the_first_batches_of_a_producer_stay_in_order_too(
+    broker: FakeBroker, autojump_clock: Any, fault: Any, position: int
+) -> None:
+    """A broker takes any first sequence of a producer that it does not know: were the second batch on its way when the
+    first one failed, it would be written before it."""
+    broker.script(ProduceRequest, *[None] * position, fault)
+    async with Producer("fake", surroundings=broker.surroundings, batch_size=100) as producer:
+        for i in range(20):
+            await producer.send("orders", b"%d" % i * 90)
+    assert values_in(broker) == [b"%d" % i * 90 for i in range(20)]
 
 
 async def test_after_a_refused_batch_the_others_go_on_in_order(broker: FakeBroker, autojump_clock: Any) -> None:

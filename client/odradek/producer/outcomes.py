@@ -36,6 +36,7 @@ class Outcomes:
         """A broker has answered."""
         if answer.error_code in (ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER):
             batch.queue.settle(batch)
+            batch.queue.sequences.acknowledged(batch)
             duplicate = answer.error_code != ErrorCode.NONE
             batch.complete(-1 if duplicate else answer.base_offset, answer.log_append_time_ms)
             return True

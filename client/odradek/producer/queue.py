@@ -91,6 +91,8 @@ class PartitionQueue:
         """Nothing may be sent, whatever the time: answers have to come in first."""
         if not self.in_flight:
             return False
+        if not (self.sequences.needs_identity or self.sequences.is_proven):
+            return True
         first = self.closed[0] if self.closed else self.open
         oldest = min(batch.serial for batch in self.in_flight)
         return self._recovering or (first is not None and first.serial - oldest >= self._max_in_flight)

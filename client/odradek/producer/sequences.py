@@ -8,6 +8,8 @@ Rules
     Otherwise the ones behind it are answered OUT_OF_ORDER_SEQUENCE_NUMBER. When that happens to the first of them, all
     before it are settled, so it surely was not written either: the partition goes on under the next epoch from 0.
     Epochs are counted for each partition alone; a broker compares them only within a partition.
+    A broker that knows nothing of a producer takes whatever sequence comes first. So until one batch is acknowledged
+    only one may be in flight: else the second could be written, and the first, sent again, would come behind it.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ class Sequences:
         self.producer_id = NO_PRODUCER_ID
         self.epoch = -1
         self.next_sequence = 0
+        self.is_proven = False
+        """A batch of this identity and epoch has been acknowledged."""
         self.used_identity = NO_PRODUCER_ID
         """The producer id whose epochs are used up here, if one is."""
 
@@ -39,6 +43,12 @@ class Sequences:
     def begin(self, producer_id: int, epoch: int) -> None:
         """Number from 0 under this identity."""
         self.producer_id, self.epoch, self.next_sequence = producer_id, epoch, 0
+        self.is_proven = False
+
+    def acknowledged(self, batch: Batch) -> None:
+        """The broker has written it, so it knows us."""
+        if (batch.producer_id, batch.producer_epoch) == (self.producer_id, self.epoch):
+            self.is_proven = True
 
     def number(self, batch: Batch) -> None:
         """Give a batch its numbers, unless it has them from an earlier attempt."""
@@ -71,3 +81,4 @@ class Sequences:
         else:
             self.epoch += 1
         self.next_sequence = 0
+        self.is_proven = False
