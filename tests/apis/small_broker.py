@@ -64,17 +64,18 @@ class SmallBroker:
     def __init__(self, config: BrokerConfig | None = None, journal: MemoryJournal | None = None) -> None:
         self.config = config or BrokerConfig()
         self.node_id = self.config.node_id
+        self.clock = FixedClock()
         self.journal = journal or MemoryJournal()
         self.images: list[tuple[MetadataImage, MetadataImage]] = []
         self.controller = ControllerRuntime(
             self.journal,
             self.config,
-            FixedClock(),
+            self.clock,
             Random(0),
             "cluster",
             lambda old, new: self.images.append((old, new)),
         )
-        self.disk = SimpleNamespace(free_bytes=lambda path: 12345)
+        self.disk = SimpleNamespace(free_bytes=lambda path: 12345, total_bytes=lambda path: 23456)
         self.partitions: dict[tuple[str, int], Any] = {}
 
     async def start(self) -> SmallBroker:

@@ -17,6 +17,12 @@ from odradek.protocol.messages.describe_cluster import DescribeClusterRequest
 from odradek.protocol.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResource
 from odradek.protocol.messages.describe_log_dirs import DescribableLogDirTopic, DescribeLogDirsRequest
 from odradek.protocol.messages.describe_producers import DescribeProducersRequest, TopicRequest
+from odradek.protocol.messages.describe_quorum import (
+    DescribeQuorumRequest,
+    DescribeQuorumRequestPartitionData,
+    DescribeQuorumRequestTopicData,
+    DescribeQuorumResponse,
+)
 from odradek.protocol.messages.describe_topic_partitions import (
     Cursor,
     DescribeTopicPartitionsRequest,
@@ -40,6 +46,7 @@ from odradek_broker.apis import (
     api_33_alter_configs,
     api_35_describe_log_dirs,
     api_44_incremental_alter_configs,
+    api_55_describe_quorum,
     api_60_describe_cluster,
     api_61_describe_producers,
     api_66_list_transactions,
@@ -197,6 +204,27 @@ async def test_the_cluster_is_told_as_metadata_tells_it() -> None:
         assert (refused.error_code, refused.brokers) == (error, [])
 
 
+@pytest.mark.parametrize("version", api_55_describe_quorum.VERSIONS)
+async def test_the_controller_is_the_only_voter_and_leads(version: int) -> None:
+    broker = await SmallBroker().start()
+
+    async def quorum(topic: str, *partitions: int) -> DescribeQuorumResponse:
+        wanted = [DescribeQuorumRequestPartitionData(index) for index in partitions]
+        request = DescribeQuorumRequest([DescribeQuorumRequestTopicData(topic, wanted)])
+        response: DescribeQuorumResponse = await broker.ask(api_55_describe_quorum, request, version)
+        return response
+
+    response = await quorum("__cluster_metadata", 0)
+    (partition,) = response.topics[0].partitions
+    assert (response.error_code, partition.error_code) == (0, 0)
+    assert (partition.leader_id, partition.high_watermark) == (1, broker.image.offset + 1)
+    assert [voter.replica_id for voter in partition.current_voters] == [1]
+    assert [node.node_id for node in response.nodes] == ([1] if version >= 2 else [])
+    (unknown,) = (await quorum("t", 0)).topics[0].partitions
+    assert unknown.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    assert (await quorum("__cluster_metadata", 0, 1)).error_code == ErrorCode.INVALID_REQUEST
+
+
 @pytest.mark.parametrize("version", api_35_describe_log_dirs.VERSIONS)
 async def test_the_disk_tells_the_sizes_of_its_partitions(version: int) -> None:
     broker = await SmallBroker(BrokerConfig(log_dir="data")).start()
@@ -207,7 +235,7 @@ async def test_the_disk_tells_the_sizes_of_its_partitions(version: int) -> None:
         request = DescribeLogDirsRequest(list(topics) if topics else None)
         (result,) = (await broker.ask(api_35_describe_log_dirs, request, version)).results
         assert result.log_dir == DATA
-        assert result.usable_bytes == (12345 if version >= 4 else -1)
+        assert (result.total_bytes, result.usable_bytes) == ((23456, 12345) if version >= 4 else (-1, -1))
         return [
             (topic.name, [(each.partition_index, each.partition_size) for each in topic.partitions])
             for topic in result.topics

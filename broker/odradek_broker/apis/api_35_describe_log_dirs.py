@@ -36,10 +36,12 @@ def handle(request: DescribeLogDirsRequest, context: RequestContext) -> Describe
         for name, indexes in wanted.items()
     ]
     directory = context.broker.config.data_directory
+    total_bytes, usable_bytes = _room(directory, context)
     result = DescribeLogDirsResult(
         log_dir=os.path.abspath(directory),
         topics=[topic for topic in topics if topic.partitions],
-        usable_bytes=_free_bytes(directory, context),
+        total_bytes=total_bytes,
+        usable_bytes=usable_bytes,
     )
     return DescribeLogDirsResponse(results=[result])
 
@@ -53,8 +55,10 @@ def _partitions(topic: str, indexes: list[int], context: RequestContext) -> list
     ]
 
 
-def _free_bytes(directory: str, context: RequestContext) -> int:
+def _room(directory: str, context: RequestContext) -> tuple[int, int]:
+    """Bytes in all, and those that are free."""
+    disk = context.broker.disk
     try:
-        return context.broker.disk.free_bytes(directory)
+        return disk.total_bytes(directory), disk.free_bytes(directory)
     except OSError:
-        return UNKNOWN_BYTES
+        return UNKNOWN_BYTES, UNKNOWN_BYTES

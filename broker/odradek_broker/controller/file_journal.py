@@ -15,7 +15,7 @@ from odradek.protocol.records.record import Record, decode_records
 
 from odradek_broker.controller.frame import frame, unframe
 from odradek_broker.controller.image import METADATA_TOPIC
-from odradek_broker.controller.journal import Entry
+from odradek_broker.controller.journal import LEADER_EPOCH, Entry
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Origin, Refused
@@ -24,8 +24,6 @@ from odradek_broker.ports.disk import Disk
 METADATA_TOPIC_ID = bytes(15) + b"\x01"
 MAX_BATCH_BYTES = 100 * 1024 * 1024
 READ_BYTES = 1024 * 1024
-LEADER_EPOCH = 1
-"""There is one writer, and nobody to take its place."""
 
 
 class FileJournal:

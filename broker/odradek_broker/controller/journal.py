@@ -7,6 +7,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
+LEADER_EPOCH = 1
+"""Of the one controller that writes, while there is nobody to take its place."""
+
 
 class Entry(Struct, frozen=True):
     """What one append has written."""

@@ -110,6 +110,9 @@ class Disk(Protocol):
 
     def free_bytes(self, path: str) -> int: ...
 
+    def total_bytes(self, path: str) -> int:
+        """The size of the file system that holds a path."""
+
     def lock(self, path: str) -> Lock:
         """Take the lock file, creating it. Raises AlreadyLocked."""
 
@@ -295,6 +298,14 @@ class RealDisk:
         import shutil
 
         return shutil.disk_usage(path).free
+
+    def total_bytes(self, path: str) -> int:
+        if hasattr(os, "statvfs"):
+            found = os.statvfs(path)
+            return found.f_blocks * found.f_frsize
+        import shutil
+
+        return shutil.disk_usage(path).total
 
     def lock(self, path: str) -> FileLock:
         return FileLock(path)
