@@ -24,7 +24,7 @@ from odradek_broker.groups.group import ClassicGroup, GroupState
 from odradek_broker.groups.step import Result
 
 PARTITIONS = 6
-STEPS = 5_000
+STEPS = 4_000
 
 
 class World:
@@ -33,6 +33,7 @@ class World:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.scene = Scene(initial_delay_ms=self.chance.choice([0, 1_000]), group_max_size=5)
+        self.rebalance_ms = self.chance.choice([3_000, 20_000])
         self.clients = [Client(self, number) for number in range(7)]
         self.ids = 0
         self.life = 0
@@ -148,7 +149,7 @@ class Client:
             instance=self.instance,
             version=self.version,
             protocols=range_protocol(*self.topics),
-            rebalance_ms=20_000,
+            rebalance_ms=self.world.rebalance_ms,
         )
         self.act = self.wait_for_join
 
