@@ -40,7 +40,7 @@ def test_a_full_disk_leaves_the_log_unchanged_and_readable_whatever_fits(house, 
 
 def test_a_disk_that_fills_up_during_a_roll_costs_nothing_but_the_append(tmp_path):
     """At every byte: the snapshot, the indexes and the batch itself may be what does not fit."""
-    for fits in range(0, 900, 7):
+    for fits in range(0, 900, 19):
         disk = FaultyDisk()
         house = LogHouse(tmp_path / str(fits), disk=disk)
         log = house.open()

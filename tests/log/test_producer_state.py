@@ -9,10 +9,11 @@ from log_batches import TRANSACTIONAL, batch, headers, marker, records
 from log_fixtures import NOW, LogHouse, append, read_all, refuse
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.records.batch import MAX_SEQUENCE
 from odradek_broker.log import producer_snapshot
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import CorruptCheckpoint
-from odradek_broker.log.producer_state import MAX_SEQUENCE, advance_sequence, next_sequence, rewind_sequence
+from odradek_broker.log.producer_state import next_sequence, rewind_sequence
 from odradek_broker.log.transaction_index import AbortedTransaction
 from odradek_broker.log.validation import Origin
 
@@ -112,9 +113,8 @@ def test_sequence_numbers_wrap_to_zero(house):
     log = house.open()
     assert append(log, numbered(MAX_SEQUENCE, 3)).duplicate
     assert append(log, numbered(2)).base_offset == 3
-    for sequence in (0, 5, MAX_SEQUENCE):
-        assert rewind_sequence(advance_sequence(sequence, 7), 7) == sequence
-        assert advance_sequence(sequence, 1) == next_sequence(sequence)
+    assert [next_sequence(sequence) for sequence in (-1, 5, MAX_SEQUENCE)] == [0, 6, 0]
+    assert [rewind_sequence(sequence, 2) for sequence in (5, 1)] == [3, MAX_SEQUENCE]
 
 
 def test_truncation_takes_producers_back_to_where_they_were(house):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from odradek.protocol.primitives import Buffer
 from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log.key_offsets import KeyOffsets
-from odradek_broker.log.raw_batch import DELETE_HORIZON, RawRecord, payload_of, raw_records, with_records
+from odradek_broker.log.raw_batch import RawRecord, payload_of, raw_records, with_records
 from odradek_broker.log.replay import marker_in
 from odradek_broker.log.transaction_index import AbortedTransaction
 
@@ -106,7 +106,7 @@ class Cleaning:
             self.aborted.append(aborted)
         if met:
             return batch
-        horizon = delete_horizon(header)
+        horizon = header.delete_horizon_ms
         if horizon is None:
             return self._with_horizon(batch, header)
         return batch if self._now_ms < horizon else None
@@ -121,7 +121,7 @@ class Cleaning:
             return batch
         payload = payload_of(batch, 0, header)
         records = list(raw_records(payload, header.record_count))
-        horizon = delete_horizon(header)
+        horizon = header.delete_horizon_ms
         tombstones_stay = horizon is None or self._now_ms < horizon
         kept = [record for record in records if self._stays(header, record, tombstones_stay)]
         has_new_tombstone = horizon is None and any(not record.has_value for record in kept)
@@ -146,8 +146,3 @@ class Cleaning:
         if last.last_offset >= 0:
             return header.last_offset == last.last_offset
         return header.is_control and header.producer_epoch == last.epoch
-
-
-def delete_horizon(header: BatchHeader) -> int | None:
-    """When the tombstones or the marker in a batch may go, where a pass has set it."""
-    return header.base_timestamp if header.attributes & DELETE_HORIZON else None

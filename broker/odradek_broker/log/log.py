@@ -15,6 +15,7 @@ import os
 from typing import NamedTuple
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers, stamp
 from odradek_broker.log import checkpoints, filenames
 from odradek_broker.log.cleaning import LastBatch
@@ -127,6 +128,8 @@ class Log:
             for segment in log.segments.from_offset(log.flushed_offset):
                 log._unsynced.add_file(segment.file)
             log._unsynced.add_directory(directory)
+        else:
+            log.release_files()
         return log
 
     @property
@@ -175,7 +178,7 @@ class Log:
             raise LogFailed(self.failed)
         placed = []
         next_offset, end = self.log_end_offset, 0
-        for position, header in iter_headers(records):
+        for position, header in _headers_of(records):
             if header.base_offset < next_offset or header.last_offset_delta < 0:
                 raise OffsetsOutOfOrder(f"batch at offset {header.base_offset} where {next_offset} is the end")
             if not crc_is_valid(records, position, header):
@@ -613,6 +616,12 @@ class Log:
         """Remove the files that were marked long enough ago. Raises OSError."""
         self._deleted.remove_due(now_ms)
 
+    def release_files(self) -> None:
+        """Close what need not be open; it is opened again when asked for. For logs that lie idle."""
+        for segment in self.segments:
+            if not segment.unsaved:
+                segment.release()
+
     # The end.
 
     def take_producer_snapshot(self) -> None:
@@ -655,6 +664,13 @@ class Log:
         self._disk.rename(self.directory, marked)
         self._disk.sync_dir(os.path.dirname(marked))
         return marked
+
+
+def _headers_of(records: memoryview) -> list[tuple[int, BatchHeader]]:
+    try:
+        return list(iter_headers(records))
+    except ProtocolError as error:
+        raise OffsetsOutOfOrder(str(error)) from error
 
 
 def _check_topic_id(disk: Disk, directory: str, topic_id: bytes) -> bool:

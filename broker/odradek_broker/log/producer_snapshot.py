@@ -11,8 +11,9 @@ from collections.abc import Collection
 
 from crc32c import crc32c
 
+from odradek.protocol.records.batch import NO_SEQUENCE
 from odradek_broker.log.failures import CorruptCheckpoint
-from odradek_broker.log.producer_state import NO_OFFSET, NO_SEQUENCE, Producer, ProducerBatch, rewind_sequence
+from odradek_broker.log.producer_state import NO_OFFSET, Producer, ProducerBatch, rewind_sequence
 
 VERSION = 1
 _HEAD = struct.Struct(">hIi")

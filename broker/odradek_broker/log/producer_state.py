@@ -17,14 +17,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from odradek.protocol.errors import ErrorCode
-from odradek.protocol.records.batch import BatchHeader
+from odradek.protocol.records.batch import MAX_SEQUENCE, NO_SEQUENCE, BatchHeader
 from odradek_broker.log.transaction_index import AbortedTransaction
 
 BATCHES_KEPT = 5
-NO_SEQUENCE = -1
 NO_EPOCH = -1
 NO_OFFSET = -1
-MAX_SEQUENCE = 2**31 - 1
 
 
 class ProducerBatch(NamedTuple):
@@ -106,7 +104,7 @@ class ProducerStates:
             return None
         epoch, base_sequence = header.producer_epoch, header.base_sequence
         if epoch == producer.epoch:
-            last_sequence = advance_sequence(base_sequence, header.last_offset_delta)
+            last_sequence = header.last_sequence
             for batch in producer.batches:
                 if batch.base_sequence == base_sequence and batch.last_sequence == last_sequence:
                     return batch
@@ -210,11 +208,6 @@ class ProducerStates:
 def next_sequence(sequence: int) -> int:
     """The sequence number after `sequence`; after the greatest comes 0 (and after -1, none yet, comes 0)."""
     return 0 if sequence == MAX_SEQUENCE else sequence + 1
-
-
-def advance_sequence(sequence: int, count: int) -> int:
-    """The sequence number `count` after `sequence`."""
-    return (sequence + count) & MAX_SEQUENCE
 
 
 def rewind_sequence(sequence: int, count: int) -> int:

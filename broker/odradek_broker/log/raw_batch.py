@@ -6,26 +6,23 @@ their offsets and timestamps are relative to the batch's, which does not change.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from crc32c import crc32c
-
 from odradek.protocol.primitives import Buffer, ProtocolError, encode_varint, read_varint
-from odradek.protocol.records.batch import HEADER_BYTES, BatchHeader
+from odradek.protocol.records.batch import (
+    CODEC_MASK,
+    DELETE_HORIZON_FLAG,
+    HEADER,
+    HEADER_BYTES,
+    LENGTH_COVERS_FROM,
+    BatchHeader,
+    write_crc,
+)
 from odradek.protocol.records.codecs import Codec, compress, decompress
 
 MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
 """What a batch may swell to when its compression is undone."""
-
-CODEC_MASK = 0x07
-DELETE_HORIZON = 0x40
-
-_HEADER = struct.Struct(">qiibIhiqqqhii")
-_CRC_COVERS_FROM = 21
-_CRC_POSITION = 17
-_LENGTH_COVERS_FROM = 12
 
 
 class RawRecord(NamedTuple):
@@ -121,10 +118,10 @@ def with_records(
     if delete_horizon_ms is None:
         pieces = [payload[record.start : record.end] for record in kept]
     else:
-        base_timestamp, attributes = delete_horizon_ms, attributes | DELETE_HORIZON
+        base_timestamp, attributes = delete_horizon_ms, attributes | DELETE_HORIZON_FLAG
         pieces = [_rebased(payload, record, header.base_timestamp - delete_horizon_ms) for record in kept]
     if not kept:
-        attributes &= ~(CODEC_MASK | DELETE_HORIZON)
+        attributes &= ~(CODEC_MASK | DELETE_HORIZON_FLAG)
         base_timestamp = header.max_timestamp
     if header.timestamp_type_log_append or not kept:
         max_timestamp = header.max_timestamp
@@ -156,11 +153,11 @@ def assemble(
     codec = Codec(attributes & CODEC_MASK)
     body = payload if codec == Codec.NONE else compress(codec, payload)
     out = bytearray(HEADER_BYTES + len(body))
-    _HEADER.pack_into(
+    HEADER.pack_into(
         out,
         0,
         header.base_offset,
-        len(out) - _LENGTH_COVERS_FROM,
+        len(out) - LENGTH_COVERS_FROM,
         header.partition_leader_epoch,
         header.magic,
         0,
@@ -174,6 +171,5 @@ def assemble(
         record_count,
     )
     out[HEADER_BYTES:] = body
-    crc = crc32c(memoryview(out)[_CRC_COVERS_FROM:])
-    out[_CRC_POSITION:_CRC_COVERS_FROM] = crc.to_bytes(4, "big")
+    write_crc(out, 0, len(out))
     return bytes(out)

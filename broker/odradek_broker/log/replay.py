@@ -6,14 +6,14 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from odradek.protocol.records.record import decode_batch
+
 from odradek.protocol.primitives import Buffer
 from odradek.protocol.records.batch import BatchHeader
-from odradek.protocol.records.record import decode_batch
-from odradek_broker.log.producer_state import BATCHES_KEPT, Producer, ProducerBatch, ProducerStates, advance_sequence
+from odradek_broker.log.producer_state import BATCHES_KEPT, Producer, ProducerBatch, ProducerStates
 from odradek_broker.log.segment import Segment
 from odradek_broker.log.segments import Segments
 from odradek_broker.log.transaction_index import AbortedTransaction
-
 
 _KEY = struct.Struct(">hh")
 _VALUE = struct.Struct(">hi")
@@ -71,7 +71,7 @@ def producer_batch(header: BatchHeader, base_offset: int) -> ProducerBatch:
     """What is remembered of a batch of data that begins at `base_offset`."""
     return ProducerBatch(
         header.base_sequence,
-        advance_sequence(header.base_sequence, header.last_offset_delta),
+        header.last_sequence,
         base_offset,
         base_offset + header.last_offset_delta,
         header.max_timestamp,

@@ -16,7 +16,7 @@ from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log import filenames, offset_index, time_index
 from odradek_broker.log.failures import CorruptIndex
 from odradek_broker.log.offset_index import OffsetIndex
-from odradek_broker.log.scan import NOWHERE, Scan
+from odradek_broker.log.scan import NOWHERE, Scan, walk
 from odradek_broker.log.tail import Tail
 from odradek_broker.log.time_index import TimeIndex
 from odradek_broker.log.transaction_index import TransactionIndex
@@ -258,9 +258,9 @@ class Segment:
         """Where the first batch that ends at or behind `offset` begins, and where it ends; None where there is none."""
         if offset > self._tail.floor:
             return self._tail.find(offset, self.size_bytes)
-        for position, header in self.scan(self.offset_index.look_up(offset)):
-            if header.last_offset >= offset:
-                return position, position + header.size_bytes
+        for position, end, last_offset in walk(self.file, self.offset_index.look_up(offset), self.size_bytes):
+            if last_offset >= offset:
+                return position, end
         return None
 
     def header_at(self, position: int) -> BatchHeader:
@@ -271,11 +271,10 @@ class Segment:
     def last_boundary(self, boundary: int, limit: int) -> int:
         """The last boundary of a batch at or before `limit`, given one before it (or beyond it: then that one)."""
         known = max(boundary, self._tail.boundary_before(limit), self.offset_index.boundary_before(limit))
-        scan = self.scan(known)
-        for position, header in scan:
-            if position + header.size_bytes > limit:
+        for position, end, _ in walk(self.file, known, self.size_bytes):
+            if end > limit:
                 return max(position, boundary)
-        return max(scan.position, boundary)
+        return self.size_bytes
 
     def scan(self, position: int = 0, *, check_crc_from_offset: int = NOWHERE) -> Scan:
         """Walk over the batches from a position where one begins."""

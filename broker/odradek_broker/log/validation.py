@@ -15,6 +15,8 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import (
     HEADER_BYTES,
+    MAGIC,
+    MAGIC_POSITION,
     BatchHeader,
     crc_is_valid,
     read_header,
@@ -23,9 +25,6 @@ from odradek.protocol.records.batch import (
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.raw_batch import first_record_without_key, recompress
-
-_MAGIC_POSITION = 16
-_MAGIC = 2
 
 Batches = list[tuple[int, BatchHeader]]
 
@@ -90,7 +89,7 @@ def _headers(records: memoryview) -> Batches | Refused:
         try:
             header = read_header(records, position)
         except ProtocolError as error:
-            if records[position + _MAGIC_POSITION] != _MAGIC:
+            if records[position + MAGIC_POSITION] != MAGIC:
                 return Refused(ErrorCode.INVALID_RECORD, "only record batches of magic 2 are taken")
             return Refused(ErrorCode.CORRUPT_MESSAGE, str(error))
         if header.size_bytes > end - position:
@@ -101,7 +100,7 @@ def _headers(records: memoryview) -> Batches | Refused:
 
 
 def _undersized(records: memoryview, position: int) -> Refused:
-    if len(records) - position > _MAGIC_POSITION and records[position + _MAGIC_POSITION] != _MAGIC:
+    if len(records) - position > MAGIC_POSITION and records[position + MAGIC_POSITION] != MAGIC:
         return Refused(ErrorCode.INVALID_RECORD, "only record batches of magic 2 are taken")
     return Refused(ErrorCode.CORRUPT_MESSAGE, f"{len(records) - position} bytes are less than a batch header")
 
