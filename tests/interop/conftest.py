@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import itertools
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,6 +85,8 @@ def new_topic(admin: AdminClient, request: pytest.FixtureRequest) -> Callable[..
         name = f"{word}-{next(numbers)}"
         settings = {key.replace("_", "."): value for key, value in configs.items()}
         admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(30)
+        while name not in admin.list_topics(timeout=30).topics:
+            time.sleep(0.02)  # Kafka answers a moment before its brokers tell of the topic
         return name
 
     return make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -71,7 +72,7 @@ def python_admin(broker: BrokerProcess) -> Any:
 def test_confluent_sees_a_topic_through_its_life(
     name: str, admin: AdminClient, broker: BrokerProcess, client_named: ClientNamed
 ) -> None:
-    admin.create_topics([NewTopic(name, 2, 1, config={"retention.ms": "5000"})])[name].result(20)
+    _create(admin, NewTopic(name, 2, 1, config={"retention.ms": "5000"}))
     assert _described(admin, name) == {0: [_node(admin)], 1: [_node(admin)]}
     assert _config(admin, name)["retention.ms"] == ("5000", False)
 
@@ -81,7 +82,7 @@ def test_confluent_sees_a_topic_through_its_life(
     assert _config(admin, name)["retention.ms"] == ("604800000", True)
 
     admin.create_partitions([NewPartitions(name, 4)])[name].result(20)
-    assert sorted(_described(admin, name)) == [0, 1, 2, 3]
+    _eventually(lambda: sorted(_described(admin, name)) == [0, 1, 2, 3])
 
     client_named("confluent").produce(broker.bootstrap, name, TEN_RECORDS, partition=3)
     partition = TopicPartition(name, 3, 4)
@@ -90,7 +91,7 @@ def test_confluent_sees_a_topic_through_its_life(
     assert admin.list_offsets({partition: listed.earliest()})[partition].result(20).offset == 4
 
     admin.delete_topics([name])[name].result(20)
-    assert name not in admin.list_topics(timeout=20).topics
+    _eventually(lambda: name not in admin.list_topics(timeout=20).topics)
     with pytest.raises(KafkaException) as refused:
         admin.delete_topics([name])[name].result(20)
     assert refused.value.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
@@ -105,8 +106,12 @@ def test_kafka_python_sees_a_topic_through_its_life(
         configs = python_admin.describe_configs([resource])["topic"][name]
         return {key: entry["value"] for key, entry in configs.items()}
 
+    def partitions() -> list[int]:
+        (page,) = python_admin.describe_topic_partitions([name])["topics"]
+        return [each["partition_index"] for each in page["partitions"]]
+
     options = {"num_partitions": 2, "replication_factor": 1, "configs": {"retention.ms": "5000"}}
-    created = python_admin.create_topics({name: options})["topics"][0]
+    created = python_admin.create_topics({name: options}, wait_for_metadata=True)["topics"][0]
     assert (created["name"], created["num_partitions"], created["replication_factor"]) == (name, 2, 1)
     assert created["configs"]["retention.ms"]["value"] == "5000"
     (described,) = python_admin.describe_topics([name])
@@ -120,8 +125,7 @@ def test_kafka_python_sees_a_topic_through_its_life(
     assert modified() == {}
 
     python_admin.create_partitions({name: 4})
-    (page,) = python_admin.describe_topic_partitions([name])["topics"]
-    assert [each["partition_index"] for each in page["partitions"]] == [0, 1, 2, 3]
+    _eventually(lambda: partitions() == [0, 1, 2, 3])
 
     client_named("python").produce(broker.bootstrap, name, TEN_RECORDS, partition=3)
     partition = kafka.TopicPartition(name, 3)
@@ -129,13 +133,13 @@ def test_kafka_python_sees_a_topic_through_its_life(
     assert python_admin.list_partition_offsets({partition: kafka.OffsetSpec.EARLIEST})[partition].offset == 4
 
     python_admin.delete_topics([name])
-    assert name not in python_admin.list_topics()
+    _eventually(lambda: name not in python_admin.list_topics())
 
 
 def test_kafka_python_learns_the_size_of_each_partition(
     name: str, python_admin: Any, broker: BrokerProcess, client_named: ClientNamed
 ) -> None:
-    python_admin.create_topics({name: {"num_partitions": 2, "replication_factor": 1}})
+    python_admin.create_topics({name: {"num_partitions": 2, "replication_factor": 1}}, wait_for_metadata=True)
     client_named("python").produce(broker.bootstrap, name, [Sent(None, bytes(5000))], partition=1)
     (node,) = python_admin.describe_log_dirs()
     (directory,) = node["log_dirs"]
@@ -148,9 +152,7 @@ def test_kafka_python_learns_the_size_of_each_partition(
 
 @pytest.mark.filterwarnings("ignore:alter_configs has been deprecated:DeprecationWarning")
 def test_the_old_alter_configs_replaces_every_config_of_a_topic(name: str, admin: AdminClient) -> None:
-    admin.create_topics([NewTopic(name, 1, 1, config={"retention.ms": "5000", "segment.bytes": "2000000"})])[
-        name
-    ].result(20)
+    _create(admin, NewTopic(name, 1, 1, config={"retention.ms": "5000", "segment.bytes": "2000000"}))
     resource = ConfigResource(ResourceType.TOPIC, name, set_config={"retention.ms": "7000"})
     admin.alter_configs([resource])[resource].result(20)
     assert _config(admin, name)["retention.ms"] == ("7000", False)
@@ -158,7 +160,7 @@ def test_the_old_alter_configs_replaces_every_config_of_a_topic(name: str, admin
 
 
 def test_a_config_that_is_refused_changes_nothing(name: str, admin: AdminClient) -> None:
-    admin.create_topics([NewTopic(name, 1, 1, config={"retention.ms": "5000"})])[name].result(20)
+    _create(admin, NewTopic(name, 1, 1, config={"retention.ms": "5000"}))
     with pytest.raises(KafkaException) as refused:
         _alter(admin, name, ConfigEntry("retention.ms", "never", incremental_operation=AlterConfigOpType.SET))
     assert refused.value.args[0].code() == KafkaError.INVALID_CONFIG
@@ -166,7 +168,7 @@ def test_a_config_that_is_refused_changes_nothing(name: str, admin: AdminClient)
 
 
 def test_a_cleanup_policy_grows_and_shrinks_as_a_list(name: str, admin: AdminClient) -> None:
-    admin.create_topics([NewTopic(name, 1, 1)])[name].result(20)
+    _create(admin, NewTopic(name, 1, 1))
     _alter(admin, name, ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.APPEND))
     assert _config(admin, name)["cleanup.policy"] == ("delete,compact", False)
     _alter(admin, name, ConfigEntry("cleanup.policy", "delete", incremental_operation=AlterConfigOpType.SUBTRACT))
@@ -174,7 +176,7 @@ def test_a_cleanup_policy_grows_and_shrinks_as_a_list(name: str, admin: AdminCli
 
 
 def test_an_untouched_topic_has_kafkas_defaults(name: str, admin: AdminClient) -> None:
-    admin.create_topics([NewTopic(name, 1, 1)])[name].result(20)
+    _create(admin, NewTopic(name, 1, 1))
     configs = _config(admin, name)
     assert {key: configs.get(key) for key in TOPIC_DEFAULTS} == {
         key: (value, True) for key, value in TOPIC_DEFAULTS.items()
@@ -187,7 +189,7 @@ def test_validation_alone_creates_nothing(name: str, admin: AdminClient) -> None
 
 
 def test_partitions_cannot_shrink(name: str, admin: AdminClient) -> None:
-    admin.create_topics([NewTopic(name, 3, 1)])[name].result(20)
+    _create(admin, NewTopic(name, 3, 1))
     with pytest.raises(KafkaException) as refused:
         admin.create_partitions([NewPartitions(name, 2)])[name].result(20)
     assert refused.value.args[0].code() == KafkaError.INVALID_PARTITIONS
@@ -197,7 +199,7 @@ def test_partitions_cannot_shrink(name: str, admin: AdminClient) -> None:
 def test_records_beyond_the_end_cannot_be_deleted(
     name: str, admin: AdminClient, broker: BrokerProcess, client_named: ClientNamed
 ) -> None:
-    admin.create_topics([NewTopic(name, 1, 1)])[name].result(20)
+    _create(admin, NewTopic(name, 1, 1))
     client_named("confluent").produce(broker.bootstrap, name, TEN_RECORDS)
     beyond = TopicPartition(name, 0, 11)
     with pytest.raises(KafkaException) as refused:
@@ -210,25 +212,30 @@ def test_a_deleted_topic_can_be_created_again_and_is_empty(
 ) -> None:
     ids = []
     for _ in range(2):
-        admin.create_topics([NewTopic(name, 1, 1)])[name].result(20)
+        _create(admin, NewTopic(name, 1, 1))
         ids.append(admin.describe_topics(TopicCollection([name]))[name].result(20).topic_id)
         assert client_named("confluent").produce(broker.bootstrap, name, TEN_RECORDS) == list(range(10))
         admin.delete_topics([name])[name].result(20)
+        _eventually(lambda: name not in admin.list_topics(timeout=20).topics)
     assert str(ids[0]) != str(ids[1])
 
 
 def test_aiokafka_creates_describes_grows_and_deletes(name: str, broker: BrokerProcess) -> None:
+    async def partitions(admin: Any) -> tuple[int, list[int]]:
+        (described,) = await admin.describe_topics([name])
+        assert described["topic"] == name
+        return described["error_code"], sorted(each["partition"] for each in described["partitions"])
+
     async def administer() -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
         await admin.start()
         try:
             await admin.create_topics([AioNewTopic(name, 2, 1)])
             await admin.create_partitions({name: AioNewPartitions(3)})
-            (described,) = await admin.describe_topics([name])
-            assert (described["error_code"], described["topic"]) == (0, name)
-            assert sorted(each["partition"] for each in described["partitions"]) == [0, 1, 2]
+            async with asyncio.timeout(10):
+                while await partitions(admin) != (0, [0, 1, 2]):
+                    await asyncio.sleep(0.02)
             await admin.delete_topics([name])
-            assert name not in await admin.list_topics()
         finally:
             await admin.close()
 
@@ -246,6 +253,19 @@ def test_the_cluster_is_described_alike_by_two_libraries(
     (described,) = theirs["brokers"]
     assert (node.id, node.host, node.port) == (described["broker_id"], "127.0.0.1", broker.port)
     assert ours.controller.id == theirs["controller_id"] == node.id
+
+
+def _create(admin: AdminClient, topic: NewTopic) -> None:
+    """Create the topic and wait until brokers tell of it: Kafka's answer comes a moment earlier."""
+    admin.create_topics([topic])[topic.topic].result(20)
+    _eventually(lambda: topic.topic in admin.list_topics(timeout=20).topics)
+
+
+def _eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in 10 s"
+        time.sleep(0.02)
 
 
 def _described(admin: AdminClient, topic: str) -> dict[int, list[int]]:
