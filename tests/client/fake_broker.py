@@ -51,11 +51,11 @@ def lose(request: Any, answer: Any) -> Any:
     raise ConnectionResetError
 
 
-class refuse(Exception):  # noqa: N801 - a word of the script, like lose
+class refuse(Exception):
     """A word of the script."""
 
 
-class not_leader(Exception):  # noqa: N801
+class not_leader(Exception):
     """A word of the script."""
 
 
@@ -127,6 +127,8 @@ class FakeBroker:
         self.is_reachable = True
         self.versions: dict[int, tuple[int, int]] = {}
         """Ranges to announce that differ from all we know."""
+        self.old_api_versions = False
+        """Errors of ApiVersions are answered in version 0, as by a broker that knows no better."""
         self.surroundings = Surroundings(network=self)
         self._leads = True
         self._scripts: defaultdict[type, deque[Script | type[Exception] | None]] = defaultdict(deque)
@@ -171,7 +173,10 @@ class FakeBroker:
             response = cast("Script", step)(request, response)
         if response is None:
             return None
-        return b"".join(cast("list[bytes]", encode_response(response, header.api_version, header.correlation_id)))
+        version = header.api_version
+        if self.old_api_versions and cls is api_versions.ApiVersionsRequest and response.error_code:
+            version = 0
+        return b"".join(cast("list[bytes]", encode_response(response, version, header.correlation_id)))
 
     # ------------------------------------------------------------------------------------- one method for each API
 

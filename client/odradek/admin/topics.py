@@ -86,7 +86,7 @@ class TopicAdmin(AdminBase):
         for result in answer.responses:
             raise_for(result.error_code, result.error_message or name)
         with trio.move_on_after(self._timeout_s):
-            while await self._exists(name):
+            while await self._exists(name):  # noqa: ASYNC110 - a broker can only be asked again
                 await trio.sleep(self._cluster.backoff_s)
 
     async def create_partitions(self, name: str, count: int) -> None:

@@ -83,14 +83,17 @@ class _Balance:
         return min(member_ids, key=lambda member_id: (len(self._has[member_id]), self._place[member_id]))
 
     def _even_out(self) -> None:
-        """Each move makes the sum of squares of the loads smaller, so this ends."""
-        moved = True
-        while moved:
-            moved = False
-            for giver in sorted(self._has, key=lambda member_id: (-len(self._has[member_id]), self._place[member_id])):
-                for partition in sorted(self._has[giver], reverse=True):
-                    taker = self._least(self._takers[partition.topic])
-                    if len(self._has[taker]) + 1 < len(self._has[giver]):
-                        self._has[giver].remove(partition)
-                        self._has[taker].add(partition)
-                        moved = True
+        """One move after the other, from whoever has most. Each makes the sum of squares smaller, so this ends."""
+        while self._move_one():
+            pass
+
+    def _move_one(self) -> bool:
+        for giver in sorted(self._has, key=lambda member_id: (-len(self._has[member_id]), self._place[member_id])):
+            takers = {topic: self._least(self._takers[topic]) for topic in {p.topic for p in self._has[giver]}}
+            for partition in sorted(self._has[giver], reverse=True):
+                taker = takers[partition.topic]
+                if len(self._has[taker]) + 1 < len(self._has[giver]):
+                    self._has[giver].remove(partition)
+                    self._has[taker].add(partition)
+                    return True
+        return False
