@@ -137,7 +137,14 @@ _HOMES = {
     "odradek.connections": "ConnectionHealth",
     "odradek.consumer": "Consumer ConsumerHealth",
     "odradek.consumer.attempts": "DeadLetterTopic process",
-    "odradek.errors": "AuthenticationFailed AuthorizationFailed BootstrapFailed BrokerError BufferFull CommitFailed ConnectionFailed CorruptRecords DeliveryTimedOut FencedInstance GroupNotEmpty GroupNotFound InvalidConfig InvalidRecord InvalidRequest InvalidTopic NoOffset NotEnoughReplicas OdradekError OffsetOutOfRange PolicyViolation ProducerClosed ProducerFenced ProtocolError RecordTooLarge RequestTimedOut SerializationFailed TopicAlreadyExists Undelivered UnknownTopicOrPartition UnsupportedVersion",
+    "odradek.errors": (
+        "AuthenticationFailed AuthorizationFailed BootstrapFailed BrokerError BufferFull CommitFailed "
+        "ConnectionFailed CorruptRecords DeliveryTimedOut FencedInstance GroupNotEmpty GroupNotFound "
+        "InvalidConfig InvalidRecord InvalidRequest InvalidTopic NoOffset NotEnoughReplicas OdradekError "
+        "OffsetOutOfRange PolicyViolation ProducerClosed ProducerFenced ProtocolError RecordTooLarge "
+        "RequestTimedOut SerializationFailed TopicAlreadyExists Undelivered UnknownTopicOrPartition "
+        "UnsupportedVersion"
+    ),
     "odradek.metadata": "TopicPartition",
     "odradek.network": "Surroundings TcpNetwork",
     "odradek.offsets": "EARLIEST FoundOffset LATEST MAX_TIMESTAMP",

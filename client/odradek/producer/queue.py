@@ -9,8 +9,8 @@ Invariants
     sequences, by sequence.
     After a batch has come back, nothing is sent until all others that were in flight have come back too. So what is
     sent again is sent in order, whichever broker leads by then. Only then, too, does a new epoch begin.
-    A batch is sent only if fewer than max_in_flight others were begun since the oldest one in flight: a broker remembers
-    five (KIP-98), and must still know that one if it has to be sent again.
+    A batch is sent only if fewer than max_in_flight others were begun since the oldest one in flight: a broker
+    remembers five (KIP-98), and must still know that one if it has to be sent again.
 """
 
 from __future__ import annotations
