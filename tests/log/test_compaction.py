@@ -278,7 +278,14 @@ def test_compaction_survives_a_crash_at_every_step(tmp_path):
     log = origin.open()
     append(log, batch((b"a", b"aborted"), producer=(1, 0, 0), attributes=TRANSACTIONAL))
     append(log, marker(1, 0, commit=False), origin=Origin.COORDINATOR)
-    keyed(log, 60, random.Random(7))
+    rng = random.Random(7)
+    keyed(log, 60, rng)
+    compact(log)
+    assert len(log.segments) > 4, "segments that are mostly empty now, so that the next pass puts several into one"
+    append(log, batch((b"a", b"aborted"), producer=(1, 0, 1), attributes=TRANSACTIONAL))
+    append(log, marker(1, 0, commit=False), origin=Origin.COORDINATOR)
+    keyed(log, 30, rng)
+    aborted = log.aborted_transactions(0, log.log_end_offset)
     end, expected = log.log_end_offset, newest(origin.content())
     log.close(clean=True)
     steps = 0
@@ -290,7 +297,8 @@ def test_compaction_survives_a_crash_at_every_step(tmp_path):
         assert newest(after.content()) == expected
         assert not [name for name in after.names() if name.endswith((".cleaned", ".swap", ".deleted"))]
         assert state(log)["aborted"] == [s.transaction_index.entries for s in log.segments]
-        assert [entry.last_offset for entry in log.aborted_transactions(0, end)] == [1]
+        found = log.aborted_transactions(0, end)
+        assert found in (aborted, aborted[1:]), "the first marker may have gone; the second has just come"
         left = files(after)
         log.close(clean=False)
         log = after.open(clean=False)

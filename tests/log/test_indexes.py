@@ -138,6 +138,8 @@ def test_the_tail_has_a_bound():
     for offset in range(10 * KEPT):
         tail.append(offset, offset * 100)
     assert tail.floor >= 8 * KEPT - 1
+    for offset in range(tail.floor + 1, 10 * KEPT):
+        assert tail.find(offset, 10 * KEPT * 100) == (offset * 100, (offset + 1) * 100)
     assert tail.find(10 * KEPT - 1, 10 * KEPT * 100) == ((10 * KEPT - 1) * 100, 10 * KEPT * 100)
 
 

@@ -334,6 +334,29 @@ def test_a_corrupt_snapshot_is_passed_over_for_an_older_one(house_killed):
         log.close(clean=False)
 
 
+@pytest.mark.parametrize("how", ["truncated", "cut by recovery"])
+def test_snapshots_of_batches_that_are_gone_go_with_them(house_killed, how):
+    """Others take their offsets; a snapshot left behind would then tell of the wrong ones."""
+    house, _ = house_killed
+    log = house.open(clean=False)
+    end = log.log_end_offset
+    if how == "truncated":
+        log.truncate_to(20)
+    else:
+        log.close(clean=False)
+        path = house.path / house.names(".log")[1]
+        path.write_bytes(path.read_bytes()[:-1])
+        log = house.open(clean=False)
+    while log.log_end_offset < end + 10:
+        append(log, batch(b"another", producer=(77, 0, log.log_end_offset)), epoch=3)
+    log.truncate_to(end)
+    found = state(log)["producers"]
+    log.close(clean=False)
+    for path in house.path.glob("*.snapshot"):
+        path.unlink()
+    assert state(house.open(clean=False))["producers"] == found
+
+
 @pytest.mark.parametrize("content", [None, b"", b"0\n5\n0 0\n", b"rubbish"])
 def test_lost_leader_epochs_are_found_in_the_batches(house_killed, content):
     house, _ = house_killed
