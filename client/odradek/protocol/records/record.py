@@ -1,0 +1,211 @@
+"""Records, and the way from a batch of bytes to a list of them.
+
+    length           varint    bytes that follow
+    attributes       int8      unused
+    timestamp_delta  varint    to the batch's base_timestamp
+    offset_delta     varint    to its base_offset
+    key              varint    length, -1 for null; then so many bytes
+    value            varint    likewise
+    header count     varint    then for each: name (never null), value; lengths as above
+
+All varints are zigzag. `decode_batch_as` is one long loop on purpose: it runs once per record of everything that is
+ever consumed, so varints of one and two bytes are read in place, and the payload is made `bytes` once, so that a key or
+value is one slice.
+
+Invariants
+    Lengths below -1 are refused, so that within a record the position only grows; it has to arrive where the record's
+    length says, and after the last record at the end of the payload. So no slice was cut short.
+    Counts are compared with the bytes that are left before anything is made of them.
+
+The checksum is not looked at: `batch.crc_is_valid` is the caller's first step with bytes of a stranger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from odradek.protocol.primitives import Buffer, ProtocolError, read_varint
+from odradek.protocol.records.batch import HEADER_BYTES, NO_TIMESTAMP, BatchHeader, iter_headers, read_whole_header
+from odradek.protocol.records.codecs import decompress
+
+CREATE_TIME = 0
+LOG_APPEND_TIME = 1
+NO_TIMESTAMP_TYPE = -1
+
+MAX_UNCOMPRESSED_BYTES = 256 * 1024 * 1024
+"""What a batch may swell to when nothing else is said."""
+
+Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
+T = TypeVar("T")
+MakeRecord: TypeAlias = Callable[[int, int, bytes | None, bytes | None, Headers, int], T]
+"""(offset, timestamp, key, value, headers, timestamp type)"""
+
+_MIN_RECORD_BYTES = 7
+_MIN_HEADER_BYTES = 2
+
+_SIGNED = tuple((byte >> 1) ^ -(byte & 1) for byte in range(0x80))
+"""By the only byte of a varint, its value."""
+_INVALID_LENGTH = -(2**40)
+_LOW_BITS = (0,) * 0x80 + tuple(_INVALID_LENGTH if byte & 1 else (byte & 0x7F) >> 1 for byte in range(0x80, 0x100))
+"""By the first byte of a varint of two, what the second, times 64, is to be added to. Odd ones would be negative."""
+
+
+class Record(Struct, frozen=True, gc=False):
+    """One record of a partition."""
+
+    offset: int = 0
+    timestamp: int = NO_TIMESTAMP
+    """Milliseconds since 1970; -1: none."""
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Headers = ()
+    timestamp_type: int = CREATE_TIME
+
+
+def decode_records(buffer: Buffer, max_bytes: int = MAX_UNCOMPRESSED_BYTES) -> list[Record]:
+    """The records of all batches; a batch that is cut off at the end is left out. Raises ProtocolError."""
+    records: list[Record] = []
+    for position, _ in iter_headers(buffer):
+        records += decode_batch(buffer, position, max_bytes)
+    return records
+
+
+def decode_batch(buffer: Buffer, position: int = 0, max_bytes: int = MAX_UNCOMPRESSED_BYTES) -> list[Record]:
+    """The records of the batch at `position`, of no more than `max_bytes` uncompressed. Raises ProtocolError."""
+    return decode_batch_as(Record, buffer, position, max_bytes)
+
+
+def decode_batch_as(
+    make: MakeRecord[T], buffer: Buffer, position: int = 0, max_bytes: int = MAX_UNCOMPRESSED_BYTES
+) -> list[T]:
+    """As `decode_batch`, with each record made by `make`. Raises ProtocolError."""
+    header = read_whole_header(buffer, position)
+    payload = payload_of(buffer, position, header, max_bytes)
+    if not 0 <= header.record_count <= len(payload) // _MIN_RECORD_BYTES:
+        raise ProtocolError(f"{header.record_count} records in {len(payload)} bytes")
+    try:
+        return _decode(make, payload, header)
+    except IndexError:
+        raise ProtocolError("the records end early") from None
+
+
+def payload_of(buffer: Buffer, position: int, header: BatchHeader, max_bytes: int) -> bytes:
+    """The records of a batch as they are uncompressed. Raises ProtocolError."""
+    data = memoryview(buffer)[position + HEADER_BYTES : position + header.size_bytes]
+    return decompress(header.codec, data, max_bytes)
+
+
+def _decode(make: MakeRecord[T], payload: bytes, header: BatchHeader) -> list[T]:
+    records: list[T] = []
+    append, signed, low_bits = records.append, _SIGNED, _LOW_BITS
+    base_offset, base_timestamp = header.base_offset, header.base_timestamp
+    max_timestamp, log_append = header.max_timestamp, header.timestamp_type_log_append
+    timestamp_type = LOG_APPEND_TIME if log_append else CREATE_TIME
+    position = 0
+    for _ in range(header.record_count):
+        byte = payload[position]  # length
+        if byte < 0x80:
+            position += 1
+            end = position + signed[byte]
+        elif (high := payload[position + 1]) < 0x80:
+            position += 2
+            end = position + low_bits[byte] + (high << 6)
+        else:
+            length, position = read_varint(payload, position)
+            end = position + length
+
+        byte = payload[position + 1]  # timestamp, behind the attributes
+        if byte < 0x80:
+            timestamp = base_timestamp + signed[byte]
+            position += 2
+        elif (high := payload[position + 2]) < 0x80 and not byte & 1:
+            timestamp = base_timestamp + low_bits[byte] + (high << 6)
+            position += 3
+        else:
+            delta, position = read_varint(payload, position + 1)
+            timestamp = base_timestamp + delta
+
+        byte = payload[position]  # offset
+        if byte < 0x80:
+            offset = base_offset + signed[byte]
+            position += 1
+        elif (high := payload[position + 1]) < 0x80 and not byte & 1:
+            offset = base_offset + low_bits[byte] + (high << 6)
+            position += 2
+        else:
+            delta, position = read_varint(payload, position)
+            offset = base_offset + delta
+
+        byte = payload[position]  # key
+        if byte < 0x80:
+            length = signed[byte]
+            position += 1
+        else:
+            length, position = read_varint(payload, position)
+        if length >= 0:
+            begin = position
+            position += length
+            key = payload[begin:position]
+        elif length == -1:
+            key = None
+        else:
+            raise ProtocolError(f"a key of {length} bytes")
+
+        byte = payload[position]  # value
+        if byte < 0x80:
+            length = signed[byte]
+            position += 1
+        elif (high := payload[position + 1]) < 0x80:
+            length = low_bits[byte] + (high << 6)
+            position += 2
+        else:
+            length, position = read_varint(payload, position)
+        if length >= 0:
+            begin = position
+            position += length
+            value = payload[begin:position]
+        elif length == -1:
+            value = None
+        else:
+            raise ProtocolError(f"a value of {length} bytes")
+
+        if payload[position]:
+            headers, position = _read_headers(payload, position)
+        else:
+            headers = ()
+            position += 1
+        if position != end:
+            raise ProtocolError(f"a record that ends {position - end} bytes behind its length")
+        append(make(offset, max_timestamp if log_append else timestamp, key, value, headers, timestamp_type))
+    if position != len(payload):
+        raise ProtocolError(f"{len(payload) - position} bytes behind the last record")
+    return records
+
+
+def _read_headers(payload: bytes, position: int) -> tuple[Headers, int]:
+    count, position = read_varint(payload, position)
+    if not 0 <= count <= (len(payload) - position) // _MIN_HEADER_BYTES:
+        raise ProtocolError(f"{count} headers in {len(payload) - position} bytes")
+    headers = []
+    for _ in range(count):
+        length, begin = read_varint(payload, position)
+        if length < 0:
+            raise ProtocolError(f"a header name of {length} bytes")
+        position = begin + length
+        name = payload[begin:position]
+        length, begin = read_varint(payload, position)
+        if length < -1:
+            raise ProtocolError(f"a header value of {length} bytes")
+        position = begin + max(length, 0)
+        headers.append((_text(name), None if length < 0 else payload[begin:position]))
+    return tuple(headers), position
+
+
+def _text(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        raise ProtocolError("a header name that is not UTF-8") from None
