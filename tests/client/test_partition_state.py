@@ -42,7 +42,7 @@ def batch(base: int, count: int, *, producer_id: int = -1, attributes: int = 0, 
 
 
 def state_at(offset: int) -> PartitionState:
-    state = PartitionState(T0)
+    state = PartitionState(T0, decode_for(T0))
     state.seek(offset)
     return state
 
@@ -53,7 +53,7 @@ def take(state: PartitionState, *batches: bytes, aborted: AbortedTransactions | 
 
 def all_offsets(state: PartitionState) -> list[int]:
     offsets = []
-    while records := state.next_records(decode_for(T0)):
+    while records := state.next_records():
         offsets += [record.offset for record in records]
         state.position = state.finished = offsets[-1] + 1
     return offsets
@@ -78,7 +78,7 @@ def test_buffered_bytes_fall_as_batches_are_taken_and_come_to_nothing() -> None:
     take(state, batch(0, 3), batch(3, 3))
     take(state, batch(6, 3), batch(9, 3)[:-7])
     levels = [state.buffered_bytes]
-    while state.next_records(decode_for(T0)):
+    while state.next_records():
         levels.append(state.buffered_bytes)
     assert levels == sorted(levels, reverse=True)
     assert state.buffered_bytes == 0 and not state.has_records
@@ -108,6 +108,18 @@ def test_aborted_transactions_are_hidden_to_readers_of_committed_records_only() 
     assert all_offsets(reader) == [2, 3, 5, 6, 8]
 
 
+def test_a_transaction_that_was_aborted_before_the_first_batch_hides_nothing_of_the_next() -> None:
+    """The fetch begins at the marker: the listed transaction is over with it."""
+    reader = state_at(4)
+    take(
+        reader,
+        batch(4, 1, producer_id=1, attributes=TRANSACTIONAL | CONTROL),
+        batch(5, 2, producer_id=1, attributes=TRANSACTIONAL),
+        aborted=AbortedTransactions([fetch.AbortedTransaction(1, 0)]),
+    )
+    assert all_offsets(reader) == [5, 6]
+
+
 def test_lag_counts_to_the_end_that_may_be_read() -> None:
     state = state_at(3)
     assert state.lag() is None
@@ -121,7 +133,7 @@ def test_lag_counts_to_the_end_that_may_be_read() -> None:
 def test_while_a_record_is_in_progress_it_is_not_finished() -> None:
     state, cursor = state_at(0), Cursor()
     take(state, batch(0, 3))
-    cursor.begin(state, state.next_records(decode_for(T0)))
+    cursor.begin(state, state.next_records())
     cursor.in_progress = True
     cursor.index = 2
     cursor.settle()
@@ -133,7 +145,7 @@ def test_while_a_record_is_in_progress_it_is_not_finished() -> None:
 def test_what_a_poll_returned_is_finished_all_at_once() -> None:
     state, cursor = state_at(0), Cursor()
     take(state, batch(0, 5))
-    cursor.begin(state, state.next_records(decode_for(T0)))
+    cursor.begin(state, state.next_records())
     assert [r.offset for r in cursor.take_rest(3)] == [0, 1, 2]
     cursor.settle()
     assert (state.position, state.finished) == (3, 0)
@@ -146,17 +158,17 @@ def test_what_a_poll_returned_is_finished_all_at_once() -> None:
 def test_records_that_are_put_back_come_again() -> None:
     state, cursor = state_at(0), Cursor()
     take(state, batch(0, 5))
-    cursor.begin(state, state.next_records(decode_for(T0)))
+    cursor.begin(state, state.next_records())
     cursor.take_rest(2)
     cursor.put_back()
     assert not cursor.has_more
-    assert [r.offset for r in state.next_records(decode_for(T0))] == [2, 3, 4]
+    assert [r.offset for r in state.next_records()] == [2, 3, 4]
 
 
 def test_a_partition_that_is_gone_leaves_nothing_in_the_cursor() -> None:
     state, cursor = state_at(0), Cursor()
     take(state, batch(0, 5))
-    cursor.begin(state, state.next_records(decode_for(T0)))
+    cursor.begin(state, state.next_records())
     cursor.take_rest(2)
     cursor.drop([state])
     assert not cursor.has_more
@@ -178,7 +190,7 @@ def image() -> ClusterImage:
 
 
 def states() -> list[PartitionState]:
-    made = [PartitionState(TopicPartition("t", i)) for i in range(3)]
+    made = [PartitionState(TopicPartition("t", i), decode_for(TopicPartition("t", i))) for i in range(3)]
     for state in made:
         state.seek(0)
     return made

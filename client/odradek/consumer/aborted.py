@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from odradek.protocol.messages.fetch import AbortedTransaction
+from odradek.protocol.records.batch import BatchHeader
 
 
 class AbortedTransactions:
@@ -20,12 +21,11 @@ class AbortedTransactions:
         )
         self._aborting: set[int] = set()
 
-    def hides(self, producer_id: int, last_offset: int) -> bool:
-        """Whether a transactional batch ending at `last_offset` is part of one. Call in order of offsets."""
-        while self._ahead and self._ahead[-1][0] <= last_offset:
+    def pass_batch(self, header: BatchHeader) -> bool:
+        """Whether that batch is part of an aborted transaction. Call for each one, in order of offsets."""
+        while self._ahead and self._ahead[-1][0] <= header.last_offset:
             self._aborting.add(self._ahead.pop()[1])
-        return producer_id in self._aborting
-
-    def ended(self, producer_id: int) -> None:
-        """The producer's marker was passed."""
-        self._aborting.discard(producer_id)
+        if header.is_control:
+            self._aborting.discard(header.producer_id)
+            return False
+        return header.is_transactional and header.producer_id in self._aborting

@@ -26,7 +26,6 @@ from odradek.cluster import Cluster, ClusterConfig
 from odradek.consumer.commits import CommittedOffset, Commits
 from odradek.consumer.config import ConsumerConfig, ConsumerOptions
 from odradek.consumer.cursor import Cursor
-from odradek.consumer.decoding import decode_for
 from odradek.consumer.fetcher import Fetcher
 from odradek.consumer.group import Group
 from odradek.consumer.health import ConsumerHealth
@@ -318,7 +317,7 @@ class Consumer(Generic[K, V]):
         while (state := self._subscription.next_readable()) is not None:
             if state.error is not None:
                 raise state.error
-            records = state.next_records(decode_for(state.topic_partition))
+            records = state.next_records()
             self._fetcher.wake()
             if records:
                 self._cursor.begin(state, records)

@@ -22,31 +22,34 @@ from odradek.consumer.aborted import AbortedTransactions
 from odradek.errors import CorruptRecords, OdradekError
 from odradek.metadata import TopicPartition
 from odradek.protocol.errors import ErrorCode
-from odradek.protocol.records.batch import BatchHeader, iter_headers, read_header
-from odradek.protocol.records.control import is_abort_or_commit
+from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.records.batch import BatchHeader, iter_headers
 from odradek.record import Record
 
 RawRecord: TypeAlias = Record[bytes | None, bytes | None]
-DecodeBatch: TypeAlias = Callable[[memoryview, int, TopicPartition, int], list[RawRecord]]
+DecodeBatch: TypeAlias = Callable[[memoryview, int, int], list[RawRecord]]
+"""(buffer, position of the batch in it, first offset wanted)."""
 
 
 class Chunk:
-    """The records of one answer for one partition, being worked through."""
+    """The records of one answer for one partition, being worked through batch by batch."""
 
-    __slots__ = ("aborted", "buffer", "position", "size_bytes")
+    __slots__ = ("aborted", "batches", "buffer")
 
     def __init__(self, buffer: memoryview, aborted: AbortedTransactions | None) -> None:
+        """Raises ProtocolError for what are no record batches."""
         self.buffer = buffer
-        self.position = 0
-        self.size_bytes = len(buffer)
         self.aborted = aborted
+        self.batches = deque(iter_headers(buffer))
+        """Position and header of each whole batch that is left."""
 
 
 class PartitionState:
     """Owned by one consumer for as long as the partition is assigned to it."""
 
-    def __init__(self, topic_partition: TopicPartition) -> None:
+    def __init__(self, topic_partition: TopicPartition, decode: DecodeBatch) -> None:
         self.topic_partition = topic_partition
+        self._decode = decode
         self.version = 0
         self.position: int | None = None
         """None until it is known where to begin."""
@@ -97,64 +100,54 @@ class PartitionState:
         self.reset_to = reset_to
 
     def take(self, offset: int, records: memoryview, aborted: AbortedTransactions | None) -> None:
-        """Take in what was fetched from `offset` on."""
+        """Take in what was fetched from `offset` on. A batch that is cut off at the end will be fetched again."""
         assert offset == self.fetch_offset
-        end = None
-        for _, header in iter_headers(records):
-            end = header
-        if end is None:
+        try:
+            chunk = Chunk(records, aborted)
+        except ProtocolError as error:
+            self.error = corrupt(self.topic_partition, offset, error)
             return
-        self._chunks.append(Chunk(records, aborted))
-        self.buffered_bytes += len(records)
-        self.fetch_offset = max(self.fetch_offset, end.last_offset + 1)
-        self.fetched_epoch = end.partition_leader_epoch
+        if chunk.batches:
+            _, last = chunk.batches[-1]
+            self._chunks.append(chunk)
+            self.buffered_bytes += sum(header.size_bytes for _, header in chunk.batches)
+            self.fetch_offset = max(self.fetch_offset, last.next_offset)
+            self.fetched_epoch = last.partition_leader_epoch
 
-    def next_records(self, decode: DecodeBatch) -> Sequence[RawRecord]:
+    def next_records(self) -> Sequence[RawRecord]:
         """The records of the next batch that has some; empty where nothing is left.
 
         Moves the position over what is never handed out; over the records themselves, the cursor moves it. Raises
-        CorruptRecords.
+        CorruptRecords, and again each time.
         """
         if self._decoded:
             decoded, self._decoded = self._decoded, ()
             return decoded
         while self._chunks:
             chunk = self._chunks[0]
-            before = chunk.position
-            header = _header_at(chunk)
-            if header is None:
-                self._pop_chunk()
-                continue
-            records = self._records_of(chunk, header, before, decode)  # where this raises, it will raise again
-            chunk.position += header.size_bytes
+            position, header = chunk.batches[0]
+            records = self._records_of(chunk, header, position)
+            chunk.batches.popleft()
             self.buffered_bytes -= header.size_bytes
-            chunk.size_bytes -= header.size_bytes
+            if not chunk.batches:
+                self._chunks.popleft()
             if records:
                 self.position_epoch = header.partition_leader_epoch
                 return records
-            self._skip_to(header.last_offset + 1)
-        return []
+            self._skip_to(header.next_offset)
+        return ()
 
     def put_back(self, records: Sequence[RawRecord]) -> None:
         """Records that were taken and not handed out."""
         assert not self._decoded
         self._decoded = records
 
-    def _records_of(self, chunk: Chunk, header: BatchHeader, at: int, decode: DecodeBatch) -> list[RawRecord]:
+    def _records_of(self, chunk: Chunk, header: BatchHeader, at: int) -> list[RawRecord]:
         assert self.position is not None
-        if header.last_offset < self.position:
+        hidden = chunk.aborted is not None and chunk.aborted.pass_batch(header)
+        if hidden or header.is_control or header.last_offset < self.position:
             return []
-        if header.is_control:
-            if chunk.aborted is not None and is_abort_or_commit(chunk.buffer, at):
-                chunk.aborted.ended(header.producer_id)
-            return []
-        if (
-            chunk.aborted is not None
-            and chunk.aborted.hides(header.producer_id, header.last_offset)
-            and header.is_transactional
-        ):
-            return []
-        return decode(chunk.buffer, at, self.topic_partition, self.position)
+        return self._decode(chunk.buffer, at, self.position)
 
     def _skip_to(self, offset: int) -> None:
         """What is not for the program counts as handed out, and as finished when all before it is."""
@@ -163,9 +156,6 @@ class PartitionState:
             if self.finished == self.position:
                 self.finished = offset
             self.position = offset
-
-    def _pop_chunk(self) -> None:
-        self.buffered_bytes -= self._chunks.popleft().size_bytes
 
     def _drop(self) -> None:
         self.version += 1
@@ -176,16 +166,6 @@ class PartitionState:
         self.is_fetching = False
 
 
-def _header_at(chunk: Chunk) -> BatchHeader | None:
-    """The header of the batch that comes next; None behind the last whole one."""
-    for _, header in iter_headers(chunk.buffer[chunk.position :]):
-        return header
-    return None
-
-
 def corrupt(topic_partition: TopicPartition, offset: int, why: object) -> CorruptRecords:
     """The error for a batch that cannot be read."""
     return CorruptRecords(ErrorCode.CORRUPT_MESSAGE, f"{topic_partition} at offset {offset}: {why}")
-
-
-__all__ = ["Chunk", "PartitionState", "RawRecord", "corrupt", "read_header"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from odradek.consumer.decoding import decode_for
 from odradek.consumer.partition import PartitionState
 from odradek.metadata import ClusterImage, TopicPartition
 
@@ -63,7 +64,7 @@ class Subscription:
         added = []
         for partition in partitions:
             if partition not in self.states:
-                state = self.states[partition] = PartitionState(partition)
+                state = self.states[partition] = PartitionState(partition, decode_for(partition))
                 added.append(state)
         self._turn += added
         return added
