@@ -5,7 +5,7 @@ Topics are known by name here; who asks by topic id has it looked up before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.group_metadata import OffsetCommitValue
@@ -140,6 +140,12 @@ def _reads(group: ClassicGroup, topic: str) -> bool:
     """Whether a member reads the topic, or might: one whose words cannot be understood might read anything."""
     topics = group.subscribed_topics() if group.members else frozenset()
     return topics is None or topic in topics
+
+
+def forget_topics(group: ClassicGroup, topics: Container[str], step: Step) -> None:
+    """Forget the offsets of topics that are no more."""
+    gone = [key for key in group.offsets.partitions() if key.topic in topics]
+    step.records.extend(offset_record(group.group_id, key.topic, key.partition, None) for key in gone)
 
 
 def delete_group(group: ClassicGroup, step: Step) -> ErrorCode:

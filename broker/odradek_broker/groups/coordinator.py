@@ -11,7 +11,7 @@ and when each member was last heard of. Members simply join the next coordinator
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from typing import TypeVar
 
 from odradek.protocol.errors import ErrorCode
@@ -31,6 +31,7 @@ from odradek_broker.groups.commit import (
     delete_group,
     delete_offsets,
     expire_offsets,
+    forget_topics,
     refuse_commit,
 )
 from odradek_broker.groups.describe import describe, matching
@@ -122,6 +123,13 @@ class GroupCoordinator:
         if group is None:
             return step.result(OffsetDeleteResponse(error_code=ErrorCode.GROUP_ID_NOT_FOUND))
         return step.result(delete_offsets(group, request, step))
+
+    def forget_topics(self, topics: Container[str], now: Instant) -> Result[None]:
+        """Topics have been deleted."""
+        step = self._step(now)
+        for group in self.groups.values():
+            forget_topics(group, topics, step)
+        return step.result(None)
 
     # ------------------------------------------------------------------------------------------------ for operators
 

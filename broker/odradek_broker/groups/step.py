@@ -16,6 +16,7 @@ from odradek_broker.groups.settings import GroupSettings
 from odradek_broker.groups.timers import Timer, TimerKind, Timers
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Instant(NamedTuple):
@@ -32,10 +33,10 @@ class Answer(NamedTuple):
     response: Struct
 
 
-class Result(NamedTuple, Generic[R]):
+class Result(NamedTuple, Generic[R_co]):
     """What a call comes to."""
 
-    response: R
+    response: R_co
     """None where the caller has to wait for an Answer with its ticket."""
     records: list[Record]
     """To be appended, all or none, and replayed."""

@@ -1,0 +1,74 @@
+"""OffsetCommit (API key 8), versions 2-10: store a group's positions.
+
+Behaviour
+    Partitions are answered one by one; the answer comes when all that was stored is committed.
+    Unknown topic                    UNKNOWN_TOPIC_OR_PARTITION, by id (version 10): UNKNOWN_TOPIC_ID
+    Note longer than offset.metadata.max.bytes    OFFSET_METADATA_TOO_LARGE
+    Another generation               ILLEGAL_GENERATION; not a member: UNKNOWN_MEMBER_ID
+    No generation given              stored while the group has no members, else UNKNOWN_MEMBER_ID
+    Between join and sync            REBALANCE_IN_PROGRESS
+    Not committed within offsets.commit.timeout.ms    COORDINATOR_NOT_AVAILABLE, and it may yet be
+Versions
+    3 throttle_time_ms    5 retention_time_ms goes    6 leader epochs    7 static members    8 flexible
+    9 members of the newer protocol    10 topic ids
+"""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+    OffsetCommitResponsePartition,
+    OffsetCommitResponseTopic,
+)
+from odradek_broker.apis import RequestContext
+from odradek_broker.runtime.group_partition import CoordinatorUnavailable
+
+REQUEST, VERSIONS = OffsetCommitRequest, range(2, 11)
+
+BY_TOPIC_ID = 10
+
+
+async def handle(request: OffsetCommitRequest, context: RequestContext) -> OffsetCommitResponse:
+    names = [_name(topic, context) for topic in request.topics]
+    known = [
+        structs.replace(topic, name=name) for topic, name in zip(request.topics, names, strict=True) if name is not None
+    ]
+    stored = iter(await _commit(structs.replace(request, topics=known), context))
+    unknown = ErrorCode.UNKNOWN_TOPIC_ID if context.version >= BY_TOPIC_ID else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return OffsetCommitResponse(
+        topics=[
+            _refused(topic, unknown) if name is None else next(stored)
+            for topic, name in zip(request.topics, names, strict=True)
+        ]
+    )
+
+
+def _name(topic: OffsetCommitRequestTopic, context: RequestContext) -> str | None:
+    """None where there is no such topic."""
+    image = context.broker.image
+    if context.version >= BY_TOPIC_ID:
+        found = image.topic_by_id(topic.topic_id)
+        return None if found is None else found.name
+    return topic.name if topic.name in image.topics else None
+
+
+async def _commit(request: OffsetCommitRequest, context: RequestContext) -> list[OffsetCommitResponseTopic]:
+    if not request.topics:
+        return []
+    try:
+        return list((await context.broker.groups.commit(request)).topics)
+    except CoordinatorUnavailable as unavailable:
+        return [_refused(topic, unavailable.error_code) for topic in request.topics]
+
+
+def _refused(topic: OffsetCommitRequestTopic, error: ErrorCode) -> OffsetCommitResponseTopic:
+    return OffsetCommitResponseTopic(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        partitions=[OffsetCommitResponsePartition(each.partition_index, error) for each in topic.partitions],
+    )

@@ -1,0 +1,65 @@
+"""FindCoordinator (API key 10), versions 0-6: find the broker that coordinates a group or a transactional id.
+
+Behaviour
+    It is the leader of the partition of __consumer_offsets, or of __transaction_state, that the key hashes to.
+    A topic that is missing is made first; unlike Kafka, which then says COORDINATOR_NOT_AVAILABLE once, the answer to
+    the same request already names the coordinator.
+    No leader, or no topic           COORDINATOR_NOT_AVAILABLE
+    Any other key type               INVALID_REQUEST (share groups, key type 2, are not coordinated here)
+Versions
+    1 key_type, error_message, throttle_time_ms    3 flexible    4 many keys    5 no change    6 share groups
+"""
+
+from __future__ import annotations
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
+from odradek_broker.apis import RequestContext
+from odradek_broker.apis.addresses import address_of, leader_of
+from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
+from odradek_broker.groups.partitioning import coordinator_partition
+from odradek_broker.runtime.controller import JournalUnavailable
+
+REQUEST, VERSIONS = FindCoordinatorRequest, range(7)
+
+MANY_KEYS = 4
+TOPICS = {0: GROUP_TOPIC, 1: TRANSACTION_TOPIC}
+"""By key type."""
+
+
+async def handle(request: FindCoordinatorRequest, context: RequestContext) -> FindCoordinatorResponse:
+    if context.version >= MANY_KEYS:
+        return FindCoordinatorResponse(
+            coordinators=[await _find(key, request.key_type, context) for key in request.coordinator_keys]
+        )
+    found = await _find(request.key, request.key_type, context)
+    return FindCoordinatorResponse(
+        error_code=found.error_code,
+        error_message=found.error_message,
+        node_id=found.node_id,
+        host=found.host,
+        port=found.port,
+    )
+
+
+async def _find(key: str, key_type: int, context: RequestContext) -> Coordinator:
+    name = TOPICS.get(key_type)
+    if name is None:
+        return _nobody(key, ErrorCode.INVALID_REQUEST)
+    try:
+        error = await context.broker.controller.create_topic_if_missing(name)
+    except JournalUnavailable:
+        return _nobody(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    topic = context.broker.image.topics.get(name)
+    if error or topic is None:
+        return _nobody(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    partition = topic.partitions[coordinator_partition(key, len(topic.partitions))]
+    error, leader = leader_of(partition, context)
+    address = None if error else address_of(leader, context)
+    if address is None:
+        return _nobody(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    return Coordinator(key=key, node_id=leader, host=address[0], port=address[1], error_message=None)
+
+
+def _nobody(key: str, error: ErrorCode) -> Coordinator:
+    return Coordinator(key=key, node_id=-1, port=-1, error_code=error, error_message=error.sentence)

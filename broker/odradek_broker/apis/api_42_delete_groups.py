@@ -1,0 +1,28 @@
+"""DeleteGroups (API key 42), versions 0-2: delete empty groups with their offsets.
+
+Behaviour
+    Groups are decided one by one; the answer comes when the deletions are committed.
+    Somebody is in it                NON_EMPTY_GROUP
+    Unknown group                    GROUP_ID_NOT_FOUND
+Versions
+    2 flexible
+"""
+
+from __future__ import annotations
+
+from odradek.protocol.messages.delete_groups import DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse
+from odradek_broker.apis import RequestContext
+from odradek_broker.runtime.group_partition import CoordinatorUnavailable
+
+REQUEST, VERSIONS = DeleteGroupsRequest, range(3)
+
+
+async def handle(request: DeleteGroupsRequest, context: RequestContext) -> DeleteGroupsResponse:
+    return DeleteGroupsResponse(results=[await _delete(group_id, context) for group_id in request.groups_names])
+
+
+async def _delete(group_id: str, context: RequestContext) -> DeletableGroupResult:
+    try:
+        return await context.broker.groups.delete(group_id)
+    except CoordinatorUnavailable as unavailable:
+        return DeletableGroupResult(group_id, unavailable.error_code)

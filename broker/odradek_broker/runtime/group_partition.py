@@ -1,0 +1,314 @@
+"""One partition of __consumer_offsets that this broker leads: its coordinator, and those who wait for its answers.
+
+Records are appended and replayed at once, in one go with the decision; answers leave when everything appended before
+them is committed. So decisions follow one another without waiting for the disk, yet nobody is told what could still be
+lost. If leadership is lost, this object is thrown away with all that it knows, and so is whatever was not committed.
+
+Invariants
+    The coordinator has replayed exactly the records of the log, in order.
+    Every request that waits gets one answer, or CoordinatorUnavailable.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import trio
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.records.batch import BatchHeader, iter_headers
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.record import Record, decode_batch
+from odradek_broker.groups.coordinator import GroupCoordinator
+from odradek_broker.groups.records import Record as CoordinatorRecord
+from odradek_broker.groups.step import Answer, Instant, Result
+from odradek_broker.log.replay import marker_in
+from odradek_broker.log.validation import Refused
+
+if TYPE_CHECKING:
+    from odradek_broker.groups.settings import GroupSettings
+    from odradek_broker.ports.clock import Clock
+    from odradek_broker.runtime.partition import Partition
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+READ_BYTES = 1024 * 1024
+BATCH_BYTES = 512 * 1024
+"""Records of one decision go into one batch up to here; only deletions and huge commits need several."""
+
+_OF_REFUSAL = {
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.NOT_ENOUGH_REPLICAS: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.REQUEST_TIMED_OUT: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.NOT_LEADER_OR_FOLLOWER: ErrorCode.NOT_COORDINATOR,
+    ErrorCode.KAFKA_STORAGE_ERROR: ErrorCode.NOT_COORDINATOR,
+}
+"""What a client of the coordinator is told where its log refuses a record."""
+
+
+class CoordinatorUnavailable(Exception):
+    """This broker cannot answer for the group, at least not now."""
+
+    def __init__(self, error_code: ErrorCode) -> None:
+        super().__init__(error_code.sentence)
+        self.error_code = error_code
+
+
+class ProducerStamp(NamedTuple):
+    """Whose transaction a batch is part of."""
+
+    producer_id: int
+    producer_epoch: int
+
+
+class _Waiter:
+    """A request that has not been answered yet."""
+
+    def __init__(self) -> None:
+        self._settled = trio.Event()
+        self._response: Any = None
+        self._error: ErrorCode | None = None
+
+    def answer(self, response: Any) -> None:
+        self._response = response
+        self._settled.set()
+
+    def fail(self, error: ErrorCode) -> None:
+        self._error = error
+        self._settled.set()
+
+    async def wait(self) -> Any:
+        await self._settled.wait()
+        if self._error is not None:
+            raise CoordinatorUnavailable(self._error)
+        return self._response
+
+
+class GroupPartition:
+    """Made when this broker becomes the leader of the partition; `run` until it no longer is."""
+
+    def __init__(self, partition: Partition, settings: GroupSettings, clock: Clock) -> None:
+        self.partition = partition
+        self.leader_epoch = partition.leader_epoch
+        self.coordinator = GroupCoordinator(settings)
+        self._clock = clock
+        self._scope = trio.CancelScope()
+        self._loaded = trio.Event()
+        self._closed = False
+        self._tickets = itertools.count(1)
+        self._waiters: dict[int, _Waiter] = {}
+        self._appended_offset = -1
+        """The last record that is in the log."""
+        self._uncommitted: deque[tuple[int, list[Answer]]] = deque()
+        """Answers, each with the offset that must be committed before they may leave."""
+        self._has_uncommitted = trio.Event()
+        self._sleeps_until_ms: int | None = None
+        self._earlier = trio.Event()
+        """A timer is due before the one that is slept for."""
+
+    # ------------------------------------------------------------------------------------------------------ life
+
+    async def run(self) -> None:
+        """Read the log, then see to timers and to what gets committed. Returns when `close` is called."""
+        try:
+            with self._scope:
+                await self._load()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch_commits)
+                    nursery.start_soon(self._watch_timers)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give up: whoever waits is to look for another coordinator."""
+        self._closed = True
+        self._loaded.set()
+        self._scope.cancel()
+        for waiter in self._waiters.values():
+            waiter.fail(ErrorCode.NOT_COORDINATOR)
+        self._waiters.clear()
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._loaded.is_set() and not self._closed
+
+    async def wait_loaded(self) -> None:
+        await self._loaded.wait()
+
+    # ---------------------------------------------------------------------------------------------------- requests
+
+    async def ask(self, decide: Callable[[Instant, int], Result[R | None]], producer: ProducerStamp | None = None) -> R:
+        """Let the coordinator decide, (now, ticket) -> Result, and return the answer once it may be given.
+
+        Raises CoordinatorUnavailable.
+        """
+        if not self.is_loaded:
+            raise CoordinatorUnavailable(ErrorCode.NOT_COORDINATOR)
+        ticket, waiter = next(self._tickets), _Waiter()
+        self._waiters[ticket] = waiter
+        try:
+            result = decide(self.now(), ticket)
+            self._carry_out(result, ticket, producer)
+            response: R = await waiter.wait()
+            return response
+        finally:
+            self._waiters.pop(ticket, None)
+
+    def now(self) -> Instant:
+        return Instant(self._clock.monotonic_ms(), self._clock.now_ms())
+
+    def complete_transaction(self, producer_id: int, *, commit: bool) -> None:
+        """The marker of a transaction has been appended to the partition."""
+        self.coordinator.complete_transaction(producer_id, commit=commit)
+        self._appended_offset = self.partition.log.log_end_offset - 1
+
+    def carry_out(self, result: Result[None]) -> None:
+        """Do what follows from something that no request has asked for."""
+        self._carry_out(result, None, None)
+
+    # --------------------------------------------------------------------------------------------- append, replay
+
+    def _carry_out(self, result: Result[Any], ticket: int | None, producer: ProducerStamp | None) -> None:
+        answers = list(result.answers)
+        refusal = ErrorCode.NONE
+        for batch in _batches(result.records):
+            refusal = self._append(batch, answers, producer)
+            if refusal:
+                break
+        if ticket is not None:
+            if refusal:
+                self._waiters[ticket].fail(_OF_REFUSAL.get(refusal, ErrorCode.UNKNOWN_SERVER_ERROR))
+            elif result.response is not None:
+                answers.append(Answer(ticket, result.response))
+        self._answer_when_committed(answers)
+        self._look_at_timers()
+
+    def _append(
+        self, records: list[CoordinatorRecord], answers: list[Answer], producer: ProducerStamp | None
+    ) -> ErrorCode:
+        """Append one batch and replay it; NONE, or why the log refuses it."""
+        now = self.now()
+        batch = _build(records, now.wall_ms, producer)
+        appended = self.partition.append_internal(batch)
+        if isinstance(appended, Refused):
+            logger.warning("%s refuses a record: %s", self.partition, appended.error.name)
+            return appended.error
+        self._appended_offset = appended.last_offset
+        for offset, record in enumerate(records, appended.base_offset):
+            answers += self.coordinator.replay(record, offset, now, producer and producer.producer_id)
+        return ErrorCode.NONE
+
+    def _answer_when_committed(self, answers: list[Answer]) -> None:
+        if not answers:
+            return
+        if self._appended_offset < self.partition.high_watermark:
+            self._answer(answers)
+        else:
+            self._uncommitted.append((self._appended_offset, answers))
+            self._has_uncommitted.set()
+
+    def _answer(self, answers: Iterable[Answer]) -> None:
+        """Whoever no longer waits has lost its connection."""
+        for ticket, response in answers:
+            waiter = self._waiters.get(ticket)
+            if waiter is not None:
+                waiter.answer(response)
+
+    async def _watch_commits(self) -> None:
+        while True:
+            await self._has_uncommitted.wait()
+            while self._uncommitted:
+                await self.partition.wait_committed(self._uncommitted[0][0])
+                while self._uncommitted and self._uncommitted[0][0] < self.partition.high_watermark:
+                    self._answer(self._uncommitted.popleft()[1])
+            self._has_uncommitted = trio.Event()
+
+    # ------------------------------------------------------------------------------------------------------ timers
+
+    def _look_at_timers(self) -> None:
+        """Wake the watcher if something is due earlier than it thinks."""
+        deadline_ms = self.coordinator.next_deadline_ms
+        if deadline_ms is not None and (self._sleeps_until_ms is None or deadline_ms < self._sleeps_until_ms):
+            self._earlier.set()
+
+    async def _watch_timers(self) -> None:
+        while True:
+            while (result := self.coordinator.tick(self.now())) is not None:
+                self.carry_out(result)
+            self._earlier = trio.Event()
+            self._sleeps_until_ms = self.coordinator.next_deadline_ms
+            with trio.move_on_after(self._seconds_to_sleep()):
+                await self._earlier.wait()
+
+    def _seconds_to_sleep(self) -> float:
+        if self._sleeps_until_ms is None:
+            return float("inf")
+        return max(self._sleeps_until_ms - self._clock.monotonic_ms(), 0) / 1000
+
+    # --------------------------------------------------------------------------------------------------- recovery
+
+    async def _load(self) -> None:
+        """Replay the whole log: also what is not committed yet, for it may still be."""
+        log = self.partition.log
+        offset = log.log_start_offset
+        while (found := log.read(offset, READ_BYTES)) is not None:
+            data = memoryview(found.read())
+            for position, header in iter_headers(data):
+                self._replay_batch(data, position, header)
+                offset = header.next_offset
+            await trio.lowlevel.checkpoint()
+        self._appended_offset = log.log_end_offset - 1
+        self.coordinator.begin(self.now())
+        self._loaded.set()
+        if self.coordinator.groups:
+            logger.info("%s holds %d groups", self.partition, len(self.coordinator.groups))
+
+    def _replay_batch(self, data: memoryview, position: int, header: BatchHeader) -> None:
+        if header.is_control:
+            marker = marker_in(data[position : position + header.size_bytes])
+            if marker is not None:
+                self.coordinator.complete_transaction(header.producer_id, commit=marker.committed)
+            return
+        producer_id = header.producer_id if header.is_transactional else None
+        for record in decode_batch(data, position):
+            try:
+                self._replay(record, producer_id)
+            except ProtocolError as error:
+                logger.error("%s, offset %d: passed over: %s", self.partition, record.offset, error)
+
+    def _replay(self, record: Record, producer_id: int | None) -> None:
+        if record.key is not None:
+            recorded = CoordinatorRecord(record.key, record.value)
+            answers = self.coordinator.replay(recorded, record.offset, self.now(), producer_id)
+            assert not answers, "nobody can be waiting yet"
+
+
+def _batches(records: list[CoordinatorRecord]) -> Iterable[list[CoordinatorRecord]]:
+    """Whole records, in order, in batches of a size that any log takes."""
+    batch: list[CoordinatorRecord] = []
+    size_bytes = 0
+    for record in records:
+        batch.append(record)
+        size_bytes += len(record.key) + len(record.value or b"") + 32
+        if size_bytes >= BATCH_BYTES:
+            yield batch
+            batch, size_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def _build(records: list[CoordinatorRecord], now_ms: int, producer: ProducerStamp | None) -> bytearray:
+    entries = [Record(timestamp=now_ms, key=record.key, value=record.value) for record in records]
+    if producer is None:
+        return build_batch(entries)
+    return build_batch(
+        entries, producer_id=producer.producer_id, producer_epoch=producer.producer_epoch, is_transactional=True
+    )
