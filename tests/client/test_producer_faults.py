@@ -267,6 +267,15 @@ async def test_a_cancelled_send_has_not_taken_the_record(broker: FakeBroker, aut
     assert values_in(broker) == []
 
 
+async def test_what_is_not_bytes_is_refused_and_leaves_nothing_behind(broker: FakeBroker, autojump_clock: Any) -> None:
+    async with Producer("fake", surroundings=broker.surroundings) as producer:
+        with pytest.raises(TypeError, match="str"):
+            await producer.send("orders", "text")  # type: ignore[call-overload]
+        await producer.flush()
+        await producer.send("orders", b"bytes")
+    assert values_in(broker) == [b"bytes"]
+
+
 async def test_no_broker_raises_bootstrap_failed(broker: FakeBroker, autojump_clock: Any) -> None:
     broker.is_reachable = False
     with pytest.raises(BootstrapFailed, match="fake:9092"):

@@ -66,16 +66,24 @@ class Accumulator:
         timestamp_ms: int,
         size_bytes: int,
     ) -> Batch:
-        """Put a record behind all others of its partition; it becomes the last one of the batch returned."""
+        """Put a record behind all others of its partition; it becomes the last one of the batch returned.
+
+        Raises TypeError for a key or value that is not bytes, and has taken nothing then.
+        """
         batch = queue.open
         if batch is not None and batch.size_bytes + size_bytes > self._batch_size:
             queue.close_open()
             batch = None
         if batch is None:
             batch = queue.begin_batch(self._now())
+            try:
+                batch.builder.append(key, value, headers, timestamp_ms)  # type: ignore[union-attr]
+            except BaseException:
+                queue.open = None  # a batch has one record at least
+                raise
             self._list(queue)
-        assert batch.builder is not None
-        batch.builder.append(key, value, headers, timestamp_ms)
+        else:
+            batch.builder.append(key, value, headers, timestamp_ms)  # type: ignore[union-attr]
         batch.count += 1
         batch.size_bytes += size_bytes
         self.used_bytes += size_bytes
