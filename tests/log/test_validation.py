@@ -109,4 +109,5 @@ def test_batches_are_compressed_anew_as_the_topic_asks(tmp_path, name):
     ]
     log.close(clean=False)
     assert house.open(clean=False).log_end_offset == 3, "the checksum was made anew"
-    assert append(house.open(), batch(*[b"value" * 20] * 3, producer=(4, 0, 0), timestamps=[10, 11, 9])).duplicate
+    again = append(house.open(), batch(*[b"value" * 20] * 3, producer=(4, 0, 0), timestamps=[10, 11, 9]), epoch=2)
+    assert again.duplicate

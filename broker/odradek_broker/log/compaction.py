@@ -101,7 +101,11 @@ class Group(NamedTuple):
 
 
 class CompactionPlan:
-    """One pass over a log. `step` raises OSError, and ProtocolError where a batch cannot be read."""
+    """One pass over a log.
+
+    `step` raises OSError (also where retention has taken a segment away meanwhile), and ProtocolError where a batch
+    cannot be read; either ends the pass and leaves the log as it is.
+    """
 
     def __init__(
         self,

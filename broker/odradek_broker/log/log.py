@@ -14,10 +14,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers, stamp
-from odradek_broker.log import checkpoints, filenames
+from odradek_broker.log import checkpoints, filenames, reading
 from odradek_broker.log.cleaning import LastBatch
 from odradek_broker.log.compaction import CompactionPlan, Dirty, find_dirty, is_due
 from odradek_broker.log.config import LogConfig
@@ -25,16 +24,17 @@ from odradek_broker.log.deleted_files import DeletedFiles
 from odradek_broker.log.failures import CorruptIndex, LogFailed, OffsetOutOfRange, OffsetsOutOfOrder, TopicIdMismatch
 from odradek_broker.log.file_slice import FileSlice
 from odradek_broker.log.flush import FlushPlan, Unsynced
+from odradek_broker.log.idempotence import settle
 from odradek_broker.log.leader_epochs import LeaderEpochs
 from odradek_broker.log.offset_index import MAX_RELATIVE_OFFSET
 from odradek_broker.log.producer_state import ProducerBatch, ProducerStates
 from odradek_broker.log.recovery import Loaded, Recovery, RecoverySummary
-from odradek_broker.log.replay import complete, marker_in, replay
+from odradek_broker.log.replay import replay
 from odradek_broker.log.retention import deletable_count
 from odradek_broker.log.segment import Segment
 from odradek_broker.log.segments import Segments
 from odradek_broker.log.swap import swap
-from odradek_broker.log.timestamps import TimestampOffset, first_record_as_young_as
+from odradek_broker.log.timestamps import TimestampOffset
 from odradek_broker.log.transaction_index import AbortedTransaction
 from odradek_broker.log.validation import Origin, Refused, validate
 from odradek_broker.ports.disk import Disk
@@ -149,6 +149,7 @@ class Log:
             raise LogFailed(self.failed)
         if records.readonly:
             records = memoryview(bytearray(records))
+        assert leader_epoch >= self.epochs.latest, f"leader epoch {leader_epoch} after {self.epochs.latest}"
         config = self.config
         valid = validate(records, config, origin, now_ms)
         if isinstance(valid, Refused):
@@ -156,7 +157,9 @@ class Log:
         records, batches = valid
         for position, header in batches:
             if header.producer_id >= 0:
-                settled = self._check_producer(records, position, header)
+                settled = settle(self.producers, self.segments, records, position, header)
+                if isinstance(settled, ProducerBatch):
+                    return self._duplicate_of(settled)
                 if settled is not None:
                     return settled
         base_offset = next_offset = self.log_end_offset
@@ -185,33 +188,18 @@ class Log:
                 raise OffsetsOutOfOrder(f"the batch at offset {header.base_offset} does not match its checksum")
             placed.append((position, header, header.base_offset))
             next_offset, end = header.next_offset, position + header.size_bytes
+        if next_offset - 1 - self.log_end_offset > MAX_RELATIVE_OFFSET:
+            raise OffsetsOutOfOrder(
+                f"a gap from offset {self.log_end_offset} to {next_offset - 1} is wider than a segment"
+            )
         if placed:
             self._write(records[:end], placed, None, now_ms)
 
-    def _check_producer(self, records: memoryview, position: int, header: BatchHeader) -> Appended | Refused | None:
-        """Settle a batch of a producer id by what is known of the producer; None where it is to be appended."""
-        if header.is_control:
-            return self._check_marker(records, position, header)
-        verdict = self.producers.check(header)
-        if verdict is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER:
-            producer = self.producers.producers[header.producer_id]
-            if complete(producer, self.segments):
-                verdict = self.producers.check(header)
-        if verdict is None:
-            return None
-        if isinstance(verdict, ProducerBatch):
-            append_time_ms = verdict.timestamp if self.config.log_append_time else NO_TIMESTAMP
-            return Appended(
-                verdict.base_offset, verdict.last_offset, append_time_ms, self.log_start_offset, duplicate=True
-            )
-        return Refused(verdict, f"{verdict.sentence} Sequence {header.base_sequence}, epoch {header.producer_epoch}.")
-
-    def _check_marker(self, records: memoryview, position: int, header: BatchHeader) -> Refused | None:
-        marker = marker_in(records[position : position + header.size_bytes])
-        if marker is None:
-            return None
-        error = self.producers.check_marker(header.producer_id, header.producer_epoch, marker.coordinator_epoch)
-        return None if error is None else Refused(error, error.sentence)
+    def _duplicate_of(self, original: ProducerBatch) -> Appended:
+        append_time_ms = original.timestamp if self.config.log_append_time else NO_TIMESTAMP
+        return Appended(
+            original.base_offset, original.last_offset, append_time_ms, self.log_start_offset, duplicate=True
+        )
 
     def _write(self, records: memoryview, placed: Placed, leader_epoch: int | None, now_ms: int) -> None:
         """Write batches and note them in all that is derived from them. `leader_epoch` None: each its own."""
@@ -286,47 +274,13 @@ class Log:
             max_offset = log_end_offset
         if offset >= max_offset:
             return None
-        segment = self.segments.at(offset)
-        found = segment.find(offset)
-        while found is None:
-            following = self.segments.after(segment)
-            if following is None:
-                return None
-            segment = self.segments.opened(following)
-            found = segment.find(offset)
-        position, first_end = found
-        end = segment.size_bytes if max_offset == log_end_offset else self._end_position(segment, max_offset)
-        if end <= position:
-            return None
-        if end - position > max_bytes:
-            if first_end - position > max_bytes and not min_one:
-                return None
-            end = segment.last_boundary(first_end, position + max_bytes)
-        return FileSlice(segment.file, position, end - position)
-
-    def _end_position(self, segment: Segment, max_offset: int) -> int:
-        """Where in the segment the batch begins that holds `max_offset`; its end where it lies behind."""
-        following = self.segments.after(segment)
-        if following is not None and following.base_offset <= max_offset:
-            return segment.size_bytes
-        found = segment.find(max_offset)
-        return segment.size_bytes if found is None else found[0]
+        limit = None if max_offset == log_end_offset else max_offset
+        return reading.read(self.segments, offset, max_bytes, limit, min_one=min_one)
 
     def offset_for_timestamp(self, timestamp: int, max_offset: int | None = None) -> TimestampOffset | None:
         """The first record that is as young as `timestamp`, if there is one before `max_offset`."""
         limit = self.log_end_offset if max_offset is None else max_offset
-        for segment in self.segments.from_offset(self.log_start_offset):
-            if segment.base_offset >= limit:
-                break
-            if segment.largest_timestamp < timestamp:
-                continue
-            self.segments.opened(segment)
-            for position, header in segment.batches_as_young_as(timestamp, self.log_start_offset):
-                batch = segment.file.read(position, header.size_bytes)
-                found = first_record_as_young_as(batch, header, timestamp, self.log_start_offset)
-                if found is not None:
-                    return found if found.offset < limit else None
-        return None
+        return reading.first_as_young_as(self.segments, timestamp, self.log_start_offset, limit)
 
     def max_timestamp_offset(self) -> TimestampOffset | None:
         """The first of the youngest records, or None where no record has a timestamp."""
@@ -349,7 +303,7 @@ class Log:
     def last_stable_offset(self, high_watermark: int) -> int:
         """Where a consumer that reads only what is committed has to stop."""
         unstable = self.producers.first_unstable_offset(high_watermark)
-        return high_watermark if unstable is None else min(unstable, high_watermark)
+        return high_watermark if unstable is None else min(max(unstable, self.log_start_offset), high_watermark)
 
     def aborted_transactions(self, from_offset: int, to_offset: int) -> list[AbortedTransaction]:
         """Those that touch the offsets from `from_offset` up to, not with, `to_offset`."""

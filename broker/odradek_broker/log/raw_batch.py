@@ -19,7 +19,8 @@ from odradek.protocol.records.batch import (
     BatchHeader,
     write_crc,
 )
-from odradek.protocol.records.codecs import Codec, compress, decompress
+from odradek.protocol.records.codecs import Codec, compress
+from odradek.protocol.records.record import payload_of as uncompressed
 
 MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
 """What a batch may swell to when its compression is undone."""
@@ -40,12 +41,9 @@ class RawRecord(NamedTuple):
     has_value: bool
 
 
-def payload_of(records: Buffer, position: int, header: BatchHeader) -> Buffer:
+def payload_of(records: Buffer, position: int, header: BatchHeader) -> bytes:
     """The records of a batch, uncompressed. Raises ProtocolError."""
-    data = memoryview(records)[position + HEADER_BYTES : position + header.size_bytes]
-    if header.codec == Codec.NONE:
-        return data
-    return decompress(header.codec, data, MAX_PAYLOAD_BYTES)
+    return uncompressed(records, position, header, MAX_PAYLOAD_BYTES)
 
 
 def raw_records(payload: Buffer, count: int) -> Iterator[RawRecord]:

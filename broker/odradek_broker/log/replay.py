@@ -6,13 +6,10 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from odradek.protocol.records.record import decode_batch
-
-from odradek.protocol.primitives import Buffer
+from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek.protocol.records.batch import BatchHeader
-from odradek_broker.log.producer_state import BATCHES_KEPT, Producer, ProducerBatch, ProducerStates
-from odradek_broker.log.segment import Segment
-from odradek_broker.log.segments import Segments
+from odradek.protocol.records.record import decode_batch
+from odradek_broker.log.producer_state import ProducerBatch, ProducerStates
 from odradek_broker.log.transaction_index import AbortedTransaction
 
 _KEY = struct.Struct(">hh")
@@ -21,23 +18,25 @@ _COMMIT = 1
 _ABORT = 0
 
 
-LOOK_BACK_BYTES = 8 * 1024 * 1024
-
-
 class Marker(NamedTuple):
     committed: bool
     coordinator_epoch: int
 
 
 def marker_in(batch: Buffer) -> Marker | None:
-    """The marker that ends a transaction, or None where the control batch is of another kind. Raises ProtocolError."""
-    for record in decode_batch(batch):
-        if record.key is None or record.value is None:
-            return None
-        _, kind = _KEY.unpack_from(record.key)
-        _, coordinator_epoch = _VALUE.unpack_from(record.value)
-        return Marker(kind == _COMMIT, coordinator_epoch) if kind in (_ABORT, _COMMIT) else None
-    return None
+    """The marker that ends a transaction, or None where a control batch holds none."""
+    try:
+        records = decode_batch(batch)
+    except ProtocolError:
+        return None
+    if len(records) != 1:
+        return None
+    key, value = records[0].key, records[0].value
+    if key is None or value is None or len(key) < _KEY.size or len(value) < _VALUE.size:
+        return None
+    _, kind = _KEY.unpack_from(key)
+    _, coordinator_epoch = _VALUE.unpack_from(value)
+    return Marker(kind == _COMMIT, coordinator_epoch) if kind in (_ABORT, _COMMIT) else None
 
 
 def replay(
@@ -76,38 +75,3 @@ def producer_batch(header: BatchHeader, base_offset: int) -> ProducerBatch:
         base_offset + header.last_offset_delta,
         header.max_timestamp,
     )
-
-
-def complete(producer: Producer, segments: Segments) -> bool:
-    """Find the older batches of a producer that is known from a snapshot only; whether any were found.
-
-    Looks no further back than retries in flight are likely to lie: LOOK_BACK_BYTES.
-    """
-    if not producer.is_partial or not producer.batches:
-        return False
-    producer.is_partial = False
-    first_known = producer.batches[0].base_offset
-    found: list[ProducerBatch] = []
-    segment: Segment | None = segments.at(first_known)
-    left = LOOK_BACK_BYTES
-    while segment is not None and left > 0 and len(found) < BATCHES_KEPT:
-        known = segment.find(first_known)
-        end = known[0] if known else segment.size_bytes
-        found[:0] = _batches_of(producer, segment, end - left, end)
-        left -= end
-        segment = segments.before(segment)
-    producer.batches[:0] = found[-BATCHES_KEPT:]
-    del producer.batches[:-BATCHES_KEPT]
-    return bool(found)
-
-
-def _batches_of(producer: Producer, segment: Segment, start: int, end: int) -> list[ProducerBatch]:
-    """A producer's data batches of its present epoch between two positions, the first of them a rough one."""
-    found = []
-    for position, header in segment.scan(segment.offset_index.boundary_before(max(start, 0))):
-        if position >= end:
-            break
-        is_its = header.producer_id == producer.producer_id and header.producer_epoch == producer.epoch
-        if is_its and not header.is_control:
-            found.append(producer_batch(header, header.base_offset))
-    return found

@@ -26,6 +26,7 @@ class Segments:
         self._opened: list[Segment] = segments[:-1]
         self.active = segments[-1]
         """The last: the one that is appended to."""
+        self._close_some()
 
     def __iter__(self) -> Iterator[Segment]:
         return iter(self._segments)
@@ -99,8 +100,12 @@ class Segments:
         self.active = self._segments[-1]
 
     def _close_some(self) -> None:
+        """Let go of those not used for longest, but for what is only in memory."""
         if len(self._opened) > KEPT_OPEN:
-            for segment in self._opened[: len(self._opened) - KEPT_OPEN]:
-                if not segment.unsaved:
-                    self._opened.remove(segment)
+            unsaved = []
+            for segment in self._opened[:-KEPT_OPEN]:
+                if segment.unsaved:
+                    unsaved.append(segment)
+                else:
                     segment.release()
+            self._opened = unsaved + self._opened[-KEPT_OPEN:]
