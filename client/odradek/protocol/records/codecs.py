@@ -215,7 +215,10 @@ def _unzstd(data: Buffer, max_bytes: int) -> bytes:
             return _unzstd_into(data, usual)
         except zstandard.ZstdError:
             pass  # damaged, or larger than usual
-    return _unzstd_into(data, max_bytes)
+    try:
+        return _unzstd_into(data, max_bytes)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"{error}, or more than {max_bytes} bytes") from None
 
 
 def _unzstd_into(data: Buffer, max_bytes: int) -> bytes:

@@ -12,6 +12,8 @@ All varints are zigzag. `decode_batch_as` is one long loop on purpose: it runs o
 ever consumed, so varints of one and two bytes are read in place, and the payload is made `bytes` once, so that a key or
 value is one slice.
 
+A header name that is not UTF-8 is read as Java reads it, with replacement characters.
+
 Invariants
     Lengths below -1 are refused, so that within a record the position only grows; it has to arrive where the record's
     length says, and after the last record at the end of the payload. So no slice was cut short.
@@ -191,21 +193,22 @@ def _read_headers(payload: bytes, position: int) -> tuple[Headers, int]:
         raise ProtocolError(f"{count} headers in {len(payload) - position} bytes")
     headers = []
     for _ in range(count):
-        length, begin = read_varint(payload, position)
+        byte = payload[position]
+        if byte < 0x80:
+            length, begin = _SIGNED[byte], position + 1
+        else:
+            length, begin = read_varint(payload, position)
         if length < 0:
             raise ProtocolError(f"a header name of {length} bytes")
         position = begin + length
-        name = payload[begin:position]
-        length, begin = read_varint(payload, position)
+        name = payload[begin:position].decode("utf-8", "replace")
+        byte = payload[position]
+        if byte < 0x80:
+            length, begin = _SIGNED[byte], position + 1
+        else:
+            length, begin = read_varint(payload, position)
         if length < -1:
             raise ProtocolError(f"a header value of {length} bytes")
         position = begin + max(length, 0)
-        headers.append((_text(name), None if length < 0 else payload[begin:position]))
+        headers.append((name, None if length < 0 else payload[begin:position]))
     return tuple(headers), position
-
-
-def _text(name: bytes) -> str:
-    try:
-        return name.decode()
-    except UnicodeDecodeError:
-        raise ProtocolError("a header name that is not UTF-8") from None
