@@ -1,0 +1,51 @@
+# On a machine with Python 3.11 or later and nothing else, each of these sets up what it needs in .venv.
+#   make demo     336,776 real records through a broker and back
+#   make test     lint, strict types, import contracts, tests
+#   make up       a broker on localhost:9092, until Ctrl-C; its records stay in data/
+#   make bench    measurements, beside Apache Kafka where Java and Maven are there
+#   make soak     the long tests
+
+.DEFAULT_GOAL := test
+.PHONY: venv test lint pytest demo up bench soak clean
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PORT ?= 9092
+DATA_DIR ?= data
+
+venv: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: install it, or say make PYTHON=/path/to/python"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+test: lint pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pytest: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not soak"
+
+demo: $(INSTALLED)
+	$(BIN)/python -m examples.flights
+
+up: $(INSTALLED)
+	$(BIN)/odradek up --port $(PORT) --data-dir $(DATA_DIR)
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.run
+
+soak: $(INSTALLED)
+	$(BIN)/python -m pytest -m soak
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
