@@ -263,6 +263,22 @@ def test_markers_of_old_epochs_are_fenced(house):
     assert refuse(log, old_coordinator, origin=Origin.COORDINATOR).error is ErrorCode.TRANSACTION_COORDINATOR_FENCED
 
 
+@pytest.mark.parametrize("sequence", [0, -1])
+def test_a_coordinator_writes_in_a_producers_name_without_numbering(house, sequence):
+    """Offsets that are committed in a transaction come from the coordinator, each time with the same number."""
+    log = house.open()
+    offsets = batch(b"offset", producer=(1, 4, sequence), attributes=TRANSACTIONAL)
+    for _ in range(3):
+        assert not append(log, offsets + offsets, origin=Origin.COORDINATOR).duplicate
+    assert log.last_stable_offset(6) == 0
+    old = batch(b"offset", producer=(1, 3, sequence), attributes=TRANSACTIONAL)
+    assert refuse(log, old, origin=Origin.COORDINATOR).error is ErrorCode.INVALID_PRODUCER_EPOCH
+    log.close(clean=True)
+    log = house.open()
+    end(log, 1, commit=False, epoch=4)
+    assert log.aborted_transactions(0, 7) == [AbortedTransaction(1, 0, 6, 7)]
+
+
 def test_an_open_transaction_survives_a_restart(house):
     log = house.open()
     append(log, batch(b"x"))

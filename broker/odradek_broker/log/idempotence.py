@@ -13,18 +13,29 @@ from odradek_broker.log.producer_state import BATCHES_KEPT, Producer, ProducerBa
 from odradek_broker.log.replay import marker_in, producer_batch
 from odradek_broker.log.segment import Segment
 from odradek_broker.log.segments import Segments
-from odradek_broker.log.validation import Refused
+from odradek_broker.log.validation import Origin, Refused
 
 LOOK_BACK_BYTES = 8 * 1024 * 1024
 """How far before the last known batch retries in flight are looked for."""
 
 
 def settle(
-    producers: ProducerStates, segments: Segments, records: memoryview, position: int, header: BatchHeader
+    producers: ProducerStates,
+    segments: Segments,
+    records: memoryview,
+    position: int,
+    header: BatchHeader,
+    origin: Origin,
 ) -> ProducerBatch | Refused | None:
-    """None to append the batch, the original where it is a retry of one in the log, or why it is refused."""
+    """None to append the batch, the original where it is a retry of one in the log, or why it is refused.
+
+    A coordinator that writes in a producer's name (offsets committed in a transaction) does not number its batches.
+    """
     if header.is_control:
         return _settle_marker(producers, records, position, header)
+    if origin is Origin.COORDINATOR:
+        error = producers.check_epoch(header)
+        return None if error is None else Refused(error, error.sentence)
     verdict = producers.check(header)
     out_of_order = verdict is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
     if out_of_order and _complete(producers.producers[header.producer_id], segments):

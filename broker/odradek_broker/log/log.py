@@ -157,7 +157,7 @@ class Log:
         records, batches = valid
         for position, header in batches:
             if header.producer_id >= 0:
-                settled = settle(self.producers, self.segments, records, position, header)
+                settled = settle(self.producers, self.segments, records, position, header, origin)
                 if isinstance(settled, ProducerBatch):
                     return self._duplicate_of(settled)
                 if settled is not None:

@@ -64,7 +64,7 @@ def _producer(entry: tuple[int, ...], now_ms: int) -> Producer:
     producer.heard_ms = now_ms
     producer.is_partial = True
     if last_offset >= 0:
-        base_sequence = rewind_sequence(last_sequence, delta)
+        base_sequence = rewind_sequence(last_sequence, delta) if last_sequence >= 0 else NO_SEQUENCE
         batch = ProducerBatch(base_sequence, last_sequence, last_offset - delta, last_offset, timestamp)
         producer.batches.append(batch)
     return producer

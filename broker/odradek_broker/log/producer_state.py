@@ -118,6 +118,11 @@ class ProducerStates:
             return ErrorCode.INVALID_TXN_STATE
         return None
 
+    def check_epoch(self, header: BatchHeader) -> ErrorCode | None:
+        """Decide on a batch that is not numbered: its producer must not have been replaced by a newer one."""
+        producer = self.producers.get(header.producer_id)
+        return ErrorCode.INVALID_PRODUCER_EPOCH if producer and header.producer_epoch < producer.epoch else None
+
     def check_marker(self, producer_id: int, epoch: int, coordinator_epoch: int) -> ErrorCode | None:
         """Decide on a transaction marker: neither producer nor coordinator may be older than those heard before."""
         producer = self.producers.get(producer_id)

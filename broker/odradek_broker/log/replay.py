@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
-from typing import NamedTuple
 
 from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek.protocol.records.batch import BatchHeader
-from odradek.protocol.records.record import decode_batch
+from odradek.protocol.records.control import EndTransactionMarker, read_end_transaction_marker
 from odradek_broker.log.producer_state import ProducerBatch, ProducerStates
 from odradek_broker.log.transaction_index import AbortedTransaction
 
-_KEY = struct.Struct(">hh")
-_VALUE = struct.Struct(">hi")
-_COMMIT = 1
-_ABORT = 0
 
-
-class Marker(NamedTuple):
-    committed: bool
-    coordinator_epoch: int
-
-
-def marker_in(batch: Buffer) -> Marker | None:
-    """The marker that ends a transaction, or None where a control batch holds none."""
+def marker_in(batch: Buffer) -> EndTransactionMarker | None:
+    """The marker that ends a transaction, or None where a control batch holds none that can be read."""
     try:
-        records = decode_batch(batch)
+        return read_end_transaction_marker(batch)
     except ProtocolError:
         return None
-    if len(records) != 1:
-        return None
-    key, value = records[0].key, records[0].value
-    if key is None or value is None or len(key) < _KEY.size or len(value) < _VALUE.size:
-        return None
-    _, kind = _KEY.unpack_from(key)
-    _, coordinator_epoch = _VALUE.unpack_from(value)
-    return Marker(kind == _COMMIT, coordinator_epoch) if kind in (_ABORT, _COMMIT) else None
 
 
 def replay(

@@ -122,8 +122,6 @@ def _check(
             ErrorCode.INVALID_RECORD,
             f"{header.record_count} records announced, the last of them numbered {header.last_offset_delta}",
         )
-    if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0) and not header.is_control:
-        return Refused(ErrorCode.INVALID_RECORD, "a producer id without an epoch and a sequence number")
     if origin is Origin.CLIENT:
         return _check_client(records, position, header, config, now_ms)
     return None
@@ -134,6 +132,8 @@ def _check_client(
 ) -> Refused | None:
     if header.base_offset != 0:
         return Refused(ErrorCode.INVALID_RECORD, f"a producer's base offset is 0, not {header.base_offset}")
+    if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
+        return Refused(ErrorCode.INVALID_RECORD, "a producer id without an epoch and a sequence number")
     if header.is_control:
         return Refused(ErrorCode.INVALID_RECORD, "clients do not write control batches")
     if header.timestamp_type_log_append:
