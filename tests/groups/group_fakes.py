@@ -16,6 +16,7 @@ from odradek.protocol.records.batch import iter_headers, stamp
 from odradek_broker.apis import RequestContext, load_apis
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import GROUP_TOPIC, BrokerImage, MetadataImage, PartitionImage, TopicImage
+from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.log import Appended
 from odradek_broker.log.validation import Refused
 from odradek_broker.runtime.groups import GroupsRuntime
@@ -72,6 +73,7 @@ class MemoryPartition:
         self.high_watermark = 0
         self.holds_commits = False
         self.refuses: ErrorCode | None = None
+        self.failed = False
         self._moved = trio.Event()
 
     def append_internal(self, batch: bytes) -> Appended | Refused:
@@ -89,7 +91,13 @@ class MemoryPartition:
 
     async def wait_committed(self, offset: int) -> None:
         while self.high_watermark <= offset:
+            if self.failed:
+                raise LogFailed("no more")
             await self._moved.wait()
+
+    def fail(self) -> None:
+        self.failed = True
+        self._moved.set()
 
 
 class MemoryBroker:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from group_fakes import MemoryBroker, running
+from group_fakes import MemoryBroker, MemoryPartition, running
 from group_scene import range_protocol
 
 from odradek.protocol.errors import ErrorCode
@@ -198,6 +198,29 @@ async def test_a_lost_leadership_sends_everybody_away(autojump_clock: trio.abc.C
         with pytest.raises(CoordinatorUnavailable) as unavailable:
             await heartbeat(broker, member, 1)
         assert unavailable.value.error_code is ErrorCode.NOT_COORDINATOR
+
+
+async def test_when_the_log_fails_everybody_is_told_and_the_broker_lives_on(autojump_clock: trio.abc.Clock) -> None:
+    async with running(MemoryBroker()) as broker, trio.open_nursery() as nursery:
+        partition = broker.partitions[INDEX]
+        partition.holds_commits = True
+        waiting = Later()
+        nursery.start_soon(waiting.ask, commit, broker, 1)
+        await trio.testing.wait_all_tasks_blocked()
+        partition.fail()
+        await trio.testing.wait_all_tasks_blocked()
+        assert waiting.error is ErrorCode.NOT_COORDINATOR
+        with pytest.raises(CoordinatorUnavailable) as unavailable:
+            await fetch(broker)
+        assert unavailable.value.error_code is ErrorCode.COORDINATOR_NOT_AVAILABLE
+        assert (await broker.groups.list_groups())[0] is ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+
+async def test_a_group_topic_that_was_made_anew_begins_anew(autojump_clock: trio.abc.Clock) -> None:
+    async with running(MemoryBroker()) as broker:
+        await commit(broker, 1)
+        broker.partitions[INDEX] = MemoryPartition()
+        assert await fetch(broker) == -1
 
 
 async def test_a_new_leader_epoch_begins_from_the_log(autojump_clock: trio.abc.Clock) -> None:

@@ -27,6 +27,7 @@ from odradek.protocol.records.record import Record, decode_batch
 from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.records import Record as CoordinatorRecord
 from odradek_broker.groups.step import Answer, Instant, Result
+from odradek_broker.log.failures import LogFailed, OffsetOutOfRange
 from odradek_broker.log.replay import marker_in
 from odradek_broker.log.validation import Refused
 
@@ -122,8 +123,10 @@ class GroupPartition:
             with self._scope:
                 await self._load()
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._watch_commits)
                     nursery.start_soon(self._watch_timers)
+                    await self._watch_commits()
+        except* (OSError, LogFailed, OffsetOutOfRange) as errors:
+            logger.error("%s no longer coordinates groups: %s", self.partition, errors.exceptions[0])
         finally:
             self.close()
 
@@ -135,6 +138,11 @@ class GroupPartition:
         for waiter in self._waiters.values():
             waiter.fail(ErrorCode.NOT_COORDINATOR)
         self._waiters.clear()
+
+    @property
+    def why_not(self) -> ErrorCode:
+        """What to say of a coordinator that is not loaded."""
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE if self._closed else ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
 
     @property
     def is_loaded(self) -> bool:
@@ -305,10 +313,8 @@ def _batches(records: list[CoordinatorRecord]) -> Iterable[list[CoordinatorRecor
         yield batch
 
 
-def _build(records: list[CoordinatorRecord], now_ms: int, producer: ProducerStamp | None) -> bytearray:
+def _build(records: list[CoordinatorRecord], now_ms: int, producer: ProducerStamp | None) -> bytes:
     entries = [Record(timestamp=now_ms, key=record.key, value=record.value) for record in records]
     if producer is None:
-        return build_batch(entries)
-    return build_batch(
-        entries, producer_id=producer.producer_id, producer_epoch=producer.producer_epoch, is_transactional=True
-    )
+        return bytes(build_batch(entries))
+    return bytes(build_batch(entries, is_transactional=True, **producer._asdict()))

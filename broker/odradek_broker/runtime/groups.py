@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
     from odradek_broker.controller.image import MetadataImage
     from odradek_broker.runtime.broker import Broker
-    from odradek_broker.runtime.partition import Partition
 
 R = TypeVar("R")
 
@@ -84,20 +83,20 @@ class GroupsRuntime:
     def refresh(self) -> None:
         """Take up the partitions that this broker has come to lead, and drop those that it no longer leads."""
         topic = self._broker.image.topics.get(GROUP_TOPIC)
-        for index in range(0 if topic is None else len(topic.partitions)):
+        for index in set(self._partitions).union(() if topic is None else topic.partitions):
             self._take_up(index)
 
     def _take_up(self, index: int) -> GroupPartition | None:
         """The coordinator of a partition, as of the present leader epoch; None where it is another broker's."""
         partition = self._broker.partition(GROUP_TOPIC, index)
         current = self._partitions.get(index)
-        if isinstance(partition, ErrorCode) or not _leads(partition) or self._nursery is None:
+        if isinstance(partition, ErrorCode) or not partition.is_leader or self._nursery is None:
             if current is not None:
                 self._partitions.pop(index).close()
             return None
-        if current is not None and current.leader_epoch == partition.leader_epoch:
-            return current
         if current is not None:
+            if current.partition is partition and current.leader_epoch == partition.leader_epoch:
+                return current
             current.close()
         taken = GroupPartition(partition, _settings(self._broker.config), self._broker.clock)
         self._partitions[index] = taken
@@ -164,10 +163,13 @@ class GroupsRuntime:
         with trio.move_on_after(LOADING_WAIT_SECONDS):
             for each in list(self._partitions.values()):
                 await each.wait_loaded()
-        loaded = [each for each in self._partitions.values() if each.is_loaded]
-        complete = len(loaded) == len(self._partitions)
-        error = ErrorCode.NONE if complete else ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
-        return error, [group for each in loaded for group in each.coordinator.list_groups(states, types)]
+        error, groups = ErrorCode.NONE, []
+        for each in self._partitions.values():
+            if each.is_loaded:
+                groups += each.coordinator.list_groups(states, types)
+            else:
+                error = each.why_not
+        return error, groups
 
     def complete_transaction(self, index: int, producer_id: int, *, commit: bool) -> None:
         """A transaction's marker has been appended to partition `index` of __consumer_offsets."""
@@ -197,7 +199,7 @@ class GroupsRuntime:
             with trio.move_on_after(LOADING_WAIT_SECONDS):
                 await found.wait_loaded()
         if not found.is_loaded:
-            raise CoordinatorUnavailable(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+            raise CoordinatorUnavailable(found.why_not)
         return found
 
     def _new_uuid(self) -> uuid.UUID:
@@ -207,10 +209,6 @@ class GroupsRuntime:
 def _topic_id(image: MetadataImage, name: str) -> bytes | None:
     topic = image.topics.get(name)
     return None if topic is None else topic.topic_id
-
-
-def _leads(partition: Partition) -> bool:
-    return partition.is_leader
 
 
 def _settings(config: BrokerConfig) -> GroupSettings:
