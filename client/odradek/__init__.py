@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         RequestTimedOut,
         SerializationFailed,
         TopicAlreadyExists,
+        TransactionAborted,
         Undelivered,
         UnknownTopicOrPartition,
         UnsupportedVersion,
@@ -123,6 +124,7 @@ __all__ = [
     "TopicAlreadyExists",
     "TopicDescription",
     "TopicPartition",
+    "TransactionAborted",
     "Undelivered",
     "UnknownTopicOrPartition",
     "UnsupportedVersion",
@@ -142,7 +144,7 @@ _HOMES = {
         "ConnectionFailed CorruptRecords DeliveryTimedOut FencedInstance GroupNotEmpty GroupNotFound "
         "InvalidConfig InvalidRecord InvalidRequest InvalidTopic NoOffset NotEnoughReplicas OdradekError "
         "OffsetOutOfRange PolicyViolation ProducerClosed ProducerFenced ProtocolError RecordTooLarge "
-        "RequestTimedOut SerializationFailed TopicAlreadyExists Undelivered UnknownTopicOrPartition "
+        "RequestTimedOut SerializationFailed TopicAlreadyExists TransactionAborted Undelivered UnknownTopicOrPartition "
         "UnsupportedVersion"
     ),
     "odradek.metadata": "TopicPartition",

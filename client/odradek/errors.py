@@ -51,6 +51,7 @@ __all__ = [
     "RequestTimedOut",
     "SerializationFailed",
     "TopicAlreadyExists",
+    "TransactionAborted",
     "Undelivered",
     "UnknownMember",
     "UnknownTopicOrPartition",
@@ -281,6 +282,10 @@ class BufferFull(OdradekError):
 
 class ProducerClosed(OdradekError):
     """The producer's scope has ended; the record was not delivered."""
+
+
+class TransactionAborted(OdradekError):
+    """The record was part of a transaction that was aborted."""
 
 
 class Undelivered(OdradekError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 
 import pytest
-from odradek.protocol.records.builder import BatchBuilder
 
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.consumer.config import ConsumerConfig
@@ -17,6 +16,7 @@ from odradek.metadata import ClusterImage, TopicPartition
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import fetch, metadata
 from odradek.protocol.records.batch import stamp
+from odradek.protocol.records.builder import BatchBuilder
 from odradek.protocol.records.codecs import Codec
 
 T0 = TopicPartition("t", 0)

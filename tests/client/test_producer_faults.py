@@ -8,7 +8,6 @@ import pytest
 import trio
 from fake_broker import FakeBroker, lose, not_leader, refuse
 from msgspec.structs import replace
-from odradek.protocol.records.record import decode_records
 
 from odradek import (
     BootstrapFailed,
@@ -24,6 +23,7 @@ from odradek import (
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest
 from odradek.protocol.messages.produce import ProduceRequest
+from odradek.protocol.records.record import decode_records
 
 
 def answering(code: ErrorCode) -> Any:

@@ -23,7 +23,7 @@ import trio
 
 from odradek.activity import Activities
 from odradek.cluster import Cluster, ClusterConfig
-from odradek.consumer.commits import CommittedOffset, Commits
+from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig, ConsumerOptions
 from odradek.consumer.cursor import Cursor
 from odradek.consumer.fetcher import Fetcher
@@ -36,6 +36,7 @@ from odradek.consumer.report import consumer_health
 from odradek.consumer.subscription import Subscription
 from odradek.coordinator import GROUP, Coordinator
 from odradek.errors import CommitFailed, RebalanceInProgress
+from odradek.group_position import GroupPosition
 from odradek.metadata import TopicPartition
 from odradek.network import parse_bootstrap
 from odradek.offsets import EARLIEST, LATEST, FoundOffset, list_offsets
@@ -507,6 +508,20 @@ class Consumer(Generic[K, V]):
             if partition in self._subscription.states:
                 self._subscription.states[partition].committed = offset
         return offsets
+
+    def group_position(self) -> GroupPosition:
+        """All that was handed out, for a transaction to commit. Raises RuntimeError without a group."""
+        if self.group is None:
+            raise RuntimeError("a consumer without a group cannot commit")
+        self._cursor.settle()
+        member = None if self._group is None else self._group.membership
+        return GroupPosition(
+            self.group,
+            -1 if member is None else member.generation,
+            "" if member is None else member.member_id,
+            None if member is None else self.config.instance_id,
+            {s.topic_partition: s.position for s in self._states() if s.position is not None},
+        )
 
     async def committed(self, *partitions: TopicPartition) -> dict[TopicPartition, int]:
         """What the group has committed; partitions with nothing are left out. Raises RuntimeError without a group."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import trio
 
 from odradek.cluster import Cluster
-from odradek.consumer.commits import CommittedOffset, Commits
+from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.cursor import Cursor
 from odradek.consumer.partition import PartitionState

@@ -54,6 +54,7 @@ class Accumulator:
         limit = config.max_in_flight if not config.is_idempotent else min(5, config.max_in_flight)
         queue = PartitionQueue(topic, partition, config.codec, config.compression_level, limit)
         queue.leader = leader
+        queue.needs_admission = config.is_idempotent
         queue.on_wanted = self._list
         return queue
 
@@ -107,7 +108,7 @@ class Accumulator:
         for queue in list(waiting):
             if queue.is_empty:
                 del waiting[queue]
-            elif not queue.is_blocked and queue.ready_at(linger_s) <= now_s and not self._lacks_identity(queue):
+            elif not queue.is_blocked and queue.ready_at(linger_s) <= now_s:
                 first = queue.closed[0] if queue.closed else queue.open
                 assert first is not None
                 if batches and size_bytes + first.size_bytes > self._config.max_request_size:
@@ -119,17 +120,14 @@ class Accumulator:
                     waiting[queue] = None  # behind the others, so that each gets its turn
         return batches
 
-    def _lacks_identity(self, queue: PartitionQueue) -> bool:
-        return self._config.is_idempotent and queue.sequences.needs_identity
+    def to_admit(self, leader: int) -> list[PartitionQueue]:
+        """Queues that have something to send there, and may not yet."""
+        return [queue for queue in self._waiting.get(leader, ()) if queue.needs_admission and not queue.is_empty]
 
     def next_look_at(self, leader: int) -> float:
         """When, by time alone, something more may be sent to that broker; infinity if never."""
         linger_s = 0.0 if self.flushing_count else self._linger_s
-        ready = [
-            queue.ready_at(linger_s)
-            for queue in self._waiting.get(leader, ())
-            if not queue.is_blocked and not self._lacks_identity(queue)
-        ]
+        ready = [queue.ready_at(linger_s) for queue in self._waiting.get(leader, ()) if not queue.is_blocked]
         return min(ready, default=float("inf"))
 
     def list_again(self, queue: PartitionQueue) -> None:

@@ -22,6 +22,8 @@ class ProducerOptions(TypedDict, total=False):
 
     acks: Acks
     idempotent: bool | None
+    transactional_id: str | None
+    transaction_timeout_ms: int
     compression: CompressionName | None
     compression_level: int | None
     linger_ms: float
@@ -48,6 +50,10 @@ class ProducerConfig(Struct, frozen=True, kw_only=True):
     """0: do not wait. 1: the leader has it. "all": all in-sync replicas have it."""
     idempotent: bool | None = None
     """Retries make no duplicates and change no order. Left out: on wherever acks is "all"."""
+    transactional_id: str | None = None
+    """Records are sent in transactions; an earlier producer with the same id is fenced."""
+    transaction_timeout_ms: int = 60_000
+    """The coordinator aborts a transaction that takes longer."""
     compression: CompressionName | None = None
     compression_level: int | None = None
     linger_ms: float = 5
@@ -80,6 +86,8 @@ class ProducerConfig(Struct, frozen=True, kw_only=True):
             raise ValueError(f'acks={self.acks!r}: use 0, 1 or "all"')
         if self.idempotent and self.acks not in (-1, "all"):
             raise ValueError('an idempotent producer needs acks="all"')
+        if self.transactional_id is not None and not self.is_idempotent:
+            raise ValueError("a transactional producer is idempotent")
         if self.is_idempotent and not 1 <= self.max_in_flight <= 5:
             raise ValueError("an idempotent producer has one to five requests in flight")
         if self.delivery_timeout_ms < self.linger_ms + self.request_timeout_ms:

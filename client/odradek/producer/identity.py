@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Protocol
+
 import trio
 
 from odradek.cluster import Cluster
 from odradek.errors import OdradekError, broker_error
+from odradek.producer.queue import PartitionQueue
 from odradek.producer.sequences import NO_PRODUCER_ID
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 
 NO_TRANSACTION_TIMEOUT_MS = 0x7FFFFFFF
+
+
+class Admission(Protocol):
+    """What a partition's batches need before they can be numbered and sent."""
+
+    async def admit(self, queues: Collection[PartitionQueue]) -> None:
+        """Raises what is final."""
 
 
 class Identity:
@@ -20,6 +31,12 @@ class Identity:
         self._lock = trio.Lock()
         self._producer_id = NO_PRODUCER_ID
         self._epoch = -1
+
+    async def admit(self, queues: Collection[PartitionQueue]) -> None:
+        """Let them number their batches under our producer id; another one for those that have used it up."""
+        for queue in queues:
+            queue.sequences.begin(*await self.get(queue.sequences.used_identity))
+            queue.needs_admission = False
 
     async def get(self, used_up: int = NO_PRODUCER_ID) -> tuple[int, int]:
         """Producer id and epoch, another id than `used_up`. Tries for as long as it takes; raises what is final."""

@@ -4,6 +4,7 @@ no error, DUPLICATE_SEQUENCE_NUMBER    done (a duplicate was written by an earli
 the sequence or the producer is not known there (idempotent)
     the partition's first batch        once more, under the next epoch: it was surely not written
     any other                          once more, after those before it are settled
+    within a transaction               the first is given up: the transaction has to be aborted
 a retriable error, no answer           once more, while delivery_timeout_ms lasts
 anything else                          given up; its sequence numbers are taken back if they can be
 """
@@ -28,9 +29,10 @@ SEQUENCE_ERRORS = frozenset(
 class Outcomes:
     """Applies answers to batches and their queues. Returns whether the batch is done."""
 
-    def __init__(self, delivery_timeout_s: float, idempotent: bool) -> None:
+    def __init__(self, delivery_timeout_s: float, *, idempotent: bool, transactional: bool) -> None:
         self._delivery_timeout_s = delivery_timeout_s
         self._idempotent = idempotent
+        self._transactional = transactional
 
     def answered(self, batch: Batch, answer: PartitionProduceResponse, now_s: float, backoff_s: float) -> bool:
         """A broker has answered."""
@@ -43,6 +45,8 @@ class Outcomes:
         error = broker_error(answer.error_code, _detail(batch, answer))
         if self._idempotent and error.code in SEQUENCE_ERRORS:
             if batch.queue.is_first(batch):
+                if self._transactional:
+                    return self.refused(batch, error)
                 batch.queue.renew_epoch()
             return self._once_more(batch, error, now_s, 0.0)
         if error.retriable:

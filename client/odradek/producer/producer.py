@@ -22,7 +22,7 @@ from msgspec import Struct
 from odradek.activity import Activities, Waiting
 from odradek.cluster import Cluster, ClusterConfig
 from odradek.connections import ConnectionHealth
-from odradek.errors import BufferFull, OdradekError, ProducerClosed, Undelivered
+from odradek.errors import BufferFull, OdradekError, ProducerClosed, TransactionAborted, Undelivered
 from odradek.network import parse_bootstrap
 from odradek.producer.accumulator import Headers, record_size
 from odradek.producer.batch import Delivered, Delivery
@@ -30,6 +30,7 @@ from odradek.producer.config import ProducerConfig, ProducerOptions
 from odradek.producer.outcomes import too_large
 from odradek.producer.partitioner import TopicQueues
 from odradek.producer.sender import Sender
+from odradek.producer.transactions import Transaction, Transactions
 from odradek.scope import background_nursery
 from odradek.topic import Topic
 
@@ -71,6 +72,7 @@ class Producer:
         self._topics: dict[str, TopicQueues] = {}
         self._scope: AbstractAsyncContextManager[Self] | None = None
         self._is_open = False
+        self._may_send = False
 
     async def __aenter__(self) -> Self:
         if self._scope is not None:
@@ -101,8 +103,11 @@ class Producer:
             await self._cluster.start()
             self._sender = Sender(self._cluster, config, nursery)
             self._accumulator = self._sender.accumulator
+            if self._sender.transactions is not None:
+                await self._sender.transactions.start()
             self._sender.start()
             self._is_open = True
+            self._may_send = self._sender.transactions is None
             try:
                 yield self
             except trio.Cancelled:
@@ -113,7 +118,7 @@ class Producer:
             else:
                 await self.flush()
             finally:
-                self._is_open = False
+                self._is_open = self._may_send = False
                 self._sender.abandon()
 
     # ------------------------------------------------------------------------------------------------- sending
@@ -182,7 +187,7 @@ class Producer:
             key, value, topic = topic.encode_key(key), topic.encode_value(value), topic.name
         queues = self._topics.get(topic)
         accumulator = self._accumulator
-        if queues is None or accumulator.used_bytes >= self._buffer_memory or not self._is_open:
+        if queues is None or accumulator.used_bytes >= self._buffer_memory or not self._may_send:
             queues = await self._wait_until_ready(topic)
         pairs: Headers = ()
         if headers:
@@ -246,6 +251,10 @@ class Producer:
 
         Raises Undelivered where records failed whose Delivery nobody awaits.
         """
+        await self._deliver_all()
+        self._raise_failures()
+
+    async def _deliver_all(self) -> None:
         accumulator = self._accumulator
         waited = [batch for queue in accumulator.queues for batch in queue.unsettled()]
         accumulator.flushing_count += 1
@@ -256,7 +265,48 @@ class Producer:
         finally:
             accumulator.flushing_count -= 1
         await trio.lowlevel.checkpoint_if_cancelled()
-        self._raise_failures()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Send within a transaction: `async with producer.transaction() as transaction:`.
+
+        A block that ends normally commits: all that was sent in it, and offsets given to `transaction.commit_offsets`,
+        become visible together. A block left by an exception or a cancellation aborts. Where a record could not be
+        written, the transaction is aborted and the reason raised.
+
+        Raises ProducerFenced, and RuntimeError without a transactional_id or within another transaction.
+        """
+        transactions = self._sender.transactions
+        if transactions is None:
+            raise RuntimeError("the producer has no transactional_id")
+        await transactions.begin()
+        self._may_send = True
+        try:
+            yield Transaction(transactions.add_offsets)
+            self._may_send = False
+            await self._deliver_all()
+            if transactions.failure is not None:
+                raise transactions.failure
+        except BaseException as error:
+            self._may_send = False
+            try:
+                await self._abort(transactions)
+            except OdradekError as failure:
+                error.add_note(f"and while aborting the transaction: {failure}")
+            self._sender.end_transaction()
+            raise
+        try:
+            await transactions.commit()
+        finally:
+            self._sender.end_transaction()
+
+    async def _abort(self, transactions: Transactions) -> None:
+        """Even when cancelled, but then for no longer than close_timeout_ms: what is open then is ended later."""
+        with trio.move_on_after(self.config.close_timeout_ms / 1000) as patience:
+            patience.shield = True
+            await self._sender.drop_unsent(TransactionAborted("the transaction was aborted"))
+            self._sender.failed.clear()
+            await transactions.abort()
 
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has. Raises what `send` raises of an unknown topic."""
@@ -282,6 +332,8 @@ class Producer:
     async def _wait_until_ready(self, topic: str) -> TopicQueues:
         if not self._is_open:
             raise ProducerClosed("the producer is not open")
+        if not self._may_send:
+            raise RuntimeError("a transactional producer sends within `async with producer.transaction()`")
         deadline = trio.current_time() + self.config.max_block_ms / 1000
         if topic not in self._topics:
             await self._cluster.topic(topic, self.config.max_block_ms / 1000)

@@ -41,6 +41,8 @@ class PartitionQueue:
         self.not_before = 0.0
         """A retry waits until then."""
         self.on_wanted: Callable[[PartitionQueue], None] | None = None
+        self.needs_admission = False
+        """Nothing is sent until it has an identity and, where there is one, is part of the transaction."""
         self._recovering = False
         self._renewal_due = False
         self._begun_count = 0
@@ -89,6 +91,8 @@ class PartitionQueue:
     @property
     def is_blocked(self) -> bool:
         """Nothing may be sent, whatever the time: answers have to come in first."""
+        if self.needs_admission:
+            return True
         if not self.in_flight:
             return False
         if not (self.sequences.needs_identity or self.sequences.is_proven):
@@ -137,6 +141,7 @@ class PartitionQueue:
         if self._renewal_due:
             self._renewal_due = False
             self.sequences.renew(self.closed)
+            self.needs_admission = self.sequences.needs_identity
 
     def take_expired(self, created_before: float) -> list[Batch]:
         """Remove and return the batches that have waited to be sent for too long."""

@@ -21,8 +21,10 @@ LAST_VERSION_BY_NAME = 12
 LAST_VERSION_WITHOUT_TRANSACTIONS_V2 = 11
 
 
-def version_limit(batches: Sequence[Batch], image: ClusterImage) -> int | None:
+def version_limit(batches: Sequence[Batch], image: ClusterImage, transactional_id: str | None) -> int | None:
     """The highest version that these batches can be sent in, None for any: without ids, by name."""
+    if transactional_id is not None:
+        return LAST_VERSION_WITHOUT_TRANSACTIONS_V2
     known = all(_topic_id(image, batch.queue.topic) != ZERO_UUID for batch in batches)
     return None if known else LAST_VERSION_BY_NAME
 

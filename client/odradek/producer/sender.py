@@ -7,6 +7,7 @@ order goes out in order. The answers are waited for by tasks of their own: up to
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import trio
 
@@ -17,9 +18,10 @@ from odradek.metadata import NO_LEADER, BrokerAddress
 from odradek.producer.accumulator import Accumulator
 from odradek.producer.batch import Batch
 from odradek.producer.config import ProducerConfig
-from odradek.producer.identity import Identity
+from odradek.producer.identity import Admission, Identity
 from odradek.producer.outcomes import Outcomes, timed_out
 from odradek.producer.requests import build_request, match_answers, version_limit
+from odradek.producer.transactions import Transactions
 from odradek.protocol.messages.produce import ProduceRequest, ProduceResponse
 from odradek.protocol.records.codecs import Codec
 from odradek.wakeup import Changes, Wakeup
@@ -42,8 +44,16 @@ class Sender:
         self._cluster = cluster
         self._config = config
         self._nursery = nursery
-        self._outcomes = Outcomes(config.delivery_timeout_ms / 1000, config.is_idempotent)
-        self._identity = Identity(cluster)
+        self.transactions: Transactions | None = None
+        self._admission: Admission = Identity(cluster)
+        if config.transactional_id is not None:
+            self.transactions = Transactions(cluster, config.transactional_id, config.transaction_timeout_ms)
+            self._admission = self.transactions
+        self._outcomes = Outcomes(
+            config.delivery_timeout_ms / 1000,
+            idempotent=config.is_idempotent,
+            transactional=self.transactions is not None,
+        )
         self._wakeups: dict[int, Wakeup] = {}
         self._in_flight: dict[int, int] = {}
 
@@ -89,7 +99,7 @@ class Sender:
             if self._in_flight[leader] >= self._config.max_in_flight:
                 await wakeup.wait()
                 continue
-            await self._number_queues(leader)
+            await self._admit(leader)
             batches = self.accumulator.drain(leader, now)
             if batches:
                 await self._send(leader, batches)
@@ -110,9 +120,10 @@ class Sender:
 
     def _submit(self, connection: Connection, batches: list[Batch]) -> Reply[ProduceResponse] | Reply[None]:
         image = self._cluster.image
-        version = connection.version_of(ProduceRequest, version_limit(batches, image))
+        transactional_id = self._config.transactional_id
+        version = connection.version_of(ProduceRequest, version_limit(batches, image, transactional_id))
         acks = self._config.required_acks
-        request = build_request(batches, image, acks, self._config.request_timeout_ms)
+        request = build_request(batches, image, acks, self._config.request_timeout_ms, transactional_id)
         if acks == 0:
             return connection.submit_unanswered(request, version)
         return connection.submit(request, ProduceResponse, version)
@@ -124,20 +135,25 @@ class Sender:
         assert batch.builder is not None
         if self._config.is_idempotent:
             batch.queue.sequences.number(batch)
-        build = batch.builder.build
         numbers = (batch.producer_id, batch.producer_epoch, batch.base_sequence)
+        build = partial(batch.builder.build, *numbers, is_transactional=self.transactions is not None)
         if self._config.codec is not Codec.NONE and batch.size_bytes >= LARGE_COMPRESSION_BYTES:
-            batch.payload = await trio.to_thread.run_sync(build, *numbers)
+            batch.payload = await trio.to_thread.run_sync(build)
         else:
-            batch.payload = build(*numbers)
+            batch.payload = build()
 
-    async def _number_queues(self, leader: int) -> None:
-        """Give an identity to the queues that lack one."""
-        if not self._config.is_idempotent:
+    async def _admit(self, leader: int) -> None:
+        """Let queues send that have lacked an identity, or are not part of the transaction yet."""
+        queues = self.accumulator.to_admit(leader)
+        if not queues:
             return
-        for queue in self.accumulator.queues:
-            if queue.sequences.needs_identity and queue.leader == leader and not queue.is_empty:
-                queue.sequences.begin(*await self._identity.get(queue.sequences.used_identity))
+        try:
+            await self._admission.admit(queues)
+        except OdradekError as error:
+            for queue in queues:
+                for batch in queue.take_expired(float("inf")):
+                    self._give_up(batch, error)
+            self.settled.announce()
 
     # ----------------------------------------------------------------------------------------------- answers
 
@@ -203,6 +219,28 @@ class Sender:
         self.accumulator.release(batch)
         if batch.error is not None:
             self.failed.append(batch)
+            if self.transactions is not None:
+                self.transactions.fail(batch.error)
+
+    def _give_up(self, batch: Batch, error: OdradekError) -> None:
+        """A batch that is in no queue any more."""
+        batch.fail(error)
+        self._settled(batch)
+
+    async def drop_unsent(self, error: OdradekError) -> None:
+        """Fail all that is not in flight, and wait for what is; nothing of it is sent again."""
+        while any(queue.unsettled() for queue in self.accumulator.queues):
+            for queue in self.accumulator.queues:
+                for batch in queue.take_expired(float("inf")):
+                    self._give_up(batch, error)
+            self.settled.announce()
+            if any(queue.in_flight for queue in self.accumulator.queues):
+                await self.settled.wait()
+
+    def end_transaction(self) -> None:
+        """Queues have to be made part of the next one."""
+        for queue in self.accumulator.queues:
+            queue.needs_admission = True
 
     # ------------------------------------------------------------------------------------------- other tasks
 
@@ -220,6 +258,5 @@ class Sender:
         while True:
             await trio.sleep_until(self.accumulator.next_expiry(trio.current_time()))
             for batch in self.accumulator.take_expired(trio.current_time()):
-                batch.fail(timed_out(batch))
-                self._settled(batch)
+                self._give_up(batch, timed_out(batch))
             self.settled.announce()
