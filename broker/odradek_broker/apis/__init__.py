@@ -1,0 +1,80 @@
+"""One file per API key: api_NN_name.py answers the request NN and nothing else does.
+
+A handler file declares
+
+    REQUEST     the request's class (which knows its API key)
+    VERSIONS    the versions that it answers: what ApiVersions advertises is built from this
+    handle      (request, context) -> response
+
+A plain `def handle` begins the moment its request is read, in arrival order, even while earlier answers of the same
+connection are still outstanding; it may return an awaitable for the rest of its work (Produce waits so for its records
+to be committed). An `async def handle` holds its connection until it has answered. Either may return None: no answer.
+
+Reading order: api_18_api_versions, api_00_produce, api_01_fetch; the rest are variations.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
+
+from odradek.protocol.headers import ApiMessage
+
+if TYPE_CHECKING:
+    from odradek_broker.ports.network import Address
+    from odradek_broker.runtime.broker import Broker
+
+Answer: TypeAlias = ApiMessage | None
+
+
+class Api(Struct, frozen=True):
+    """What one handler file declares."""
+
+    key: int
+    name: str
+    request: type[Any]
+    versions: range
+    handle: Callable[[Any, RequestContext], Answer | Awaitable[Answer]]
+    holds: bool
+    """Whether the handler is a coroutine function, which nothing on its connection overtakes."""
+    advertised_versions: range
+    """As `versions`, but for Produce: see api_00_produce."""
+
+
+class RequestContext(Struct, frozen=True):
+    """What a handler may know beside its request."""
+
+    broker: Broker
+    apis: dict[int, Api]
+    version: int
+    client_id: str | None
+    peer: Address
+    local: Address
+    """The address of ours that the client has connected to."""
+
+
+def load_apis() -> dict[int, Api]:
+    """Every handler of this package, by API key."""
+    apis: dict[int, Api] = {}
+    for module_info in pkgutil.iter_modules(__path__):
+        if not module_info.name.startswith("api_"):
+            continue
+        module = importlib.import_module(f"{__name__}.{module_info.name}")
+        api = Api(
+            key=module.REQUEST.API_KEY,
+            name=module.REQUEST.__name__.removesuffix("Request"),
+            request=module.REQUEST,
+            versions=module.VERSIONS,
+            handle=module.handle,
+            holds=inspect.iscoroutinefunction(module.handle),
+            advertised_versions=getattr(module, "ADVERTISED_VERSIONS", module.VERSIONS),
+        )
+        assert int(module_info.name.split("_")[1]) == api.key, f"{module_info.name} handles key {api.key}"
+        assert api.key not in apis
+        apis[api.key] = api
+    return apis

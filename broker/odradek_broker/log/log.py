@@ -630,8 +630,9 @@ def _headers_of(records: memoryview) -> list[tuple[int, BatchHeader]]:
 def _check_topic_id(disk: Disk, directory: str, topic_id: bytes) -> bool:
     """Write the topic's id where there is none yet, and say so. Raises TopicIdMismatch."""
     path = os.path.join(directory, filenames.PARTITION_METADATA)
-    if disk.exists(path):
-        found = checkpoints.decode_partition_metadata(disk.read_file(path))
+    content = disk.read_file(path) if disk.exists(path) else b""
+    if content:  # a power cut right after the creation of the log may have left it empty
+        found = checkpoints.decode_partition_metadata(content)
         if found != topic_id:
             raise TopicIdMismatch(f"{directory} belongs to topic id {found.hex()}, not {topic_id.hex()}")
         return False

@@ -14,7 +14,7 @@ import struct
 from odradek.protocol.primitives import ProtocolError
 
 SIZE_BYTES = 4
-BASE_BYTES = 64 * 1024
+BASE_BYTES = 8 * 1024
 """The capacity that every buffer begins with and shrinks back to."""
 
 _read_size = struct.Struct(">i").unpack_from
@@ -66,15 +66,15 @@ class FrameBuffer:
         return min(size + SIZE_BYTES, 2 * len(self._view))
 
     def room(self) -> memoryview:
-        """Where to receive into; never empty. Call it when `next_frame` gave None. Ends the frames handed out before."""
+        """Where to receive into, never empty; for when `next_frame` gave None. Ends the frames handed out before."""
         have = self._end - self._start
         wanted = self.capacity_wanted()
         if wanted > len(self._view):
             self._move_to(memoryview(bytearray(wanted)))
-        elif self._start and (have == 0 or self._start + self._next_size() + SIZE_BYTES > len(self._view)):
+        elif self._end == len(self._view) or self._start + max(have, self._next_size() + SIZE_BYTES) > len(self._view):
             self._move_to(self._view)
-        elif self._end == len(self._view):
-            self._move_to(self._view)
+        elif have == 0:
+            self._start = self._end = 0
         size = self._next_size()
         if size + SIZE_BYTES > self._base_bytes:
             # A large frame is received up to its end and no further, so that nothing behind it has to be moved.

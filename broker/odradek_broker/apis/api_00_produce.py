@@ -1,0 +1,153 @@
+"""Produce (API key 0), versions 3-13: append record batches to partitions this broker leads.
+
+Behaviour
+    Partitions are answered one by one; a bad one never fails its neighbours.
+    acks=all                  waits until the high watermark passes the batch, else REQUEST_TIMED_OUT
+    acks=1                    answers when the batch is appended
+    acks=0                    no response is sent; an error closes the connection
+    other acks                INVALID_REQUIRED_ACKS
+    internal topics           INVALID_TOPIC_EXCEPTION, but for the client id __admin_client
+    a transactional batch     INVALID_TXN_STATE: there are no transactions yet
+    zstd before version 7     UNSUPPORTED_COMPRESSION_TYPE
+    what the log refuses      see odradek_broker.log.validation
+    The next request is read while this one waits for its commit.
+Versions
+    5 log_start_offset    8 record_errors, error_message (KIP-467)    9 flexible    13 topic ids (KIP-516)
+Advertised from version 0: old librdkafka compresses nothing where it does not find that (KAFKA-18659).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+
+import trio
+from msgspec import Struct
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.produce import (
+    BatchIndexAndErrorMessage,
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+    TopicProduceResponse,
+)
+from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.records.batch import HEADER_BYTES
+from odradek.protocol.records.codecs import Codec
+from odradek_broker.apis import RequestContext
+from odradek_broker.controller.image import INTERNAL_TOPICS
+from odradek_broker.log.failures import LogFailed
+from odradek_broker.log.validation import Refused
+from odradek_broker.runtime.partition import Partition
+
+REQUEST, VERSIONS = ProduceRequest, range(3, 14)
+ADVERTISED_VERSIONS = range(0, 14)
+
+ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
+ADMIN_CLIENT_ID = "__admin_client"
+ATTRIBUTES_LOW_BYTE, CODEC_MASK, TRANSACTIONAL = 22, 0x07, 0x10
+
+
+class Append(Struct, frozen=True, gc=False):
+    """What became of one partition's batch."""
+
+    response: PartitionProduceResponse
+    partition: Partition | None = None
+    last_offset: int = -1
+
+    @property
+    def is_committed(self) -> bool:
+        return self.partition is None or self.last_offset < self.partition.high_watermark
+
+
+def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | Awaitable[ProduceResponse] | None:
+    topics = [(topic, _append_topic(topic, request, context)) for topic in request.topic_data]
+    if request.acks == ACKS_NONE:
+        for _, appends in topics:
+            for append in appends:
+                if append.response.error_code:
+                    error = ErrorCode.from_code(append.response.error_code)
+                    raise ProtocolError(f"{error.name} in a Produce request that takes no answer")
+        return None
+    if request.acks == ACKS_ALL and not all(append.is_committed for _, appends in topics for append in appends):
+        return _answer_when_committed(topics, trio.current_time() + request.timeout_ms / 1000)
+    return _response((topic, [append.response for append in appends]) for topic, appends in topics)
+
+
+def _append_topic(topic: TopicProduceData, request: ProduceRequest, context: RequestContext) -> list[Append]:
+    name: str | None = topic.name
+    unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if context.version >= 13:
+        name, unknown = context.broker.topic_name(topic.topic_id), ErrorCode.UNKNOWN_TOPIC_ID
+    refusal = None
+    if request.acks not in (ACKS_ALL, ACKS_LEADER, ACKS_NONE):
+        refusal = ErrorCode.INVALID_REQUIRED_ACKS
+    elif name is None:
+        refusal = unknown
+    elif name in INTERNAL_TOPICS and context.client_id != ADMIN_CLIENT_ID:
+        refusal = ErrorCode.INVALID_TOPIC_EXCEPTION
+    if refusal is not None or name is None:
+        return [_refused(data.index, refusal or unknown) for data in topic.partition_data]
+    return [_append(name, data, request, context) for data in topic.partition_data]
+
+
+def _append(topic: str, data: PartitionProduceData, request: ProduceRequest, context: RequestContext) -> Append:
+    partition = context.broker.partition(topic, data.index)
+    if isinstance(partition, ErrorCode):
+        return _refused(data.index, partition)
+    records = data.records if isinstance(data.records, memoryview) else memoryview(b"")
+    if len(records) >= HEADER_BYTES:
+        attributes = records[ATTRIBUTES_LOW_BYTE]
+        if attributes & TRANSACTIONAL or request.transactional_id is not None:
+            return _refused(data.index, ErrorCode.INVALID_TXN_STATE, "transactions are not supported yet")
+        if attributes & CODEC_MASK == Codec.ZSTD and context.version < 7:
+            return _refused(data.index, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Produce version 7")
+    appended = partition.append(records)
+    if isinstance(appended, Refused):
+        return _refused(data.index, appended.error, appended.message, appended)
+    response = PartitionProduceResponse(
+        data.index, 0, appended.base_offset, appended.log_append_time_ms, appended.log_start_offset
+    )
+    return Append(response, partition, appended.last_offset)
+
+
+def _refused(index: int, error: ErrorCode, message: str | None = None, refused: Refused | None = None) -> Append:
+    errors = () if refused is None else refused.record_errors
+    return Append(
+        PartitionProduceResponse(
+            index=index,
+            error_code=error,
+            base_offset=-1,
+            record_errors=[BatchIndexAndErrorMessage(number, reason) for number, reason in errors],
+            error_message=message,
+        )
+    )
+
+
+async def _answer_when_committed(
+    topics: list[tuple[TopicProduceData, list[Append]]], deadline: float
+) -> ProduceResponse:
+    answered = []
+    for topic, appends in topics:
+        responses = []
+        for append in appends:
+            error = ErrorCode.NONE if append.is_committed else await _wait(append, deadline)
+            responses.append(append.response if not error else _refused(append.response.index, error).response)
+        answered.append((topic, responses))
+    return _response(answered)
+
+
+async def _wait(append: Append, deadline: float) -> ErrorCode:
+    assert append.partition is not None
+    try:
+        with trio.move_on_at(deadline):
+            await append.partition.wait_committed(append.last_offset)
+    except LogFailed:
+        return ErrorCode.KAFKA_STORAGE_ERROR
+    return ErrorCode.NONE if append.is_committed else ErrorCode.REQUEST_TIMED_OUT
+
+
+def _response(topics: Iterable[tuple[TopicProduceData, list[PartitionProduceResponse]]]) -> ProduceResponse:
+    return ProduceResponse([TopicProduceResponse(topic.name, topic.topic_id, responses) for topic, responses in topics])

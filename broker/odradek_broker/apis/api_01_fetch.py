@@ -1,0 +1,202 @@
+"""Fetch (API key 1), versions 4-18: read whole record batches from partitions this broker leads.
+
+Behaviour
+    Waits until min_bytes have come together over all partitions, or max_wait_ms; answers at once on any error.
+    Records are slices of segment files: nothing is read here, the connection sends them from file to socket.
+    The first batch of the first partition that has any is answered whole, however small the limits.
+    Offset below the log's start or above its end   OFFSET_OUT_OF_RANGE
+    Offset between high watermark and end           nothing yet
+    Leader epoch older or newer than ours           FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH
+    A last fetched epoch that ended before          diverging_epoch, no records (KIP-320)
+    An unknown topic id                             UNKNOWN_TOPIC_ID, with the id
+    Records are never null: librdkafka drops the whole response otherwise (KAFKA-18646)
+Versions
+    7 sessions (KIP-227)    9 current_leader_epoch    12 flexible, last_fetched_epoch    13 topic ids
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import trio
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.fetch import (
+    AbortedTransaction,
+    EpochEndOffset,
+    FetchableTopicResponse,
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    PartitionData,
+)
+from odradek_broker.apis import RequestContext
+from odradek_broker.apis.leader_epochs import check_leader_epoch
+from odradek_broker.log.failures import OffsetOutOfRange
+from odradek_broker.runtime.fetch_sessions import FetchSession, PartitionKey
+from odradek_broker.runtime.partition import Partition
+
+REQUEST, VERSIONS = FetchRequest, range(4, 19)
+
+READ_COMMITTED = 1
+FIRST_VERSION_WITH_IDS = 13
+
+
+class Wanted(NamedTuple):
+    """One partition of a fetch, found or not."""
+
+    key: PartitionKey
+    fetch: FetchPartition
+    partition: Partition | ErrorCode
+
+
+class Reading(NamedTuple):
+    """What all partitions together have to give at one moment."""
+
+    data: list[tuple[PartitionKey, PartitionData]]
+    size_bytes: int
+    is_final: bool
+    """There is an error or a divergence to be told: no use waiting."""
+
+
+async def handle(request: FetchRequest, context: RequestContext) -> FetchResponse:
+    broker = context.broker
+    by_id = context.version >= FIRST_VERSION_WITH_IDS
+    session = broker.fetch_sessions.begin(request, by_id=by_id, now_ms=broker.clock.monotonic_ms())
+    if isinstance(session, ErrorCode):
+        return FetchResponse(error_code=session)
+    wanted = _find(request, session, context)
+    reading = _read(wanted, request, context)
+    if not _is_enough(reading, request, wanted):
+        reading = await _wait(wanted, request, context, reading)
+    return _response(reading, session, request)
+
+
+def _find(request: FetchRequest, session: FetchSession | None, context: RequestContext) -> list[Wanted]:
+    if session is not None:
+        pairs: Iterable[tuple[PartitionKey, FetchPartition]] = session.wanted.items()
+    else:
+        by_id = context.version >= FIRST_VERSION_WITH_IDS
+        pairs = [
+            ((topic.topic_id if by_id else topic.topic, partition.partition), partition)
+            for topic in request.topics
+            for partition in topic.partitions
+        ]
+    return [Wanted(key, fetch, _partition(key, context)) for key, fetch in pairs]
+
+
+def _partition(key: PartitionKey, context: RequestContext) -> Partition | ErrorCode:
+    topic, index = key
+    if isinstance(topic, bytes):
+        name = context.broker.topic_name(topic)
+        return ErrorCode.UNKNOWN_TOPIC_ID if name is None else context.broker.partition(name, index)
+    return context.broker.partition(topic, index)
+
+
+def _read(wanted: list[Wanted], request: FetchRequest, context: RequestContext) -> Reading:
+    left = min(request.max_bytes, context.broker.config.fetch_max_bytes)
+    committed = request.isolation_level == READ_COMMITTED
+    data, size, is_final = [], 0, False
+    for key, fetch, partition in wanted:
+        if isinstance(partition, ErrorCode):
+            found = _refused(fetch, partition)
+        else:
+            found = _read_one(partition, fetch, left, committed=committed, min_one=size == 0)
+        taken = 0 if found.records is None else len(found.records)
+        left, size = left - taken, size + taken
+        is_final = is_final or bool(found.error_code) or found.diverging_epoch.epoch >= 0
+        data.append((key, found))
+    return Reading(data, size, is_final)
+
+
+def _read_one(
+    partition: Partition, fetch: FetchPartition, left_bytes: int, *, committed: bool, min_one: bool
+) -> PartitionData:
+    if partition.log.failed is not None:
+        return _refused(fetch, ErrorCode.KAFKA_STORAGE_ERROR)
+    error = check_leader_epoch(partition, fetch.current_leader_epoch)
+    if error:
+        return _refused(fetch, error)
+    log, offset = partition.log, fetch.fetch_offset
+    limit = stable = partition.last_stable_offset
+    if not committed:
+        limit = partition.high_watermark
+    diverging = _diverging_epoch(partition, fetch)
+    records = None
+    try:
+        if diverging.epoch < 0 and (left_bytes > 0 or min_one):
+            max_bytes = min(fetch.partition_max_bytes, max(left_bytes, 0))
+            records = log.read(offset, max_bytes, max_offset=limit, min_one=min_one)
+    except OffsetOutOfRange:
+        return _refused(fetch, ErrorCode.OFFSET_OUT_OF_RANGE)
+    except OSError:
+        return _refused(fetch, ErrorCode.KAFKA_STORAGE_ERROR)
+    aborted = None
+    if committed:
+        found = [] if records is None else log.aborted_transactions(offset, limit)
+        aborted = [AbortedTransaction(one.producer_id, one.first_offset) for one in found]
+    return PartitionData(
+        partition_index=fetch.partition,
+        high_watermark=partition.high_watermark,
+        last_stable_offset=stable,
+        log_start_offset=log.log_start_offset,
+        diverging_epoch=diverging,
+        aborted_transactions=aborted,
+        records=b"" if records is None else records,
+    )
+
+
+def _diverging_epoch(partition: Partition, fetch: FetchPartition) -> EpochEndOffset:
+    if fetch.last_fetched_epoch < 0:
+        return EpochEndOffset()
+    epoch, end_offset = partition.log.end_offset_for_epoch(fetch.last_fetched_epoch)
+    if epoch >= 0 and (epoch < fetch.last_fetched_epoch or end_offset < fetch.fetch_offset):
+        return EpochEndOffset(epoch, end_offset)
+    return EpochEndOffset()
+
+
+def _refused(fetch: FetchPartition, error: ErrorCode) -> PartitionData:
+    return PartitionData(
+        partition_index=fetch.partition,
+        error_code=error,
+        high_watermark=-1,
+        aborted_transactions=None,
+        records=b"",
+    )
+
+
+def _is_enough(reading: Reading, request: FetchRequest, wanted: list[Wanted]) -> bool:
+    return reading.is_final or reading.size_bytes >= request.min_bytes or request.max_wait_ms <= 0 or not wanted
+
+
+async def _wait(wanted: list[Wanted], request: FetchRequest, context: RequestContext, reading: Reading) -> Reading:
+    partitions = [each.partition for each in wanted if isinstance(each.partition, Partition)]
+    with trio.move_on_after(request.max_wait_ms / 1000):
+        while not _is_enough(reading, request, wanted):
+            event = trio.Event()
+            for partition in partitions:
+                partition.add_reader(event)
+            try:
+                await event.wait()
+            finally:
+                for partition in partitions:
+                    partition.remove_reader(event)
+            wanted = [Wanted(key, fetch, _partition(key, context)) for key, fetch, _ in wanted]
+            reading = _read(wanted, request, context)
+    return reading
+
+
+def _response(reading: Reading, session: FetchSession | None, request: FetchRequest) -> FetchResponse:
+    data = reading.data
+    if session is not None:
+        is_new = request.session_epoch == 0
+        news = [(key, each) for key, each in data if session.is_news(key, each)]
+        data = data if is_new else news
+    topics = []
+    for topic, group in itertools.groupby(data, key=lambda pair: pair[0][0]):
+        partitions = [each for _, each in group]
+        named = FetchableTopicResponse(topic_id=topic, partitions=partitions) if isinstance(topic, bytes) else None
+        topics.append(named or FetchableTopicResponse(topic=str(topic), partitions=partitions))
+    return FetchResponse(session_id=0 if session is None else session.session_id, responses=topics)

@@ -1,0 +1,99 @@
+"""ListOffsets (API key 2), versions 1-11: find offsets by timestamp, or the ends of partitions.
+
+Behaviour
+    -1 latest                 the high watermark, or the last stable offset for read committed
+    -2 earliest, -4 local     where the log begins
+    -3 max timestamp          the first of the youngest records (version 7 on)
+    -5 tiered, -6 pending     there is no tiered storage: no offset, from versions 9 and 11 on
+    0 and above               the first record as young as that
+    No match                  offset -1, timestamp -1, no error
+    Other timestamps          UNSUPPORTED_VERSION; a partition named twice INVALID_REQUEST
+Versions
+    2 isolation_level    4 leader epochs    6 flexible
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsPartitionResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+)
+from odradek_broker.apis import RequestContext
+from odradek_broker.apis.leader_epochs import check_leader_epoch
+from odradek_broker.runtime.partition import Partition
+
+REQUEST, VERSIONS = ListOffsetsRequest, range(1, 12)
+
+LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING = -1, -2, -3, -4, -5, -6
+SINCE_VERSION = {LATEST: 1, EARLIEST: 1, MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING: 11}
+READ_COMMITTED = 1
+NOTHING = -1
+
+
+def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
+    named = Counter((topic.name, one.partition_index) for topic in request.topics for one in topic.partitions)
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsTopicResponse(
+                topic.name,
+                [
+                    _refused(one, ErrorCode.INVALID_REQUEST)
+                    if named[topic.name, one.partition_index] > 1
+                    else _find(topic.name, one, request, context)
+                    for one in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _find(
+    topic: str, wanted: ListOffsetsPartition, request: ListOffsetsRequest, context: RequestContext
+) -> ListOffsetsPartitionResponse:
+    partition = context.broker.partition(topic, wanted.partition_index)
+    if isinstance(partition, ErrorCode):
+        return _refused(wanted, partition)
+    error = check_leader_epoch(partition, wanted.current_leader_epoch)
+    if (
+        not error
+        and wanted.timestamp < 0
+        and context.version < SINCE_VERSION.get(wanted.timestamp, context.version + 1)
+    ):
+        error = ErrorCode.UNSUPPORTED_VERSION
+    if error:
+        return _refused(wanted, error)
+    committed = request.isolation_level == READ_COMMITTED
+    limit = partition.last_stable_offset if committed else partition.high_watermark
+    try:
+        timestamp, offset = _offset(partition, wanted.timestamp, limit)
+    except OSError:
+        return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR)
+    epoch = partition.leader_epoch if offset != NOTHING else NOTHING
+    return ListOffsetsPartitionResponse(wanted.partition_index, 0, timestamp, offset, epoch)
+
+
+def _offset(partition: Partition, timestamp: int, limit: int) -> tuple[int, int]:
+    """The answer's timestamp and offset."""
+    if timestamp == LATEST:
+        return NOTHING, limit
+    if timestamp in (EARLIEST, EARLIEST_LOCAL):
+        return NOTHING, partition.log.log_start_offset
+    if timestamp in (LATEST_TIERED, EARLIEST_PENDING):
+        return NOTHING, NOTHING
+    if timestamp == MAX_TIMESTAMP:
+        found = partition.log.max_timestamp_offset()
+        found = None if found is None or found.offset >= limit else found
+    else:
+        found = partition.log.offset_for_timestamp(timestamp, limit)
+    return (NOTHING, NOTHING) if found is None else (found.timestamp, found.offset)
+
+
+def _refused(wanted: ListOffsetsPartition, error: ErrorCode) -> ListOffsetsPartitionResponse:
+    return ListOffsetsPartitionResponse(partition_index=wanted.partition_index, error_code=error)

@@ -1,0 +1,39 @@
+"""ApiVersions (API key 18), versions 0-4: say which APIs this broker answers, in which versions.
+
+Behaviour
+    The answer is built from the handler files, so what is advertised is what exists.
+    A version we do not know         UNSUPPORTED_VERSION in a version 0 body that names our range (KIP-511)
+    A malformed software name        INVALID_REQUEST (version 3 on)
+Versions
+    1 throttle_time_ms    3 flexible, software name and version, features    4 features whose minimum is 0
+"""
+
+from __future__ import annotations
+
+import re
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
+from odradek_broker.apis import Api, RequestContext
+
+REQUEST, VERSIONS = ApiVersionsRequest, range(5)
+
+_software = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
+
+
+def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsResponse:
+    if context.version >= 3:
+        named = (request.client_software_name, request.client_software_version)
+        if not all(_software.fullmatch(name) for name in named):
+            return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
+    return ApiVersionsResponse(api_keys=[_entry(api) for _, api in sorted(context.apis.items())])
+
+
+def refuse_version(api: Api) -> ApiVersionsResponse:
+    """The answer to a version that we do not know; to be encoded as version 0."""
+    return ApiVersionsResponse(error_code=ErrorCode.UNSUPPORTED_VERSION, api_keys=[_entry(api)])
+
+
+def _entry(api: Api) -> ApiVersion:
+    versions = api.advertised_versions
+    return ApiVersion(api_key=api.key, min_version=versions.start, max_version=versions.stop - 1)

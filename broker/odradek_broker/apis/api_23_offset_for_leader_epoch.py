@@ -1,0 +1,51 @@
+"""OffsetForLeaderEpoch (API key 23), versions 2-4: say where a leader epoch ends in the leader's log (KIP-101).
+
+Behaviour
+    The largest known epoch at or below the one asked for, and where it ends; -1 and -1 where there is none.
+    The present epoch ends at the log's end, for a consumer at the high watermark.
+    The client's own leader epoch is checked as in Fetch.
+Versions
+    3 replica_id    4 flexible
+"""
+
+from __future__ import annotations
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.offset_for_leader_epoch import (
+    EpochEndOffset,
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopicResult,
+)
+from odradek_broker.apis import RequestContext
+from odradek_broker.apis.leader_epochs import check_leader_epoch
+
+REQUEST, VERSIONS = OffsetForLeaderEpochRequest, range(2, 5)
+
+CONSUMER = -1
+
+
+def handle(request: OffsetForLeaderEpochRequest, context: RequestContext) -> OffsetForLeaderEpochResponse:
+    is_consumer = request.replica_id == CONSUMER
+    return OffsetForLeaderEpochResponse(
+        topics=[
+            OffsetForLeaderTopicResult(
+                topic.topic, [_end(topic.topic, one, is_consumer, context) for one in topic.partitions]
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _end(topic: str, wanted: OffsetForLeaderPartition, is_consumer: bool, context: RequestContext) -> EpochEndOffset:
+    partition = context.broker.partition(topic, wanted.partition)
+    if isinstance(partition, ErrorCode):
+        return EpochEndOffset(partition, wanted.partition)
+    error = check_leader_epoch(partition, wanted.current_leader_epoch)
+    if error:
+        return EpochEndOffset(error, wanted.partition)
+    epoch, end_offset = partition.log.end_offset_for_epoch(wanted.leader_epoch)
+    if is_consumer:
+        end_offset = min(end_offset, partition.high_watermark)
+    return EpochEndOffset(0, wanted.partition, epoch, end_offset)

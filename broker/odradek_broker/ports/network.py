@@ -1,0 +1,203 @@
+"""The network as the broker sees it: listeners and streams of bytes.
+
+A stream differs from Trio's own in what a log broker needs to be fast: it receives into a buffer that is already there,
+it sends a slice of a file without reading it (sendfile), and an operation that can be done at once pays no trip
+through the scheduler. So that a busy connection cannot starve the others, a stream makes a full checkpoint after every
+BYTES_BETWEEN_CHECKPOINTS or OPERATIONS_BETWEEN_CHECKPOINTS, whichever comes first.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence, Sized
+from typing import Protocol, TypeAlias
+
+import trio
+
+Address: TypeAlias = tuple[str, int]
+
+BYTES_BETWEEN_CHECKPOINTS = 4 * 1024 * 1024
+OPERATIONS_BETWEEN_CHECKPOINTS = 16
+READ_INSTEAD_OF_SENDFILE_BYTES = 16 * 1024
+BACKLOG = 1024
+
+try:
+    MAX_PIECES = os.sysconf("SC_IOV_MAX")
+except (AttributeError, OSError, ValueError):
+    MAX_PIECES = 16
+
+
+class FileRange(Protocol):
+    """Bytes of a file that are to be sent: `FileSlice` of the log is one."""
+
+    position: int
+    length: int
+
+    def fileno(self) -> int | None:
+        """A descriptor for sendfile, or None where there is none (a simulated disk)."""
+
+    def read(self) -> bytes: ...
+
+    def __len__(self) -> int: ...
+
+
+class Stream(Protocol):
+    """One connection. Raises OSError where the connection is broken."""
+
+    peer: Address
+    local: Address
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        """Wait for at least one byte; return how many came, 0 where the peer has closed."""
+
+    async def send(self, pieces: Sequence[Sized]) -> None:
+        """Send bytes-like objects and file ranges, in order, to the last byte."""
+
+    def close(self) -> None:
+        """Close at once; whoever waits in `receive_into` or `send` gets an OSError or trio.ClosedResourceError."""
+
+
+class Listener(Protocol):
+    """An open port."""
+
+    address: Address
+
+    async def accept(self) -> Stream: ...
+
+    def close(self) -> None: ...
+
+
+class Network(Protocol):
+    async def listen(self, host: str, port: int) -> Listener:
+        """Open a port (0: any free one). Raises OSError."""
+
+
+class TcpStream:
+    """A stream over a real, non-blocking socket."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connected
+        self.peer: Address = connected.getpeername()[:2]
+        self.local: Address = connected.getsockname()[:2]
+        self._operations = 0
+        self._bytes = 0
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        while True:
+            try:
+                count = self._socket.recv_into(buffer)
+            except BlockingIOError:
+                self._operations = self._bytes = 0
+                await trio.lowlevel.wait_readable(self._socket)
+                continue
+            await self._pay(count)
+            return count
+
+    async def send(self, pieces: Sequence[Sized]) -> None:
+        buffers: list[memoryview] = []
+        for piece in pieces:
+            if isinstance(piece, bytes | bytearray | memoryview):
+                buffers.append(memoryview(piece))
+            elif len(piece):
+                await self._send_range(buffers, piece)  # type: ignore[arg-type]
+                buffers = []
+        if buffers:
+            await self._send_buffers(buffers)
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+    async def _send_range(self, buffers: list[memoryview], piece: FileRange) -> None:
+        descriptor = piece.fileno()
+        if descriptor is None or len(piece) <= READ_INSTEAD_OF_SENDFILE_BYTES or not hasattr(os, "sendfile"):
+            buffers.append(memoryview(piece.read()))
+            await self._send_buffers(buffers)
+        else:
+            await self._send_buffers(buffers)
+            await self._send_file(descriptor, piece.position, len(piece))
+
+    async def _send_buffers(self, buffers: list[memoryview]) -> None:
+        while buffers:
+            try:
+                sent = self._socket.sendmsg(buffers[:MAX_PIECES])
+            except BlockingIOError:
+                self._operations = self._bytes = 0
+                await trio.lowlevel.wait_writable(self._socket)
+                continue
+            await self._pay(sent)
+            while buffers and sent >= len(buffers[0]):
+                sent -= len(buffers.pop(0))
+            if sent:
+                buffers[0] = buffers[0][sent:]
+
+    async def _send_file(self, descriptor: int, position: int, length: int) -> None:
+        while length:
+            try:
+                sent = os.sendfile(self._socket.fileno(), descriptor, position, length)
+            except BlockingIOError:
+                self._operations = self._bytes = 0
+                await trio.lowlevel.wait_writable(self._socket)
+                continue
+            if sent == 0:
+                raise OSError(f"file ended {length} bytes before the slice that was to be sent")
+            position += sent
+            length -= sent
+            await self._pay(sent)
+
+    async def _pay(self, count: int) -> None:
+        """Let others run now and then, and notice a cancellation always."""
+        self._operations += 1
+        self._bytes += count
+        if self._operations >= OPERATIONS_BETWEEN_CHECKPOINTS or self._bytes >= BYTES_BETWEEN_CHECKPOINTS:
+            self._operations = self._bytes = 0
+            await trio.lowlevel.checkpoint()
+        else:
+            await trio.lowlevel.checkpoint_if_cancelled()
+
+
+class TcpListener:
+    """A real listening socket."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._socket = listening
+        self.address: Address = listening.getsockname()[:2]
+
+    async def accept(self) -> TcpStream:
+        while True:
+            try:
+                connected, _ = self._socket.accept()
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._socket)
+                continue
+            try:
+                return TcpStream(connected)
+            except OSError:
+                connected.close()  # gone again between accept and here
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+
+class TcpNetwork:
+    """The operating system's network."""
+
+    async def listen(self, host: str, port: int) -> TcpListener:
+        found = await trio.socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.setblocking(False)
+            listening.bind(address)
+            listening.listen(BACKLOG)
+        except OSError:
+            listening.close()
+            raise
+        return TcpListener(listening)

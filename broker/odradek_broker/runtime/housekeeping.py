@@ -1,0 +1,89 @@
+"""What a broker does when nobody asks: retention, compaction, checkpoints, files whose time has come.
+
+Each round looks at all partitions; what only looks at memory is done here, what reads and writes files by the
+megabyte (compaction) in a worker thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from odradek.protocol.primitives import ProtocolError
+from odradek_broker.log.failures import LogFailed
+
+if TYPE_CHECKING:
+    from odradek_broker.runtime.broker import Broker
+    from odradek_broker.runtime.partition import Partition
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_SECONDS = 60
+"""Kafka's log.flush.offset.checkpoint.interval.ms."""
+
+
+class Housekeeping:
+    """One for a broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._retain)
+            nursery.start_soon(self._compact)
+            nursery.start_soon(self._checkpoint)
+
+    async def _retain(self) -> None:
+        while True:
+            await trio.sleep(self._broker.config.log_retention_check_interval_ms / 1000)
+            now_ms = self._broker.clock.now_ms()
+            for partition in list(self._broker.partitions.values()):
+                try:
+                    for name in partition.log.delete_old_segments(now_ms, partition.high_watermark):
+                        logger.info("%s: segment %s has outlived its retention", partition, name)
+                    partition.log.remove_expired_producers(now_ms)
+                except (OSError, LogFailed) as error:
+                    logger.error("%s: retention failed: %s", partition, error)
+                await trio.lowlevel.checkpoint()
+
+    async def _compact(self) -> None:
+        while True:
+            await trio.sleep(self._broker.config.log_cleaner_backoff_ms / 1000)
+            for partition in list(self._broker.partitions.values()):
+                if partition.log.config.compacts and partition.log.failed is None:
+                    await self._compact_one(partition)
+
+    async def _compact_one(self, partition: Partition) -> None:
+        log, now_ms = partition.log, self._broker.clock.now_ms()
+        try:
+            plan = log.begin_compaction(now_ms, partition.last_stable_offset)
+            if plan is None:
+                return
+            while await trio.to_thread.run_sync(plan.step):
+                if not log.install(plan, now_ms):
+                    return
+            log.end_compaction(plan)
+        except (OSError, LogFailed, ProtocolError) as error:
+            logger.error("%s: compaction failed: %s", partition, error)
+
+    async def _checkpoint(self) -> None:
+        while True:
+            await trio.sleep(CHECKPOINT_SECONDS)
+            now_ms = self._broker.clock.now_ms()
+            for partition in list(self._broker.partitions.values()):
+                log = partition.log
+                if log.failed is not None:
+                    continue
+                if log.flushed_offset < log.log_end_offset:
+                    self._broker.flusher.flush_soon(partition)
+                try:
+                    log.remove_deleted_files(now_ms)
+                except OSError as error:
+                    logger.error("%s: cannot remove deleted files: %s", partition, error)
+            try:
+                await trio.to_thread.run_sync(self._broker.checkpoint())
+            except OSError as error:
+                logger.error("cannot write checkpoints: %s", error)

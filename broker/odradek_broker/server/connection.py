@@ -1,0 +1,176 @@
+"""One client's connection: requests in, answers out, in the same order.
+
+Two tasks. The reader receives frames and begins their requests; the writer sends the answers of those that had still
+to wait for something. As long as nothing waits, the reader sends the answers itself and the writer sleeps: a request
+that can be answered at once costs no switch of tasks.
+
+Invariants
+    Answers leave in the order in which their requests came.
+    A handler that holds the connection begins when all earlier answers are sent, and nothing begins before it ends.
+    A request's bytes are looked at only until its handler returns: the buffer is then used again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+from odradek.protocol.framing import BASE_BYTES, FrameBuffer
+from odradek.protocol.headers import encode_response
+from odradek.protocol.primitives import ProtocolError
+
+if TYPE_CHECKING:
+    from odradek.protocol.headers import ApiMessage
+    from odradek_broker.ports.clock import Clock
+    from odradek_broker.ports.network import Stream
+    from odradek_broker.server.dispatcher import Call, Dispatcher
+    from odradek_broker.server.memory import MemoryBudget
+
+logger = logging.getLogger(__name__)
+
+MAX_PENDING = 1000
+"""Requests of one connection that may wait for their answers; a client that sends more is not read for a while."""
+
+FRAME_DEADLINE_MS = 30_000
+"""How long the bytes of one frame may take to arrive, and how long a client may refuse to take an answer's."""
+
+SHRINK_AFTER_MS = 1_000
+
+
+class Connection:
+    """Serves one stream until either side ends it."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        dispatcher: Dispatcher,
+        memory: MemoryBudget,
+        clock: Clock,
+        max_frame_bytes: int,
+    ) -> None:
+        self._stream = stream
+        self._dispatcher = dispatcher
+        self._memory = memory
+        self._clock = clock
+        self._buffer = FrameBuffer(max_frame_bytes)
+        self._pending: deque[tuple[Call, ApiMessage | Awaitable[ApiMessage | None] | None]] = deque()
+        self._changed = trio.lowlevel.ParkingLot()
+        self._scope = trio.CancelScope()
+        self._active_ms = clock.monotonic_ms()
+        self._sending = False
+
+    async def serve(self) -> None:
+        """Return when the connection is over; no fault of the peer's is raised."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write_answers)
+                    await self._read_requests()
+                    nursery.cancel_scope.cancel()
+        except* ProtocolError as errors:
+            logger.warning("closing the connection of %s:%d: %s", *self._stream.peer, _first_line(errors))
+        except* OSError as errors:
+            logger.debug("lost the connection of %s:%d: %s", *self._stream.peer, _first_line(errors))
+        except* trio.ClosedResourceError:
+            pass
+        finally:
+            self._stream.close()
+            for _, answer in self._pending:
+                if hasattr(answer, "close"):
+                    answer.close()
+            self._memory.give_back(self._buffer.capacity_bytes - BASE_BYTES)
+
+    def close(self) -> None:
+        self._scope.cancel()
+
+    def tick(self, now_ms: int, max_idle_ms: int) -> None:
+        """Called about once a second: give memory back, close what stands still."""
+        quiet_ms = now_ms - self._active_ms
+        if quiet_ms >= SHRINK_AFTER_MS and not self._buffer.buffered_bytes:
+            before = self._buffer.capacity_bytes
+            self._buffer.shrink()
+            self._memory.give_back(before - self._buffer.capacity_bytes)
+        stalled = self._sending or self._buffer.buffered_bytes > 0
+        if quiet_ms >= (FRAME_DEADLINE_MS if stalled else max_idle_ms) and not self._busy:
+            logger.info("closing the connection of %s:%d: nothing for %d ms", *self._stream.peer, quiet_ms)
+            self._scope.cancel()
+
+    @property
+    def _busy(self) -> bool:
+        """A handler of ours is at work, so it is not the peer that keeps the connection still."""
+        return (bool(self._pending) or self._handling) and not self._sending
+
+    _handling = False
+
+    async def _read_requests(self) -> None:
+        while True:
+            frame = self._buffer.next_frame()
+            if frame is None:
+                if not await self._receive():
+                    return
+                continue
+            call = self._dispatcher.read(frame, self._stream.peer, self._stream.local)
+            if call.refusal is not None:
+                await self._answer_in_turn(call, call.refusal)
+            elif call.api.holds:
+                await self._hold(call)
+            else:
+                await self._answer_in_turn(call, call.api.handle(call.request, call.context))
+
+    async def _receive(self) -> bool:
+        """Get more bytes; False where there are no more."""
+        growth = self._buffer.capacity_wanted() - self._buffer.capacity_bytes
+        if growth:
+            await self._memory.take(growth)
+        count = await self._stream.receive_into(self._buffer.room())
+        self._buffer.received(count)
+        self._active_ms = self._clock.monotonic_ms()
+        return count > 0
+
+    async def _hold(self, call: Call) -> None:
+        while self._pending:
+            await self._changed.park()
+        self._handling = True
+        try:
+            response = await cast("Awaitable[ApiMessage | None]", call.api.handle(call.request, call.context))
+        finally:
+            self._handling = False
+        await self._send(call, response)
+
+    async def _answer_in_turn(self, call: Call, answer: ApiMessage | Awaitable[ApiMessage | None] | None) -> None:
+        if not self._pending and not isinstance(answer, Awaitable):
+            await self._send(call, answer)
+            return
+        self._pending.append((call, answer))
+        self._changed.unpark_all()
+        while len(self._pending) >= MAX_PENDING:
+            await self._changed.park()
+
+    async def _write_answers(self) -> None:
+        while True:
+            while not self._pending:
+                await self._changed.park()
+            call, answer = self._pending[0]
+            response = await answer if isinstance(answer, Awaitable) else answer
+            await self._send(call, response)
+            self._pending.popleft()
+            self._changed.unpark_all()
+
+    async def _send(self, call: Call, response: ApiMessage | None) -> None:
+        if response is None:
+            return
+        self._sending = True
+        await self._stream.send(encode_response(response, call.answer_version, call.correlation_id))
+        self._sending = False
+        self._active_ms = self._clock.monotonic_ms()
+
+
+def _first_line(errors: BaseExceptionGroup[BaseException]) -> str:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{error}".splitlines()[0] if f"{error}" else type(error).__name__

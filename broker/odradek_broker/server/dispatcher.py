@@ -1,0 +1,60 @@
+"""From a frame to the handler that answers it: header, version check and decoding, once for all APIs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from odradek.protocol.codec import decode_prefix
+from odradek.protocol.headers import is_flexible, read_request_header, skip_tags
+from odradek.protocol.primitives import ProtocolError
+from odradek_broker.apis import Api, RequestContext, load_apis
+from odradek_broker.apis.api_18_api_versions import REQUEST as API_VERSIONS_REQUEST
+from odradek_broker.apis.api_18_api_versions import refuse_version
+
+if TYPE_CHECKING:
+    from odradek.protocol.headers import ApiMessage
+    from odradek_broker.ports.network import Address
+    from odradek_broker.runtime.broker import Broker
+
+
+class Call(Struct, frozen=True, gc=False):
+    """A request that was understood, and all that is needed to answer it."""
+
+    api: Api
+    correlation_id: int
+    request: Any
+    context: RequestContext
+    refusal: ApiMessage | None = None
+    """The answer, where none of ours fits the request's version: only ApiVersions has one."""
+
+    @property
+    def answer_version(self) -> int:
+        return 0 if self.refusal is not None else self.context.version
+
+
+class Dispatcher:
+    """Knows every API of this broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._apis = load_apis()
+
+    def read(self, frame: memoryview, peer: Address, local: Address) -> Call:
+        """Understand one frame. Raises ProtocolError, as for an API or a version that was not advertised."""
+        header, position = read_request_header(frame)
+        api = self._apis.get(header.api_key)
+        if api is None:
+            raise ProtocolError(f"request for the unknown API {header.api_key}")
+        version = header.api_version
+        context = RequestContext(self._broker, self._apis, version, header.client_id, peer, local)
+        if version not in api.versions:
+            if api.request is API_VERSIONS_REQUEST:
+                return Call(api, header.correlation_id, None, context, refuse_version(api))
+            raise ProtocolError(f"{api.name} request in version {version}, which is not supported")
+        if is_flexible(api.request, version):
+            position = skip_tags(frame, position)
+        # Bytes behind the message are passed over, as Kafka does: librdkafka 2.16 leaves some behind Metadata v13.
+        request, _ = decode_prefix(api.request, frame, version, position)
+        return Call(api, header.correlation_id, request, context)

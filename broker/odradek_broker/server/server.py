@@ -1,0 +1,128 @@
+"""The nursery tree of a broker process: who runs, and who ends with whom.
+
+    Server.run
+      Broker.run            data directory, controller, coordinators, housekeeping, flushes
+      one task a listener   accepts connections
+      one task a connection see connection.py
+      _tick                 once a second: idle and stalled connections
+
+Stopping is cancellation: the listeners close first, the requests at work get GRACE_SECONDS to end, then the
+connections close and the broker writes down what a clean start needs.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import trio
+
+from odradek_broker.controller.image import Endpoint
+from odradek_broker.server.connection import Connection
+from odradek_broker.server.dispatcher import Dispatcher
+from odradek_broker.server.memory import MemoryBudget
+
+if TYPE_CHECKING:
+    from odradek_broker.config.listener import Listener as ListenerConfig
+    from odradek_broker.ports.clock import Clock
+    from odradek_broker.ports.network import Address, Listener, Network, Stream
+    from odradek_broker.runtime.broker import Broker
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+OVERLOADED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+REST_WHEN_OVERLOADED_SECONDS = 0.1
+UNLIMITED_BYTES = 1 << 62
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Server:
+    """Listens for a broker."""
+
+    def __init__(self, broker: Broker, network: Network, clock: Clock) -> None:
+        self._broker = broker
+        self._network = network
+        self._clock = clock
+        budget = broker.config.queued_max_request_bytes
+        self._memory = MemoryBudget(budget if budget > 0 else UNLIMITED_BYTES)
+        self._dispatcher = Dispatcher(broker)
+        self._connections: set[Connection] = set()
+        self._per_address: Counter[str] = Counter()
+        self.addresses: list[Address] = []
+
+    async def run(self, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled. Raises OSError where a listener or the data directory cannot be opened."""
+        listeners = [await self._listen(config) for config in self._broker.config.listeners]
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._broker.run, self._endpoints(listeners))
+                for listener in listeners:
+                    nursery.start_soon(self._accept, listener, nursery)
+                nursery.start_soon(self._tick)
+                self.addresses = [listener.address for listener in listeners]
+                task_status.started(self.addresses)
+        finally:
+            for listener in listeners:
+                listener.close()
+
+    async def _listen(self, config: ListenerConfig) -> Listener:
+        if config.host not in LOOPBACK:
+            logger.warning("listening on %s without TLS or login: whoever reaches it can read and write", config)
+        return await self._network.listen(config.host, config.port)
+
+    def _endpoints(self, listeners: list[Listener]) -> tuple[Endpoint, ...]:
+        configs = self._broker.config.listeners
+        return tuple(
+            Endpoint(config.name, *(config.host or listener.address[0], listener.address[1]))
+            for config, listener in zip(configs, listeners, strict=True)
+        )
+
+    async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                if error.errno not in OVERLOADED:
+                    raise
+                logger.error("cannot accept connections: %s", error.strerror)
+                await trio.sleep(REST_WHEN_OVERLOADED_SECONDS)
+                continue
+            if self._may_enter(stream):
+                nursery.start_soon(self._serve, stream)
+            else:
+                stream.close()
+            await trio.lowlevel.checkpoint_if_cancelled()
+
+    def _may_enter(self, stream: Stream) -> bool:
+        config = self._broker.config
+        if len(self._connections) >= config.max_connections:
+            logger.warning("refusing %s:%d: %d connections are open", *stream.peer, len(self._connections))
+            return False
+        if self._per_address[stream.peer[0]] >= config.max_connections_per_ip:
+            logger.warning("refusing %s:%d: its address has too many connections", *stream.peer)
+            return False
+        return True
+
+    async def _serve(self, stream: Stream) -> None:
+        config = self._broker.config
+        connection = Connection(stream, self._dispatcher, self._memory, self._clock, config.socket_request_max_bytes)
+        host = stream.peer[0]
+        self._connections.add(connection)
+        self._per_address[host] += 1
+        try:
+            await connection.serve()
+        finally:
+            self._connections.discard(connection)
+            self._per_address[host] -= 1
+            if not self._per_address[host]:
+                del self._per_address[host]
+
+    async def _tick(self) -> None:
+        while True:
+            await trio.sleep(TICK_SECONDS)
+            now_ms = self._clock.monotonic_ms()
+            for connection in list(self._connections):
+                connection.tick(now_ms, self._broker.config.connections_max_idle_ms)
