@@ -422,6 +422,15 @@ def test_leftovers_are_swept_away(house_killed):
     assert log.log_end_offset == end and house.names() == kept
 
 
+def test_metadata_that_a_power_cut_left_empty_is_written_again(house_killed):
+    house, _ = house_killed
+    path = house.path / "partition.metadata"
+    expected = path.read_bytes()
+    path.write_bytes(b"")
+    house.open(clean=False)
+    assert path.read_bytes() == expected
+
+
 def test_an_empty_directory_is_a_new_log(tmp_path):
     house = LogHouse(tmp_path, SMALL)
     house.path.mkdir()
