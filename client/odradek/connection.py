@@ -206,7 +206,7 @@ class Connection:
         reply = self._unanswered[0]
         assert reply.response is not None
         version = reply.version
-        if reply.response is ApiVersionsResponse and frame[4:6] == b"\0\x23":
+        if reply.response is ApiVersionsResponse and bytes(frame[4:6]) == b"\0\x23":
             version = 0  # KIP-511: a broker that does not know the version answers in the oldest one
         correlation_id, position = read_response_header(frame, reply.response, version)
         if correlation_id != reply.correlation_id:

@@ -50,8 +50,9 @@ class Topic(Generic[K, V]):
 
     def __init__(self, name: str, *, key: Any = None, value: Any = None, format: Format = "json") -> None:
         self.name = name
-        self._key: Serializer[K] = serializer_for(NullableRaw() if key is None else key, format)
-        self._value: Serializer[V] = serializer_for(NullableRaw() if value is None else value, format)
+        raw: Any = NullableRaw()
+        self._key: Serializer[K] = raw if key is None else serializer_for(key, format)
+        self._value: Serializer[V] = raw if value is None else serializer_for(value, format)
 
     def __repr__(self) -> str:
         return f"Topic({self.name!r})"

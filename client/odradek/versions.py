@@ -36,7 +36,7 @@ class ApiRanges:
         low, theirs = self._ranges.get(request.API_KEY, (0, -1))
         version = min(high, theirs)
         if version < max(low, ours[0]):
-            name = request.__name__.removesuffix("Request")  # type: ignore[attr-defined]
+            name = request.__name__.removesuffix("Request")
             spoken = f"{low}-{theirs}" if theirs >= 0 else "nothing of it"
             raise UnsupportedVersion(
                 ErrorCode.UNSUPPORTED_VERSION, f"{name}: we speak {ours[0]}-{high}, the broker {spoken}"

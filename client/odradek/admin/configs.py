@@ -23,7 +23,6 @@ from odradek.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsResponse,
 )
 
-
 R = TypeVar("R")
 
 

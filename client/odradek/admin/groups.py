@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
-from odradek.consumer.commits import LAST_VERSION_BY_NAME, CommittedOffset, Commits, take_fetched
+from odradek.consumer.commits import LAST_VERSION_BY_NAME, Commits, CommittedOffset, take_fetched
 from odradek.consumer.embedded import decode_assignment, decode_subscription
 from odradek.errors import GroupNotFound, UnsupportedVersion, broker_error, raise_for
 from odradek.metadata import TopicPartition
