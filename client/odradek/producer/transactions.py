@@ -248,8 +248,8 @@ class Transactions:
     def _fence(self, error: BrokerError) -> ProducerFenced:
         cause = (
             f"{error.code.name} for transactional id {self._transactional_id}: either another producer with this id "
-            f"has been started since, or a transaction took longer than transaction_timeout_ms ({self._timeout_ms} ms) and "
-            "was aborted by the coordinator"
+            f"has been started since, or a transaction took longer than transaction_timeout_ms ({self._timeout_ms} ms) "
+            "and was aborted by the coordinator"
         )
         fenced = ProducerFenced(ErrorCode.PRODUCER_FENCED, cause)
         fenced.__cause__ = error
