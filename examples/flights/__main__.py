@@ -1,0 +1,75 @@
+"""python -m examples.flights [bootstrap]: without an address, on a broker of its own."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from examples.flights import journey
+from examples.flights.broker import RunningBroker, running_broker
+from examples.flights.source import Flight, flight_topic, read_flights
+from examples.flights.summary import Measured, log_size, plain_size, show_measured, show_tail
+
+STEP = 1_000
+
+
+async def travel(console: Console, bootstrap: str, broker: RunningBroker | None) -> None:
+    """Raises SystemExit where anything is lost, changed or out of order."""
+    topic = flight_topic(f"flights-{time.time_ns() // 1_000_000}")
+    flights = read_flights()
+    await journey.create(bootstrap, topic)
+    with _progress(console) as progress:
+        sending = progress.add_task("produce", total=len(flights))
+        began = time.perf_counter()
+        await journey.produce(bootstrap, topic, _watched(flights, progress, sending))
+        produced = time.perf_counter()
+        reading = progress.add_task("consume", total=len(flights))
+        members = await journey.consume(bootstrap, topic, len(flights), lambda n: progress.advance(reading, n))
+        consumed = time.perf_counter()
+    differences = journey.differences(flights, members)
+    compared = time.perf_counter()
+    if lag := await journey.committed_lag(bootstrap):
+        differences.append(f"the group has committed {lag} records less than it finished")
+    if differences:
+        raise SystemExit("\n".join(differences[:20]))
+    measured = Measured(
+        flights=len(flights),
+        plain_bytes=plain_size(topic, flights),
+        log_bytes=None if broker is None else log_size(broker.data_dir, topic),
+        start_s=None if broker is None else broker.start_s,
+        produce_s=produced - began,
+        consume_s=consumed - produced,
+        compare_s=compared - consumed,
+    )
+    show_tail(console, await journey.tail(bootstrap, topic, 10))
+    show_measured(console, measured, members)
+
+
+def _watched(flights: list[Flight], progress: Progress, task: TaskID) -> Iterator[Flight]:
+    for number, flight in enumerate(flights, 1):
+        yield flight
+        if number % STEP == 0 or number == len(flights):
+            progress.update(task, completed=number)
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def main() -> None:
+    console = Console(highlight=False)
+    if len(sys.argv) > 1:
+        trio.run(travel, console, sys.argv[1], None)
+        return
+    with running_broker() as broker:
+        trio.run(travel, console, broker.bootstrap, broker)
+
+
+if __name__ == "__main__":
+    main()
