@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import trio
 
-from odradek_broker.config import BrokerConfig
+from odradek_broker.config import BrokerConfig, ConfigError, load_broker_config
 from odradek_broker.log.failures import InconsistentDirectory
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
@@ -19,6 +21,36 @@ from odradek_broker.runtime.broker import Broker
 from odradek_broker.server.server import Server
 
 logger = logging.getLogger(__name__)
+
+
+def load_or_exit(file: Path | None, overrides: Mapping[str, str]) -> BrokerConfig:
+    """The configuration from file, environment and flags; with mistakes in it, a line for each and exit code 2."""
+    try:
+        loaded = load_broker_config(file, os.environ, overrides)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            print(f"odradek: {mistake}", file=sys.stderr)
+        raise SystemExit(2) from None
+    for notice in loaded.notices:
+        logger.warning("%s", notice)
+    return loaded.config
+
+
+def parse_settings(given: list[str]) -> dict[str, str]:
+    """NAME=VALUE flags as overrides; exits with code 2 where one is something else."""
+    settings = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            print(f"odradek: --set {text}: write NAME=VALUE", file=sys.stderr)
+            raise SystemExit(2)
+        settings[name] = value
+    return settings
+
+
+def say_ready(addresses: list[Address]) -> None:
+    for host, port in addresses:
+        print(f"ready {host}:{port}", flush=True)
 
 
 def run_broker(config: BrokerConfig, on_ready: Callable[[list[Address]], None]) -> int:

@@ -43,7 +43,7 @@ from odradek_broker.log.validation import Refused
 from odradek_broker.runtime.partition import Partition
 
 REQUEST, VERSIONS = ProduceRequest, range(3, 14)
-ADVERTISED_VERSIONS = range(0, 14)
+ADVERTISED_VERSIONS = range(14)
 
 ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
 ADMIN_CLIENT_ID = "__admin_client"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, cast
 
 import trio
@@ -62,6 +62,7 @@ class Connection:
         self._scope = trio.CancelScope()
         self._active_ms = clock.monotonic_ms()
         self._sending = False
+        self._handling = False
 
     async def serve(self) -> None:
         """Return when the connection is over; no fault of the peer's is raised."""
@@ -80,7 +81,7 @@ class Connection:
         finally:
             self._stream.close()
             for _, answer in self._pending:
-                if hasattr(answer, "close"):
+                if isinstance(answer, Coroutine):
                     answer.close()
             self._memory.give_back(self._buffer.capacity_bytes - BASE_BYTES)
 
@@ -103,8 +104,6 @@ class Connection:
     def _busy(self) -> bool:
         """A handler of ours is at work, so it is not the peer that keeps the connection still."""
         return (bool(self._pending) or self._handling) and not self._sending
-
-    _handling = False
 
     async def _read_requests(self) -> None:
         while True:
