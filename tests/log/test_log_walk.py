@@ -45,10 +45,9 @@ class Walk:
         offset = self.rng.randint(max(self.start, self.end - 30), self.end + 3)
         self.log.truncate_to(offset)
         if offset < self.end:
-            self.model = [(base, values) for base, values in self.model if base + len(values) <= offset]
-            last = self.model[-1] if self.model else None
-            gone = last[0] + len(last[1]) if last else min(offset, self.end)
-            self.end = max(gone, self.log.segments.first.base_offset)
+            removed = [entry for entry in self.model if entry[0] + len(entry[1]) > offset]
+            self.model = self.model[: len(self.model) - len(removed)]
+            self.end = min([offset, *(base for base, _ in removed)])
             self.start = min(self.start, self.end)
             self.flushed = min(self.flushed, self.end)
 
