@@ -1,0 +1,26 @@
+FROM python:3.11-slim
+
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY client client
+COPY broker broker
+COPY cli cli
+RUN python3 -m venv /opt/odradek \
+    && /opt/odradek/bin/pip install --no-cache-dir --disable-pip-version-check . \
+    && useradd --system --uid 1001 --home-dir /var/lib/odradek --no-create-home odradek \
+    && install -d -o odradek -g odradek /var/lib/odradek
+
+# Any setting can be given as ODRADEK_<KEY>, e.g. ODRADEK_LOG_RETENTION_HOURS. Clients on other machines need
+# ODRADEK_ADVERTISED_LISTENERS=PLAINTEXT://<the name by which they reach this one>:9092
+ENV PATH=/opt/odradek/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    ODRADEK_LISTENERS=PLAINTEXT://0.0.0.0:9092 \
+    ODRADEK_LOG_DIRS=/var/lib/odradek
+
+WORKDIR /var/lib/odradek
+USER odradek
+VOLUME /var/lib/odradek
+EXPOSE 9092
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["odradek"]
+CMD ["broker"]
