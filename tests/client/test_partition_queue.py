@@ -23,7 +23,8 @@ def fill(made: PartitionQueue, count: int, records: int = 1) -> list[Batch]:
     batches = []
     for i in range(count):
         batches.append(made.begin_batch(float(i)))
-        batches[-1].count = records
+        for _ in range(records):
+            batches[-1].append(None, b"", (), 0)
         made.close_open()
     return batches
 

@@ -29,7 +29,6 @@ class Accumulator:
         self.flushing_count = 0
         """While not zero, nothing lingers."""
         self._config = config
-        self._batch_size = config.batch_size
         self._linger_s = config.linger_ms / 1000
         self._now = now
         self._notify = notify
@@ -58,39 +57,23 @@ class Accumulator:
         queue.on_wanted = self._list
         return queue
 
-    def append(
-        self,
-        queue: PartitionQueue,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Headers,
-        timestamp_ms: int,
-        size_bytes: int,
+    def begin_batch(
+        self, queue: PartitionQueue, key: bytes | None, value: bytes | None, headers: Headers, timestamp_ms: int
     ) -> Batch:
-        """Put a record behind all others of its partition; it becomes the last one of the batch returned.
+        """Close the queue's open batch, if there is one, and begin the next with this record.
 
-        Raises TypeError for a key or value that is not bytes, and has taken nothing then.
+        What follows goes straight into `batch.append`; whoever calls counts bytes in `size_bytes` and `used_bytes`.
+        Raises TypeError for a key or value that is not bytes, and has begun nothing then.
         """
-        batch = queue.open
-        if batch is not None and batch.size_bytes + size_bytes > self._batch_size:
-            queue.close_open()
-            batch = None
-        if batch is None:
-            batch = queue.begin_batch(self._now())
-            try:
-                batch.builder.append(key, value, headers, timestamp_ms)  # type: ignore[union-attr]
-            except BaseException:
-                queue.open = None  # a batch has one record at least
-                raise
+        queue.close_open()
+        batch = queue.begin_batch(self._now())
+        try:
+            batch.append(key, value, headers, timestamp_ms)
+        except BaseException:
+            queue.open = None
+            raise
+        finally:
             self._list(queue)
-        else:
-            batch.builder.append(key, value, headers, timestamp_ms)  # type: ignore[union-attr]
-        batch.count += 1
-        batch.size_bytes += size_bytes
-        self.used_bytes += size_bytes
-        if batch.size_bytes >= self._batch_size:
-            queue.close_open()
-            self._notify(queue.leader)
         return batch
 
     def release(self, batch: Batch) -> None:
@@ -132,8 +115,7 @@ class Accumulator:
 
     def list_again(self, queue: PartitionQueue) -> None:
         """Batches of this queue have come back."""
-        if not queue.is_empty:
-            self._list(queue)
+        self._list(queue)
 
     def follow(self, image: ClusterImage) -> None:
         """Take in new metadata: leaders, and partitions that were added."""
@@ -164,6 +146,8 @@ class Accumulator:
         return min(oldest, now_s) + self._config.delivery_timeout_ms / 1000
 
     def _list(self, queue: PartitionQueue) -> None:
+        if queue.is_empty:
+            return
         self._waiting.setdefault(queue.leader, {})[queue] = None
         self._notify(queue.leader)
 

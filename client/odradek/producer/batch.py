@@ -39,12 +39,13 @@ class Batch:
     """Made by a PartitionQueue."""
 
     __slots__ = (
+        "_count",
         "_event",
+        "append",
         "attempts",
         "base_offset",
         "base_sequence",
         "builder",
-        "count",
         "created_at",
         "error",
         "is_done",
@@ -65,8 +66,10 @@ class Batch:
         self.serial = serial
         """Its place in the partition's order."""
         self.builder: BatchBuilder | None = builder
+        self.append = builder.append
+        """(key, value, headers, timestamp in ms) -> place in the batch."""
         self.created_at = created_at
-        self.count = 0
+        self._count = 0
         self.size_bytes = 0
         self.wanted = False
         """Somebody waits for it: it is not to linger."""
@@ -87,6 +90,11 @@ class Batch:
     def __repr__(self) -> str:
         return f"<Batch {self.queue.topic}-{self.queue.partition} of {self.count}, sequence {self.base_sequence}>"
 
+    @property
+    def count(self) -> int:
+        """Records in it."""
+        return self._count if self.builder is None else self.builder.count
+
     def complete(self, base_offset: int, log_append_time: int) -> None:
         assert not self.is_done
         self.base_offset = base_offset
@@ -105,7 +113,9 @@ class Batch:
 
     def _finish(self) -> None:
         self.is_done = True
+        self._count = self.count
         self.builder = None
+        del self.append
         self.payload = None
         if self._event is not None:
             self._event.set()

@@ -37,6 +37,10 @@ from odradek.topic import Topic
 K = TypeVar("K")
 V = TypeVar("V")
 
+BYTES_BETWEEN_CHECKPOINTS = 256 * 1024
+COST_OF_A_RECORD_IN_BYTES = 512
+"""Sending runs through the scheduler at least as often as this says: for small records about every millisecond."""
+
 HeadersArgument: TypeAlias = Mapping[str, bytes | None] | Sequence[tuple[str, bytes | None]]
 
 
@@ -68,7 +72,7 @@ class Producer:
         self._batch_size = config.batch_size
         self._buffer_memory = config.buffer_memory
         self._now_ms = config.surroundings.now_ms
-        self._yield_due = False
+        self._budget = BYTES_BETWEEN_CHECKPOINTS
         self._topics: dict[str, TopicQueues] = {}
         self._scope: AbstractAsyncContextManager[Self] | None = None
         self._is_open = False
@@ -174,12 +178,12 @@ class Producer:
         `headers` are pairs of name and bytes, or a mapping. `timestamp_ms` is now where it is left out.
 
         Raises BufferFull after max_block_ms, RecordTooLarge, SerializationFailed, UnknownTopicOrPartition, ValueError
-        for a partition that does not exist, and ProducerClosed.
+        for a partition that does not exist, TypeError for what is not bytes, and ProducerClosed.
         """
-        if self._yield_due:
-            # A batch has been filled: let the sender have a turn. Before the record is taken, so that a cancellation
-            # here means that it was not.
-            self._yield_due = False
+        if self._budget <= 0:
+            # A batch has been filled, or much was sent: let the sender, and all others, have a turn. Before the record
+            # is taken, so that a cancellation here means that it was not.
+            self._budget = BYTES_BETWEEN_CHECKPOINTS
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.checkpoint_if_cancelled()
@@ -202,9 +206,14 @@ class Producer:
         queue = queues.choose(key, value, partition, size, self._batch_size)
         batch = queue.open
         if batch is None or batch.size_bytes + size > self._batch_size:
-            self._yield_due = True
-        batch = accumulator.append(queue, key, value, pairs, timestamp_ms, size)
-        return Delivery(batch, batch.count - 1, timestamp_ms)
+            batch = accumulator.begin_batch(queue, key, value, pairs, timestamp_ms)
+            index = self._budget = 0
+        else:
+            index = batch.append(key, value, pairs, timestamp_ms)
+            self._budget -= size + COST_OF_A_RECORD_IN_BYTES
+        batch.size_bytes += size
+        accumulator.used_bytes += size
+        return Delivery(batch, index, timestamp_ms)
 
     @overload
     async def send_and_wait(
