@@ -58,6 +58,8 @@ _NULL = b"\x01"
 _NO_ATTRIBUTES = b"\x00"
 _NO_DELTA = (b"\x00\x00", 2)
 _NO_HEADERS = b"\x00"
+_NEVER = float("nan")
+"""Another time than any, also than itself."""
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
 _BLANK_HEADER = bytes(HEADER_BYTES)
 
@@ -86,7 +88,7 @@ class BatchBuilder:
         self._codec = codec
         self._level = level
         self._pieces: list[bytes] = [_BLANK_HEADER]
-        self._timestamp: int | None = None
+        self._timestamp: float = _NEVER
         """Of the last record; the next one often has the same."""
         self._time_piece = b""
         """Attributes and timestamp delta of a record at that time."""
@@ -104,14 +106,16 @@ class BatchBuilder:
         try:
             if type(key) is bytes:
                 key_length, key_bytes = _LENGTHS[len(key)]
+                key_piece = key
             elif key is None:
-                key_length, key_bytes, key = _NULL, 1, b""
+                key_length, key_bytes, key_piece = _NULL, 1, b""
             else:
                 raise _wrong_type("key", key)
             if type(value) is bytes:
                 value_length, value_bytes = _LENGTHS[len(value)]
+                value_piece = value
             elif value is None:
-                value_length, value_bytes, value = _NULL, 1, b""
+                value_length, value_bytes, value_piece = _NULL, 1, b""
             else:
                 raise _wrong_type("value", value)
             if timestamp_ms != self._timestamp:
@@ -121,7 +125,7 @@ class BatchBuilder:
         except IndexError:  # larger than the tables
             return self._append_any(key, value, headers, timestamp_ms)
         pieces = self._pieces
-        pieces += (length, self._time_piece, offset, key_length, key, value_length, value, _NO_HEADERS)
+        pieces += (length, self._time_piece, offset, key_length, key_piece, value_length, value_piece, _NO_HEADERS)
         self.size_bytes += size
         self.count = count + 1
         return count

@@ -118,6 +118,8 @@ def _unsnappy(data: Buffer, max_bytes: int) -> bytes:
     view = memoryview(data)
     pieces = []
     position, end = len(_XERIAL_HEADER), len(view)
+    if position > end:
+        raise ValueError("the xerial header ends early")
     while position < end:
         (length,) = _BLOCK_LENGTH.unpack_from(view, position)
         position += _BLOCK_LENGTH.size

@@ -1,0 +1,39 @@
+"""The hash of keys: Kafka's known values, and those of two other clients."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from other_clients import OTHER_CLIENTS
+
+from odradek.protocol.records.murmur2 import murmur2, partition_for_key
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"),
+    [
+        (b"21", -973932308),
+        (b"foobar", -790332482),
+        (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        (b"abc", 479470107),
+    ],
+)
+def test_the_known_values_of_kafka(key, hashed):
+    assert murmur2(key) == hashed
+
+
+@given(st.binary(max_size=100))
+def test_other_clients_hash_alike(key):
+    for client in OTHER_CLIENTS:
+        assert murmur2(key) & 0xFFFFFFFF == client.murmur2(key) & 0xFFFFFFFF, client.name
+    assert -(2**31) <= murmur2(key) < 2**31
+
+
+@given(st.binary(max_size=40), st.integers(1, 1000))
+def test_a_key_has_one_partition_among_those_there_are(key, partition_count):
+    partition = partition_for_key(key, partition_count)
+    assert partition == (murmur2(key) & 0x7FFFFFFF) % partition_count
+    assert 0 <= partition < partition_count
