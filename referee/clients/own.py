@@ -50,7 +50,12 @@ class OwnMember:
 
     async def _live(self) -> None:
         bootstrap, group, topic = self._where
-        settings: dict[str, Any] = {"commit": "manual", "heartbeat_interval_ms": 200, "session_timeout_ms": 10_000}
+        settings: dict[str, Any] = {
+            "commit": "manual",
+            "heartbeat_interval_ms": 200,
+            "session_timeout_ms": 10_000,
+            "assignors": ("range", "roundrobin"),  # what the other libraries offer, so that groups can be mixed
+        }
         self._left = trio.Event()
         async with Consumer(bootstrap, topics=[topic], group=group, start="earliest", **settings) as self._consumer:
             self._token = trio.lowlevel.current_trio_token()

@@ -58,7 +58,8 @@ def test_indexes_agree_with_the_log_in_every_segment(
         for complaint in ("Mismatches in", "mismatch", "out of order", "not found in the log"):
             assert complaint not in dumped, dumped
         assert len(re.findall(r"^(?:timestamp: \d+ )?offset: \d+", dumped, re.MULTILINE)) >= 3
-    assert _dump(directory, ".index", "--index-sanity-check").count("passed sanity check") == 3
+    # The indexes of the active segment are kept in memory until it is sealed or the broker stops.
+    assert _dump(directory, ".index", "--index-sanity-check").count("passed sanity check") == 2
 
 
 def test_a_clean_stop_leaves_a_producer_snapshot_that_kafka_can_read(
