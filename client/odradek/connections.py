@@ -135,7 +135,8 @@ class ConnectionPool:
         return connection
 
 
-def _reason(error: OSError) -> str:
-    while isinstance(error.__cause__, OSError):
-        error = error.__cause__
-    return error.strerror or str(error)
+def _reason(error: BaseException) -> str:
+    """The operating system's own word, out of what Trio wraps around it."""
+    while error.__cause__ is not None or isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

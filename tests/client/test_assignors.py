@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odradek.consumer.assignors import ASSIGNORS, MemberSubscription
@@ -91,6 +91,7 @@ topics = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 7))
 subscriptions = st.lists(st.text("abcd", max_size=4).map(lambda s: "".join(sorted(set(s)))), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(ASSIGNORS)), subscriptions=subscriptions, counts=topics)
 def test_each_partition_that_somebody_wants_goes_to_one_member_that_wants_it(
     name: str, subscriptions: list[str], counts: dict[str, int]
@@ -103,6 +104,7 @@ def test_each_partition_that_somebody_wants_goes_to_one_member_that_wants_it(
     assert all(p.topic in subscriptions[int(m[1:])] for m, partitions in assignment.items() for p in partitions)
 
 
+@settings(deadline=None)
 @given(subscriptions=subscriptions, counts=topics, data=st.data())
 def test_rebalancing_cooperatively_settles_evenly_and_never_lets_two_own_one(
     subscriptions: list[str], counts: dict[str, int], data: st.DataObject
@@ -125,6 +127,7 @@ def test_rebalancing_cooperatively_settles_evenly_and_never_lets_two_own_one(
     ) == shares(owned)
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 20), before=st.integers(1, 5), after=st.integers(1, 5))
 def test_sticky_moves_the_fewest_that_evenness_allows(count: int, before: int, after: int) -> None:
     assignor = ASSIGNORS["sticky"]

@@ -79,6 +79,17 @@ async def test_an_answer_that_cannot_be_read_ends_the_connection(
         await connection.request(HeartbeatRequest(), HeartbeatResponse, 1)
 
 
+async def test_an_answer_to_another_request_ends_the_connection(
+    connection: Connection, broker: FakeBroker, autojump_clock: Any
+) -> None:
+    broker.script(HeartbeatRequest, lambda request, answer: None)
+    first = connection.submit(HeartbeatRequest(), HeartbeatResponse)
+    second = connection.submit(HeartbeatRequest(), HeartbeatResponse)
+    for reply in (first, second):
+        with pytest.raises(ConnectionFailed, match="answer 3 where 2 was due"):
+            await reply.wait(5)
+
+
 async def test_an_unknown_api_is_not_even_sent(connection: Connection, broker: FakeBroker) -> None:
     connection.ranges._ranges.pop(HeartbeatRequest.API_KEY)  # type: ignore[union-attr, attr-defined]
     with pytest.raises(UnsupportedVersion, match="Heartbeat"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odradek.frames import FrameReceiver
@@ -26,6 +26,7 @@ def feed(receiver: FrameReceiver, data: bytes, step: int) -> list[bytes]:
     return [bytes(frame) for frame in frames]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=100), max_size=20), st.integers(1, 50))
 def test_frames_come_out_as_they_went_in_however_they_are_cut(bodies: list[bytes], step: int) -> None:
     receiver = FrameReceiver(1000, read_ahead_bytes=16)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odradek.producer.batch import Batch
@@ -163,6 +163,7 @@ class Broker:
         return "ok"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["ok", "lost request", "lost answer", "refused"]), max_size=60), st.data())
 def test_whatever_is_lost_the_log_has_each_batch_once_and_in_order(faults: list[str], data: st.DataObject) -> None:
     """Batches go out as the queue allows, answers come back in any order of tasks; requests and answers get lost."""
