@@ -9,6 +9,7 @@ RUN python3 -m venv /opt/odradek \
     && /opt/odradek/bin/pip install --no-cache-dir --disable-pip-version-check . \
     && useradd --system --uid 1001 --home-dir /var/lib/odradek --no-create-home odradek \
     && install -d -o odradek -g odradek /var/lib/odradek
+COPY docker/healthy.py /opt/odradek/healthy.py
 
 # Any setting can be given as ODRADEK_<KEY>, e.g. ODRADEK_LOG_RETENTION_HOURS. Clients on other machines need
 # ODRADEK_ADVERTISED_LISTENERS=PLAINTEXT://<the name by which they reach this one>:9092
@@ -21,6 +22,7 @@ WORKDIR /var/lib/odradek
 USER odradek
 VOLUME /var/lib/odradek
 EXPOSE 9092
+HEALTHCHECK --interval=5s --timeout=5s --retries=12 CMD python /opt/odradek/healthy.py
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["odradek"]
 CMD ["broker"]
