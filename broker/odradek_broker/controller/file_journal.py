@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
+
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
-
 from odradek_broker.controller.frame import frame, unframe
 from odradek_broker.controller.image import METADATA_TOPIC
 from odradek_broker.controller.journal import LEADER_EPOCH, Entry
