@@ -1,8 +1,8 @@
-"""Exactly once: transactions, their aborts, and who is fenced."""
+"""Exactly once: transactions, their aborts, and who is fenced. Against Apache Kafka, which has a coordinator for them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,9 +17,24 @@ from odradek import (
     TopicPartition,
     TransactionAborted,
 )
+from referee import ApacheKafka, why_java_is_unavailable
+
+pytestmark = pytest.mark.java
 
 NewTopic = Callable[..., str]
 QUICK: dict[str, Any] = {"heartbeat_interval_ms": 100, "session_timeout_ms": 6_000}
+
+
+@pytest.fixture(scope="module")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if why_java_is_unavailable():
+        pytest.skip(str(why_java_is_unavailable()))
+    broker = ApacheKafka(tmp_path_factory.mktemp("kafka") / "data", heap_mb=512)
+    broker.start()
+    try:
+        yield broker.bootstrap
+    finally:
+        broker.stop()
 
 
 async def visible(bootstrap: str, topic: str, isolation_level: Any = "read_committed") -> list[bytes | None]:
