@@ -1,4 +1,4 @@
-"""Exactly once: transactions, their aborts, and who is fenced. Against Apache Kafka, which has a coordinator for them."""
+"""Exactly once: transactions, aborts, and who is fenced; on Apache Kafka, which has a coordinator for them."""
 
 from __future__ import annotations
 
