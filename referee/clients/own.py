@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import trio
 
 from odradek import BrokerError, Consumer, Producer, Record, TopicPartition
+from odradek.consumer.config import AssignorName, ConsumerOptions
 from referee.clients.interface import READ_TIMEOUT_SECONDS, Read, RefusedError, Sent
 
 T = TypeVar("T")
@@ -20,6 +21,9 @@ T = TypeVar("T")
 class Own:
     name = "odradek"
     codecs: tuple[str, ...] = ("none", "gzip", "snappy", "lz4", "zstd")
+
+    def __init__(self, assignors: Sequence[AssignorName] = ("cooperative-sticky",)) -> None:
+        self.assignors = assignors
 
     def can_send(self, record: Sent) -> bool:
         return True
@@ -37,12 +41,13 @@ class Own:
         return trio.run(_take, bootstrap, TopicPartition(topic, partition), count)
 
     def join(self, bootstrap: str, group: str, topic: str) -> OwnMember:
-        return OwnMember(bootstrap, group, topic)
+        return OwnMember(bootstrap, group, topic, self.assignors)
 
 
 class OwnMember:
-    def __init__(self, bootstrap: str, group: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, group: str, topic: str, assignors: Sequence[AssignorName]) -> None:
         self._where = (bootstrap, group, topic)
+        self._assignors = assignors
         self._entered = threading.Event()
         self._thread = threading.Thread(target=trio.run, args=(self._live,), daemon=True)
         self._thread.start()
@@ -50,14 +55,15 @@ class OwnMember:
 
     async def _live(self) -> None:
         bootstrap, group, topic = self._where
-        settings: dict[str, Any] = {
+        settings: ConsumerOptions = {
             "commit": "manual",
+            "start": "earliest",
+            "assignors": self._assignors,
             "heartbeat_interval_ms": 200,
             "session_timeout_ms": 10_000,
-            "assignors": ("range", "roundrobin"),  # what the other libraries offer, so that groups can be mixed
         }
         self._left = trio.Event()
-        async with Consumer(bootstrap, topics=[topic], group=group, start="earliest", **settings) as self._consumer:
+        async with Consumer(bootstrap, topics=[topic], group=group, **settings) as self._consumer:
             self._token = trio.lowlevel.current_trio_token()
             self._entered.set()
             await self._left.wait()

@@ -12,6 +12,7 @@ import pytest
 from referee import BrokerProcess, run_java_tool
 from referee.clients.interface import Client, GroupClient, Member, Read, Sent
 from referee.clients.kcat import run_kcat
+from referee.clients.own import Own
 
 LIBRARIES = ["confluent", "aio", "python", "own"]
 PARTITIONS = 6
@@ -101,7 +102,8 @@ def test_members_of_different_libraries_share_one_group(
     broker: BrokerProcess, new_topic: NewTopic, client_named: ClientNamed
 ) -> None:
     topic = new_topic(PARTITIONS)
-    clients = [cast(GroupClient, client_named(name)) for name in LIBRARIES]
+    others = [cast(GroupClient, client_named(name)) for name in LIBRARIES if name != "own"]
+    clients: list[GroupClient] = [*others, Own(assignors=["range", "roundrobin"])]  # what the others have in common
     with contextlib.ExitStack() as stack:
         members = [stack.enter_context(_members(each, broker, topic, group=topic, count=1))[0] for each in clients]
 
