@@ -56,9 +56,16 @@ def _measure(what: list[str], names: list[str], directory: Path, scale: Scale) -
             yield from WITH_BROKERS_OF_THEIR_OWN[each](make(names, directory / each), scale)
 
 
+def _known(name: str) -> str:
+    """argparse's `choices` refuses an empty list of words."""
+    if name not in EVERYTHING:
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(EVERYTHING)}")
+    return name
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Measure brokers and clients.")
-    parser.add_argument("what", nargs="*", choices=EVERYTHING, metavar="what", help=f"any of {', '.join(EVERYTHING)}")
+    parser.add_argument("what", nargs="*", type=_known, metavar="what", help=f"any of {', '.join(EVERYTHING)}")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="one small round: a look, not a result")
     size.add_argument("--full", action="store_true", help="five rounds, a 20 GB log, a ten-minute load")
