@@ -58,7 +58,7 @@ class ProducerConfig(Struct, frozen=True, kw_only=True):
     compression_level: int | None = None
     linger_ms: float = 5
     """How long a batch that is not full waits for more records, unless somebody waits for it."""
-    batch_size: int = 128 * 1024
+    batch_size: int = 256 * 1024
     """Bytes of records, before compression, that a batch is closed at. A larger record is a batch by itself."""
     max_request_size: int = 1024 * 1024
     """Bytes of records in one request, and of one record."""
