@@ -7,6 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,11 +35,19 @@ def run_client(client: str, task: str, **what: Any) -> dict[str, float]:
 @contextlib.contextmanager
 def fresh_topic(bootstrap: str, partitions: int = 1) -> Iterator[str]:
     """A topic made for one measurement and deleted after it, soon also from the disk."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
     name = f"measured-{next(_numbers)}"
-    topic = NewTopic(name, partitions, 1, config={"file.delete.delay.ms": "1000"})
-    admin.create_topics([topic])[name].result(60)
+    make_topic(bootstrap, name, partitions)
     try:
         yield name
     finally:
+        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         admin.delete_topics([name])[name].result(60)
+
+
+def make_topic(bootstrap: str, name: str, partitions: int = 1) -> None:
+    """Create it and wait until brokers tell of it."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    topic = NewTopic(name, partitions, 1, config={"file.delete.delay.ms": "1000"})
+    admin.create_topics([topic])[name].result(60)
+    while name not in admin.list_topics(timeout=60).topics:
+        time.sleep(0.02)

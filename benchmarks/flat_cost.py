@@ -13,10 +13,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
-
-from benchmarks.client_processes import fresh_topic, run_client
+from benchmarks.client_processes import fresh_topic, make_topic, run_client
 from benchmarks.contenders import PAGE_CACHE, Contender
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
@@ -89,8 +86,7 @@ def _start_with_a_large_log(contenders: list[Contender], scale: Scale) -> Measur
     broker = next(each.broker for each in contenders if each.name == PAGE_CACHE)
     topic = "large"
     with broker:
-        admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(60)
+        make_topic(broker.bootstrap, topic)
     for _ in range(scale.rounds):
         started.add(ALONE, seconds_to_first_ack(broker, topic))
         broker.wait_ready()
@@ -103,6 +99,4 @@ def _start_with_a_large_log(contenders: list[Contender], scale: Scale) -> Measur
         started.add(large, seconds_to_first_ack(broker, topic))
         broker.wait_ready()
         broker.stop()
-    with broker:
-        AdminClient({"bootstrap.servers": broker.bootstrap}).delete_topics([topic])[topic].result(60)
     return started

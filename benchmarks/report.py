@@ -20,18 +20,28 @@ from benchmarks.measurement import Measurement
 LIBRARIES = ("confluent-kafka", "aiokafka", "trio", "msgspec")
 
 
-def print_table(measurements: list[Measurement], title: str) -> None:
-    """One row per measurement, one column per contender; ratios to the row's baseline, and whether its goal is met."""
-    contenders = _contenders(measurements)
-    table = Table(title=title, caption="medians (ratio to the baseline); ✓ reaches its goal, ✗ does not")
+def print_tables(measurements: list[Measurement], about: str) -> None:
+    """A table for each baseline: a row per measurement, a column per contender."""
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for baseline in dict.fromkeys(each.baseline for each in measurements):
+        rows = [each for each in measurements if each.baseline == baseline]
+        console.print(_table(rows, f"Compared with {baseline} ({about})"))
+    console.print(
+        "Medians, with the ratio to the baseline; ✓ reaches its goal, ✗ does not; ↑ more is better, ↓ less is."
+    )
+
+
+def _table(rows: list[Measurement], title: str) -> Table:
+    contenders = list(dict.fromkeys(name for each in rows for name in each.values))
+    table = Table(title=title, title_justify="left")
     table.add_column("measured")
     table.add_column("unit")
     for name in contenders:
         table.add_column(name, justify="right")
-    for each in measurements:
+    for each in rows:
         cells = [_cell(each, name) for name in contenders]
         table.add_row(each.name, each.unit + (" ↑" if each.higher_is_better else " ↓"), *cells)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    return table
 
 
 def write_json(measurements: list[Measurement], path: Path, scale: Any) -> None:
@@ -53,11 +63,6 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
-
-
-def _contenders(measurements: list[Measurement]) -> list[str]:
-    """Every contender of any measurement, in order of first appearance."""
-    return list(dict.fromkeys(name for each in measurements for name in each.values))
 
 
 def _cell(measurement: Measurement, contender: str) -> str:

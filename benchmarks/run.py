@@ -14,7 +14,7 @@ from benchmarks import flat_cost, latency, own_client, startup, throughput
 from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE, Contender, available, make, running
 from benchmarks.measurement import Measurement
 from benchmarks.picture import draw
-from benchmarks.report import number, print_table, write_json
+from benchmarks.report import number, print_tables, write_json
 from benchmarks.scale import FULL, NORMAL, QUICK, Scale
 
 HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ def main() -> None:
             medians = ", ".join(f"{name} {number(measurement.median(name) or 0)}" for name in measurement.values)
             print(f"{measurement.name} [{measurement.unit}]: {medians}", flush=True)
             measured.append(measurement)
-    print_table(measured, f"Measured with {scale.rounds} round(s)")
+    print_tables(measured, "one round" if scale.rounds == 1 else f"{scale.rounds} rounds")
     write_json(measured, options.json, scale)
     draw(measured, options.picture)
     print(f"{options.json} and {options.picture} are written")

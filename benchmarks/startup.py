@@ -13,10 +13,8 @@ from collections.abc import Iterator
 
 import psutil  # type: ignore[import-untyped]
 from confluent_kafka import KafkaError, Message, Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
-from benchmarks.client_processes import fresh_topic, run_client
+from benchmarks.client_processes import fresh_topic, make_topic, run_client
 from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE, Contender
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
@@ -38,7 +36,7 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
     idle = Measurement("memory, idle", "MiB", False, KAFKA, small, goal_values={PAGE_CACHE: 70, FSYNC: 70})
     for contender in contenders:
         with contender.broker:
-            _make_topic(contender.broker)
+            make_topic(contender.broker.bootstrap, TOPIC)
     for _ in range(scale.rounds):
         for contender in contenders:
             spawn.add(contender.name, seconds_to_first_ack(contender.broker, TOPIC))
@@ -98,8 +96,3 @@ def _load(broker: BrokerProcess, seconds: float, scale: Scale) -> None:
             what = {"bootstrap": broker.bootstrap, "topic": topic, "partitions": 6, "value_bytes": LOAD_VALUE_BYTES}
             run_client("confluent", "produce", records=LOAD_RECORDS, **what)
             run_client("confluent", "consume", records=LOAD_RECORDS, **what)
-
-
-def _make_topic(broker: BrokerProcess) -> None:
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(60)
