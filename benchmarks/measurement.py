@@ -17,6 +17,7 @@ class Measurement:
     baseline: str
     goals: dict[str, float] = field(default_factory=dict)
     goal_values: dict[str, float] = field(default_factory=dict)
+    in_picture: bool = True
     values: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, contender: str, value: float) -> None:

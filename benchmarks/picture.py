@@ -19,16 +19,15 @@ OTHER_COLOUR = "#5b8a5b"
 
 
 def draw(measurements: list[Measurement], path: Path) -> None:
-    """Bars of advantage (longer is better in every row), the values beside each, a line at 1: no better, no worse."""
-    rows = [(each, name) for each in measurements for name in each.values if each.ratio(name)]
+    """Bars to the right of 1 are better than the baseline, to the left worse, in every row; the values beside each."""
+    rows = [(each, name) for each in measurements for name in each.values if each.in_picture and each.ratio(name)]
     if not rows:
         return
     figure, axes = plt.subplots(figsize=(10, 1.2 + 0.34 * len(rows)))
     for position, (measurement, name) in enumerate(rows):
-        ratio = measurement.ratio(name) or 1
-        advantage = ratio if measurement.higher_is_better else 1 / ratio
-        axes.barh(position, advantage, color=COLOURS.get(name, OTHER_COLOUR), height=0.7)
-        axes.text(advantage * 1.03, position, _label(measurement, name), va="center", fontsize=8)
+        advantage = _advantage(measurement, name)
+        axes.barh(position, advantage - 1, left=1, color=COLOURS.get(name, OTHER_COLOUR), height=0.7)
+        axes.text(max(advantage, 1) * 1.03, position, _label(measurement, name), va="center", fontsize=8)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_yticks(range(len(rows)), [f"{each.name} · {name}" for each, name in rows], fontsize=8)
     axes.invert_yaxis()

@@ -25,6 +25,7 @@ SETTLE_SECONDS = 3
 FIRST_ACK_TIMEOUT_SECONDS = 60
 LOAD_VALUE_BYTES = 1_000
 LOAD_RECORDS = 100_000
+GROWTH_MIB = 4
 MIB = 1024 * 1024
 
 
@@ -77,7 +78,9 @@ def memory_mib(pid: int) -> float:
 def _memory_under_load(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
     """Write and read for `load_seconds`; the first and the second half of it should end at the same memory."""
     after = Measurement("memory, after load", "MiB", False, KAFKA)
-    growth = Measurement(f"memory growth, 2nd half of {scale.load_seconds} s load", "MiB", False, KAFKA)
+    grown = f"memory growth, 2nd half of {scale.load_seconds} s load"
+    bounds = {PAGE_CACHE: GROWTH_MIB, FSYNC: GROWTH_MIB}
+    growth = Measurement(grown, "MiB", False, KAFKA, goal_values=bounds, in_picture=False)
     for contender in contenders:
         with contender.broker as broker:
             _load(broker, scale.load_seconds / 2, scale)
