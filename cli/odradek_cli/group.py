@@ -1,0 +1,63 @@
+"""`odradek group`: who consumes, and how far they are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from odradek import Admin
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, show
+
+group = typer.Typer(no_args_is_help=True, help="Consumer groups.")
+
+COLUMNS = ["group", "topic", "partition", "committed", "end", "lag", "member", "host"]
+
+
+@group.command("list")
+def list_groups(as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> None:
+    """List groups with their states."""
+
+    async def work() -> None:
+        async with Admin(bootstrap) as admin:
+            found = await admin.list_groups()
+        rows: list[dict[str, Any]] = [
+            {"group": each.group_id, "state": each.state, "type": each.group_type}
+            for each in sorted(found, key=lambda each: each.group_id)
+        ]
+        show(["group", "state", "type"], rows, as_json=as_json)
+
+    run(work)
+
+
+@group.command()
+def describe(
+    name: Annotated[str, typer.Argument(help="The group.")],
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+) -> None:
+    """Show for each partition what the group has committed, its lag, and the member that has it."""
+
+    async def work() -> None:
+        async with Admin(bootstrap) as admin:
+            described = await admin.describe_group(name)
+            lags = await admin.group_lag(name)
+        owners = {partition: member for member in described.members for partition in member.partitions}
+        rows: list[dict[str, Any]] = []
+        for partition in sorted({*lags, *owners}):
+            lag, owner = lags.get(partition), owners.get(partition)
+            rows.append(
+                {
+                    "group": name,
+                    "topic": partition.topic,
+                    "partition": partition.partition,
+                    "committed": None if lag is None else lag.committed,
+                    "end": None if lag is None else lag.end,
+                    "lag": None if lag is None else lag.lag,
+                    "member": None if owner is None else owner.member_id,
+                    "host": None if owner is None else owner.client_host,
+                }
+            )
+        show(COLUMNS, rows, as_json=as_json)
+
+    run(work)

@@ -1,0 +1,119 @@
+"""`odradek log`: look into segment files, with the broker down or not."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers
+from odradek.protocol.records.codecs import Codec
+from odradek.protocol.records.record import decode_batch
+from odradek_cli.session import AsJson, show, usage_error
+
+log = typer.Typer(no_args_is_help=True, help="Segment files.")
+
+Paths = Annotated[list[Path], typer.Argument(help="Segment files, partition directories, or a whole data directory.")]
+COLUMNS = ["file", "position", "base_offset", "last_offset", "records", "codec", "bytes", "epoch", "timestamp"]
+
+
+@log.command()
+def dump(
+    paths: Paths,
+    records: Annotated[bool, typer.Option("--records", "-r", help="The records too, one JSON object a line.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the record batches of segments."""
+    for path in _segments(paths):
+        rows: list[dict[str, Any]] = []
+        for position, header, batch in _batches(path):
+            if records:
+                _dump_records(batch)
+            else:
+                rows.append(_row(path, position, header))
+        if not records:
+            show(COLUMNS, rows, as_json=as_json)
+
+
+@log.command()
+def verify(paths: Paths, as_json: AsJson = False) -> None:
+    """Check every batch's checksum, offsets and records; exit with 1 where one is bad."""
+    rows = [_verify(path) for path in _segments(paths)]
+    show(["file", "batches", "records", "bytes", "fault"], rows, as_json=as_json)
+    if any(row["fault"] for row in rows):
+        raise SystemExit(1)
+
+
+def _segments(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.exists():
+            raise usage_error(f"{path} does not exist")
+        yield from [path] if path.is_file() else sorted(path.rglob("*.log"))
+
+
+def _batches(path: Path) -> Iterator[tuple[int, BatchHeader, memoryview]]:
+    if path.stat().st_size == 0:
+        return
+    with path.open("rb") as file:
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        for position, header in iter_headers(content):
+            yield position, header, content[position : position + header.size_bytes]
+
+
+def _row(path: Path, position: int, header: BatchHeader) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "position": position,
+        "base_offset": header.base_offset,
+        "last_offset": header.last_offset,
+        "records": header.record_count,
+        "codec": Codec(header.codec).name.lower(),
+        "bytes": header.size_bytes,
+        "epoch": header.partition_leader_epoch,
+        "timestamp": header.max_timestamp,
+    }
+
+
+def _dump_records(batch: memoryview) -> None:
+    for record in decode_batch(batch):
+        line = {
+            "offset": record.offset,
+            "timestamp": record.timestamp,
+            "key": _readable(record.key),
+            "value": _readable(record.value),
+            "headers": {name: _readable(value) for name, value in record.headers},
+        }
+        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+
+
+def _verify(path: Path) -> dict[str, Any]:
+    batches = records = end = 0
+    next_offset, fault = -1, None
+    try:
+        for position, header, batch in _batches(path):
+            if not crc_is_valid(batch, 0, header):
+                fault = f"checksum does not match at position {position}"
+            elif header.base_offset < next_offset:
+                fault = f"offset {header.base_offset} after {next_offset - 1} at position {position}"
+            elif len(decode_batch(batch)) != header.record_count:
+                fault = f"another number of records than announced at position {position}"
+            if fault:
+                break
+            batches, records, end = batches + 1, records + header.record_count, position + header.size_bytes
+            next_offset = header.next_offset
+    except ProtocolError as error:
+        fault = str(error)
+    size = path.stat().st_size
+    if fault is None and end != size:
+        fault = f"{size - end} bytes behind the last whole batch"
+    return {"file": str(path), "batches": batches, "records": records, "bytes": size, "fault": fault}
+
+
+def _readable(data: bytes | None) -> str | None:
+    return None if data is None else data.decode("utf-8", "backslashreplace")

@@ -1,0 +1,43 @@
+"""Places in a topic as people write them: an offset, a time, so long ago."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from msgspec import Struct
+
+UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+_duration = re.compile(r"-(\d+)(ms|s|m|h|d|w)")
+
+
+class Place(Struct, frozen=True):
+    """One of the two is set; neither is the end."""
+
+    offset: int | None = None
+    """-2 is the beginning."""
+    timestamp_ms: int | None = None
+
+
+BEGINNING = Place(offset=-2)
+END = Place()
+
+
+def parse_place(text: str, now_ms: int) -> Place:
+    """earliest, latest, an offset, -10m, or a date and time (local unless it names its zone). Raises ValueError."""
+    if text in ("earliest", "beginning"):
+        return BEGINNING
+    if text in ("latest", "end"):
+        return END
+    if text == "now":
+        return Place(timestamp_ms=now_ms)
+    if text.isdecimal():
+        return Place(offset=int(text))
+    duration = _duration.fullmatch(text)
+    if duration is not None:
+        return Place(timestamp_ms=now_ms - int(duration[1]) * UNITS_MS[duration[2]])
+    try:
+        return Place(timestamp_ms=int(datetime.fromisoformat(text).timestamp() * 1000))
+    except ValueError:
+        raise ValueError(f"{text} is no offset, time (2026-01-31T12:00) or duration (-10m)") from None

@@ -1,0 +1,110 @@
+"""The commands, as a script would call them, against a broker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from referee import Odradek
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Odradek]:
+    judged = Odradek(tmp_path_factory.mktemp("broker") / "data", {"group.initial.rebalance.delay.ms": "0"})
+    judged.start()
+    try:
+        yield judged
+    finally:
+        judged.stop()
+
+
+@pytest.fixture(scope="module")
+def run(broker: Odradek) -> Run:
+    def call(*words: str, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "odradek_cli", *words]
+        if words[0] != "log":
+            command += ["-b", broker.bootstrap]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done.stderr
+        return done
+
+    return call
+
+
+def test_a_topic_is_made_shown_changed_and_deleted(run: Run) -> None:
+    run("topic", "create", "made", "-p", "2", "-c", "retention.ms=60000")
+    rows = [json.loads(line) for line in run("topic", "list", "--json").stdout.splitlines()]
+    assert {"topic": "made", "partitions": 2, "replication_factor": 1} in rows
+    run("topic", "alter", "made", "-p", "3", "-c", "retention.ms=1000")
+    described = run("topic", "describe", "made").stdout
+    assert described.count("made\t") == 3
+    assert "retention.ms\t1000" in described
+    run("topic", "delete", "made")
+    assert "made" not in run("topic", "list").stdout
+
+
+def test_what_fails_is_one_line_and_exit_code_1(run: Run) -> None:
+    failed = run("topic", "describe", "nowhere", code=1)
+    assert len(failed.stderr.splitlines()) == 1
+    assert "UNKNOWN_TOPIC_OR_PARTITION" in failed.stderr
+    assert run("tail", "nowhere", "--from", "soon", code=2).stdout == ""
+
+
+def test_lines_become_records_and_tail_finds_them(run: Run) -> None:
+    run("produce", "lines", "-K", ":", "-H", "h=1", "-z", "zstd", stdin='a:{"x":1}\nb:{"x":2}\na:{"x":3}\n')
+    shown = [json.loads(line) for line in run("tail", "lines", "--last", "10", "--json").stdout.splitlines()]
+    assert [(each["key"], each["value"]["x"], each["headers"]) for each in shown] == [
+        ("a", 1, {"h": "1"}),
+        ("b", 2, {"h": "1"}),
+        ("a", 3, {"h": "1"}),
+    ]
+    assert len(run("tail", "lines", "--last", "2").stdout.splitlines()) == 2
+    found = run("tail", "lines", "--from", "earliest", "--no-follow", "--jq", ".x>=2", "--key", "a").stdout
+    assert found.endswith('2\ta\t{"x":3}\th=1\n')
+    assert len(run("tail", "lines", "--from", "-1h", "--until", "now").stdout.splitlines()) == 3
+    assert len(run("tail", "lines", "--until", "1").stdout.splitlines()) == 1
+
+
+def test_what_tail_prints_as_json_can_be_produced_again(run: Run) -> None:
+    run(
+        "produce",
+        "first",
+        "--json",
+        stdin='{"key": "k", "value": {"y": [1]}, "headers": {"q": "r"}}\n{"value": null}\n',
+    )
+    printed = run("tail", "first", "--last", "5", "--json").stdout
+    run("produce", "second", "--json", stdin=printed)
+    again = run("tail", "second", "--last", "5", "--json").stdout
+    assert again == printed.replace('"first"', '"second"')
+
+
+def test_several_topics_are_merged_by_time(run: Run) -> None:
+    for topic, times in (("odd", (1, 3, 5)), ("even", (2, 4, 6))):
+        lines = "".join(json.dumps({"value": str(at), "timestamp": 1_700_000_000_000 + at}) + "\n" for at in times)
+        run("produce", topic, "--json", stdin=lines)
+    shown = run("tail", "odd", "even", "--from", "earliest", "--no-follow", "--json").stdout
+    assert [json.loads(line)["value"] for line in shown.splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_log_verify_finds_a_flipped_bit(run: Run, broker: Odradek, tmp_path: Path) -> None:
+    run("produce", "bits", stdin="one\ntwo\n")
+    segment = broker.data_dir / "bits-0" / "00000000000000000000.log"
+    assert '"value":"two"' in run("log", "dump", "--records", str(segment)).stdout
+    assert run("log", "verify", str(segment)).stdout.rstrip().endswith("2\t" + str(segment.stat().st_size))
+    broken = bytearray(segment.read_bytes())
+    broken[-3] ^= 1
+    copy = tmp_path / "00000000000000000000.log"
+    copy.write_bytes(broken)
+    assert "checksum does not match" in run("log", "verify", str(tmp_path), code=1).stdout
+
+
+def test_bench_says_what_it_did(run: Run) -> None:
+    rows = [json.loads(line) for line in run("bench", "-n", "2000", "--size", "100", "--json").stdout.splitlines()]
+    assert [(row["what"], row["records"]) for row in rows] == [("produce", 2000), ("consume", 2000)]
