@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from record_samples import EDGES, NOW, headers, maybe_bytes, samples, timestamps
 
@@ -44,6 +44,7 @@ def test_without_numbers_a_batch_has_no_producer():
     assert header.partition_leader_epoch == -1
 
 
+@settings(deadline=None)
 @given(st.lists(ANY_RECORD, min_size=1, max_size=8))
 def test_the_size_is_exact_after_every_record(records):
     builder = BatchBuilder()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+from crc32c import crc32c
 from kafka_batches import COMMIT, COMPRESSED, PLAIN, TRANSACTIONAL
 
 from odradek.protocol.primitives import ProtocolError
@@ -129,6 +130,9 @@ def test_every_flipped_bit_behind_the_checksum_is_noticed():
 
 def test_a_batch_that_is_cut_off_does_not_match_its_checksum():
     assert not crc_is_valid(PLAIN[:-1], 0, read_header(PLAIN))
+    cut_off = PLAIN[:-1]
+    header = read_header(PLAIN)._replace(crc=crc32c(cut_off[21:]))
+    assert not crc_is_valid(cut_off, 0, header), "not even where what is left does"
 
 
 def test_a_leaders_stamp_leaves_the_checksum_valid():

@@ -139,3 +139,9 @@ def test_an_empty_claim_of_a_huge_size_is_refused(codec, data):
         decompress(codec, data, ALLOWED_BYTES)
     with pytest.raises(ProtocolError):
         decompress(codec, data, HUGE)
+
+
+def test_snappy_is_not_begun_where_its_claim_cannot_be_true():
+    """It would allocate what is claimed, and end the process where there is not so much."""
+    with pytest.raises(ProtocolError, match="7 bytes cannot become 2147483647"):
+        decompress(Codec.SNAPPY, b"\xff\xff\xff\xff\x07" + b"\x00x", HUGE)

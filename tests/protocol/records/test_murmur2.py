@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from other_clients import OTHER_CLIENTS
 
@@ -25,6 +25,7 @@ def test_the_known_values_of_kafka(key, hashed):
     assert murmur2(key) == hashed
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_other_clients_hash_alike(key):
     for client in OTHER_CLIENTS:
@@ -32,6 +33,7 @@ def test_other_clients_hash_alike(key):
     assert -(2**31) <= murmur2(key) < 2**31
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.integers(1, 1000))
 def test_a_key_has_one_partition_among_those_there_are(key, partition_count):
     partition = partition_for_key(key, partition_count)

@@ -10,7 +10,7 @@ import cramjam
 import lz4.frame
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odradek.protocol.primitives import ProtocolError
@@ -33,6 +33,7 @@ def test_what_goes_in_comes_out(codec, data, wrap):
 
 
 @pytest.mark.parametrize("codec", CODECS)
+@settings(deadline=None)
 @given(data=st.binary(max_size=300))
 def test_any_bytes_make_the_round_trip(codec, data):
     assert decompress(codec, compress(codec, data), len(data)) == data
@@ -72,6 +73,12 @@ def test_what_is_cut_off_is_refused_wherever_the_cut_is(codec):
 def test_what_follows_the_end_is_refused(codec):
     with pytest.raises(ProtocolError):
         decompress(codec, compress(codec, TEXT) + b"\x00\x00\x00\x05more", 2 * len(TEXT))
+
+
+@pytest.mark.parametrize("codec", REAL_CODECS)
+def test_a_second_frame_is_refused_for_the_bounds_are_those_of_one(codec):
+    with pytest.raises(ProtocolError):
+        decompress(codec, compress(codec, TEXT) * 2, 2 * len(TEXT))
 
 
 def test_gzip_is_what_gzip_reads_and_writes():

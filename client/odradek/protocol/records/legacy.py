@@ -95,12 +95,10 @@ def decode_message_set(buffer: Buffer, max_bytes: int = MAX_UNCOMPRESSED_BYTES) 
 
 
 def _end_of_entry(buffer: Buffer, position: int) -> int | None:
-    """Where the message or batch ends that begins at `position`; None where it is not all there."""
+    """Where the message or batch ends that begins at `position`, as it says; None where it is not all there."""
     if len(buffer) - position <= MAGIC_POSITION:
         return None
     (size,) = _SIZE.unpack_from(buffer, position + _SIZE_POSITION)
-    if size < 0:
-        raise ProtocolError(f"a message of {size} bytes")
     end: int = position + LENGTH_COVERS_FROM + size
     return end if end <= len(buffer) else None
 
