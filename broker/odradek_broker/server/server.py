@@ -6,8 +6,8 @@
       one task a connection see connection.py
       _tick                 once a second: idle and stalled connections
 
-Stopping is cancellation: the listeners close first, the requests at work get GRACE_SECONDS to end, then the
-connections close and the broker writes down what a clean start needs.
+Stopping is cancellation: everything ends at once, requests at work among it (what was not acknowledged may or may not
+have happened, as after any lost connection), and the broker writes down what a clean start needs.
 """
 
 from __future__ import annotations
