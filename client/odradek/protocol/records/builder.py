@@ -100,9 +100,12 @@ class BatchBuilder:
         Raises TypeError for what is neither bytes nor None (nor str, for the name of a header), ValueError for a name
         that UTF-8 cannot express and OverflowError for a timestamp of more than 64 bits.
         """
-        if headers:
-            return self._append_any(key, value, headers, timestamp_ms)
         count = self.count
+        if headers:
+            header_section = _header_section(headers)
+            header_bytes = len(header_section)
+        else:
+            header_section, header_bytes = _NO_HEADERS, 1
         try:
             if type(key) is bytes:
                 key_length, key_bytes = _LENGTHS[len(key)]
@@ -121,25 +124,22 @@ class BatchBuilder:
             if timestamp_ms != self._timestamp:
                 self._turn_to(timestamp_ms)
             offset, offset_bytes = _NUMBERS[count]
-            length, size = _LENGTHS[self._time_piece_bytes + offset_bytes + key_bytes + value_bytes + 1]
+            length, size = _LENGTHS[self._time_piece_bytes + offset_bytes + key_bytes + value_bytes + header_bytes]
         except IndexError:  # larger than the tables
-            return self._append_any(key, value, headers, timestamp_ms)
+            return self._append_large(key, value, header_section, timestamp_ms)
         pieces = self._pieces
-        pieces += (length, self._time_piece, offset, key_length, key_piece, value_length, value_piece, _NO_HEADERS)
+        pieces += (length, self._time_piece, offset, key_length, key_piece, value_length, value_piece, header_section)
         self.size_bytes += size
         self.count = count + 1
         return count
 
-    def _append_any(self, key: bytes | None, value: bytes | None, headers: HeaderPairs, timestamp_ms: int) -> int:
-        """Add a record of any size, with any headers."""
+    def _append_large(self, key: bytes | None, value: bytes | None, header_section: bytes, timestamp_ms: int) -> int:
+        """Add a record of any size."""
         count = self.count
         pieces = [_varint(count)]
         _add_nullable(pieces, "key", key)
         _add_nullable(pieces, "value", value)
-        pieces.append(_varint(len(headers)))
-        for name, content in headers:
-            pieces.append(_header_name(name))
-            _add_nullable(pieces, "header value", content)
+        pieces.append(header_section)
         if timestamp_ms != self._timestamp:
             self._turn_to(timestamp_ms)
         size = self._time_piece_bytes + sum(map(len, pieces))
@@ -242,6 +242,14 @@ def _add_nullable(pieces: list[bytes], what: str, data: bytes | None) -> None:
         pieces.append(_NULL)
     else:
         raise _wrong_type(what, data)
+
+
+def _header_section(headers: HeaderPairs) -> bytes:
+    pieces = [_varint(len(headers))]
+    for name, content in headers:
+        pieces.append(_header_name(name))
+        _add_nullable(pieces, "header value", content)
+    return b"".join(pieces)
 
 
 @lru_cache(_REMEMBERED_HEADER_NAMES)

@@ -25,6 +25,7 @@ The checksum is not looked at: `batch.crc_is_valid` is the caller's first step w
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -47,6 +48,7 @@ MakeRecord: TypeAlias = Callable[[int, int, bytes | None, bytes | None, Headers,
 
 _MIN_RECORD_BYTES = 7
 _MIN_HEADER_BYTES = 2
+_REMEMBERED_HEADER_NAMES = 512
 
 _SIGNED = tuple((byte >> 1) ^ -(byte & 1) for byte in range(0x80))
 """By the only byte of a varint, its value."""
@@ -188,27 +190,47 @@ def _decode(make: MakeRecord[T], payload: bytes, header: BatchHeader) -> list[T]
 
 
 def _read_headers(payload: bytes, position: int) -> tuple[Headers, int]:
-    count, position = read_varint(payload, position)
+    signed = _SIGNED
+    byte = payload[position]
+    if byte < 0x80:
+        count = signed[byte]
+        position += 1
+    else:
+        count, position = read_varint(payload, position)
     if not 0 <= count <= (len(payload) - position) // _MIN_HEADER_BYTES:
         raise ProtocolError(f"{count} headers in {len(payload) - position} bytes")
-    headers = []
+    headers: list[tuple[str, bytes | None]] = []
     for _ in range(count):
-        byte = payload[position]
+        byte = payload[position]  # name
         if byte < 0x80:
-            length, begin = _SIGNED[byte], position + 1
+            length = signed[byte]
+            position += 1
         else:
-            length, begin = read_varint(payload, position)
+            length, position = read_varint(payload, position)
         if length < 0:
             raise ProtocolError(f"a header name of {length} bytes")
-        position = begin + length
-        name = payload[begin:position].decode("utf-8", "replace")
-        byte = payload[position]
+        begin = position
+        position += length
+        name = _text(payload[begin:position])
+
+        byte = payload[position]  # value
         if byte < 0x80:
-            length, begin = _SIGNED[byte], position + 1
+            length = signed[byte]
+            position += 1
         else:
-            length, begin = read_varint(payload, position)
-        if length < -1:
+            length, position = read_varint(payload, position)
+        if length >= 0:
+            begin = position
+            position += length
+            headers.append((name, payload[begin:position]))
+        elif length == -1:
+            headers.append((name, None))
+        else:
             raise ProtocolError(f"a header value of {length} bytes")
-        position = begin + max(length, 0)
-        headers.append((name, None if length < 0 else payload[begin:position]))
     return tuple(headers), position
+
+
+@lru_cache(_REMEMBERED_HEADER_NAMES)
+def _text(name: bytes) -> str:
+    """The name of a header; there are few, and they come often."""
+    return name.decode("utf-8", "replace")
