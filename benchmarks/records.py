@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeAlias
 
 from odradek.protocol.records.batch import crc_is_valid, read_header
 from odradek.protocol.records.builder import BatchBuilder, HeaderPairs
@@ -26,10 +26,13 @@ NOW = 1_700_000_000_000
 RECORDS_PER_MS = 8
 HEADERS: HeaderPairs = (("trace", b"0123456789abcdef"),)
 
+Prepare: TypeAlias = Callable[[int], Callable[[], object]]
+"""By the size of a value, what is to be measured."""
+
 
 def main() -> None:
     _print_row("ns per record", [f"{size:,} B" for size in VALUE_BYTES])
-    for name, prepare in (
+    rows: list[tuple[str, Prepare]] = [
         ("append and build", _encode),
         ("  with a header", lambda size: _encode(size, HEADERS)),
         ("  each at another time", lambda size: _encode(size, records_per_ms=1)),
@@ -37,7 +40,8 @@ def main() -> None:
         ("  with a header", lambda size: _decode(size, HEADERS)),
         ("check the checksum", _check),
         *_aiokafka(),
-    ):
+    ]
+    for name, prepare in rows:
         _print_row(name, [f"{measure(prepare(size)):.0f}" for size in VALUE_BYTES])
 
 
@@ -83,7 +87,7 @@ def _check(size: int) -> Callable[[], object]:
     return lambda: crc_is_valid(batch, 0, read_header(batch))
 
 
-def _aiokafka() -> list[tuple[str, Callable[[int], Callable[[], Any]]]]:
+def _aiokafka() -> list[tuple[str, Prepare]]:
     try:
         from aiokafka.record.default_records import DefaultRecordBatchBuilder
         from aiokafka.record.memory_records import MemoryRecords
