@@ -1,8 +1,8 @@
 """Control batches: what the log says about itself, among it the markers that end transactions (KIP-98).
 
 The key of a control record is an int16 version (0) and an int16 type. A transaction marker is alone in its batch; its
-value is an int16 version (0) and the epoch of the coordinator that wrote it, an int32. Later versions may add to either:
-what follows is passed over. Kafka: ControlRecordType.java, EndTransactionMarker.java.
+value is an int16 version (0) and the epoch of the coordinator that wrote it, an int32. Later versions may add to
+either: what follows is passed over. Kafka: ControlRecordType.java, EndTransactionMarker.java.
 """
 
 from __future__ import annotations
