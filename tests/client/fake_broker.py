@@ -131,6 +131,7 @@ class FakeBroker:
         """Errors of ApiVersions are answered in version 0, as by a broker that knows no better."""
         self.surroundings = Surroundings(network=self)
         self._leads = True
+        self._last_producer_id = 6
         self._scripts: defaultdict[type, deque[Script | type[Exception] | None]] = defaultdict(deque)
         self._appended = trio.Event()
         self._assignment = b""
@@ -216,7 +217,8 @@ class FakeBroker:
         return next(name for name in self.topics if self._topic_id(name) == topic_id)
 
     async def _InitProducerId(self, request: Any, version: int) -> Any:
-        return init_producer_id.InitProducerIdResponse(producer_id=7, producer_epoch=0)
+        self._last_producer_id += 1
+        return init_producer_id.InitProducerIdResponse(producer_id=self._last_producer_id, producer_epoch=0)
 
     async def _Produce(self, request: produce.ProduceRequest, version: int) -> Any:
         topics = []

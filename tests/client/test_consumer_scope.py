@@ -17,6 +17,8 @@ from odradek import (
     NoOffset,
     OffsetOutOfRange,
     Producer,
+    SerializationFailed,
+    Topic,
     TopicPartition,
 )
 from odradek.protocol.errors import ErrorCode
@@ -453,3 +455,51 @@ async def test_nothing_runs_after_the_scope(broker: FakeBroker, autojump_clock: 
     seen = len(broker.seen)
     await trio.sleep(100)
     assert len(broker.seen) == seen
+
+
+# ------------------------------------------------------------------------------------------------ poll, and trouble
+
+
+async def test_what_comes_before_a_partitions_error_is_returned_before_it_is_raised(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    """Records that a failing poll had taken would be committed though nobody has seen them."""
+    log = broker.logs["orders", 0]
+    log[2] = log[2][:-1] + bytes([log[2][-1] ^ 1])
+    async with Consumer("fake", "orders", group="g", surroundings=broker.surroundings) as consumer:
+        assert [r.offset for r in await consumer.poll(100)] == [0, 1, 2, 3, 4, 5]
+        for _ in range(2):
+            with pytest.raises(CorruptRecords):
+                await consumer.poll(100)
+    assert committed(broker) == 6
+
+
+async def test_a_record_that_cannot_be_decoded_is_raised_alone_and_then_passed_over(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    numbers = Topic("orders", value=int)
+    async with Producer("fake", surroundings=broker.surroundings) as producer:
+        for value in (b"10", b"no number", b"12"):
+            await producer.send("orders", value)
+    async with Consumer("fake", numbers, group="g", surroundings=broker.surroundings) as consumer:
+        values: list[int] = []
+        while len(values) < 11:
+            values += [r.value for r in await consumer.poll(100)]
+        assert values == list(range(11))
+        with pytest.raises(SerializationFailed) as caught:
+            await consumer.poll(100)
+        assert caught.value.record is not None and caught.value.record.offset == 11
+        assert [r.value for r in await consumer.poll(100)] == [12]
+        consumer.seek(ORDERS, 10)
+        assert (await anext(consumer)).value == 10
+        with pytest.raises(SerializationFailed):
+            await anext(consumer)
+        assert (await anext(consumer)).value == 12
+
+
+async def test_a_poll_hands_out_no_more_than_was_committed_before(broker: FakeBroker, autojump_clock: Any) -> None:
+    async with Consumer("fake", "orders", group="g", commit="before", surroundings=broker.surroundings) as consumer:
+        seen = 0
+        while seen < 10:
+            seen += len(await consumer.poll(100))
+            assert committed(broker) == seen

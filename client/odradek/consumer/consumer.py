@@ -31,6 +31,7 @@ from odradek.consumer.group import Group
 from odradek.consumer.health import ConsumerHealth
 from odradek.consumer.partition import PartitionState
 from odradek.consumer.positions import Positions
+from odradek.consumer.reader import Reader
 from odradek.consumer.rebalance import Possession
 from odradek.consumer.report import consumer_health
 from odradek.consumer.subscription import Subscription
@@ -51,9 +52,6 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 Names: TypeAlias = str | Sequence[str]
-
-RECORDS_BETWEEN_CHECKPOINTS = 200
-"""How many records are handed out, at the most, before the tasks in the background get a turn."""
 
 
 class Consumer(Generic[K, V]):
@@ -110,8 +108,6 @@ class Consumer(Generic[K, V]):
         self._changed = Changes()
         self._scope: AbstractAsyncContextManager[Self] | None = None
         self._is_open = False
-        self._is_reading = False
-        self._since_checkpoint = 0
         self._group: Group | None = None
         self._commits: Commits | None = None
 
@@ -163,6 +159,15 @@ class Consumer(Generic[K, V]):
         self._fetcher = Fetcher(cluster, config, self._states, self._fetched)
         self._positions = Positions(cluster, config, self._states, self._found_positions)
         self._possession.positions = self._positions
+        self._reader = Reader(
+            config,
+            self._subscription,
+            self._cursor,
+            self._possession,
+            self._activities,
+            self._changed,
+            self._fetcher.wake,
+        )
         if self.group is not None:
             self._set_up_group(self.group)
 
@@ -173,7 +178,7 @@ class Consumer(Generic[K, V]):
             self._group = Group(self._cluster, self.config, group, self._subscription, self._possession)
             coordinator, membership = self._group.coordinator, self._group.membership
         self._commits = Commits(self._cluster, coordinator, group, membership, self.config.instance_id)
-        self._possession.commits = self._commits
+        self._possession.commits = self._reader.commits = self._commits
 
     async def _keep_membership(self) -> None:
         """What is to stop before the last commit."""
@@ -232,14 +237,15 @@ class Consumer(Generic[K, V]):
     async def __anext__(self) -> Record[K, V]:
         """The next record. The one before is finished. Waits for as long as it takes.
 
-        Raises OffsetOutOfRange and NoOffset with start="none", CorruptRecords, SerializationFailed, and what a broker
-        says that is final.
+        Raises OffsetOutOfRange and NoOffset with start="none", CorruptRecords, and what a broker says that is final;
+        and SerializationFailed, with the record in it, which then counts as handed out.
         """
         cursor = self._cursor
         if cursor.index < cursor.limit:
             await trio.lowlevel.checkpoint_if_cancelled()
         else:
-            await self._fill_cursor(None)
+            self._check_open()
+            await self._reader.fill_cursor(None)
             cursor.in_progress = True
         record = cursor.records[cursor.index]
         cursor.index += 1
@@ -253,103 +259,16 @@ class Consumer(Generic[K, V]):
         Empty when nothing came within `timeout_s`. All that earlier calls returned is finished. Raises what
         `async for` raises.
         """
+        self._check_open()
         deadline = None if timeout_s is None else trio.current_time() + timeout_s
-        limit = self.config.max_poll_records if max_records is None else max_records
-        if not await self._fill_cursor(deadline):
+        if not await self._reader.fill_cursor(deadline):
             return []
-        records = list(self._cursor.take_rest(limit))
-        while len(records) < limit and self._begin_next_batch():
-            records += self._cursor.take_rest(limit - len(records))
-        if self._typed:
-            return [self._typed[record.topic].decode(record) for record in records]
-        return cast("list[Record[K, V]]", records)
+        return self._reader.take(max_records or self.config.max_poll_records, self._typed)
 
     def encode(self, record: Record[K, V]) -> Record[bytes | None, bytes | None]:
         """A record as it is in the log, whatever its topic's type."""
         topic = self._typed.get(record.topic)
         return cast("Record[bytes | None, bytes | None]", record) if topic is None else topic.encode(record)
-
-    async def _fill_cursor(self, deadline: float | None) -> bool:
-        """Let the cursor have a record that may be handed out now; False where none came in time."""
-        if self._is_reading:
-            raise trio.BusyResourceError("another task is reading from this consumer")
-        if not self._is_open:
-            raise RuntimeError("the consumer is not open")
-        if self._subscription.is_empty:
-            raise RuntimeError("subscribe or assign first")
-        self._is_reading = True
-        try:
-            self._since_checkpoint += self._cursor.index
-            self._cursor.finish()
-            self._possession.finished.announce()
-            await self._checkpoint()
-            return await self._wait_for_records(deadline)
-        finally:
-            self._is_reading = False
-
-    async def _checkpoint(self) -> None:
-        if self._since_checkpoint >= RECORDS_BETWEEN_CHECKPOINTS:
-            self._since_checkpoint = 0
-            await trio.lowlevel.checkpoint()
-        else:
-            await trio.lowlevel.checkpoint_if_cancelled()
-
-    async def _wait_for_records(self, deadline: float | None) -> bool:
-        try:
-            while True:
-                if not self._possession.is_held and (self._cursor.may_go_on or self._begin_next_batch()):
-                    if self.config.commit != "before" or await self._commit_before():
-                        return True
-                    continue
-                self._since_checkpoint = 0
-                self._activities.begin("reader", self._why_nothing())
-                if deadline is None:
-                    await self._changed.wait()
-                    continue
-                with trio.move_on_at(deadline) as patience:
-                    await self._changed.wait()
-                if patience.cancelled_caught:
-                    return False
-        finally:
-            self._activities.end("reader")
-
-    def _begin_next_batch(self) -> bool:
-        """Put the next decoded batch under the cursor. Raises what a partition has to say."""
-        while (state := self._subscription.next_readable()) is not None:
-            if state.error is not None:
-                raise state.error
-            records = state.next_records()
-            self._fetcher.wake()
-            if records:
-                self._cursor.begin(state, records)
-                return True
-        return False
-
-    async def _commit_before(self) -> bool:
-        """At most once: commit what is about to be handed out. False where it was taken away meanwhile."""
-        cursor, state = self._cursor, self._cursor.state
-        assert state is not None
-        if self._commits is None or cursor.index > 0:
-            return True
-        cursor.put_back(keep=self.config.max_poll_records)
-        version, end = state.version, cursor.records[-1].offset + 1
-        cursor.limit = 0
-        await self._commits.commit({state.topic_partition: CommittedOffset(end, state.position_epoch)})
-        state.committed = end
-        cursor.release()
-        return cursor.state is state and state.version == version and not self._possession.is_held
-
-    def _why_nothing(self) -> str:
-        if self._possession.is_held:
-            return "the group rebalances"
-        states = list(self._states())
-        if not states:
-            return "no partition is assigned"
-        if all(state.paused for state in states):
-            return "all partitions are paused"
-        if any(state.position is None for state in states):
-            return "positions are being looked up"
-        return "no new records"
 
     # ------------------------------------------------------------------------------------------- what to read
 
@@ -552,6 +471,10 @@ class Consumer(Generic[K, V]):
 
     def _states(self) -> Collection[PartitionState]:
         return self._subscription.states.values()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise RuntimeError("the consumer is not open")
 
     def _track(self) -> None:
         if not hasattr(self, "_cluster"):

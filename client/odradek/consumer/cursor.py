@@ -73,6 +73,14 @@ class Cursor:
         self.settle()
         return records
 
+    def hand_back(self, count: int) -> None:
+        """The last `count` records that were taken will come again."""
+        assert self.state is not None
+        self.index -= count
+        if self.index == 0:
+            self.state.position = self.records[0].offset
+        self.settle()
+
     def is_busy_with(self, states: Collection[PartitionState]) -> bool:
         """Whether the program has records of one of these partitions in its hands."""
         return self.in_progress and (self.state in states or any(state in states for state in self._polled))
