@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from enum import IntEnum
 from typing import TypeVar
 
+import trio
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
@@ -64,6 +65,8 @@ class ConfigEntry(Struct, frozen=True):
         return self.source in (ConfigSource.DEFAULT, ConfigSource.STATIC_BROKER, ConfigSource.DYNAMIC_DEFAULT_BROKER)
 
 
+LONGEST_PROPAGATION_S = 5.0
+
 SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
 
 
@@ -100,7 +103,7 @@ class ConfigAdmin(AdminBase):
         validate_only: bool = False,
     ) -> None:
         """Change keys and leave all others as they are; a deleted one is the default again. `append` and `subtract`
-        are for lists. Raises InvalidConfig, UnknownTopicOrPartition."""
+        are for lists. Returns when what was set or deleted can be seen. Raises InvalidConfig, UnknownTopicOrPartition."""
         changes = [AlterableConfig(key, SET, value) for key, value in (set or {}).items()]
         changes += [AlterableConfig(key, DELETE, None) for key in delete]
         changes += [AlterableConfig(key, APPEND, value) for key, value in (append or {}).items()]
@@ -111,6 +114,21 @@ class ConfigAdmin(AdminBase):
         answer = await self._ask_resource(kind, name, request, IncrementalAlterConfigsResponse)
         for result in answer.responses:
             raise_for(result.error_code, result.error_message or name)
+        if not validate_only:
+            await self._wait_until_in_force(name, kind, set or {}, delete)
+
+    async def _wait_until_in_force(
+        self, name: str, kind: ResourceType, set: Mapping[str, str], deleted: Collection[str]
+    ) -> None:
+        """Brokers hear of a change from the controller, a little later than we do."""
+        own = (ConfigSource.TOPIC, ConfigSource.DYNAMIC_BROKER, ConfigSource.GROUP, ConfigSource.CLIENT_METRICS)
+        with trio.move_on_after(min(self._timeout_s, LONGEST_PROPAGATION_S)):
+            while set or deleted:
+                found = await self.describe_configs(name, kind, keys=[*set, *deleted])
+                changed = all(key in found and found[key].value in (value, None) for key, value in set.items())
+                if changed and not any(key in found and found[key].source in own for key in deleted):
+                    return
+                await trio.sleep(self._cluster.backoff_s)
 
     async def _ask_resource(self, kind: ResourceType, name: str, request: ApiMessage, response: type[R]) -> R:
         """A broker's own configuration is that broker's to tell."""
