@@ -69,7 +69,7 @@ class Partition:
             self._flusher.written(self)
         return appended
 
-    def append_internal(self, batch: bytes) -> Appended | Refused:
+    def append_internal(self, batch: bytes | bytearray) -> Appended | Refused:
         """Append what this broker itself has to say."""
         return self.append(memoryview(batch), Origin.COORDINATOR)
 
