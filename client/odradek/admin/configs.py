@@ -103,7 +103,10 @@ class ConfigAdmin(AdminBase):
         validate_only: bool = False,
     ) -> None:
         """Change keys and leave all others as they are; a deleted one is the default again. `append` and `subtract`
-        are for lists. Returns when what was set or deleted can be seen. Raises InvalidConfig, UnknownTopicOrPartition."""
+        are for lists. Returns when what was set or deleted can be seen.
+
+        Raises InvalidConfig, UnknownTopicOrPartition.
+        """
         changes = [AlterableConfig(key, SET, value) for key, value in (set or {}).items()]
         changes += [AlterableConfig(key, DELETE, None) for key in delete]
         changes += [AlterableConfig(key, APPEND, value) for key, value in (append or {}).items()]
