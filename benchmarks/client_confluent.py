@@ -15,7 +15,15 @@ import sys
 import time
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 
 CHUNK_RECORDS = 1000
 ACK_TIMEOUT_SECONDS = 120
@@ -137,9 +145,21 @@ def _end_offsets(bootstrap: str, topic: str, partitions: int) -> int:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "none"})
     try:
         asked = [TopicPartition(topic, partition) for partition in range(partitions)]
-        return sum(consumer.get_watermark_offsets(each, timeout=30)[1] for each in asked)
+        return sum(_end_offset(consumer, each) for each in asked)
     finally:
         consumer.close()
+
+
+def _end_offset(consumer: Consumer, partition: TopicPartition) -> int:
+    """Apache Kafka denies for a moment that it leads a partition that it has just made."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=30)[1]
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 if __name__ == "__main__":
