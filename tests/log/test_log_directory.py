@@ -104,3 +104,15 @@ def test_deleted_and_stray_logs_are_no_partitions(tmp_path):
     assert sorted(path.name for path in tmp_path.glob("t-*")) == ["t-1.bb-stray", "t-2", "t-9"]
     with pytest.raises(AssertionError):
         directory.remove_directory(stray)
+
+
+def test_a_deleted_log_keeps_its_files_until_its_delay_is_over(tmp_path):
+    directory = open_directory(tmp_path)
+    log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    append(log, batch(b"a"))
+    directory.delete_log(log, "aa", NOW)
+    due_ms = NOW + SMALL.file_delete_delay_ms
+    assert directory.take_deleted_logs(due_ms - 1) == []
+    assert directory.take_deleted_logs(due_ms) == directory.deleted_directories() != []
+    assert directory.take_deleted_logs(due_ms) == []
+    directory.release()

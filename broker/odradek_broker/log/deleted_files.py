@@ -1,32 +1,35 @@
-"""Files that are on their way out: renamed to `.deleted` now, removed after a delay, for those who still read them."""
+"""What is on its way out: renamed now, removed after a delay, for those who still read it.
+
+After a restart it is simply removed (see swap.tidy, and LogDirectory.deleted_directories).
+"""
 
 from __future__ import annotations
 
 from odradek_broker.log import filenames
 from odradek_broker.log.segment import Segment
-from odradek_broker.ports.disk import Disk
 
 
 class DeletedFiles:
-    """Of one log. After a restart they are simply removed (see swap.tidy)."""
+    """Of one log, or the deleted logs of a directory."""
 
-    def __init__(self, disk: Disk) -> None:
-        self._disk = disk
+    def __init__(self) -> None:
         self._due: list[tuple[int, str]] = []
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def add(self, segments: list[Segment], due_ms: int) -> None:
+    def add(self, path: str, due_ms: int) -> None:
+        self._due.append((due_ms, path))
+
+    def add_segments(self, segments: list[Segment], due_ms: int) -> None:
         """Segments that bear the suffix already."""
         for segment in segments:
-            self._due += [(due_ms, segment.path(suffix)) for suffix in filenames.SEGMENT_SUFFIXES]
+            for suffix in filenames.SEGMENT_SUFFIXES:
+                self.add(segment.path(suffix), due_ms)
 
-    def remove_due(self, now_ms: int) -> None:
-        """Remove what was marked long enough ago. Raises OSError; what could not be removed is tried again."""
-        for entry in list(self._due):
-            due_ms, path = entry
-            if due_ms <= now_ms:
-                if self._disk.exists(path):
-                    self._disk.remove(path)
-                self._due.remove(entry)
+    def take_due(self, now_ms: int) -> list[str]:
+        """Paths of what was marked long enough ago; the caller removes them."""
+        due = [path for due_ms, path in self._due if due_ms <= now_ms]
+        if due:
+            self._due = [entry for entry in self._due if entry[0] > now_ms]
+        return due

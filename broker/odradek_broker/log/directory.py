@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from odradek_broker.log import checkpoints, filenames
 from odradek_broker.log.checkpoints import TopicPartition
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.deleted_files import DeletedFiles
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
 from odradek_broker.log.log import Log
 from odradek_broker.ports.disk import Disk
@@ -55,6 +56,7 @@ class LogDirectory:
         self.cleaner_offsets: dict[TopicPartition, int] = {}
         self.damaged: list[str] = []
         """Checkpoint files that could not be read."""
+        self._deleted = DeletedFiles()
         self._disk = disk
         self._lock = disk.lock(self._at(LOCK))
 
@@ -117,6 +119,17 @@ class LogDirectory:
         """Paths of logs that were deleted and whose files are still there."""
         names = [name for name in self._disk.list(self.path) if name.endswith(filenames.DELETED_DIRECTORY)]
         return [self._at(name) for name in sorted(names) if self._disk.is_dir(self._at(name))]
+
+    def delete_log(self, log: Log, mark: str, now_ms: int) -> None:
+        """Take a log out of use; its files stay for `file_delete_delay_ms` more. Raises OSError.
+
+        `mark` makes the new name unique, so that a topic of the same name can be created at once.
+        """
+        self._deleted.add(log.delete(mark), now_ms + log.config.file_delete_delay_ms)
+
+    def take_deleted_logs(self, now_ms: int) -> list[str]:
+        """Paths of logs that were deleted long enough ago: for `remove_directory`."""
+        return self._deleted.take_due(now_ms)
 
     def remove_directory(self, path: str) -> None:
         """Remove a deleted log with its files. Raises OSError."""

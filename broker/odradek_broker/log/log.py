@@ -89,7 +89,7 @@ class Log:
         self._unsynced = Unsynced()
         self._truncations = 0
         self._epochs_written = 0
-        self._deleted = DeletedFiles(disk)
+        self._deleted = DeletedFiles()
         self._now_ms = self._active_since_ms = now_ms
 
     @classmethod
@@ -564,11 +564,11 @@ class Log:
         self._unsynced.add_directory(self.directory)
 
     def _schedule_removal(self, segments: list[Segment], now_ms: int) -> None:
-        self._deleted.add(segments, now_ms + self.config.file_delete_delay_ms)
+        self._deleted.add_segments(segments, now_ms + self.config.file_delete_delay_ms)
 
-    def remove_deleted_files(self, now_ms: int) -> None:
-        """Remove the files that were marked long enough ago. Raises OSError."""
-        self._deleted.remove_due(now_ms)
+    def take_deleted_files(self, now_ms: int) -> list[str]:
+        """Paths of files that were marked long enough ago; whoever takes them removes those that are there."""
+        return self._deleted.take_due(now_ms)
 
     def release_files(self) -> None:
         """Close what need not be open; it is opened again when asked for. For logs that lie idle."""

@@ -208,7 +208,7 @@ class Broker:
             return
         partition.is_leader = False
         try:
-            partition.log.delete(self.random.randbytes(16).hex())
+            self.directory.delete_log(partition.log, self.random.randbytes(16).hex(), self.clock.now_ms())
         except OSError as error:
             logger.error("%s could not be deleted: %s", partition, error)
         partition.log_failed()

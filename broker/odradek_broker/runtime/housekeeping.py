@@ -7,6 +7,7 @@ megabyte (compaction) in a worker thread.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 60
 """Kafka's log.flush.offset.checkpoint.interval.ms."""
 
+REMOVAL_SECONDS = 1
+
 
 class Housekeeping:
     """One for a broker."""
@@ -35,6 +38,7 @@ class Housekeeping:
             nursery.start_soon(self._retain)
             nursery.start_soon(self._compact)
             nursery.start_soon(self._checkpoint)
+            nursery.start_soon(self._remove)
 
     async def _retain(self) -> None:
         while True:
@@ -72,18 +76,32 @@ class Housekeeping:
     async def _checkpoint(self) -> None:
         while True:
             await trio.sleep(CHECKPOINT_SECONDS)
-            now_ms = self._broker.clock.now_ms()
             for partition in list(self._broker.partitions.values()):
                 log = partition.log
-                if log.failed is not None:
-                    continue
-                if log.flushed_offset < log.log_end_offset:
+                if log.failed is None and log.flushed_offset < log.log_end_offset:
                     self._broker.flusher.flush_soon(partition)
-                try:
-                    log.remove_deleted_files(now_ms)
-                except OSError as error:
-                    logger.error("%s: cannot remove deleted files: %s", partition, error)
             try:
                 await trio.to_thread.run_sync(self._broker.checkpoint())
             except OSError as error:
                 logger.error("cannot write checkpoints: %s", error)
+
+    async def _remove(self) -> None:
+        """What was deleted takes its space until it is old enough; freeing a gigabyte takes a while, so not here."""
+        while True:
+            await trio.sleep(REMOVAL_SECONDS)
+            now_ms = self._broker.clock.now_ms()
+            directory, disk = self._broker.directory, self._broker.disk
+            for path in directory.take_deleted_logs(now_ms):
+                await self._try_to_remove(directory.remove_directory, path)
+            for partition in list(self._broker.partitions.values()):
+                for path in partition.log.take_deleted_files(now_ms):
+                    await self._try_to_remove(disk.remove, path)
+
+    async def _try_to_remove(self, remove: Callable[[str], None], path: str) -> None:
+        """What cannot be removed goes at the next start."""
+        try:
+            await trio.to_thread.run_sync(remove, path)
+        except FileNotFoundError:
+            pass  # a segment need not have every kind of file, and its topic may be gone meanwhile
+        except OSError as error:
+            logger.error("cannot remove %s: %s", path, error)
