@@ -16,6 +16,9 @@ KAFKA = "Apache Kafka"
 PAGE_CACHE = "Odradek, page cache"
 FSYNC = "Odradek, fsync"
 
+QUICK_REMOVAL = {"log.segment.delete.delay.ms": "1000"}
+"""Deleted topics are to be gone before the next measurement: see fresh_topic."""
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -34,8 +37,9 @@ def make(names: list[str], directory: Path) -> list[Contender]:
 
 def _broker(name: str, data_dir: Path) -> BrokerProcess:
     if name == KAFKA:
-        return ApacheKafka(data_dir, heap_mb=1024)
-    return Odradek(data_dir, {"log.flush.policy": "interval"} if name == PAGE_CACHE else {})
+        return ApacheKafka(data_dir, QUICK_REMOVAL, heap_mb=1024)
+    policy = {"log.flush.policy": "interval"} if name == PAGE_CACHE else {}
+    return Odradek(data_dir, QUICK_REMOVAL | policy)
 
 
 def available(wanted: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from benchmarks.contenders import PAGE_CACHE, Contender
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
 from benchmarks.startup import seconds_to_first_ack
+from referee import BrokerProcess
 
 ALONE = "alone"
 RECORDS = 400_000
@@ -36,16 +37,16 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
 
     def both(circumstance: str) -> None:
         for _ in range(scale.rounds):
-            written, took = _one_round(broker.bootstrap, scale)
+            written, took = _one_round(broker, scale)
             into.add(circumstance, written)
             p50.add(circumstance, took)
 
     with broker:
-        _one_round(broker.bootstrap, scale)  # warms up
+        _one_round(broker, scale)  # warms up
         both(ALONE)
         with _idle_connections(broker.port, scale.connections):
             both(connections)
-        with fresh_topic(broker.bootstrap, scale.partitions) as crowd:
+        with fresh_topic(broker, scale.partitions) as crowd:
             _touch_every_partition(broker.bootstrap, crowd, scale.partitions)
             both(partitions)
     yield into
@@ -53,9 +54,9 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
     yield _start_with_a_large_log(contenders, scale)
 
 
-def _one_round(bootstrap: str, scale: Scale) -> tuple[float, float]:
-    with fresh_topic(bootstrap) as topic:
-        where = {"bootstrap": bootstrap, "topic": topic}
+def _one_round(broker: BrokerProcess, scale: Scale) -> tuple[float, float]:
+    with fresh_topic(broker) as topic:
+        where = {"bootstrap": broker.bootstrap, "topic": topic}
         took = run_client("confluent", "latency", **where, records=scale.records(ROUND_TRIPS), value_bytes=100)
         records = scale.records(RECORDS)
         written = run_client("confluent", "produce", **where, records=records, value_bytes=VALUE_BYTES)

@@ -20,10 +20,10 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
     p99 = Measurement("one in flight, p99", "ms", False, KAFKA)
     for round_number in range(scale.rounds + 1):
         for contender in contenders:
-            bootstrap = contender.broker.bootstrap
-            with fresh_topic(bootstrap) as topic:
-                what = {"bootstrap": bootstrap, "topic": topic, "records": scale.records(RECORDS), "value_bytes": 100}
-                took = run_client("confluent", "latency", **what)
+            broker = contender.broker
+            with fresh_topic(broker) as topic:
+                what = {"topic": topic, "records": scale.records(RECORDS), "value_bytes": 100}
+                took = run_client("confluent", "latency", bootstrap=broker.bootstrap, **what)
             if round_number > 0:
                 p50.add(contender.name, took["p50_ms"])
                 p99.add(contender.name, took["p99_ms"])

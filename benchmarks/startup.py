@@ -95,7 +95,7 @@ def _memory_under_load(contenders: list[Contender], scale: Scale) -> Iterator[Me
 def _load(broker: BrokerProcess, seconds: float, scale: Scale) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with fresh_topic(broker.bootstrap, 6) as topic:
+        with fresh_topic(broker, 6) as topic:
             what = {"bootstrap": broker.bootstrap, "topic": topic, "partitions": 6, "value_bytes": LOAD_VALUE_BYTES}
             run_client("confluent", "produce", records=LOAD_RECORDS, **what)
             run_client("confluent", "consume", records=LOAD_RECORDS, **what)

@@ -16,6 +16,7 @@ from benchmarks.client_processes import fresh_topic, run_client
 from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE, Contender
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
+from referee import BrokerProcess
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
         for round_number in range(scale.rounds + 1):
             records = scale.records(load.records) // (WARM_UP_DIVISOR if round_number == 0 else 1)
             for contender in contenders:
-                written, read = _one_round(contender.broker.bootstrap, load, records)
+                written, read = _one_round(contender.broker, load, records)
                 if round_number > 0:
                     into.add(contender.name, written)
                     if read is not None:
@@ -73,10 +74,10 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
             yield out
 
 
-def _one_round(bootstrap: str, load: Load, records: int) -> tuple[float, float | None]:
-    with fresh_topic(bootstrap, load.partitions) as topic:
+def _one_round(broker: BrokerProcess, load: Load, records: int) -> tuple[float, float | None]:
+    with fresh_topic(broker, load.partitions) as topic:
         what = {
-            "bootstrap": bootstrap,
+            "bootstrap": broker.bootstrap,
             "topic": topic,
             "records": records,
             "value_bytes": load.value_bytes,
