@@ -21,4 +21,5 @@ class Odradek(BrokerProcess):
 
     def environment(self) -> dict[str, str]:
         settings = {f"ODRADEK_{key.upper().replace('.', '_')}": value for key, value in self.config.items()}
-        return {**os.environ, "PYTHONUNBUFFERED": "1", **settings}
+        inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        return {**inherited, "PYTHONUNBUFFERED": "1", **settings}  # compiled once, as any installed package is
