@@ -35,8 +35,10 @@ class Identity:
     async def admit(self, queues: Collection[PartitionQueue]) -> None:
         """Let them number their batches under our producer id; another one for those that have used it up."""
         for queue in queues:
-            queue.sequences.begin(*await self.get(queue.sequences.used_identity))
-            queue.needs_admission = False
+            identity = await self.get(queue.sequences.used_identity)
+            if queue.needs_admission:  # unless another broker's task has admitted it meanwhile
+                queue.sequences.begin(*identity)
+                queue.needs_admission = False
 
     async def get(self, used_up: int = NO_PRODUCER_ID) -> tuple[int, int]:
         """Producer id and epoch, another id than `used_up`. Tries for as long as it takes; raises what is final."""
