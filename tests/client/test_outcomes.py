@@ -85,8 +85,24 @@ def test_when_the_time_is_over_the_last_error_is_the_cause() -> None:
     assert "NOT_ENOUGH_REPLICAS" in str(batch.error)
 
 
-def test_a_final_error_gives_up_and_takes_the_numbers_back() -> None:
+def test_a_refusal_of_what_was_never_sent_before_takes_the_numbers_back() -> None:
     (batch,) = in_flight(1)
     assert outcomes().answered(batch, answer(ErrorCode.INVALID_RECORD), 1.0, 0.1)
     assert isinstance(batch.error, BrokerError)
     assert batch.queue.sequences.next_sequence == 0
+
+
+def test_a_refusal_of_what_may_have_been_written_before_does_not() -> None:
+    """Its first attempt may be in the log. The next batch under the same numbers would be taken for a copy of it."""
+    (batch,) = in_flight(1)
+    assert not outcomes().unanswered(batch, ConnectionFailed("gone"), 1.0, 0.1)
+    batch.queue.drain()
+    assert outcomes().answered(batch, answer(ErrorCode.INVALID_RECORD), 2.0, 0.1)
+    assert isinstance(batch.error, BrokerError)
+    assert batch.queue.sequences.next_sequence == 1
+
+
+def test_a_failure_that_does_not_say_what_was_written_does_not_either() -> None:
+    (batch,) = in_flight(1)
+    assert outcomes().answered(batch, answer(ErrorCode.UNKNOWN_SERVER_ERROR), 1.0, 0.1)
+    assert batch.queue.sequences.next_sequence == 1

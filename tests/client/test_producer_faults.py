@@ -128,6 +128,34 @@ async def test_after_a_refused_batch_the_others_go_on_in_order(broker: FakeBroke
     assert [value[:4] for value in values_in(broker) if value] == [b"good", *(b"ok %d" % i for i in range(8))]
 
 
+async def test_what_follows_a_refused_batch_is_no_copy_of_it(broker: FakeBroker, autojump_clock: Any) -> None:
+    """It was written, its answer was lost, and then the broker refused it: the next batch needs numbers of its own."""
+    async with Producer("fake", surroundings=broker.surroundings) as producer:
+        await producer.send_and_wait("orders", b"good")
+        broker.script(ProduceRequest, lose, answering(ErrorCode.INVALID_RECORD))
+        with pytest.raises(Exception, match="INVALID_RECORD"):
+            await producer.send_and_wait("orders", b"refused, and in the log")
+        await producer.send_and_wait("orders", b"next")
+    assert values_in(broker)[-1] == b"next"
+
+
+async def test_what_follows_a_refused_batch_that_is_not_in_the_log_is_renumbered(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    def refuse_to_write(request: Any, answer: Any) -> Any:
+        broker.logs["orders", 0].pop()
+        broker._sequences["orders", 0, 7].pop()
+        return answering(ErrorCode.INVALID_RECORD)(request, answer)
+
+    async with Producer("fake", surroundings=broker.surroundings) as producer:
+        await producer.send_and_wait("orders", b"good")
+        broker.script(ProduceRequest, refuse, refuse_to_write)
+        with pytest.raises(Exception, match="INVALID_RECORD"):
+            await producer.send_and_wait("orders", b"refused")
+        await producer.send_and_wait("orders", b"next")
+    assert values_in(broker) == [b"good", b"next"]
+
+
 async def test_a_failure_that_nobody_awaits_is_raised_at_the_end(broker: FakeBroker, autojump_clock: Any) -> None:
     broker.script(ProduceRequest, answering(ErrorCode.INVALID_RECORD))
     with pytest.raises(Undelivered) as caught:

@@ -6,7 +6,11 @@ the sequence or the producer is not known there (idempotent)
     any other                          once more, after those before it are settled
     within a transaction               the first is given up: the transaction has to be aborted
 a retriable error, no answer           once more, while delivery_timeout_ms lasts
-anything else                          given up; its sequence numbers are taken back if they can be
+anything else                          given up
+
+The sequence numbers of a batch that was refused are used again only where it is surely not in the log: it was sent
+once, and the error is one of those that brokers find before they write. A batch with the numbers of one that was
+written would be taken for a copy of it, and lost.
 """
 
 from __future__ import annotations
@@ -24,6 +28,26 @@ SEQUENCE_ERRORS = frozenset(
         ErrorCode.INVALID_PRODUCER_ID_MAPPING,
     }
 )
+
+NOTHING_WRITTEN = frozenset(
+    {
+        ErrorCode.MESSAGE_TOO_LARGE,
+        ErrorCode.RECORD_LIST_TOO_LARGE,
+        ErrorCode.INVALID_RECORD,
+        ErrorCode.INVALID_TIMESTAMP,
+        ErrorCode.INVALID_TOPIC_EXCEPTION,
+        ErrorCode.INVALID_REQUIRED_ACKS,
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.POLICY_VIOLATION,
+        ErrorCode.UNSUPPORTED_VERSION,
+        ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+        ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
+        ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+        ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+"""Found before anything is written."""
 
 
 class Outcomes:
@@ -60,9 +84,10 @@ class Outcomes:
         return self._once_more(batch, error, now_s, backoff_s)
 
     def refused(self, batch: Batch, error: OdradekError) -> bool:
-        """It was not written and never will be."""
+        """Sending it again would not help."""
         batch.queue.settle(batch)
-        batch.queue.sequences.take_back(batch)
+        if batch.attempts == 1 and isinstance(error, BrokerError) and error.code in NOTHING_WRITTEN:
+            batch.queue.sequences.take_back(batch)
         batch.fail(error)
         return True
 

@@ -4,9 +4,10 @@ A batch gets its producer id, epoch and first sequence when it is drained for th
 partition's batches are sent, and keeps them through its retries: the broker recognises what it has already.
 
 Rules
-    A batch that the broker refused for good was not written. Was it the last one numbered, its numbers are taken back.
-    Otherwise the ones behind it are answered OUT_OF_ORDER_SEQUENCE_NUMBER. When that happens to the first of them, all
-    before it are settled, so it surely was not written either: the partition goes on under the next epoch from 0.
+    The numbers of a batch that was refused for good are taken back if it surely was not written and was the last one
+    numbered. Otherwise they stay used. Was it not written, those behind it are answered OUT_OF_ORDER_SEQUENCE_NUMBER.
+    When that happens to the first of them, all before it are settled, so it surely was not written either: the
+    partition goes on under the next epoch from 0.
     Epochs are counted for each partition alone; a broker compares them only within a partition.
     A broker that knows nothing of a producer takes whatever sequence comes first. So until one batch is acknowledged
     only one may be in flight: else the second could be written, and the first, sent again, would come behind it.
