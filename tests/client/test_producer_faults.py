@@ -20,9 +20,10 @@ from odradek import (
     Undelivered,
     UnknownTopicOrPartition,
 )
+from odradek.connection import Reply
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest
-from odradek.protocol.messages.produce import ProduceRequest
+from odradek.protocol.messages.produce import ProduceRequest, ProduceResponse
 from odradek.protocol.records.record import decode_records
 
 
@@ -273,6 +274,58 @@ async def test_a_cancelled_scope_delivers_nothing_more_and_ends_at_once(
     assert values_in(broker) == []
     with pytest.raises(ProducerClosed):
         await delivery
+
+
+@pytest.mark.parametrize("fault", [None, answering(ErrorCode.INVALID_RECORD)])
+async def test_an_answer_that_comes_in_the_moment_of_the_cancellation_is_too_late(
+    broker: FakeBroker, autojump_clock: Any, monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:
+    """The answer is read and the deadline passes before another task has run; who runs first then is left to chance."""
+    settle = Reply.settle
+
+    def settle_and_cancel(reply: Reply[Any], value: Any) -> None:
+        settle(reply, value)
+        if reply.response is ProduceResponse:
+            scope.cancel()
+
+    monkeypatch.setattr(Reply, "settle", settle_and_cancel)
+    for _ in range(20):
+        broker.script(ProduceRequest, fault)
+        with trio.CancelScope() as scope:
+            async with Producer("fake", surroundings=broker.surroundings) as producer:
+                await producer.send("orders", b"v")
+                await trio.sleep_forever()
+        assert scope.cancelled_caught
+
+
+async def test_what_is_compressed_while_the_scope_ends_is_not_sent(
+    broker: FakeBroker, autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressing, may_end = trio.Event(), trio.Event()
+
+    async def in_a_thread(build: Any) -> Any:
+        compressing.set()
+        with trio.CancelScope(shield=True):  # a thread cannot be cancelled
+            await may_end.wait()
+        return build()
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", in_a_thread)
+    with trio.CancelScope() as scope:
+        async with Producer("fake", surroundings=broker.surroundings, compression="gzip") as producer:
+            await producer.send_and_wait("payments", b"small")
+            for partition in range(2):
+                await producer.send("payments", bytes(300_000), partition=partition)
+            await compressing.wait()
+            broker.nursery.start_soon(_end_later, may_end)
+            scope.cancel()
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    assert broker.count(ProduceRequest) == 1
+
+
+async def _end_later(event: trio.Event) -> None:
+    await trio.sleep(1)
+    event.set()
 
 
 async def test_an_exception_leaves_the_scope_as_it_is_and_after_delivery(

@@ -56,6 +56,7 @@ class Sender:
         )
         self._wakeups: dict[int, Wakeup] = {}
         self._in_flight: dict[int, int] = {}
+        self._is_abandoned = False
 
     def start(self) -> None:
         self._nursery.start_soon(self._follow_metadata)
@@ -69,13 +70,14 @@ class Sender:
             wakeup.set()
 
     def abandon(self) -> None:
-        """The producer ends: whatever is not delivered fails now."""
+        """The producer ends: whatever is not delivered fails now, and answers that still come are not looked at."""
+        self._is_abandoned = True
         error = ProducerClosed("the producer was closed before the record was delivered")
         for queue in list(self.accumulator.queues):
             for batch in [*queue.in_flight, *queue.take_expired(float("inf"))]:
-                if not batch.is_done:
-                    batch.fail(error)
-                    self.failed.append(batch)
+                batch.fail(error)
+                self.accumulator.release(batch)
+                self.failed.append(batch)
             queue.in_flight.clear()
         self.settled.announce()
 
@@ -110,6 +112,8 @@ class Sender:
         try:
             for batch in batches:
                 await self._build(batch)
+                if self._is_abandoned:  # while a thread was compressing, which goes on when cancelled
+                    return
             connection = await self._cluster.connection(leader, "produce")
             reply = self._submit(connection, batches)
         except OdradekError as error:
@@ -163,7 +167,8 @@ class Sender:
         except OdradekError as error:
             self._all_unanswered(batches, error)
         else:
-            self._take_answer(batches, answer)
+            if not self._is_abandoned:
+                self._take_answer(batches, answer)
         finally:
             self._in_flight[leader] -= 1
             self._wakeups[leader].set()
@@ -193,6 +198,8 @@ class Sender:
         self.settled.announce()
 
     def _all_unanswered(self, batches: list[Batch], error: OdradekError) -> None:
+        if self._is_abandoned:
+            return
         logger.debug("%d batches unanswered: %s", len(batches), error)
         self._cluster.wish_refresh()
         now, backoff_s = trio.current_time(), self._cluster.backoff_s
