@@ -77,6 +77,7 @@ class Producer:
         self._scope: AbstractAsyncContextManager[Self] | None = None
         self._is_open = False
         self._may_send = False
+        self._transaction_count = 0
 
     async def __aenter__(self) -> Self:
         if self._scope is not None:
@@ -289,6 +290,7 @@ class Producer:
         if transactions is None:
             raise RuntimeError("the producer has no transactional_id")
         await transactions.begin()
+        self._transaction_count += 1
         self._may_send = True
         try:
             yield Transaction(transactions.add_offsets)
@@ -339,17 +341,24 @@ class Producer:
     # -------------------------------------------------------------------------------------------------- inside
 
     async def _wait_until_ready(self, topic: str) -> TopicQueues:
-        if not self._is_open:
-            raise ProducerClosed("the producer is not open")
-        if not self._may_send:
-            raise RuntimeError("a transactional producer sends within `async with producer.transaction()`")
+        self._check_may_send()
+        transaction = self._transaction_count
         deadline = trio.current_time() + self.config.max_block_ms / 1000
         if topic not in self._topics:
             await self._cluster.topic(topic, self.config.max_block_ms / 1000)
             self._topics[topic] = self._accumulator.open_topic(topic, self._cluster.image)
         if self._accumulator.used_bytes >= self._buffer_memory:
             await self._wait_for_room(deadline)
+        self._check_may_send()
+        if self._transaction_count != transaction:
+            raise RuntimeError("the transaction has ended while `send` was waiting")
         return self._topics[topic]
+
+    def _check_may_send(self) -> None:
+        if not self._is_open:
+            raise ProducerClosed("the producer is not open")
+        if not self._may_send:
+            raise RuntimeError("a transactional producer sends within `async with producer.transaction()`")
 
     async def _wait_for_room(self, deadline: float) -> None:
         with trio.move_on_at(deadline), self._activities.waiting("send", "buffer_memory is used up"):

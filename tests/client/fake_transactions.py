@@ -1,0 +1,88 @@
+"""A fake broker that is a transaction coordinator too: it knows one transactional id, its epoch, and what is visible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+from fake_broker import FakeBroker
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages import add_partitions_to_txn, end_txn, init_producer_id, produce
+from odradek.protocol.records.record import decode_records
+from odradek.protocol.registry import request_class
+
+PRODUCER_ID = 7
+
+Added = add_partitions_to_txn.AddPartitionsToTxnRequest
+
+
+class TransactionalBroker(FakeBroker):
+    """`committed_values` is what a reader of committed records sees; a transaction that is begun anew is aborted."""
+
+    def __init__(self, nursery: trio.Nursery, **topics: int) -> None:
+        super().__init__(nursery, **topics)
+        self.versions = {key: (request_class(key).VERSIONS[0], request_class(key).VERSIONS[-1]) for key in (24, 26)}
+        self.committed_values: list[bytes | None] = []
+        self.strays: list[bytes | None] = []
+        """What was written to partitions that are not part of the transaction."""
+        self._epoch = -1
+        self._added: set[tuple[str, int]] = set()
+        self._pending: list[bytes | None] = []
+
+    async def _InitProducerId(self, request: Any, version: int) -> Any:
+        self._epoch += 1
+        self._end(committed=False)
+        return init_producer_id.InitProducerIdResponse(producer_id=PRODUCER_ID, producer_epoch=self._epoch)
+
+    async def _AddPartitionsToTxn(self, request: Added, version: int) -> Any:
+        code = self._verdict(request.v3_and_below_producer_epoch)
+        if code == ErrorCode.NONE:
+            self._added |= {(topic.name, index) for topic in request.v3_and_below_topics for index in topic.partitions}
+        return partitions_answered(code, request)
+
+    async def _EndTxn(self, request: end_txn.EndTxnRequest, version: int) -> Any:
+        code = self._verdict(request.producer_epoch)
+        if code == ErrorCode.NONE:
+            self._end(committed=request.committed)
+        return end_txn.EndTxnResponse(error_code=code)
+
+    def _append(self, topic: str, data: produce.PartitionProduceData) -> produce.PartitionProduceResponse:
+        length = len(self.logs[topic, data.index])
+        answer = super()._append(topic, data)
+        for batch in self.logs[topic, data.index][length:]:
+            values = [record.value for record in decode_records(batch)]
+            (self._pending if (topic, data.index) in self._added else self.strays).extend(values)
+        return answer
+
+    def _verdict(self, epoch: int) -> ErrorCode:
+        return ErrorCode.NONE if epoch == self._epoch else ErrorCode.PRODUCER_FENCED
+
+    def _end(self, *, committed: bool) -> None:
+        if committed:
+            self.committed_values += self._pending
+        self._pending.clear()
+        self._added.clear()
+
+
+def partitions_answered(code: ErrorCode, request: Added) -> add_partitions_to_txn.AddPartitionsToTxnResponse:
+    """The same for every partition."""
+    return add_partitions_to_txn.AddPartitionsToTxnResponse(
+        results_by_topic_v3_and_below=[
+            add_partitions_to_txn.AddPartitionsToTxnTopicResult(
+                topic.name,
+                [add_partitions_to_txn.AddPartitionsToTxnPartitionResult(index, code) for index in topic.partitions],
+            )
+            for topic in request.v3_and_below_topics
+        ]
+    )
+
+
+def unwilling(broker: TransactionalBroker) -> Any:
+    """A step of the script: the partitions are not added, as an earlier transaction is still being finished."""
+
+    def step(request: Added, answer: Any) -> Any:
+        broker._added.clear()
+        return partitions_answered(ErrorCode.CONCURRENT_TRANSACTIONS, request)
+
+    return step
