@@ -1,4 +1,4 @@
-"""A fake broker that is a transaction coordinator too: it knows one transactional id, its epoch, and what is visible."""
+"""A fake broker that is a transaction coordinator too: it knows one transactional id, and what is visible."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from msgspec import Struct
 from odradek.activity import Activities, Waiting
 from odradek.cluster import Cluster, ClusterConfig
 from odradek.connections import ConnectionHealth
-from odradek.errors import BufferFull, OdradekError, ProducerClosed, TransactionAborted, Undelivered
+from odradek.errors import BufferFull, OdradekError, ProducerClosed, Undelivered
 from odradek.network import parse_bootstrap
 from odradek.producer.accumulator import Headers, record_size
 from odradek.producer.batch import Delivered, Delivery
@@ -30,7 +30,7 @@ from odradek.producer.config import ProducerConfig, ProducerOptions
 from odradek.producer.outcomes import too_large
 from odradek.producer.partitioner import TopicQueues
 from odradek.producer.sender import Sender
-from odradek.producer.transactions import Transaction, Transactions
+from odradek.producer.transactions import State, Transaction, Transactions
 from odradek.scope import background_nursery
 from odradek.topic import Topic
 
@@ -289,6 +289,8 @@ class Producer:
         transactions = self._sender.transactions
         if transactions is None:
             raise RuntimeError("the producer has no transactional_id")
+        if transactions.state is State.UNSETTLED:
+            await self._sender.drop_unsent()
         await transactions.begin()
         self._transaction_count += 1
         self._may_send = True
@@ -300,11 +302,12 @@ class Producer:
                 raise transactions.failure
         except BaseException as error:
             self._may_send = False
+            transactions.leave()
+            self._sender.end_transaction()
             try:
                 await self._abort(transactions)
             except OdradekError as failure:
                 error.add_note(f"and while aborting the transaction: {failure}")
-            self._sender.end_transaction()
             raise
         try:
             await transactions.commit()
@@ -312,11 +315,10 @@ class Producer:
             self._sender.end_transaction()
 
     async def _abort(self, transactions: Transactions) -> None:
-        """Even when cancelled, but then for no longer than close_timeout_ms: what is open then is ended later."""
+        """Even when cancelled, but for no longer than close_timeout_ms: the next transaction ends what is open then."""
         with trio.move_on_after(self.config.close_timeout_ms / 1000) as patience:
             patience.shield = True
-            await self._sender.drop_unsent(TransactionAborted("the transaction was aborted"))
-            self._sender.failed.clear()
+            await self._sender.drop_unsent()
             await transactions.abort()
 
     async def partitions(self, topic: str) -> int:

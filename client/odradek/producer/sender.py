@@ -13,7 +13,7 @@ import trio
 
 from odradek.cluster import Cluster
 from odradek.connection import Connection, Reply
-from odradek.errors import ConnectionFailed, OdradekError, ProducerClosed
+from odradek.errors import ConnectionFailed, OdradekError, ProducerClosed, TransactionAborted
 from odradek.metadata import NO_LEADER, BrokerAddress
 from odradek.producer.accumulator import Accumulator
 from odradek.producer.batch import Batch
@@ -148,16 +148,14 @@ class Sender:
 
     async def _admit(self, leader: int) -> None:
         """Let queues send that have lacked an identity, or are not part of the transaction yet."""
-        queues = self.accumulator.to_admit(leader)
-        if not queues:
-            return
-        try:
-            await self._admission.admit(queues)
-        except OdradekError as error:
-            for queue in queues:
-                for batch in queue.take_expired(float("inf")):
-                    self._give_up(batch, error)
-            self.settled.announce()
+        while queues := self.accumulator.to_admit(leader):
+            try:
+                await self._admission.admit(queues)
+            except OdradekError as error:
+                for queue in queues:
+                    for batch in queue.take_expired(float("inf")):
+                        self._give_up(batch, error)
+                self.settled.announce()
 
     # ----------------------------------------------------------------------------------------------- answers
 
@@ -224,18 +222,21 @@ class Sender:
 
     def _settled(self, batch: Batch) -> None:
         self.accumulator.release(batch)
-        if batch.error is not None:
+        if batch.error is None:
+            return
+        if not isinstance(batch.error, TransactionAborted):  # of that, the transaction's block has told
             self.failed.append(batch)
-            if self.transactions is not None:
-                self.transactions.fail(batch.error)
+        if self.transactions is not None:
+            self.transactions.fail(batch.error)
 
     def _give_up(self, batch: Batch, error: OdradekError) -> None:
         """A batch that is in no queue any more."""
         batch.fail(error)
         self._settled(batch)
 
-    async def drop_unsent(self, error: OdradekError) -> None:
-        """Fail all that is not in flight, and wait for what is; nothing of it is sent again."""
+    async def drop_unsent(self) -> None:
+        """Fail all that is not in flight, and wait for what is. Nothing of it is sent again: it may not be admitted."""
+        error = TransactionAborted("the transaction was aborted")
         while any(queue.unsettled() for queue in self.accumulator.queues):
             for queue in self.accumulator.queues:
                 for batch in queue.take_expired(float("inf")):
@@ -243,9 +244,10 @@ class Sender:
             self.settled.announce()
             if any(queue.in_flight for queue in self.accumulator.queues):
                 await self.settled.wait()
+        self.failed.clear()
 
     def end_transaction(self) -> None:
-        """Queues have to be made part of the next one."""
+        """Nothing is sent before it has been made part of the next one."""
         for queue in self.accumulator.queues:
             queue.needs_admission = True
 

@@ -2,7 +2,7 @@
 
 States of one transactional id, as this producer sees it
     IDLE        between transactions           -> OPEN        `begin`
-    OPEN        records and offsets are taken  -> UNSETTLED   `commit` or `abort` begins
+    OPEN        records and offsets are taken  -> UNSETTLED   `commit` begins, or `leave` before an abort
     UNSETTLED   the end is under way, or was   -> IDLE        it is answered
                 cut short by a cancellation    -> OPEN        `begin`: InitProducerId ends what is open
     FENCED      a newer producer has taken over, or the coordinator aborted a transaction that took longer than
@@ -14,6 +14,9 @@ Rules
     A transaction is committed only if every batch was acknowledged. Otherwise it is aborted, and the epoch is raised by
     the coordinator, so that numbering begins anew.
     Before an abort nothing may be in flight any more: it would be written behind the marker.
+    What a transaction has asked for (partitions, offsets) counts only while it is open: an answer that comes later is
+    not looked at, and nothing is asked again. By then the epoch may have been raised, and what is asked under the old
+    one is answered as if a newer producer had taken over.
     EndTxn is asked again until it is answered: asking twice for the same end is harmless.
 """
 
@@ -33,6 +36,7 @@ from odradek.errors import (
     CoordinatorUnavailable,
     IllegalGeneration,
     ProducerFenced,
+    TransactionAborted,
     UnknownMember,
     broker_error,
 )
@@ -94,6 +98,7 @@ class Transactions:
         self._coordinator = Coordinator(cluster, TRANSACTION, transactional_id)
         self._producer_id = -1
         self._epoch = -1
+        self._begun_count = 0
         self._added: set[TopicPartition] = set()
         self._has_offsets = False
         self._numbered: set[PartitionQueue] = set()
@@ -103,20 +108,26 @@ class Transactions:
         await self._renew_identity()
 
     async def begin(self) -> None:
-        if self.state is State.FENCED:
-            assert self.failure is not None
-            raise self.failure
+        self._check_not_fenced()
         if self.state is State.OPEN:
             raise RuntimeError("one transaction at a time")
         if self.state is State.UNSETTLED:
             await self._renew_identity()
         self.state, self.failure = State.OPEN, None
+        self._begun_count += 1
 
     async def admit(self, queues: Collection[PartitionQueue]) -> None:
-        """Add their partitions to the transaction, and let them number their batches."""
+        """Add their partitions to the transaction, and let them number their batches.
+
+        Raises TransactionAborted where none is open. Has done nothing where the transaction ended meanwhile.
+        """
+        self._check_open(self._begun_count)
         new = [queue for queue in queues if TopicPartition(queue.topic, queue.partition) not in self._added]
         if new:
-            await self._add_partitions([TopicPartition(queue.topic, queue.partition) for queue in new])
+            try:
+                await self._add_partitions([TopicPartition(queue.topic, queue.partition) for queue in new])
+            except TransactionAborted:
+                return
         for queue in queues:
             if queue not in self._numbered:
                 queue.sequences.begin(self._producer_id, self._epoch)
@@ -126,10 +137,11 @@ class Transactions:
     async def add_offsets(self, position: GroupPosition) -> None:
         """Let the group's offsets be committed with the transaction.
 
-        Raises CommitFailed where the member has lost its place in the group: then the records belong to another one.
+        Raises TransactionAborted where it ends meanwhile, and CommitFailed where the member has lost its place
+        in the group: then the records belong to another one.
         """
         ids = (self._transactional_id, self._producer_id, self._epoch)
-        await self._ask(
+        await self._ask_while_open(
             self._coordinator,
             AddOffsetsToTxnRequest(*ids, position.group),
             AddOffsetsToTxnResponse,
@@ -150,7 +162,7 @@ class Transactions:
             topics=[TxnOffsetCommitRequestTopic(name, partitions) for name, partitions in topics.items()],
         )
         try:
-            await self._ask(
+            await self._ask_while_open(
                 Coordinator(self._cluster, GROUP, position.group),
                 request,
                 TxnOffsetCommitResponse,
@@ -166,11 +178,16 @@ class Transactions:
         await self._end(committed=True)
         self.state = State.IDLE
 
+    def leave(self) -> None:
+        """It is to be aborted: from now on nothing becomes part of it."""
+        if self.state is State.OPEN:
+            self.state = State.UNSETTLED
+
     async def abort(self) -> None:
         """And begin numbering anew. Raises ProducerFenced."""
         if self.state is State.FENCED:
             return
-        self.state = State.UNSETTLED
+        self.leave()
         await self._end(committed=False)
         await self._renew_identity()
         self.state = State.IDLE
@@ -218,10 +235,27 @@ class Transactions:
             v3_and_below_producer_epoch=self._epoch,
             v3_and_below_topics=[AddPartitionsToTxnTopic(name, indexes) for name, indexes in topics.items()],
         )
-        await self._ask(
+        await self._ask_while_open(
             self._coordinator, request, AddPartitionsToTxnResponse, _partition_code, at_most=LAST_ADD_PARTITIONS_VERSION
         )
         self._added.update(partitions)
+
+    async def _ask_while_open(
+        self,
+        coordinator: Coordinator,
+        request: ApiMessage,
+        response: type[R],
+        code_of: Callable[[R], int],
+        *,
+        at_most: int | None = None,
+    ) -> R:
+        """Ask for the open transaction. Raises TransactionAborted where it ends before there is an answer."""
+        transaction = self._begun_count
+
+        def check() -> None:
+            self._check_open(transaction)
+
+        return await self._ask(coordinator, request, response, code_of, at_most=at_most, check=check)
 
     async def _ask(
         self,
@@ -231,10 +265,16 @@ class Transactions:
         code_of: Callable[[R], int],
         *,
         at_most: int | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> R:
-        """Ask until there is an answer that is final. Raises it as an exception if it is an error."""
+        """Ask until there is an answer that is final. Raises it as an exception if it is an error.
+
+        `check` raises where the question is no longer of interest, whatever the answer is.
+        """
         while True:
+            check()
             answer = await coordinator.ask_until_answered(request, response, code_of, at_most=at_most)
+            check()
             code = code_of(answer)
             if code == ErrorCode.NONE:
                 return answer
@@ -244,6 +284,16 @@ class Transactions:
             if not error.retriable or isinstance(error, CoordinatorUnavailable):
                 raise error
             await trio.sleep(self._cluster.backoff_s)
+
+    def _check_open(self, transaction: int) -> None:
+        self._check_not_fenced()
+        if self.state is not State.OPEN or self._begun_count != transaction:
+            raise TransactionAborted("the transaction has ended")
+
+    def _check_not_fenced(self) -> None:
+        if self.state is State.FENCED:
+            assert self.failure is not None
+            raise self.failure
 
     def _fence(self, error: BrokerError) -> ProducerFenced:
         cause = (
