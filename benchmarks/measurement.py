@@ -1,4 +1,4 @@
-"""A measurement: one value per round and contender, summed up by its median, compared with a baseline."""
+"""A measurement: one value per round and contender, summed up by its median, compared with a baseline by rounds."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ class Measurement:
         return statistics.median(values) if values else None
 
     def ratio(self, contender: str) -> float | None:
-        """Median by median of the baseline: above 1 is faster where higher is better, smaller where it is not."""
-        mine, base = self.median(contender), self.median(self.baseline)
-        if mine is None or not base or contender == self.baseline:
+        """The median of the rounds' ratios to the baseline: above 1 is faster where higher is better.
+
+        Round by round, because a busy machine slows down those who run one after the other alike.
+        """
+        mine, base = self.values.get(contender, []), self.values.get(self.baseline, [])
+        if not mine or not base or contender == self.baseline:
             return None
-        return mine / base
+        return statistics.median(one / other for one, other in zip(mine, base, strict=True))
 
     def reached(self, contender: str) -> bool | None:
         """Whether every goal of the contender is reached; None where it has none, or its baseline did not run."""

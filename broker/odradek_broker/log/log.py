@@ -82,6 +82,7 @@ class Log:
         self.log_end_offset = loaded.log_end_offset
         self.flushed_offset = self.log_end_offset
         self.failed: str | None = None
+        self.is_closed = False
         self.first_dirty_offset = min(max(first_dirty_offset, self.log_start_offset), self.log_end_offset)
         """Compaction has been over all before this."""
         self._disk = disk
@@ -335,7 +336,10 @@ class Log:
         if self.failed is not None:
             raise LogFailed(self.failed)
         self._save_sealed()
-        self._write_epochs()
+        try:
+            self._write_epochs()
+        except OSError:
+            pass  # the batches have them too; the next flush tries again
         if self.flushed_offset < self.log_end_offset:
             self._unsynced.add_file(self.segments.active.file)
         return self._unsynced.plan(self._disk, self.log_end_offset, self._truncations, self.fail)
@@ -597,6 +601,7 @@ class Log:
             for segment in self.segments:
                 segment.unsaved = False
                 segment.release()
+            self.is_closed = True
             self.fail("the log is closed")
 
     def _leave_clean(self) -> None:
@@ -606,6 +611,7 @@ class Log:
             for path in segment.save():
                 self._unsynced.add_path(path)
                 self._unsynced.add_directory(self.directory)
+        self._write_epochs()
         self.flush()
 
     def delete(self, mark: str) -> str:

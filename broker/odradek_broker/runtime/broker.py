@@ -23,6 +23,7 @@ from odradek_broker.controller.image import METADATA_TOPIC, Endpoint, MetadataIm
 from odradek_broker.log.checkpoints import TopicPartition, decode_properties
 from odradek_broker.log.directory import META_PROPERTIES, LogDirectory
 from odradek_broker.log.failures import LogFailed, TopicIdMismatch
+from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.runtime.controller import ControllerRuntime
 from odradek_broker.runtime.fetch_sessions import FetchSessions
 from odradek_broker.runtime.flusher import Flusher
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from odradek_broker.ports.disk import Disk
 
 logger = logging.getLogger(__name__)
+
+FLUSH_THREADS = 8
 
 
 class Broker:
@@ -92,9 +95,10 @@ class Broker:
         Raises OSError, AlreadyLocked, InconsistentDirectory.
         """
         self.directory = self._open_directory()
+        workers = ThreadWorkers(FLUSH_THREADS)
+        self.flusher = Flusher(workers, sync=self.config.log_flush_policy == "sync")
         try:
             async with trio.open_nursery() as nursery:
-                self.flusher = Flusher(nursery, sync=self.config.log_flush_policy == "sync")
                 await self._start_controller(endpoints)
                 await nursery.start(self.groups.run)
                 nursery.start_soon(Housekeeping(self).run)
@@ -103,6 +107,8 @@ class Broker:
                 await trio.sleep_forever()
         finally:
             with trio.CancelScope(shield=True):
+                await self.flusher.wait_idle()
+                workers.close()
                 await trio.to_thread.run_sync(self._close)
 
     def _open_directory(self) -> LogDirectory:
@@ -127,17 +133,22 @@ class Broker:
     def _close(self) -> None:
         clean = self._running
         for partition in self.partitions.values():
+            clean = clean and partition.log.failed is None
             try:
                 partition.log.close(clean=self._running)
             except (OSError, LogFailed) as error:
                 logger.error("%s could not be closed cleanly: %s", partition, error)
                 clean = False
-        if self._running:
-            self.controller.close()
-            self.checkpoint()()
-            if clean:
-                self.directory.mark_clean(self._broker_epoch)
-        self.directory.release()
+        try:
+            if self._running:
+                self.controller.close()
+                self.checkpoint()()
+                if clean:
+                    self.directory.mark_clean(self._broker_epoch)
+        except (OSError, LogFailed) as error:
+            logger.error("the data directory could not be left cleanly: %s", error)
+        finally:
+            self.directory.release()
 
     def checkpoint(self) -> Callable[[], None]:
         """How far each log is flushed, begins, is committed and is compacted, as of now; call it to write that down."""

@@ -1,7 +1,7 @@
 """Bring what was appended to stable storage, and commit it.
 
-Group commit: while one flush of a log is in a worker thread, all that is appended meanwhile waits for the next one,
-which covers it whole. So a log is never flushed twice at a time, and the busier it is the more a flush covers.
+Group commit: while one flush of a log is with a worker, all that is appended meanwhile waits for the next one, which
+covers it whole. So a log is never flushed twice at a time, and the busier it is the more a flush covers.
 
 log.flush.policy=sync (the default) commits what is flushed; =interval commits at once and leaves the flushing to the
 operating system, as Kafka does.
@@ -17,21 +17,22 @@ import trio
 from odradek_broker.log.failures import LogFailed
 
 if TYPE_CHECKING:
+    from odradek_broker.log.flush import FlushPlan
+    from odradek_broker.ports.workers import Workers
     from odradek_broker.runtime.partition import Partition
 
 logger = logging.getLogger(__name__)
-
-THREADS = 8
 
 
 class Flusher:
     """One for a broker."""
 
-    def __init__(self, nursery: trio.Nursery, *, sync: bool) -> None:
-        self._nursery = nursery
+    def __init__(self, workers: Workers, *, sync: bool) -> None:
+        self._workers = workers
         self._sync = sync
-        self._threads = trio.CapacityLimiter(THREADS)
         self._flushing: set[Partition] = set()
+        self._idle = trio.Event()
+        self._idle.set()
 
     def written(self, partition: Partition) -> None:
         """Something was appended: see that it is committed."""
@@ -42,20 +43,47 @@ class Flusher:
 
     def flush_soon(self, partition: Partition) -> None:
         if partition not in self._flushing:
+            if not self._flushing:
+                self._idle = trio.Event()
             self._flushing.add(partition)
-            self._nursery.start_soon(self._flush, partition)
+            self._begin(partition)
 
-    async def _flush(self, partition: Partition) -> None:
+    async def wait_idle(self) -> None:
+        """Return when no worker has anything of a log in its hands."""
+        await self._idle.wait()
+
+    def _begin(self, partition: Partition) -> None:
+        try:
+            plan = partition.log.begin_flush()
+        except (OSError, LogFailed) as error:
+            self._fail(partition, error)
+        else:
+            self._workers.submit(plan.sync, lambda error: self._end(partition, plan, error))
+
+    def _end(self, partition: Partition, plan: FlushPlan, error: Exception | None) -> None:
         log = partition.log
         try:
-            while log.flushed_offset < log.log_end_offset:
-                plan = log.begin_flush()
-                await trio.to_thread.run_sync(plan.sync, limiter=self._threads)
-                log.end_flush(plan)
-                partition.commit_up_to(log.flushed_offset)
-        except (OSError, LogFailed) as error:
+            if error is not None:
+                raise error
+            log.end_flush(plan)
+        except Exception as failure:
+            self._fail(partition, failure)
+            return
+        partition.commit_up_to(log.flushed_offset)
+        if log.flushed_offset < log.log_end_offset:
+            self._begin(partition)
+        else:
+            self._forget(partition)
+
+    def _fail(self, partition: Partition, error: Exception) -> None:
+        log = partition.log
+        if not log.is_closed:
             log.fail(f"cannot flush: {error}")
             logger.error("%s is out of use until the next start: %s", partition, log.failed)
-            partition.log_failed()
-        finally:
-            self._flushing.discard(partition)
+        partition.log_failed()
+        self._forget(partition)
+
+    def _forget(self, partition: Partition) -> None:
+        self._flushing.discard(partition)
+        if not self._flushing:
+            self._idle.set()

@@ -125,7 +125,7 @@ class GroupPartition:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch_timers)
                     await self._watch_commits()
-        except* (OSError, LogFailed, OffsetOutOfRange) as errors:
+        except* (OSError, LogFailed, OffsetOutOfRange, ProtocolError) as errors:
             logger.error("%s no longer coordinates groups: %s", self.partition, errors.exceptions[0])
         finally:
             self.close()

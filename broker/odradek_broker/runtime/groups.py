@@ -70,6 +70,7 @@ class GroupsRuntime:
         self._partitions.clear()
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
+            self._nursery = None
 
     def on_image(self, old: MetadataImage, new: MetadataImage) -> None:
         """The metadata has changed: leaders may be others, topics may be gone."""
