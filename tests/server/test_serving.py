@@ -4,126 +4,19 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import AsyncIterator, Sized
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import cast
 
 import pytest
 import trio
-from msgspec import Struct
+from served_broker import Peer, fetch, produce, serving
 
-from odradek.protocol.codec import decode
 from odradek.protocol.errors import ErrorCode
-from odradek.protocol.headers import ApiMessage, encode_request, read_response_header
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
-from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
+from odradek.protocol.messages.fetch import FetchResponse
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
-from odradek.protocol.messages.produce import (
-    PartitionProduceData,
-    ProduceRequest,
-    ProduceResponse,
-    TopicProduceData,
-)
-from odradek.protocol.records.builder import build_batch
-from odradek.protocol.records.record import Record, decode_records
-from odradek_broker.config import BrokerConfig, load_broker_config
-from odradek_broker.ports.clock import SystemClock
-from odradek_broker.ports.disk import RealDisk
-from odradek_broker.ports.network import TcpNetwork
-from odradek_broker.runtime.broker import Broker
-from odradek_broker.server.server import Server
-
-R = TypeVar("R", bound=Struct)
-
-
-class Peer:
-    """A client that knows frames only."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self.stream = stream
-        self._sent = 0
-
-    async def send(self, request: ApiMessage, version: int) -> None:
-        self._sent += 1
-        pieces: list[Any] = list[Sized](encode_request(request, version, self._sent, "test"))
-        await self.stream.send_all(b"".join(pieces))
-
-    async def receive(self, kind: type[R], version: int) -> tuple[int, R]:
-        (size,) = struct.unpack(">i", await self._exactly(4))
-        frame = await self._exactly(size)
-        correlation_id, position = read_response_header(frame, cast("type[ApiMessage]", kind), version)
-        return correlation_id, decode(kind, frame, version, position)
-
-    async def ask(self, request: ApiMessage, kind: type[R], version: int) -> R:
-        await self.send(request, version)
-        correlation_id, response = await self.receive(kind, version)
-        assert correlation_id == self._sent
-        return response
-
-    async def is_closed(self) -> bool:
-        with trio.fail_after(5):
-            try:
-                while await self.stream.receive_some():
-                    pass
-            except trio.BrokenResourceError:
-                pass
-        return True
-
-    async def _exactly(self, count: int) -> bytes:
-        received = b""
-        while len(received) < count:
-            more = await self.stream.receive_some(count - len(received))
-            assert more, "the broker has closed the connection"
-            received += more
-        return received
-
-
-class Served:
-    def __init__(self, broker: Broker, port: int) -> None:
-        self.broker = broker
-        self._port = port
-        self._streams: list[trio.SocketStream] = []
-
-    async def connect(self) -> Peer:
-        stream = await trio.open_tcp_stream("127.0.0.1", self._port)
-        self._streams.append(stream)
-        return Peer(stream)
-
-    async def disconnect_all(self) -> None:
-        for stream in self._streams:
-            await trio.aclose_forcefully(stream)
-
-
-@asynccontextmanager
-async def serving(directory: Path, **settings: str) -> AsyncIterator[Served]:
-    dotted = {name.replace("_", "."): value for name, value in settings.items()}
-    config: BrokerConfig = load_broker_config(
-        None, {}, {"listeners": "127.0.0.1:0", "log.dir": str(directory), **dotted}
-    ).config
-    broker = Broker(config, disk=RealDisk(), clock=SystemClock(), random=random.Random(1))
-    server = Server(broker, TcpNetwork(), SystemClock())
-    async with trio.open_nursery() as nursery:
-        ((_, port),) = await nursery.start(server.run)
-        served = Served(broker, port)
-        try:
-            yield served
-        finally:
-            with trio.CancelScope(shield=True):
-                await served.disconnect_all()
-        nursery.cancel_scope.cancel()
-
-
-def produce(*values: bytes, acks: int = -1, spoil: bool = False) -> ProduceRequest:
-    batch = bytearray(build_batch([Record(timestamp=1, value=value) for value in values]))
-    if spoil:
-        batch[-1] ^= 1
-    return ProduceRequest(None, acks, 5000, [TopicProduceData("t", partition_data=[PartitionProduceData(0, batch)])])
-
-
-def fetch(offset: int, *, max_wait_ms: int = 0, max_bytes: int = 1 << 20) -> FetchRequest:
-    wanted = FetchPartition(partition=0, fetch_offset=offset, partition_max_bytes=max_bytes)
-    return FetchRequest(max_wait_ms=max_wait_ms, min_bytes=1, topics=[FetchTopic(topic="t", partitions=[wanted])])
+from odradek.protocol.messages.produce import ProduceResponse
+from odradek.protocol.records.record import decode_records
 
 
 async def make_topic(peer: Peer) -> None:

@@ -8,6 +8,7 @@ Behaviour
     0 and above               the first record as young as that
     No match                  offset -1, timestamp -1, no error
     Other timestamps          UNSUPPORTED_VERSION; a partition named twice INVALID_REQUEST
+    A damaged batch           CORRUPT_MESSAGE: a producer's lie, which an append does not look into
 Versions
     2 isolation_level    4 leader epochs    6 flexible
 """
@@ -24,6 +25,7 @@ from odradek.protocol.messages.list_offsets import (
     ListOffsetsResponse,
     ListOffsetsTopicResponse,
 )
+from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.runtime.partition import Partition
@@ -75,6 +77,8 @@ def _find(
         timestamp, offset = _offset(partition, wanted.timestamp, limit)
     except OSError:
         return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR)
+    except ProtocolError:
+        return _refused(wanted, ErrorCode.CORRUPT_MESSAGE)
     epoch = partition.leader_epoch if offset != NOTHING else NOTHING
     return ListOffsetsPartitionResponse(wanted.partition_index, 0, timestamp, offset, epoch)
 

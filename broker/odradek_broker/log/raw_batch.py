@@ -25,6 +25,9 @@ from odradek.protocol.records.record import payload_of as uncompressed
 MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
 """What a batch may swell to when its compression is undone."""
 
+MIN_RECORD_BYTES = 7
+"""A record of nothing: its length, attributes, two deltas, two lengths and a header count."""
+
 
 class RawRecord(NamedTuple):
     """One record, by where its parts lie in the payload."""

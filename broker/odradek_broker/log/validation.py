@@ -1,8 +1,8 @@
 """What a leader demands of the batches it is sent, before any of them is given an offset.
 
 The checks and their error codes are Kafka's (LogValidator, UnifiedLog.analyzeAndValidateRecords), with one difference:
-records are not unpacked, so that what is inside a batch is taken on the word of its header. Only a compacted topic
-looks at every record, for its key.
+records are not unpacked, so that what is inside a batch is taken on the word of its header, as long as it is possible.
+Only a compacted topic looks at every record, for its key.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from odradek.protocol.records.batch import (
 )
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.raw_batch import first_record_without_key, recompress
+from odradek_broker.log.raw_batch import MAX_PAYLOAD_BYTES, MIN_RECORD_BYTES, first_record_without_key, recompress
 
 Batches = list[tuple[int, BatchHeader]]
 
@@ -122,6 +122,9 @@ def _check(
             ErrorCode.INVALID_RECORD,
             f"{header.record_count} records announced, the last of them numbered {header.last_offset_delta}",
         )
+    room = MAX_PAYLOAD_BYTES if header.codec else size - HEADER_BYTES
+    if header.record_count > room // MIN_RECORD_BYTES:
+        return Refused(ErrorCode.INVALID_RECORD, f"{header.record_count} records announced in {room} bytes at most")
     if origin is Origin.CLIENT:
         return _check_client(records, position, header, config, now_ms)
     return None

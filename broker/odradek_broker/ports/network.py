@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from typing import Protocol, TypeAlias
 
 import trio
@@ -48,8 +48,11 @@ class Stream(Protocol):
     peer: Address
     local: Address
 
-    async def receive_into(self, buffer: memoryview) -> int:
-        """Wait for at least one byte; return how many came, 0 where the peer has closed."""
+    async def receive_into(self, room: Callable[[], memoryview]) -> int:
+        """Wait for at least one byte; return how many came, 0 where the peer has closed.
+
+        `room` says where to, and is asked when bytes are there: whoever owns the buffer may replace it until then.
+        """
 
     async def send(self, pieces: Sequence[Sized]) -> None:
         """Send bytes-like objects and file ranges, in order, to the last byte."""
@@ -85,10 +88,10 @@ class TcpStream:
         self._operations = 0
         self._bytes = 0
 
-    async def receive_into(self, buffer: memoryview) -> int:
+    async def receive_into(self, room: Callable[[], memoryview]) -> int:
         while True:
             try:
-                count = self._socket.recv_into(buffer)
+                count = self._socket.recv_into(room())
             except BlockingIOError:
                 self._operations = self._bytes = 0
                 await trio.lowlevel.wait_readable(self._socket)

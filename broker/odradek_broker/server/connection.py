@@ -8,6 +8,7 @@ Invariants
     Answers leave in the order in which their requests came.
     A handler that holds the connection begins when all earlier answers are sent, and nothing begins before it ends.
     A request's bytes are looked at only until its handler returns: the buffer is then used again.
+    Only what the peer leaves undone counts against a deadline: not our work, nor the wait for memory.
 """
 
 from __future__ import annotations
@@ -36,9 +37,13 @@ MAX_PENDING = 1000
 """Requests of one connection that may wait for their answers; a client that sends more is not read for a while."""
 
 FRAME_DEADLINE_MS = 30_000
-"""How long the bytes of one frame may take to arrive, and how long a client may refuse to take an answer's."""
+"""How long the bytes of one frame may take to arrive, and how long a client may refuse to take an answer's.
+
+A large frame has as long again each time that its buffer has doubled.
+"""
 
 SHRINK_AFTER_MS = 1_000
+UNKNOWN = -1
 
 
 class Connection:
@@ -61,8 +66,11 @@ class Connection:
         self._changed = trio.lowlevel.ParkingLot()
         self._scope = trio.CancelScope()
         self._active_ms = clock.monotonic_ms()
-        self._sending = False
+        self._frame_since_ms = UNKNOWN
+        """When the reader began to wait for the rest of a frame; it does not while it is at work."""
+        self._sending_since_ms = UNKNOWN
         self._handling = False
+        self._waiting_for_memory = False
 
     async def serve(self) -> None:
         """Return when the connection is over; no fault of the peer's is raised."""
@@ -83,27 +91,33 @@ class Connection:
             for _, answer in self._pending:
                 if isinstance(answer, Coroutine):
                     answer.close()
-            self._memory.give_back(self._buffer.capacity_bytes - BASE_BYTES)
+            self._memory.give_back(self._buffer.capacity_bytes - BASE_BYTES, self)
 
     def close(self) -> None:
         self._scope.cancel()
 
     def tick(self, now_ms: int, max_idle_ms: int) -> None:
         """Called about once a second: give memory back, close what stands still."""
-        quiet_ms = now_ms - self._active_ms
-        if quiet_ms >= SHRINK_AFTER_MS and not self._buffer.buffered_bytes:
-            before = self._buffer.capacity_bytes
-            self._buffer.shrink()
-            self._memory.give_back(before - self._buffer.capacity_bytes)
-        stalled = self._sending or self._buffer.buffered_bytes > 0
-        if quiet_ms >= (FRAME_DEADLINE_MS if stalled else max_idle_ms) and not self._busy:
-            logger.info("closing the connection of %s:%d: nothing for %d ms", *self._stream.peer, quiet_ms)
+        if now_ms - self._active_ms >= SHRINK_AFTER_MS:
+            self._shrink()
+        if self._sending_since_ms != UNKNOWN:
+            since_ms, limit_ms = self._sending_since_ms, FRAME_DEADLINE_MS
+        elif self._pending or self._handling or self._waiting_for_memory:
+            return  # it is not the peer that keeps the connection still
+        elif self._frame_since_ms != UNKNOWN and self._buffer.buffered_bytes:
+            since_ms, limit_ms = self._frame_since_ms, FRAME_DEADLINE_MS
+        else:
+            since_ms, limit_ms = self._active_ms, max_idle_ms
+        if now_ms - since_ms >= limit_ms:
+            logger.info("closing the connection of %s:%d: it has stood still for long", *self._stream.peer)
             self._scope.cancel()
 
-    @property
-    def _busy(self) -> bool:
-        """A handler of ours is at work, so it is not the peer that keeps the connection still."""
-        return (bool(self._pending) or self._handling) and not self._sending
+    def _shrink(self) -> None:
+        """Give back what a large frame took, where no part of a frame is buffered."""
+        before = self._buffer.capacity_bytes
+        if before > BASE_BYTES and not self._buffer.buffered_bytes:
+            self._buffer.shrink()
+            self._memory.give_back(before - self._buffer.capacity_bytes, self)
 
     async def _read_requests(self) -> None:
         while True:
@@ -112,6 +126,7 @@ class Connection:
                 if not await self._receive():
                     return
                 continue
+            self._frame_since_ms = UNKNOWN
             call = self._dispatcher.read(frame, self._stream.peer, self._stream.local)
             if call.refusal is not None:
                 await self._answer_in_turn(call, call.refusal)
@@ -122,13 +137,26 @@ class Connection:
 
     async def _receive(self) -> bool:
         """Get more bytes; False where there are no more."""
+        if self._memory.is_short:
+            self._shrink()
         growth = self._buffer.capacity_wanted() - self._buffer.capacity_bytes
         if growth:
-            await self._memory.take(growth)
-        count = await self._stream.receive_into(self._buffer.room())
+            await self._take_memory(growth)
+            self._frame_since_ms = UNKNOWN
+        if self._frame_since_ms == UNKNOWN and self._buffer.buffered_bytes:
+            self._frame_since_ms = self._clock.monotonic_ms()
+        count = await self._stream.receive_into(self._buffer.room)
         self._buffer.received(count)
         self._active_ms = self._clock.monotonic_ms()
+        if self._frame_since_ms == UNKNOWN:
+            self._frame_since_ms = self._active_ms
         return count > 0
+
+    async def _take_memory(self, count: int) -> None:
+        self._waiting_for_memory = True
+        await self._memory.take(count, self)
+        self._waiting_for_memory = False
+        self._buffer.room()  # what was taken is what the buffer now has, be it that nothing more comes
 
     async def _hold(self, call: Call) -> None:
         while self._pending:
@@ -162,9 +190,9 @@ class Connection:
     async def _send(self, call: Call, response: ApiMessage | None) -> None:
         if response is None:
             return
-        self._sending = True
+        self._sending_since_ms = self._clock.monotonic_ms()
         await self._stream.send(encode_response(response, call.answer_version, call.correlation_id))
-        self._sending = False
+        self._sending_since_ms = UNKNOWN
         self._active_ms = self._clock.monotonic_ms()
 
 

@@ -91,10 +91,10 @@ class Server:
                 await trio.sleep(REST_WHEN_OVERLOADED_SECONDS)
                 continue
             if self._may_enter(stream):
-                nursery.start_soon(self._serve, stream)
+                nursery.start_soon(self._serve, self._admit(stream), stream.peer[0])
             else:
                 stream.close()
-            await trio.lowlevel.checkpoint_if_cancelled()
+            await trio.lowlevel.checkpoint()  # however many are at the door, those inside are served
 
     def _may_enter(self, stream: Stream) -> bool:
         config = self._broker.config
@@ -106,12 +106,15 @@ class Server:
             return False
         return True
 
-    async def _serve(self, stream: Stream) -> None:
-        config = self._broker.config
-        connection = Connection(stream, self._dispatcher, self._memory, self._clock, config.socket_request_max_bytes)
-        host = stream.peer[0]
+    def _admit(self, stream: Stream) -> Connection:
+        """Counted from now on, not from when its task begins: many may be accepted before that."""
+        max_frame_bytes = self._broker.config.socket_request_max_bytes
+        connection = Connection(stream, self._dispatcher, self._memory, self._clock, max_frame_bytes)
         self._connections.add(connection)
-        self._per_address[host] += 1
+        self._per_address[stream.peer[0]] += 1
+        return connection
+
+    async def _serve(self, connection: Connection, host: str) -> None:
         try:
             await connection.serve()
         finally:
