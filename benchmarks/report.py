@@ -26,7 +26,8 @@ def print_tables(measurements: list[Measurement], about: str) -> None:
     for baseline in dict.fromkeys(each.baseline for each in measurements):
         rows = [each for each in measurements if each.baseline == baseline]
         console.print(_table(rows, f"Compared with {baseline} ({about})"))
-    console.print("Medians (and the median of the rounds' ratios to the baseline); ✓ reaches its goal, ✗ does not; ↑ more is better, ↓ less is.")
+    console.print("Medians (and the median of the rounds' ratios to the baseline); ↑ more is better, ↓ less is.")
+    console.print("✓ reaches its goal, ✗ does not.")
 
 
 def _table(rows: list[Measurement], title: str) -> Table:

@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import trio
@@ -69,13 +69,21 @@ async def _serve(config: BrokerConfig, on_ready: Callable[[list[Address]], None]
     broker = Broker(config, disk=RealDisk(), clock=clock, random=random.SystemRandom())
     server = Server(broker, TcpNetwork(), clock)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-            addresses = await nursery.start(server.run)
-            on_ready(addresses)
-            async for number in signals:
-                logger.info("stopping on %s", signal.Signals(number).name)
-                nursery.cancel_scope.cancel()
-                break
+        async with trio.open_nursery() as watching:
+            async with trio.open_nursery() as serving:
+                on_ready(await serving.start(server.run))
+                watching.start_soon(_stop_on, signals, server, serving)
+            watching.cancel_scope.cancel()
+
+
+async def _stop_on(signals: AsyncIterator[int], server: Server, serving: trio.Nursery) -> None:
+    """The first signal lets requests at work be answered, the second one does not wait for that."""
+    async for number in signals:
+        logger.info("stopping on %s", signal.Signals(number).name)
+        if server.is_stopping:
+            serving.cancel_scope.cancel()
+        else:
+            serving.start_soon(server.stop)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

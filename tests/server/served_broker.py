@@ -147,6 +147,9 @@ class Served:
     def memory(self) -> MemoryBudget:
         return self._server._memory
 
+    async def stop(self) -> None:
+        await self._server.stop()
+
     def tick(self) -> None:
         """What the server does once a second."""
         for connection in list(self._server._connections):

@@ -174,7 +174,7 @@ def _is_enough(reading: Reading, request: FetchRequest, wanted: list[Wanted]) ->
 async def _wait(wanted: list[Wanted], request: FetchRequest, context: RequestContext, reading: Reading) -> Reading:
     partitions = [each.partition for each in wanted if isinstance(each.partition, Partition)]
     with trio.move_on_after(request.max_wait_ms / 1000):
-        while not _is_enough(reading, request, wanted):
+        while not _is_enough(reading, request, wanted) and not context.broker.is_stopping:
             event = trio.Event()
             for partition in partitions:
                 partition.add_reader(event)

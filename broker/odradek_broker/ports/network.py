@@ -8,6 +8,7 @@ BYTES_BETWEEN_CHECKPOINTS or OPERATIONS_BETWEEN_CHECKPOINTS, whichever comes fir
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable, Sequence, Sized
@@ -56,6 +57,9 @@ class Stream(Protocol):
 
     async def send(self, pieces: Sequence[Sized]) -> None:
         """Send bytes-like objects and file ranges, in order, to the last byte."""
+
+    def end_receiving(self) -> None:
+        """From now on, as if the peer had closed its half: who waits in `receive_into` gets 0."""
 
     def close(self) -> None:
         """Close at once; whoever waits in `receive_into` or `send` gets an OSError or trio.ClosedResourceError."""
@@ -109,6 +113,10 @@ class TcpStream:
                 buffers = []
         if buffers:
             await self._send_buffers(buffers)
+
+    def end_receiving(self) -> None:
+        with contextlib.suppress(OSError):  # the peer may have gone
+            self._socket.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
         if self._socket.fileno() >= 0:

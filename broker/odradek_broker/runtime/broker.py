@@ -57,6 +57,7 @@ class Broker:
         self.controller: ControllerRuntime
         self.flusher: Flusher
         self.groups = GroupsRuntime(self)
+        self.is_stopping = False
         self._broker_epoch = -1
         self._running = False
 
@@ -110,6 +111,13 @@ class Broker:
                 await self.flusher.wait_idle()
                 workers.close()
                 await trio.to_thread.run_sync(self._close)
+
+    def end_waits(self) -> None:
+        """Before a stop: whoever waits for records, or for a group, gets an answer now."""
+        self.is_stopping = True
+        self.groups.close()
+        for partition in self.partitions.values():
+            partition.wake_readers()
 
     def _open_directory(self) -> LogDirectory:
         path = self.config.data_directory

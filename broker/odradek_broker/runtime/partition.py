@@ -87,14 +87,14 @@ class Partition:
         self.high_watermark = offset
         while self._waiting and self._waiting[0][0] < offset:
             heapq.heappop(self._waiting)[2].set()
-        self._wake_readers()
+        self.wake_readers()
 
     def log_failed(self) -> None:
         """Nothing more will be committed here."""
         for _, _, event in self._waiting:
             event.set()
         self._waiting.clear()
-        self._wake_readers()
+        self.wake_readers()
 
     async def wait_committed(self, offset: int) -> None:
         """Return once the record at `offset` is below the high watermark. Raises LogFailed."""
@@ -123,7 +123,7 @@ class Partition:
     def remove_reader(self, event: trio.Event) -> None:
         self._readers.discard(event)
 
-    def _wake_readers(self) -> None:
+    def wake_readers(self) -> None:
         for event in self._readers:
             event.set()
         self._readers.clear()

@@ -71,6 +71,7 @@ class Connection:
         self._sending_since_ms = UNKNOWN
         self._handling = False
         self._waiting_for_memory = False
+        self._draining = False
 
     async def serve(self) -> None:
         """Return when the connection is over; no fault of the peer's is raised."""
@@ -79,6 +80,7 @@ class Connection:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write_answers)
                     await self._read_requests()
+                    await self._all_answered()
                     nursery.cancel_scope.cancel()
         except* ProtocolError as errors:
             logger.warning("closing the connection of %s:%d: %s", *self._stream.peer, _first_line(errors))
@@ -86,6 +88,8 @@ class Connection:
             logger.debug("lost the connection of %s:%d: %s", *self._stream.peer, _first_line(errors))
         except* trio.ClosedResourceError:
             pass
+        except* Exception:
+            logger.exception("closing the connection of %s:%d: a request has met a defect", *self._stream.peer)
         finally:
             self._stream.close()
             for _, answer in self._pending:
@@ -93,8 +97,10 @@ class Connection:
                     answer.close()
             self._memory.give_back(self._buffer.capacity_bytes - BASE_BYTES, self)
 
-    def close(self) -> None:
-        self._scope.cancel()
+    def drain(self) -> None:
+        """Answer what has been asked, take no more requests, and end."""
+        self._draining = True
+        self._stream.end_receiving()
 
     def tick(self, now_ms: int, max_idle_ms: int) -> None:
         """Called about once a second: give memory back, close what stands still."""
@@ -137,6 +143,8 @@ class Connection:
 
     async def _receive(self) -> bool:
         """Get more bytes; False where there are no more."""
+        if self._draining:
+            return False
         if self._memory.is_short:
             self._shrink()
         growth = self._buffer.capacity_wanted() - self._buffer.capacity_bytes
@@ -158,9 +166,12 @@ class Connection:
         self._waiting_for_memory = False
         self._buffer.room()  # what was taken is what the buffer now has, be it that nothing more comes
 
-    async def _hold(self, call: Call) -> None:
+    async def _all_answered(self) -> None:
         while self._pending:
             await self._changed.park()
+
+    async def _hold(self, call: Call) -> None:
+        await self._all_answered()
         self._handling = True
         try:
             response = await cast("Awaitable[ApiMessage | None]", call.api.handle(call.request, call.context))

@@ -6,8 +6,8 @@
       one task a connection see connection.py
       _tick                 once a second: idle and stalled connections
 
-Stopping is cancellation: everything ends at once, requests at work among it (what was not acknowledged may or may not
-have happened, as after any lost connection), and the broker writes down what a clean start needs.
+`stop` closes the listeners, lets every connection answer what it has been asked, and cancels what is left after
+DRAIN_SECONDS; then the broker writes down what a clean start needs. Cancellation alone leaves out the first part.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 OVERLOADED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 REST_WHEN_OVERLOADED_SECONDS = 0.1
+DRAIN_SECONDS = 5.0
 UNLIMITED_BYTES = 1 << 62
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -51,22 +52,43 @@ class Server:
         self._dispatcher = Dispatcher(broker)
         self._connections: set[Connection] = set()
         self._per_address: Counter[str] = Counter()
+        self._departed = trio.lowlevel.ParkingLot()
+        self._listeners: list[Listener] = []
+        self.is_stopping = False
+        self._scope = trio.CancelScope()
         self.addresses: list[Address] = []
 
     async def run(self, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled. Raises OSError where a listener or the data directory cannot be opened."""
-        listeners = [await self._listen(config) for config in self._broker.config.listeners]
+        """Serve until stopped or cancelled. Raises OSError where a listener or the data directory cannot be opened."""
         try:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(self._broker.run, self._endpoints(listeners))
-                for listener in listeners:
-                    nursery.start_soon(self._accept, listener, nursery)
-                nursery.start_soon(self._tick)
-                self.addresses = [listener.address for listener in listeners]
-                task_status.started(self.addresses)
+            for config in self._broker.config.listeners:
+                self._listeners.append(await self._listen(config))
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(self._broker.run, self._endpoints(self._listeners))
+                    for listener in self._listeners:
+                        nursery.start_soon(self._accept, listener, nursery)
+                    nursery.start_soon(self._tick)
+                    self.addresses = [listener.address for listener in self._listeners]
+                    task_status.started(self.addresses)
         finally:
-            for listener in listeners:
-                listener.close()
+            self._close_listeners()
+
+    async def stop(self) -> None:
+        """Make `run` return: nobody is let in any more, and requests at work are answered."""
+        self.is_stopping = True
+        self._close_listeners()
+        self._broker.end_waits()
+        for connection in self._connections:
+            connection.drain()
+        with trio.move_on_after(DRAIN_SECONDS):
+            while self._connections:
+                await self._departed.park()
+        self._scope.cancel()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
 
     async def _listen(self, config: ListenerConfig) -> Listener:
         if config.host not in LOOPBACK:
@@ -84,8 +106,10 @@ class Server:
         while True:
             try:
                 stream = await listener.accept()
-            except OSError as error:
-                if error.errno not in OVERLOADED:
+            except (OSError, trio.ClosedResourceError) as error:
+                if self.is_stopping:
+                    return
+                if not isinstance(error, OSError) or error.errno not in OVERLOADED:
                     raise
                 logger.error("cannot accept connections: %s", error.strerror)
                 await trio.sleep(REST_WHEN_OVERLOADED_SECONDS)
@@ -119,6 +143,7 @@ class Server:
             await connection.serve()
         finally:
             self._connections.discard(connection)
+            self._departed.unpark_all()
             self._per_address[host] -= 1
             if not self._per_address[host]:
                 del self._per_address[host]
