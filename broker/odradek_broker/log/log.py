@@ -561,7 +561,7 @@ class Log:
     # Files on their way out.
 
     def _retire(self, segments: list[Segment], now_ms: int) -> None:
-        """Mark files as deleted, for removal later."""
+        """Mark files as deleted, for removal later. What cannot be marked lies there until the next start."""
         for segment in segments:
             segment.rename(filenames.DELETED)
         self._schedule_removal(segments, now_ms)
