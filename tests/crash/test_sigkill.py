@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from referee import Odradek
 
 ROUNDS = 3
+SOAK_ROUNDS = 40
 PATIENCE_SECONDS = 30
 IMPATIENT = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100, "retry.backoff.ms": 20}
 
@@ -66,16 +67,17 @@ def read_all(bootstrap: str, topic: str, count: int) -> list[tuple[bytes, int]]:
     read: list[tuple[bytes, int]] = []
     end = time.monotonic() + PATIENCE_SECONDS
     while len(read) < count and time.monotonic() < end:
-        for message in consumer.consume(1000, 1):
+        for message in consumer.consume(10_000, 1):
+            end = time.monotonic() + PATIENCE_SECONDS
             read.append((message.value() or b"", message.offset() or 0))
     consumer.close()
     return read
 
 
-def test_no_acknowledged_record_is_lost_doubled_or_moved_by_kills_under_load(broker: Odradek) -> None:
+def kill_under_load(broker: Odradek, rounds: int) -> None:
     dice = random.Random(7)
     writer = Writer(broker.bootstrap, "kills")
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         writer.write_for(0.5 + dice.random())
         broker.kill()
         broker.start()
@@ -84,6 +86,15 @@ def test_no_acknowledged_record_is_lost_doubled_or_moved_by_kills_under_load(bro
     read = read_all(broker.bootstrap, "kills", writer.sent)
     assert len(read) == writer.sent
     assert dict(read) == writer.acknowledged
+
+
+def test_no_acknowledged_record_is_lost_doubled_or_moved_by_kills_under_load(broker: Odradek) -> None:
+    kill_under_load(broker, ROUNDS)
+
+
+@pytest.mark.soak
+def test_forty_kills_under_load_lose_nothing_either(broker: Odradek) -> None:
+    kill_under_load(broker, SOAK_ROUNDS)
 
 
 def test_a_torn_last_batch_and_lost_indexes_cost_nothing_that_was_acknowledged(broker: Odradek) -> None:
