@@ -32,6 +32,22 @@ class FoundOffset(Struct, frozen=True):
     leader_epoch: int
 
 
+class LookUp(Struct, frozen=True):
+    """What one attempt has come to, partition by partition: each one is in one of the two."""
+
+    found: dict[TopicPartition, FoundOffset]
+    failed: dict[TopicPartition, OdradekError]
+
+    def final_failure(self) -> OdradekError | None:
+        """One that no further attempt can mend."""
+        return next((error for error in self.failed.values() if not may_pass(error)), None)
+
+
+def may_pass(error: OdradekError) -> bool:
+    """Whether it is worth asking again, with fresh metadata."""
+    return error.retriable or isinstance(error, NotLeader)
+
+
 async def list_offsets(
     cluster: Cluster, timestamps: Mapping[TopicPartition, int], *, read_committed: bool, timeout_s: float
 ) -> dict[TopicPartition, FoundOffset]:
@@ -39,19 +55,18 @@ async def list_offsets(
 
     Tries again while leaders move. Raises RequestTimedOut when the time is over, or what a broker says that is final.
     """
-    cluster.track(topic for topic, _ in timestamps)
     found: dict[TopicPartition, FoundOffset] = {}
     failure: OdradekError | None = None
     with trio.move_on_after(timeout_s):
         while len(found) < len(timestamps):
             missing = {partition: ts for partition, ts in timestamps.items() if partition not in found}
-            try:
-                failure = await _ask_leaders(cluster, missing, read_committed, found)
-            except OdradekError as error:
-                if not error.retriable:
-                    raise
-                failure = error
-            if len(found) < len(timestamps):
+            attempt = await look_up_offsets(cluster, missing, read_committed=read_committed)
+            found |= attempt.found
+            final = attempt.final_failure()
+            if final is not None:
+                raise final
+            if attempt.failed:
+                failure = next(iter(attempt.failed.values()))
                 await trio.sleep(cluster.backoff_s)
                 await _refresh(cluster)
     if len(found) < len(timestamps):
@@ -61,44 +76,58 @@ async def list_offsets(
     return found
 
 
-async def _refresh(cluster: Cluster) -> None:
-    try:
-        await cluster.refresh()
-    except OdradekError as error:
-        if not error.retriable:
-            raise
-
-
-async def _ask_leaders(
-    cluster: Cluster,
-    timestamps: Mapping[TopicPartition, int],
-    read_committed: bool,
-    found: dict[TopicPartition, FoundOffset],
-) -> OdradekError | None:
+async def look_up_offsets(
+    cluster: Cluster, timestamps: Mapping[TopicPartition, int], *, read_committed: bool
+) -> LookUp:
+    """Ask each leader once, all at the same time. A leader that is not there fails its own partitions only."""
+    cluster.track(topic for topic, _ in timestamps)
+    attempt = LookUp({}, {})
     by_leader: dict[int, dict[TopicPartition, int]] = {}
-    failure: OdradekError | None = None
     for partition, timestamp in timestamps.items():
         leader = cluster.image.leader(*partition)
         if leader < 0:
             known = cluster.image.topics.get(partition.topic)
             gone = known is None or partition.partition >= len(known.partitions) > 0
             code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if gone else ErrorCode.LEADER_NOT_AVAILABLE
-            failure = broker_error(code, str(partition))
+            attempt.failed[partition] = broker_error(code, str(partition))
         else:
             by_leader.setdefault(leader, {})[partition] = timestamp
-    for leader, wanted in by_leader.items():
-        answer = await _ask_leader(cluster, leader, wanted, read_committed)
-        for topic in answer.topics:
-            for p in topic.partitions:
-                partition = TopicPartition(topic.name, p.partition_index)
-                if p.error_code == ErrorCode.NONE:
-                    found[partition] = FoundOffset(p.offset, p.timestamp, p.leader_epoch)
-                    continue
-                error = broker_error(p.error_code, str(partition))
-                if not (error.retriable or isinstance(error, NotLeader)):
-                    raise error
-                failure = error
-    return failure
+
+    async def ask(leader: int, wanted: Mapping[TopicPartition, int]) -> None:
+        try:
+            answer = await _ask_leader(cluster, leader, wanted, read_committed)
+        except OdradekError as error:
+            attempt.failed.update(dict.fromkeys(wanted, error))
+            return
+        _take_answer(answer, wanted, attempt)
+
+    async with trio.open_nursery() as nursery:
+        for leader, wanted in by_leader.items():
+            nursery.start_soon(ask, leader, wanted)
+    return attempt
+
+
+def _take_answer(answer: ListOffsetsResponse, wanted: Mapping[TopicPartition, int], attempt: LookUp) -> None:
+    for topic in answer.topics:
+        for p in topic.partitions:
+            partition = TopicPartition(topic.name, p.partition_index)
+            if p.error_code == ErrorCode.NONE:
+                attempt.found[partition] = FoundOffset(p.offset, p.timestamp, p.leader_epoch)
+            else:
+                attempt.failed[partition] = broker_error(p.error_code, str(partition))
+    for partition in wanted:
+        if partition not in attempt.found:
+            attempt.failed.setdefault(
+                partition, broker_error(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{partition}: not in the answer")
+            )
+
+
+async def _refresh(cluster: Cluster) -> None:
+    try:
+        await cluster.refresh()
+    except OdradekError as error:
+        if not error.retriable:
+            raise
 
 
 async def _ask_leader(

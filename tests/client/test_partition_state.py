@@ -176,6 +176,19 @@ def test_a_partition_that_is_gone_leaves_nothing_in_the_cursor() -> None:
     assert state.finished == 0
 
 
+def test_a_partition_moved_after_its_last_record_is_not_moved_back() -> None:
+    state, cursor = state_at(0), Cursor()
+    take(state, batch(0, 5))
+    cursor.begin(state, state.next_records())
+    cursor.take_rest(5)
+    assert not state.is_drained
+    cursor.finish()
+    assert state.is_drained
+    state.seek(2)
+    cursor.settle()
+    assert (state.position, state.finished) == (2, 2)
+
+
 # ------------------------------------------------------------------------------------------------- fetch planning
 
 
@@ -268,7 +281,7 @@ def test_a_log_that_was_cut_back_is_noticed(image: ClusterImage) -> None:
     for start in ("earliest", "none"):
         fetches = Fetches(ConsumerConfig(start=start), image)  # type: ignore[arg-type]
         made[1].seek(8, 4)
-        plan = fetches.plan(made, set(), 0.0)[1]
+        plan = fetches.plan(made, set(), 2.0)[1]
         request, _ = fetches.request(plan)
         assert request.topics[0].partitions[0].last_fetched_epoch == 4
         fetches.take(plan, answer(1, diverging_epoch=fetch.EpochEndOffset(3, 5)), 1.0)

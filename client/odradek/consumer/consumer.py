@@ -36,7 +36,7 @@ from odradek.consumer.rebalance import Possession
 from odradek.consumer.report import consumer_health
 from odradek.consumer.subscription import Subscription
 from odradek.coordinator import GROUP, Coordinator
-from odradek.errors import CommitFailed, RebalanceInProgress
+from odradek.errors import CommitFailed
 from odradek.group_position import GroupPosition
 from odradek.metadata import TopicPartition
 from odradek.network import parse_bootstrap
@@ -142,6 +142,7 @@ class Consumer(Generic[K, V]):
             await self._cluster.start()
             self._build()
             self._membership_scope = trio.CancelScope()
+            self._group_scope = trio.CancelScope()
             nursery.start_soon(self._fetcher.run)
             nursery.start_soon(self._positions.run)
             nursery.start_soon(self._keep_membership)
@@ -177,6 +178,7 @@ class Consumer(Generic[K, V]):
         else:
             self._group = Group(self._cluster, self.config, group, self._subscription, self._possession)
             coordinator, membership = self._group.coordinator, self._group.membership
+        self._reader.group = self._group
         self._commits = Commits(self._cluster, coordinator, group, membership, self.config.instance_id)
         self._possession.commits = self._reader.commits = self._commits
 
@@ -185,11 +187,16 @@ class Consumer(Generic[K, V]):
         with self._membership_scope:
             async with trio.open_nursery() as nursery:
                 if self._group is not None:
-                    nursery.start_soon(self._group.run)
+                    nursery.start_soon(self._run_group, self._group)
                 elif not self._subscription.by_hand:
                     nursery.start_soon(self._follow_topics)
                 if self.config.commit == "auto" and self._commits is not None:
                     nursery.start_soon(self._commit_now_and_then)
+
+    async def _run_group(self, group: Group) -> None:
+        """Alone, so that a consumer that takes to assigning by hand goes on committing now and then."""
+        with self._group_scope:
+            await group.run()
 
     async def _close(self) -> None:
         """The scope is left normally: what was handed out is finished."""
@@ -292,8 +299,8 @@ class Consumer(Generic[K, V]):
             raise RuntimeError("the consumer subscribes to topics")
         self._subscription.assign_by_hand()
         if self._group is not None:
-            self._group = None
-            self._membership_scope.cancel()
+            self._group = self._reader.group = None
+            self._group_scope.cancel()
         if self.group is not None and (self._commits is None or self._commits.is_member):
             self._set_up_group(self.group)
         wanted = {TopicPartition(*partition) for partition in partitions}
@@ -420,20 +427,24 @@ class Consumer(Generic[K, V]):
                 )
                 break
             except CommitFailed as failure:
-                if self._group is None or not isinstance(failure.__cause__, RebalanceInProgress):
+                if not await self._reader.rejoined(failure):
                     raise
-                await self._group.wait_stable()
         for partition, offset in offsets.items():
             if partition in self._subscription.states:
                 self._subscription.states[partition].committed = offset
         return offsets
 
     def group_position(self) -> GroupPosition:
-        """All that was handed out, for a transaction to commit. Raises RuntimeError without a group."""
+        """All that was handed out, for a transaction to commit.
+
+        Raises RuntimeError without a group, CommitFailed while the group does not know us.
+        """
         if self.group is None:
             raise RuntimeError("a consumer without a group cannot commit")
         self._cursor.settle()
         member = None if self._group is None else self._group.membership
+        if member is not None and not member.member_id:
+            raise CommitFailed(f"this consumer is not a member of {self.group} at the moment")
         return GroupPosition(
             self.group,
             -1 if member is None else member.generation,

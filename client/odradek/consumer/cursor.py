@@ -35,7 +35,9 @@ class Cursor:
 
     def begin(self, state: PartitionState, records: Sequence[RawRecord]) -> None:
         """Hand these out next."""
+        self._let_go()
         self.state, self.records, self.index, self.limit = state, records, 0, len(records)
+        state.is_handing_out = True
 
     def hold(self) -> None:
         """Stop the fast path: the next record is asked for the slow way."""
@@ -52,15 +54,17 @@ class Cursor:
         for state in self._polled:
             state.finished = state.position
         self._polled.clear()
+        if not self.has_more:
+            self._let_go()
 
     def settle(self) -> None:
-        """Bring `position` and `finished` of the partition up to date."""
+        """Bring `position` and `finished` of the partition up to date: forward only, it may have skipped something."""
         if self.state is None or self.index == 0:
             return
         last = self.records[self.index - 1]
-        self.state.position = last.offset + 1
+        self.state.handed_out_up_to(last.offset + 1)
         if not self._polled:
-            self.state.finished = last.offset if self.in_progress else last.offset + 1
+            self.state.finished_up_to(last.offset if self.in_progress else last.offset + 1)
 
     def take_rest(self, at_most: int) -> Sequence[RawRecord]:
         """Hand out the rest at once, as `poll` does."""
@@ -77,9 +81,7 @@ class Cursor:
         """The last `count` records that were taken will come again."""
         assert self.state is not None
         self.index -= count
-        if self.index == 0:
-            self.state.position = self.records[0].offset
-        self.settle()
+        self.state.position = self.records[self.index - 1].offset + 1 if self.index else self.records[0].offset
 
     def is_busy_with(self, states: Collection[PartitionState]) -> bool:
         """Whether the program has records of one of these partitions in its hands."""
@@ -98,4 +100,9 @@ class Cursor:
         """These partitions are not ours any more, or have been moved in: nothing more of them is handed out."""
         self._polled = [state for state in self._polled if state not in states]
         if self.state in states:
-            self.state, self.records, self.index, self.limit = None, (), 0, 0
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self.state is not None:
+            self.state.is_handing_out = False
+        self.state, self.records, self.index, self.limit = None, (), 0, 0

@@ -155,6 +155,7 @@ class Fetches:
             state.last_stable_offset = data.last_stable_offset
             state.log_start_offset = data.log_start_offset
             if data.diverging_epoch.end_offset >= 0:
+                state.not_before = retry_at
                 self._truncated(state, data.diverging_epoch.end_offset, data.diverging_epoch.epoch)
             elif data.records is not None and len(data.records):
                 assert isinstance(data.records, memoryview)
@@ -163,6 +164,7 @@ class Fetches:
                 state.take(asked.offset, data.records, aborted)
             return False
         if code == ErrorCode.OFFSET_OUT_OF_RANGE:
+            state.not_before = retry_at  # the way out may not be open yet; asked at once, the broker says the same
             self._out_of_range(state, asked.offset)
             return False
         if code in STALE_METADATA:
@@ -176,8 +178,8 @@ class Fetches:
         return False
 
     def _out_of_range(self, state: PartitionState, offset: int) -> None:
-        if state.has_records:
-            return  # what is buffered comes first; then the same fetch says so again
+        if not state.is_drained:
+            return  # what is here comes first; then the same fetch says so again
         if self._config.start == "none":
             state.error = broker_error(ErrorCode.OFFSET_OUT_OF_RANGE, f"{state.topic_partition} at offset {offset}")
         else:
@@ -188,7 +190,7 @@ class Fetches:
 
     def _truncated(self, state: PartitionState, end_offset: int, epoch: int) -> None:
         """The leader's log has parted from what we read: an unclean election has lost records (KIP-320)."""
-        if state.has_records:
+        if not state.is_drained:
             return
         detail = (
             f"{state.topic_partition}: the log was cut back to offset {end_offset}, after {state.fetch_offset} was read"

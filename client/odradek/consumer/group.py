@@ -71,6 +71,7 @@ class Group:
         self._due = Wakeup()
         self._who = f"group {group_id}"
         self._rebalancing = False
+        self._task: trio.lowlevel.Task | None = None
         self._joined_topics: tuple[str, ...] = ()
         self._shared_out: dict[str, int] | None = None
         """As the leader: the partition counts that the present assignment was made from."""
@@ -79,17 +80,26 @@ class Group:
     def is_stable(self) -> bool:
         return self.membership.state is State.STABLE
 
+    @property
+    def is_calling_back(self) -> bool:
+        """Whether this is the program's on_assign or on_revoke: the rebalance waits for it, so it cannot wait."""
+        return trio.lowlevel.current_task() is self._task
+
     def rejoin(self, reason: str) -> None:
         """Rebalance soon."""
         self.membership.reason = reason
         self._due.set()
 
-    async def wait_stable(self) -> None:
-        """Until a rebalance that is under way is over."""
+    async def settle_again(self, reason: str) -> None:
+        """The coordinator says that the group rebalances: take part in it, and return when that is over."""
+        if self.is_stable and not self._rebalancing:
+            self.rejoin(reason)
+        await self.settled.wait()
         while not self.is_stable or self._rebalancing:
             await self.settled.wait()
 
     async def run(self) -> None:
+        self._task = trio.lowlevel.current_task()
         self._due.set()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._beat)
@@ -101,6 +111,8 @@ class Group:
                         self._rebalancing = True
                         await self._rebalance()
                         self._rebalancing = False
+                    if not self.is_stable:
+                        self._due.set()  # forgotten by the coordinator while partitions were taken up
                     self.settled.announce()
 
     async def leave(self) -> None:
@@ -228,8 +240,8 @@ class Group:
             self._config.max_poll_interval_ms,
         )
         with self._cluster.activities.waiting(self._who, "the program takes longer than max_poll_interval_ms"):
+            await self._owner.lose(self._subscription.assigned)  # before others can have them
             await self.leave()
-            await self._owner.lose(self._subscription.assigned)
             await self._owner.wait_unstuck()
         self.rejoin("the program is back after max_poll_interval_ms")
 

@@ -65,6 +65,8 @@ class PartitionState:
         self.held = False
         """Assigned, but its on_assign callback has not returned."""
         self.is_fetching = False
+        self.is_handing_out = False
+        """The cursor has records of it, or the program has the last of them."""
         self.not_before = 0.0
         self.reset_to: int | None = None
         """A timestamp (or -1 end, -2 start) to look for an offset by."""
@@ -80,6 +82,19 @@ class PartitionState:
     @property
     def has_records(self) -> bool:
         return bool(self._chunks or self._decoded)
+
+    @property
+    def is_drained(self) -> bool:
+        """Nothing of what was fetched is still to come, or in the program's hands."""
+        return not (self.has_records or self.is_handing_out)
+
+    def handed_out_up_to(self, offset: int) -> None:
+        if self.position is not None and self.position < offset:
+            self.position = offset
+
+    def finished_up_to(self, offset: int) -> None:
+        if self.finished is not None and self.finished < offset:
+            self.finished = offset
 
     def lag(self, reads_committed: bool = False) -> int | None:
         """Records between the position and the end that may be read; None while it is not known."""
@@ -118,7 +133,7 @@ class PartitionState:
         """The records of the next batch that has some; empty where nothing is left.
 
         Moves the position over what is never handed out; over the records themselves, the cursor moves it. Raises
-        CorruptRecords, and again each time.
+        CorruptRecords, and again each time: only a seek leads past them.
         """
         if self._decoded:
             decoded, self._decoded = self._decoded, ()
@@ -126,13 +141,16 @@ class PartitionState:
         while self._chunks:
             chunk = self._chunks[0]
             position, header = chunk.batches[0]
-            records = self._records_of(chunk, header, position)
+            try:
+                records = self._records_of(chunk, header, position)
+            except ProtocolError as error:
+                raise corrupt(self.topic_partition, header.base_offset, error) from error
             chunk.batches.popleft()
             self.buffered_bytes -= header.size_bytes
             if not chunk.batches:
                 self._chunks.popleft()
+            self.position_epoch = header.partition_leader_epoch
             if records:
-                self.position_epoch = header.partition_leader_epoch
                 return records
             self._skip_to(header.next_offset)
         return ()

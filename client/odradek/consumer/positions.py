@@ -10,15 +10,15 @@ import trio
 from odradek.cluster import Cluster
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.partition import PartitionState
-from odradek.errors import NoOffset, OdradekError
-from odradek.offsets import list_offsets
+from odradek.errors import NoOffset
+from odradek.offsets import LookUp, look_up_offsets, may_pass
 from odradek.wakeup import Wakeup
 
 logger = logging.getLogger(__name__)
 
 EARLIEST, LATEST = -2, -1
 ATTEMPT_S = 5.0
-"""How long one look-up tries, before those that have been moved meanwhile are sorted out."""
+"""How long one look-up may take, before those that have been moved meanwhile are sorted out."""
 
 
 class Positions:
@@ -67,26 +67,28 @@ class Positions:
     async def _find(self, lost: list[PartitionState]) -> None:
         asked = [(state, state.version, state.reset_to) for state in lost if state.reset_to is not None]
         timestamps = {state.topic_partition: timestamp for state, _, timestamp in asked if timestamp is not None}
-        try:
-            found = await list_offsets(
-                self._cluster, timestamps, read_committed=self._config.reads_committed, timeout_s=ATTEMPT_S
-            )
-        except OdradekError as error:
-            if error.retriable:
-                self._cluster.activities.begin("positions", str(error))
-                await trio.sleep(self._cluster.backoff_s)
-                return
-            for state in lost:
-                state.error, state.reset_to = error, None
-            self._on_found()
-            return
+        attempt: LookUp | None = None
+        with trio.move_on_after(ATTEMPT_S):
+            attempt = await look_up_offsets(self._cluster, timestamps, read_committed=self._config.reads_committed)
         for state, version, _ in asked:
-            if state.version != version:
-                continue  # moved meanwhile
-            answer = found[state.topic_partition]
-            if answer.offset >= 0:
-                state.seek(answer.offset)
-            else:
-                state.forget_position(LATEST)  # no record so late: go to the end
-            logger.debug("%s begins at %s", state.topic_partition, state.position)
+            if attempt is not None and state.version == version:  # else it was moved meanwhile
+                self._take(state, attempt)
         self._on_found()
+        if attempt is None or attempt.failed:
+            why = "no answer" if attempt is None else str(next(iter(attempt.failed.values())))
+            self._cluster.activities.begin("positions", why)
+            self._cluster.wish_refresh()
+            await trio.sleep(self._cluster.backoff_s)
+
+    def _take(self, state: PartitionState, attempt: LookUp) -> None:
+        answer = attempt.found.get(state.topic_partition)
+        if answer is None:
+            error = attempt.failed[state.topic_partition]
+            if not may_pass(error):
+                state.error, state.reset_to = error, None
+            return
+        if answer.offset >= 0:
+            state.seek(answer.offset)
+        else:
+            state.forget_position(LATEST)  # no record so late: go to the end
+        logger.debug("%s begins at %s", state.topic_partition, state.position)

@@ -17,9 +17,10 @@ from odradek.activity import Activities
 from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.cursor import Cursor
+from odradek.consumer.group import Group
 from odradek.consumer.rebalance import Possession
 from odradek.consumer.subscription import Subscription
-from odradek.errors import CorruptRecords, SerializationFailed
+from odradek.errors import CommitFailed, CorruptRecords, IllegalGeneration, RebalanceInProgress, SerializationFailed
 from odradek.record import Record
 from odradek.topic import Topic
 from odradek.wakeup import Changes
@@ -42,6 +43,7 @@ class Reader:
         took: Callable[[], None],
     ) -> None:
         self.commits: Commits | None = None
+        self.group: Group | None = None
         self._config = config
         self._subscription = subscription
         self._cursor = cursor
@@ -154,10 +156,23 @@ class Reader:
         cursor.put_back(keep=self._config.max_poll_records)
         version, end = state.version, cursor.records[-1].offset + 1
         cursor.limit = 0
-        await self.commits.commit({state.topic_partition: CommittedOffset(end, state.position_epoch)})
-        state.committed = end
+        try:
+            await self.commits.commit({state.topic_partition: CommittedOffset(end, state.position_epoch)})
+            state.committed = end
+        except CommitFailed as failure:
+            if not await self.rejoined(failure):
+                raise
+            return False  # look again: the partition may be another member's now
         cursor.release()
         return cursor.state is state and state.version == version and not self._possession.is_held
+
+    async def rejoined(self, failure: CommitFailed) -> bool:
+        """Wait for the end of the rebalance that a commit has met; False where it cannot help to wait."""
+        meets_rebalance = isinstance(failure.__cause__, RebalanceInProgress | IllegalGeneration)
+        if self.group is None or not meets_rebalance or self.group.is_calling_back:
+            return False
+        await self.group.settle_again("a commit has met a rebalance")
+        return True
 
     def _why_nothing(self) -> str:
         states = list(self._subscription.states.values())
