@@ -79,20 +79,24 @@ async def test_interval_commits_without_a_flush(tmp_path: Path, workers: HandWor
 async def test_waiters_are_woken_in_the_order_of_their_offsets_and_one_may_leave(
     tmp_path: Path, workers: HandWorkers
 ) -> None:
-    partition, woken = partition_of(tmp_path, workers), []
+    partition, woken, leaving = partition_of(tmp_path, workers), [], trio.CancelScope()
 
     async def wait(offset: int) -> None:
         await partition.wait_committed(offset)
         woken.append(offset)
 
-    async with trio.open_nursery() as nursery, trio.open_nursery() as leaving:
+    async def wait_and_leave() -> None:
+        with leaving:
+            await wait(1)
+
+    async with trio.open_nursery() as nursery:
         for _ in range(3):
             append(partition)
         for offset in (2, 0):
             nursery.start_soon(wait, offset)
-        leaving.start_soon(wait, 1)
+        nursery.start_soon(wait_and_leave)
         await wait_all_tasks_blocked()
-        leaving.cancel_scope.cancel()
+        leaving.cancel()
         await wait_all_tasks_blocked()
         workers.work()
         await wait_all_tasks_blocked()
