@@ -18,6 +18,7 @@ from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
 from odradek_broker.ports.network import Address, TcpNetwork
 from odradek_broker.runtime.broker import Broker
+from odradek_broker.runtime.remote_controller import NotAdmitted
 from odradek_broker.server.server import Server
 
 logger = logging.getLogger(__name__)
@@ -53,26 +54,32 @@ def say_ready(addresses: list[Address]) -> None:
         print(f"ready {host}:{port}", flush=True)
 
 
-def run_broker(config: BrokerConfig, on_ready: Callable[[list[Address]], None]) -> int:
-    """Serve until SIGINT or SIGTERM; return the exit code. `on_ready` gets the addresses once clients would succeed."""
+def run_broker(config: BrokerConfig, on_ready: Callable[[list[Address]], None], *, with_parent: bool = False) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code. `on_ready` gets the addresses once clients would succeed.
+
+    `with_parent`: or until standard input ends.
+    """
     exit_code = 0
     try:
-        trio.run(_serve, config, on_ready)
-    except* (AlreadyLocked, InconsistentDirectory, OSError) as errors:
+        trio.run(_serve, config, on_ready, with_parent)
+    except* (AlreadyLocked, InconsistentDirectory, NotAdmitted, OSError) as errors:
         print(f"odradek: {_first(errors)}", file=sys.stderr)
         exit_code = 1
     return exit_code
 
 
-async def _serve(config: BrokerConfig, on_ready: Callable[[list[Address]], None]) -> None:
+async def _serve(config: BrokerConfig, on_ready: Callable[[list[Address]], None], with_parent: bool) -> None:
     clock = SystemClock()
-    broker = Broker(config, disk=RealDisk(), clock=clock, random=random.SystemRandom())
-    server = Server(broker, TcpNetwork(), clock)
+    network = TcpNetwork()
+    broker = Broker(config, disk=RealDisk(), clock=clock, random=random.SystemRandom(), network=network)
+    server = Server(broker, network, clock)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as watching:
             async with trio.open_nursery() as serving:
                 on_ready(await serving.start(server.run))
                 watching.start_soon(_stop_on, signals, server, serving)
+                if with_parent:
+                    watching.start_soon(_stop_without_parent, server, serving)
             watching.cancel_scope.cancel()
 
 
@@ -84,6 +91,14 @@ async def _stop_on(signals: AsyncIterator[int], server: Server, serving: trio.Nu
             serving.cancel_scope.cancel()
         else:
             serving.start_soon(server.stop)
+
+
+async def _stop_without_parent(server: Server, serving: trio.Nursery) -> None:
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stdin:
+        while await stdin.receive_some():
+            pass
+    if not server.is_stopping:
+        serving.start_soon(server.stop)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

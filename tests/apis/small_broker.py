@@ -11,12 +11,16 @@ from msgspec import Struct
 
 from odradek.protocol.codec import decode, encode
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, Listener
 from odradek_broker.apis import RequestContext
 from odradek_broker.config import BrokerConfig
-from odradek_broker.controller.image import Endpoint, MetadataImage
+from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.journal import Entry
+from odradek_broker.controller.replay import replay
+from odradek_broker.controller.tail import MetadataTail
 from odradek_broker.log.config import LogConfig
 from odradek_broker.runtime.controller import ControllerRuntime
+from odradek_broker.runtime.reachability import Reachability
 
 
 class MemoryJournal:
@@ -77,10 +81,32 @@ class SmallBroker:
         )
         self.disk = SimpleNamespace(free_bytes=lambda path: 12345, total_bytes=lambda path: 23456)
         self.partitions: dict[tuple[str, int], Any] = {}
+        self.reachability = Reachability(self.clock)
+        self.is_stopping = False
 
     async def start(self) -> SmallBroker:
-        await self.controller.start((Endpoint("PLAINTEXT", "127.0.0.1", 9092),))
+        await self.controller.start()
+        await self.controller.join(
+            BrokerRegistrationRequest(
+                broker_id=self.node_id,
+                cluster_id=self.image.cluster_id,
+                incarnation_id=bytes([len(self.journal.entries)]) * 16,
+                listeners=[Listener("PLAINTEXT", "127.0.0.1", 9092)],
+                rack=None,
+                previous_broker_epoch=self.previous_epoch(),
+            )
+        )
         return self
+
+    def take(self, records: Sequence[Struct]) -> None:
+        """Let these be the next that were decided."""
+        offset = self.journal.append(records, 0)
+        self.controller._image = replay(self.image, records, offset)
+        self.controller._tail = MetadataTail(offset + 1)
+
+    def previous_epoch(self) -> int:
+        known = self.image.brokers.get(self.node_id)
+        return -1 if known is None else known.epoch
 
     @property
     def image(self) -> MetadataImage:

@@ -10,10 +10,10 @@ from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestT
 from odradek.protocol.messages.metadata_records import BrokerRegistrationChangeRecord
 from odradek_broker.apis import api_03_metadata
 from odradek_broker.config import BrokerConfig, Listener
-from odradek_broker.controller.brokers import register_broker
 from odradek_broker.controller.image import Endpoint
 from odradek_broker.controller.replay import replay
 from tests.apis.small_broker import SmallBroker
+from tests.controller.images import join
 
 
 def named(*names: str | None) -> list[MetadataRequestTopic]:
@@ -171,9 +171,9 @@ async def test_other_brokers_are_told_unless_they_are_fenced_or_have_not_our_lis
     image = broker.image
     for broker_id, name in ((2, "PLAINTEXT"), (3, "PLAINTEXT"), (4, "OTHER")):
         endpoints = (Endpoint(name, f"h{broker_id}", broker_id),)
-        image = replay(image, register_broker(image, broker_id, bytes(16), endpoints, "rack").records)
+        image = replay(image, join(image, broker_id, None, endpoints, "rack"))
     fence = BrokerRegistrationChangeRecord(broker_id=3, broker_epoch=image.brokers[3].epoch, fenced=1)
-    broker.controller.image = replay(image, [fence])
+    broker.controller._image = replay(image, [fence])
     response = await ask(broker, [])
     assert [(each.node_id, each.host, each.rack) for each in response.brokers] == [
         (1, "10.0.0.1", None),
@@ -186,13 +186,13 @@ async def test_a_leader_that_is_gone_or_out_of_reach_is_no_leader() -> None:
     await broker.create("t")
     image = broker.image
     me = image.brokers[1]
-    broker.controller.image = structs.replace(image, brokers={1: structs.replace(me, fenced=True)})
+    broker.controller._image = structs.replace(image, brokers={1: structs.replace(me, fenced=True)})
     (topic,) = (await ask(broker, named("t"))).topics
     (partition,) = topic.partitions
     assert (partition.error_code, partition.leader_id) == (ErrorCode.LEADER_NOT_AVAILABLE, -1)
     assert partition.offline_replicas == [1]
     broker.node_id = 9
-    broker.controller.image = structs.replace(image, brokers={1: structs.replace(me, endpoints=())})
+    broker.controller._image = structs.replace(image, brokers={1: structs.replace(me, endpoints=())})
     for version, error in ((6, ErrorCode.LISTENER_NOT_FOUND), (5, ErrorCode.LEADER_NOT_AVAILABLE)):
         (topic,) = (await ask(broker, named("t"), version)).topics
         assert topic.partitions[0].error_code == error

@@ -33,10 +33,9 @@ from odradek_broker.apis import (
     api_45_alter_partition_reassignments,
     api_46_list_partition_reassignments,
 )
-from odradek_broker.controller.brokers import register_broker
-from odradek_broker.controller.replay import replay
 from odradek_broker.log.config import LogConfig
 from tests.apis.small_broker import SmallBroker
+from tests.controller.images import join
 
 
 @pytest.mark.parametrize("version", api_19_create_topics.VERSIONS)
@@ -147,14 +146,14 @@ async def test_compacted_internal_and_unknown_topics_keep_their_records() -> Non
 async def two_brokers() -> SmallBroker:
     """Topic t-0 on brokers 1 and 2, both in sync, led by the first of them."""
     broker = await SmallBroker().start()
-    broker.controller.image = replay(broker.image, register_broker(broker.image, 2, bytes(16), ()).records)
+    broker.take(join(broker.image, 2))
     assert await broker.controller.create_topic_if_missing("t", 1, replication_factor=2) is ErrorCode.NONE
     return broker
 
 
 def change(broker: SmallBroker, **changes: Any) -> None:
     record = PartitionChangeRecord(partition_id=0, topic_id=broker.image.topics["t"].topic_id, **changes)
-    broker.controller.image = replay(broker.image, [record])
+    broker.take([record])
 
 
 async def elect(broker: SmallBroker, kind: int, partitions: list[TopicPartitions] | None) -> list[Any]:

@@ -7,6 +7,8 @@ from random import Random
 import pytest
 from msgspec import Struct, structs
 
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from odradek.protocol.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsTopic
 from odradek.protocol.messages.create_topics import CreateTopicsRequest
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
@@ -20,15 +22,15 @@ from odradek.protocol.messages.metadata_records import (
     UnregisterBrokerRecord,
 )
 from odradek.protocol.primitives import ProtocolError
-from odradek_broker.controller.brokers import bootstrap, register_broker
 from odradek_broker.controller.create_partitions import create_partitions
 from odradek_broker.controller.create_topics import create_topics
 from odradek_broker.controller.delete_topics import delete_topics
 from odradek_broker.controller.frame import frame, record_types, unframe
 from odradek_broker.controller.image import NO_LEADER, Endpoint, MetadataImage
+from odradek_broker.controller.membership import bootstrap
 from odradek_broker.controller.producer_ids import allocate_producer_ids
 from odradek_broker.controller.replay import replay
-from tests.controller.images import CONFIG, cluster, creatable, with_topics
+from tests.controller.images import CONFIG, cluster, creatable, join, with_topics
 
 ID = b"i" * 16
 
@@ -44,14 +46,14 @@ def history() -> list[list[Struct]]:
         image = replay(image, records)
 
     then(bootstrap())
-    then(register_broker(image, 1, b"a" * 16, (Endpoint("PLAINTEXT", "h", 1),), "rack", (b"d" * 16,)).records)
+    then(join(image, 1, b"a" * 16, (Endpoint("PLAINTEXT", "h", 1),), "rack", (b"d" * 16,)))
     topics = [creatable("t", 2, 1, retention_ms="5"), creatable("u")]
     then(create_topics(image, CreateTopicsRequest(topics=topics), CONFIG, Random(0)).records)
     enlarged = CreatePartitionsRequest(topics=[CreatePartitionsTopic(name="t", count=4, assignments=None)])
     then(create_partitions(image, enlarged, Random(0)).records)
     then(delete_topics(image, DeleteTopicsRequest(topics=[DeleteTopicState(name="u")]), CONFIG, 6).records)
-    then(allocate_producer_ids(image, 1).records)
-    then(register_broker(image, 1, b"b" * 16, (), "rack").records)
+    then(allocate_producer_ids(image, AllocateProducerIdsRequest(1, image.brokers[1].epoch)).records)
+    then(join(image, 1, b"b" * 16, (), "rack"))
     return entries
 
 
@@ -127,22 +129,21 @@ def test_a_config_record_without_a_value_takes_the_key_away() -> None:
 
 def test_a_broker_that_comes_back_leads_again_in_a_new_epoch() -> None:
     image = with_topics(cluster(None, None), creatable("t", 4, 1))
-    result = register_broker(image, 1, b"z" * 16, ())
-    after = replay(image, result.records)
+    after = replay(image, join(image, 1, b"z" * 16))
     for index, before in image.topics["t"].partitions.items():
         partition = after.topics["t"].partitions[index]
         assert partition.leader == before.leader
-        assert partition.leader_epoch == (1 if before.leader == 1 else 0)
-    assert after.brokers[1].epoch == result.response == image.offset + 1
+        assert partition.leader_epoch == (2 if before.leader == 1 else 0)
+    assert after.brokers[1].epoch > image.offset
 
 
-def test_a_broker_that_comes_back_leads_what_nobody_leads_if_it_is_in_sync() -> None:
+def test_when_a_broker_comes_back_what_nobody_leads_is_led_by_who_is_in_sync() -> None:
     image = with_topics(cluster(None, None), creatable("t", 1, 2))
     topic_id = image.topics["t"].topic_id
-    for isr, leader in (([1], 1), ([2], NO_LEADER)):
+    for isr, leader in (([1], 1), ([2], 2)):
         change = PartitionChangeRecord(partition_id=0, topic_id=topic_id, isr=isr, leader=NO_LEADER)
         headless = replay(image, [change])
-        after = replay(headless, register_broker(headless, 1, b"z" * 16, ()).records)
+        after = replay(headless, join(headless, 1, b"z" * 16))
         partition = after.partition("t", 0)
         assert partition is not None
         assert partition.leader == leader
@@ -152,12 +153,15 @@ def test_producer_ids_are_given_out_once() -> None:
     image = cluster(None)
     blocks = []
     for _ in range(3):
-        result = allocate_producer_ids(image, 1)
-        blocks.append(result.response)
+        result = allocate_producer_ids(image, AllocateProducerIdsRequest(1, image.brokers[1].epoch))
+        blocks.append((result.response.producer_id_start, result.response.producer_id_len))
         image = replay(image, result.records)
-    assert blocks == [range(1000), range(1000, 2000), range(2000, 3000)]
+    assert blocks == [(0, 1000), (1000, 1000), (2000, 1000)]
+    stale = allocate_producer_ids(image, AllocateProducerIdsRequest(1, image.brokers[1].epoch - 1))
+    assert (stale.records, stale.response.error_code) == ([], ErrorCode.STALE_BROKER_EPOCH)
     with pytest.raises(AssertionError):
-        replay(image, allocate_producer_ids(cluster(None), 1).records)
+        other = cluster(None)
+        replay(image, allocate_producer_ids(other, AllocateProducerIdsRequest(1, other.brokers[1].epoch)).records)
 
 
 def test_every_kind_of_record_survives_its_frame() -> None:

@@ -20,6 +20,7 @@ from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.log import Appended
 from odradek_broker.log.validation import Refused
 from odradek_broker.runtime.groups import GroupsRuntime
+from odradek_broker.runtime.reachability import Reachability
 
 WALL_MS = 1_700_000_000_000
 PARTITIONS = 4
@@ -113,6 +114,7 @@ class MemoryBroker:
         self.image = MetadataImage()
         self.set_topics("t")
         self.controller = self
+        self.reachability = Reachability(self.clock)
         self.groups = GroupsRuntime(self)  # type: ignore[arg-type]
 
     def set_topics(self, *names: str, group_topic: bool = True) -> None:

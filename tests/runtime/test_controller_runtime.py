@@ -11,18 +11,20 @@ from msgspec import Struct
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.errors import ErrorCode
-from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
-from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from odradek.protocol.messages.incremental_alter_configs import (
     AlterableConfig,
     AlterConfigsResource,
     IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
 )
 from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.configs import broker_config
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.log.failures import LogFailed
-from odradek_broker.runtime.controller import JournalUnavailable
+from odradek_broker.runtime.controller_client import JournalUnavailable
 from tests.apis.small_broker import MemoryJournal, SmallBroker
 
 
@@ -54,10 +56,10 @@ def close(gate: threading.Semaphore) -> None:
 async def test_a_new_journal_begins_with_feature_levels_and_the_brokers_registration() -> None:
     broker = await SmallBroker().start()
     kinds = [type(record).__name__ for entry in broker.journal.entries for record in entry.records]
-    assert kinds == ["FeatureLevelRecord"] * 3 + ["RegisterBrokerRecord"]
+    assert kinds == ["FeatureLevelRecord"] * 3 + ["RegisterBrokerRecord", "BrokerRegistrationChangeRecord"]
     assert broker.image.features["metadata.version"] == 30
     assert broker.image.brokers[1].epoch == 3
-    assert [(old.offset, new.offset) for old, new in broker.images] == [(-1, 3)]
+    assert [(old.offset, new.offset) for old, new in broker.images] == [(2, 4)]
 
 
 async def test_after_a_restart_everything_is_as_it_was_but_for_new_leader_epochs() -> None:
@@ -68,7 +70,7 @@ async def test_after_a_restart_everything_is_as_it_was_but_for_new_leader_epochs
     assert second.image.topic_config("t") == {"retention.ms": "5"}
     assert second.image.brokers[1].epoch > first.image.brokers[1].epoch
     epochs = [partition.leader_epoch for partition in second.image.topics["t"].partitions.values()]
-    assert epochs == [1, 1]
+    assert epochs == [2, 2], "nobody led while the broker was away, and then it did again"
     assert len(second.images) == 1
 
 
@@ -78,7 +80,7 @@ async def test_nothing_shows_before_it_is_durable() -> None:
     before = broker.image
     close(journal.gate)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(broker.controller.create_topics, create("t"))
+        nursery.start_soon(broker.controller.ask, create("t"), CreateTopicsResponse, 7)
         await wait_all_tasks_blocked()
         assert broker.image is before
         assert len(broker.images) == 1
@@ -93,7 +95,7 @@ async def test_decisions_see_each_other_one_by_one() -> None:
     codes: list[int] = []
 
     async def make() -> None:
-        response = await broker.controller.create_topics(create("t"))
+        response = await broker.controller.ask(create("t"), CreateTopicsResponse, 7)
         codes.append(response.topics[0].error_code)
 
     close(journal.gate)
@@ -112,7 +114,7 @@ async def test_a_decision_stands_though_its_caller_is_cancelled() -> None:
     close(journal.gate)
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(broker.controller.create_topics, create("t"))
+            nursery.start_soon(broker.controller.ask, create("t"), CreateTopicsResponse, 7)
             await wait_all_tasks_blocked()
             scope.cancel()
             journal.gate.release()
@@ -125,18 +127,18 @@ async def test_what_cannot_be_written_down_is_not_decided_and_may_be_tried_again
     broker = await SmallBroker().start()
     before, broker.journal.failure = broker.image, failure  # type: ignore[assignment]
     with pytest.raises(JournalUnavailable, match=str(failure)):
-        await broker.controller.create_topics(create("t"))
+        await broker.controller.ask(create("t"), CreateTopicsResponse, 7)
     assert broker.image is before
     assert len(broker.images) == 1
     broker.journal.failure = None
-    await broker.controller.create_topics(create("t"))
+    await broker.controller.ask(create("t"), CreateTopicsResponse, 7)
     assert "t" in broker.image.topics
 
 
 async def test_a_refusal_writes_nothing() -> None:
     broker = await SmallBroker().start()
     entries = list(broker.journal.entries)
-    await broker.controller.create_topics(create("bad name"))
+    await broker.controller.ask(create("bad name"), CreateTopicsResponse, 7)
     assert broker.journal.entries == entries
 
 
@@ -158,8 +160,8 @@ async def test_producer_ids_asked_for_at_once_are_all_different() -> None:
 async def test_the_effective_configuration_follows_dynamic_changes() -> None:
     broker = await SmallBroker(BrokerConfig(max_connections=9)).start()
     change = AlterConfigsResource(4, "1", [AlterableConfig("max.connections", 0, "5")])
-    await broker.controller.incremental_alter_configs(IncrementalAlterConfigsRequest([change]))
-    assert broker.controller.config.max_connections == 5
+    await broker.controller.ask(IncrementalAlterConfigsRequest([change]), IncrementalAlterConfigsResponse, 1)
+    assert broker_config(broker.image, broker.controller.static_config).max_connections == 5
     assert broker.controller.static_config.max_connections == 9
 
 
@@ -188,13 +190,13 @@ async def test_a_delta_names_what_a_broker_has_to_do() -> None:
     for name in ("kept", "changed", "gone", "again"):
         await broker.create(name)
     old = broker.image
-    await broker.controller.delete_topics(delete("gone", "again"), 6)
+    await broker.controller.ask(delete("gone", "again"), DeleteTopicsResponse, 6)
     await broker.create("again")
     change = [
         AlterConfigsResource(2, "changed", [AlterableConfig("retention.ms", 0, "5")]),
         AlterConfigsResource(4, "", [AlterableConfig("log.retention.ms", 0, "5")]),
     ]
-    await broker.controller.incremental_alter_configs(IncrementalAlterConfigsRequest(change))
+    await broker.controller.ask(IncrementalAlterConfigsRequest(change), IncrementalAlterConfigsResponse, 1)
     found = delta(old, broker.image)
     assert sorted(topic.name for topic in found.deleted) == ["again", "gone"]
     assert [(each.topic.name, each.index, each.old) for each in found.partitions] == [("again", 0, None)]

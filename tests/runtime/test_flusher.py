@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
+from odradek_broker.controller.image import PartitionImage
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.log import Log
@@ -46,8 +47,19 @@ def workers() -> HandWorkers:
 
 def partition_of(tmp_path: Path, workers: HandWorkers, *, sync: bool = True, index: int = 0) -> Partition:
     log = Log.open(str(tmp_path / f"t-{index}"), RealDisk(), LogConfig(), topic_id=bytes(16), clean=True, now_ms=0)
-    flusher = Flusher(workers, sync=sync)
-    return Partition("t", index, bytes(16), log, leader_epoch=0, flusher=flusher, clock=SystemClock())
+    partition = Partition(
+        "t",
+        index,
+        bytes(16),
+        log,
+        node_id=1,
+        high_watermark=0,
+        min_insync=1,
+        flusher=Flusher(workers, sync=sync),
+        clock=SystemClock(),
+    )
+    partition.lead(PartitionImage(replicas=(1,), isr=(1,), leader=1))
+    return partition
 
 
 def append(partition: Partition) -> int:

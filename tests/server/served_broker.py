@@ -181,8 +181,9 @@ async def serving(
         None, {}, {"listeners": "127.0.0.1:0", "log.dir": str(directory), **dotted}
     ).config
     clock = clock or SystemClock()
-    broker = Broker(config, disk=disk or RealDisk(), clock=clock, random=random.Random(1))
-    server = Server(broker, TcpNetwork(), clock)
+    network = TcpNetwork()
+    broker = Broker(config, disk=disk or RealDisk(), clock=clock, random=random.Random(1), network=network)
+    server = Server(broker, network, clock)
     async with trio.open_nursery() as nursery:
         ((_, port),) = await nursery.start(server.run)
         served = Served(broker, server, clock, port)

@@ -43,7 +43,7 @@ class Api(Struct, frozen=True):
     holds: bool
     """Whether the handler is a coroutine function, which nothing on its connection overtakes."""
     advertised_versions: range
-    """As `versions`, but for Produce: see api_00_produce."""
+    """As `versions`, but for Produce (see api_00_produce), and for what only brokers ask: none."""
 
 
 class RequestContext(Struct, frozen=True):
@@ -56,6 +56,8 @@ class RequestContext(Struct, frozen=True):
     peer: Address
     local: Address
     """The address of ours that the client has connected to."""
+    farewells: dict[str, Callable[[], None]] = {}
+    """Called, each once, when the connection is over."""
 
 
 def load_apis() -> dict[int, Api]:

@@ -45,7 +45,8 @@ def reachable_brokers(context: RequestContext, *, fenced_too: bool = False) -> l
     found = []
     for broker_id, broker in sorted(context.broker.image.brokers.items()):
         address = address_of(broker_id, context)
-        if address is not None and (fenced_too or not broker.fenced):
+        is_there = fenced_too or not broker.fenced or context.broker.reachability.is_remembered(broker_id)
+        if address is not None and is_there:
             found.append((broker, address))
     return found
 
@@ -53,7 +54,7 @@ def reachable_brokers(context: RequestContext, *, fenced_too: bool = False) -> l
 def leader_of(partition: PartitionImage, context: RequestContext) -> tuple[ErrorCode, int]:
     """Whom the client is to ask about a partition; -1, and why, where there is nobody."""
     leader = context.broker.image.brokers.get(partition.leader)
-    if leader is None or leader.fenced:
+    if leader is None or leader.fenced or context.broker.reachability.is_suspect(partition.leader):
         return ErrorCode.LEADER_NOT_AVAILABLE, NO_LEADER
     if address_of(partition.leader, context) is None:
         return ErrorCode.LISTENER_NOT_FOUND, NO_LEADER

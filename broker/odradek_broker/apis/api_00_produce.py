@@ -2,7 +2,10 @@
 
 Behaviour
     Partitions are answered one by one; a bad one never fails its neighbours.
-    acks=all                  waits until the high watermark passes the batch, else REQUEST_TIMED_OUT
+    acks=all                  waits until the high watermark passes the batch, else REQUEST_TIMED_OUT; refused with
+                              NOT_ENOUGH_REPLICAS while fewer than min.insync.replicas are in sync, and
+                              NOT_ENOUGH_REPLICAS_AFTER_APPEND where that has become so meanwhile
+    another leader meanwhile  NOT_LEADER_OR_FOLLOWER
     acks=1                    answers when the batch is appended
     acks=0                    no response is sent; an error closes the connection
     other acks                INVALID_REQUIRED_ACKS
@@ -40,7 +43,7 @@ from odradek_broker.apis import RequestContext
 from odradek_broker.controller.image import INTERNAL_TOPICS
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.validation import Refused
-from odradek_broker.runtime.partition import Partition
+from odradek_broker.runtime.partition import NotLeader, Partition
 
 REQUEST, VERSIONS = ProduceRequest, range(3, 14)
 ADVERTISED_VERSIONS = range(14)
@@ -104,6 +107,8 @@ def _append(topic: str, data: PartitionProduceData, request: ProduceRequest, con
             return _refused(data.index, ErrorCode.INVALID_TXN_STATE, "transactions are not supported yet")
         if attributes & CODEC_MASK == Codec.ZSTD and context.version < 7:
             return _refused(data.index, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Produce version 7")
+    if request.acks == ACKS_ALL and not partition.has_enough_replicas:
+        return _refused(data.index, ErrorCode.NOT_ENOUGH_REPLICAS)
     appended = partition.append(records)
     if isinstance(appended, Refused):
         return _refused(data.index, appended.error, appended.message, appended)
@@ -146,7 +151,11 @@ async def _wait(append: Append, deadline: float) -> ErrorCode:
             await append.partition.wait_committed(append.last_offset)
     except LogFailed:
         return ErrorCode.KAFKA_STORAGE_ERROR
-    return ErrorCode.NONE if append.is_committed else ErrorCode.REQUEST_TIMED_OUT
+    except NotLeader:
+        return ErrorCode.NOT_LEADER_OR_FOLLOWER
+    if not append.is_committed:
+        return ErrorCode.REQUEST_TIMED_OUT
+    return ErrorCode.NONE if append.partition.has_enough_replicas else ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
 
 
 def _response(topics: Iterable[tuple[TopicProduceData, list[PartitionProduceResponse]]]) -> ProduceResponse:

@@ -5,7 +5,9 @@ Behaviour
     Records are slices of segment files: nothing is read here, the connection sends them from file to socket.
     The first batch of the first partition that has any is answered whole, however small the limits.
     Offset below the log's start or above its end   OFFSET_OUT_OF_RANGE
-    Offset between high watermark and end           nothing yet
+    Offset between high watermark and end           nothing yet, unless it is a follower who asks
+    A follower's offset says what it has: it may raise the high watermark, and bring it back in sync
+    A follower below the log's start                OFFSET_OUT_OF_RANGE, with log_start_offset
     Leader epoch older or newer than ours           FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH
     A last fetched epoch that ended before          diverging_epoch, no records (KIP-320)
     An unknown topic id                             UNKNOWN_TOPIC_ID, with the id
@@ -68,10 +70,30 @@ async def handle(request: FetchRequest, context: RequestContext) -> FetchRespons
     if isinstance(session, ErrorCode):
         return FetchResponse(error_code=session)
     wanted = _find(request, session, context)
+    replica = _replica_id(request)
+    if replica >= 0:
+        _note_replica(wanted, replica, request.replica_state.replica_epoch, context)
     reading = _read(wanted, request, context)
     if not _is_enough(reading, request, wanted):
         reading = await _wait(wanted, request, context, reading)
     return _response(reading, session, request)
+
+
+def _replica_id(request: FetchRequest) -> int:
+    """Of the follower that asks, or -1."""
+    return max(request.replica_id, request.replica_state.replica_id)
+
+
+def _note_replica(wanted: list[Wanted], replica: int, broker_epoch: int, context: RequestContext) -> None:
+    """What a follower asks for it does not have yet, and what comes before it has."""
+    for _, fetch, partition in wanted:
+        if (
+            isinstance(partition, Partition)
+            and not check_leader_epoch(partition, fetch.current_leader_epoch)
+            and _diverging_epoch(partition, fetch).end_offset < 0
+        ):
+            partition.replica_fetched(replica, broker_epoch, fetch.fetch_offset)
+            context.broker.isr_changes.look_at(partition)
 
 
 def _find(request: FetchRequest, session: FetchSession | None, context: RequestContext) -> list[Wanted]:
@@ -103,7 +125,9 @@ def _read(wanted: list[Wanted], request: FetchRequest, context: RequestContext) 
         if isinstance(partition, ErrorCode):
             found = _refused(fetch, partition)
         else:
-            found = _read_one(partition, fetch, left, committed=committed, min_one=size == 0)
+            found = _read_one(
+                partition, fetch, left, committed=committed, min_one=size == 0, is_replica=_replica_id(request) >= 0
+            )
         taken = 0 if found.records is None else len(found.records)
         left, size = left - taken, size + taken
         is_final = is_final or bool(found.error_code) or found.diverging_epoch.epoch >= 0
@@ -112,7 +136,7 @@ def _read(wanted: list[Wanted], request: FetchRequest, context: RequestContext) 
 
 
 def _read_one(
-    partition: Partition, fetch: FetchPartition, left_bytes: int, *, committed: bool, min_one: bool
+    partition: Partition, fetch: FetchPartition, left_bytes: int, *, committed: bool, min_one: bool, is_replica: bool
 ) -> PartitionData:
     if partition.log.failed is not None:
         return _refused(fetch, ErrorCode.KAFKA_STORAGE_ERROR)
@@ -121,7 +145,9 @@ def _read_one(
         return _refused(fetch, error)
     log, offset = partition.log, fetch.fetch_offset
     limit = stable = partition.last_stable_offset
-    if not committed:
+    if is_replica:
+        limit = log.log_end_offset
+    elif not committed:
         limit = partition.high_watermark
     diverging = _diverging_epoch(partition, fetch)
     records = None
@@ -130,7 +156,8 @@ def _read_one(
             max_bytes = min(fetch.partition_max_bytes, max(left_bytes, 0))
             records = log.read(offset, max_bytes, max_offset=limit, min_one=min_one)
     except OffsetOutOfRange:
-        return _refused(fetch, ErrorCode.OFFSET_OUT_OF_RANGE)
+        start = log.log_start_offset if is_replica else -1
+        return _refused(fetch, ErrorCode.OFFSET_OUT_OF_RANGE, log_start_offset=start)
     except OSError:
         return _refused(fetch, ErrorCode.KAFKA_STORAGE_ERROR)
     aborted = None
@@ -157,11 +184,12 @@ def _diverging_epoch(partition: Partition, fetch: FetchPartition) -> EpochEndOff
     return EpochEndOffset()
 
 
-def _refused(fetch: FetchPartition, error: ErrorCode) -> PartitionData:
+def _refused(fetch: FetchPartition, error: ErrorCode, *, log_start_offset: int = -1) -> PartitionData:
     return PartitionData(
         partition_index=fetch.partition,
         error_code=error,
         high_watermark=-1,
+        log_start_offset=log_start_offset,
         aborted_transactions=None,
         records=b"",
     )
@@ -173,11 +201,12 @@ def _is_enough(reading: Reading, request: FetchRequest, wanted: list[Wanted]) ->
 
 async def _wait(wanted: list[Wanted], request: FetchRequest, context: RequestContext, reading: Reading) -> Reading:
     partitions = [each.partition for each in wanted if isinstance(each.partition, Partition)]
+    is_replica = _replica_id(request) >= 0
     with trio.move_on_after(request.max_wait_ms / 1000):
         while not _is_enough(reading, request, wanted) and not context.broker.is_stopping:
             event = trio.Event()
             for partition in partitions:
-                partition.add_reader(event)
+                partition.add_reader(event, replica=is_replica)
             try:
                 await event.wait()
             finally:

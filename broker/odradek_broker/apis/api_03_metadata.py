@@ -8,6 +8,7 @@ Behaviour
     Unknown id (version 12 on)       UNKNOWN_TOPIC_ID, with a null name
     An id, or no name, in 10 or 11   INVALID_REQUEST for every topic
     Partition without a leader       LEADER_NOT_AVAILABLE; a leader without our listener: LISTENER_NOT_FOUND (6 on)
+    A leader that has just died      LEADER_NOT_AVAILABLE, before the controller says so (runtime/reachability.py)
     Unlike Kafka, which says UNKNOWN_TOPIC_OR_PARTITION at first, a topic that was made is there in the same answer.
     Every broker passes on what the controller must decide, so each names itself as the controller.
 Versions
@@ -19,6 +20,8 @@ Versions
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+
+import trio
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.metadata import (
@@ -35,9 +38,12 @@ from odradek_broker.apis.addresses import leader_of, offline_replicas, reachable
 from odradek_broker.apis.operations import CLUSTER_OPERATIONS, NOT_ASKED_FOR, TOPIC_OPERATIONS
 from odradek_broker.controller.image import INTERNAL_TOPICS, PartitionImage, TopicImage
 from odradek_broker.controller.names import check_topic_name
-from odradek_broker.runtime.controller import JournalUnavailable
+from odradek_broker.runtime.controller_client import ControllerUnavailable
 
 REQUEST, VERSIONS = MetadataRequest, range(14)
+
+PAUSE_SECONDS = 0.01
+"""Who asks has often just lost a leader. Brokers lose it in the same moment, and are to know it before they answer."""
 
 TOPIC_IDS, BY_TOPIC_ID, LISTENER_ERRORS, NULL_IS_ALL = 10, 12, 6, 1
 
@@ -49,7 +55,16 @@ def handle(request: MetadataRequest, context: RequestContext) -> MetadataRespons
     if TOPIC_IDS <= context.version < BY_TOPIC_ID and _names_by_id(request.topics or ()):
         return _refuse_ids(request.topics or ())
     missing = _missing(request, context)
-    return _answer_with_new(request, context, missing) if missing else _answer(request, context, {})
+    if missing:
+        return _answer_with_new(request, context, missing)
+    if len(context.broker.image.active_brokers) > 1:
+        return _answer_after_pause(request, context)
+    return _answer(request, context, {})
+
+
+async def _answer_after_pause(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
+    await trio.sleep(PAUSE_SECONDS)
+    return _answer(request, context, {})
 
 
 # --------------------------------------------------------------------------------------------------- topics to make
@@ -67,7 +82,7 @@ def _missing(request: MetadataRequest, context: RequestContext) -> list[str]:
 async def _answer_with_new(request: MetadataRequest, context: RequestContext, missing: list[str]) -> MetadataResponse:
     try:
         failures: Mapping[str, ErrorCode] = await context.broker.controller.create_missing_topics(missing)
-    except JournalUnavailable:
+    except ControllerUnavailable:
         failures = {}
     return _answer(request, context, failures)
 

@@ -18,7 +18,7 @@ from odradek_broker.apis import RequestContext
 from odradek_broker.apis.addresses import address_of, leader_of
 from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
 from odradek_broker.groups.partitioning import coordinator_partition
-from odradek_broker.runtime.controller import JournalUnavailable
+from odradek_broker.runtime.controller_client import ControllerUnavailable
 
 REQUEST, VERSIONS = FindCoordinatorRequest, range(7)
 
@@ -48,7 +48,7 @@ async def _find(key: str, key_type: int, context: RequestContext) -> Coordinator
         return _nobody(key, ErrorCode.INVALID_REQUEST)
     try:
         error = await context.broker.controller.create_topic_if_missing(name)
-    except JournalUnavailable:
+    except ControllerUnavailable:
         return _nobody(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
     topic = context.broker.image.topics.get(name)
     if error or topic is None:

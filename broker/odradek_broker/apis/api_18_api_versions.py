@@ -26,7 +26,9 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
         named = (request.client_software_name, request.client_software_version)
         if not all(_software.fullmatch(name) for name in named):
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
-    return ApiVersionsResponse(api_keys=[_entry(api) for _, api in sorted(context.apis.items())])
+    return ApiVersionsResponse(
+        api_keys=[_entry(api) for _, api in sorted(context.apis.items()) if api.advertised_versions]
+    )
 
 
 def refuse_version(api: Api) -> ApiVersionsResponse:

@@ -4,25 +4,25 @@ Behaviour
     Topics are decided one by one (controller/create_topics.py has the rules); a bad one never fails its neighbours.
     The answer comes when the topics can be used: timeout_ms is never reached.
     The journal cannot be written    KAFKA_STORAGE_ERROR for every topic, and nothing is made
+    No controller answers            REQUEST_TIMED_OUT likewise
 Versions
     4 -1 for the defaults (taken in any version)    5 counts and configs in the answer    7 topic ids
 """
 
 from __future__ import annotations
 
-from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.create_topics import CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.controller import JournalUnavailable
+from odradek_broker.runtime.controller_client import ControllerUnavailable
 
 REQUEST, VERSIONS = CreateTopicsRequest, range(2, 8)
 
 
 async def handle(request: CreateTopicsRequest, context: RequestContext) -> CreateTopicsResponse:
     try:
-        return await context.broker.controller.create_topics(request)
-    except JournalUnavailable as error:
-        code, message = ErrorCode.KAFKA_STORAGE_ERROR, str(error)
+        return await context.broker.controller.ask(request, CreateTopicsResponse, context.version)
+    except ControllerUnavailable as error:
+        code, message = error.error_code, str(error)
         return CreateTopicsResponse(
             topics=[
                 CreatableTopicResult(name=topic.name, error_code=code, error_message=message)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.controller import JournalUnavailable
+from odradek_broker.runtime.controller_client import ControllerUnavailable
 
 REQUEST, VERSIONS = InitProducerIdRequest, range(6)
 
@@ -31,7 +31,7 @@ async def handle(request: InitProducerIdRequest, context: RequestContext) -> Ini
         return _refuse(ErrorCode.UNSUPPORTED_VERSION)
     try:
         producer_id = await context.broker.controller.next_producer_id()
-    except JournalUnavailable:
+    except ControllerUnavailable:
         return _refuse(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
     return InitProducerIdResponse(producer_id=producer_id, producer_epoch=0)
 

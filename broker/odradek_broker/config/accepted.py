@@ -62,7 +62,7 @@ _NAMES = """
     max.connection.creation.rate max.connections.per.ip.overrides metric.reporters num.io.threads num.network.threads
     num.recovery.threads.per.data.dir num.replica.alter.log.dirs.threads num.replica.fetchers
     offsets.commit.required.acks offsets.load.buffer.size offsets.topic.compression.codec password.encoder.secret port
-    principal.builder.class process.roles producer.purgatory.purge.interval.requests queued.max.requests
+    principal.builder.class producer.purgatory.purge.interval.requests queued.max.requests
     replica.selector.class replica.socket.receive.buffer.bytes replica.socket.timeout.ms reserved.broker.max.id
     security.inter.broker.protocol security.providers server.max.startup.time.ms super.users telemetry.max.bytes
     transaction.partition.verification.enable transaction.state.log.load.buffer.size

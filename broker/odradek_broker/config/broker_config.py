@@ -83,7 +83,7 @@ def broker_keys() -> dict[str, BrokerKey]:
 
 def check_together(config: BrokerConfig) -> list[str]:
     """What is wrong with values that are right each for itself."""
-    mistakes = [*_check_identity(config), *_check_protocols(config)]
+    mistakes = [*_check_identity(config), *_check_protocols(config), *_check_roles(config)]
     if config.group_min_session_timeout_ms > config.group_max_session_timeout_ms:
         mistakes.append("group.min.session.timeout.ms must not exceed group.max.session.timeout.ms")
     if 0 < config.queued_max_request_bytes < config.socket_request_max_bytes:
@@ -106,6 +106,12 @@ def _check_identity(config: BrokerConfig) -> list[str]:
     if config.log_dirs is not None and len(config.log_dirs) > 1:
         mistakes.append("log.dirs may name one directory only: data is not spread over several disks")
     return mistakes
+
+
+def _check_roles(config: BrokerConfig) -> list[str]:
+    if "controller" in config.process_roles or config.controller_quorum_bootstrap_servers:
+        return []
+    return ["process.roles=broker needs controller.quorum.bootstrap.servers: where its controller is"]
 
 
 def _check_protocols(config: BrokerConfig) -> list[str]:

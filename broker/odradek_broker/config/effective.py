@@ -82,6 +82,10 @@ class TopicConfigs:
         """Every key of a topic whose own values are `own`."""
         return [self.entry(key, own) for key in TOPIC_KEYS.values()]
 
+    def value(self, name: str, own: Mapping[str, str]) -> Any:
+        """One value. Raises SettingError where `own` has a wrong one."""
+        return self._value(TOPIC_KEYS[name], own)
+
     def values(self, own: Mapping[str, str]) -> dict[str, Any]:
         """Every value, by attribute (retention_ms). Raises SettingError where `own` has a wrong one."""
         return {key.attribute: self._value(key, own) for key in TOPIC_KEYS.values()}

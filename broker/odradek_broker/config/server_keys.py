@@ -16,12 +16,15 @@ from odradek_broker.config.setting import (
     Dynamic,
     Setting,
     at_least,
+    each_of,
     either,
     not_empty,
 )
 from odradek_broker.config.units import KIB, MIB, MINUTE_MS, SECOND_MS
 
 LIVE = Dynamic.CLUSTER
+
+ROLES = ("broker", "controller")
 
 
 class IdentityConfig(Struct, frozen=True, kw_only=True):
@@ -53,6 +56,13 @@ class IdentityConfig(Struct, frozen=True, kw_only=True):
     ] = "PLAINTEXT:PLAINTEXT"
     controller_listener_names: Annotated[
         tuple[str, ...], Setting("Listeners for a controller's use, which are not opened here.", LIST)
+    ] = ()
+    process_roles: Annotated[
+        tuple[str, ...], Setting("What this process is: broker, controller, or both.", LIST, each_of(*ROLES))
+    ] = ROLES
+    controller_quorum_bootstrap_servers: Annotated[
+        tuple[Listener, ...],
+        Setting("Where controllers are, as host:port; where not set, it is this process.", LIST, build=parse_listener),
     ] = ()
 
 

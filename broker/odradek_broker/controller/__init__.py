@@ -11,14 +11,20 @@ replay makes the same image: there is no second path.
     result.py           Result
     names.py            what a topic may be called
     placement.py        which brokers a partition lives on
-    partitions.py       new partitions and elections, as records
+    partitions.py       new partitions, as records
+    partition_change.py how a partition changes: who is in sync, who leads, who could
+    topic_rules.py      what the configuration says about that
+    alter_partition.py  what leaders propose
     assignment.py       whether brokers can carry what is asked for
     create_topics.py, create_partitions.py, delete_topics.py
     configs.py          change configurations
-    brokers.py          brokers come
+    membership.py       brokers come and go
+    heartbeats.py       who was heard of when
     elections.py        elections asked for by hand
-    reassignments.py    reassignments, judged
+    reassignments.py    partitions on their way to other brokers
     internal_topics.py  the topics of coordinators
+    snapshot.py         an image as records
+    tail.py             the newest records, for brokers that follow
     delta.py            what is different between two images
     producer_ids.py     blocks of producer ids
     journal.py          the port through which records become durable

@@ -14,11 +14,12 @@ from odradek.protocol.messages.elect_leaders import (
     ReplicaElectionResult,
 )
 from odradek.protocol.messages.metadata_records import PartitionChangeRecord
+from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage
-from odradek_broker.controller.partitions import elect, is_active
+from odradek_broker.controller.partition_change import Election, change_partition
+from odradek_broker.controller.partitions import is_active
 from odradek_broker.controller.result import Refusal, Result
-
-RECOVERING = 1
+from odradek_broker.controller.topic_rules import TopicRules
 
 
 class ElectionType(IntEnum):
@@ -26,7 +27,9 @@ class ElectionType(IntEnum):
     UNCLEAN = 1
 
 
-def elect_leaders(image: MetadataImage, request: ElectLeadersRequest) -> Result[ElectLeadersResponse]:
+def elect_leaders(
+    image: MetadataImage, request: ElectLeadersRequest, config: BrokerConfig
+) -> Result[ElectLeadersResponse]:
     """Answer each partition; where none is named, all are tried and those that need no election left out."""
     if request.election_type not in ElectionType.__members__.values():
         return Result([], ElectLeadersResponse(error_code=ErrorCode.INVALID_REQUEST))
@@ -35,13 +38,14 @@ def elect_leaders(image: MetadataImage, request: ElectLeadersRequest) -> Result[
         wanted = [(topic.name, list(topic.partitions)) for topic in image.topics.values()]
     else:
         wanted = [(entry.topic, list(entry.partitions)) for entry in named]
+    rules = TopicRules(image, config)
     records: list[Struct] = []
     results = []
     for topic, indexes in wanted:
         answers = []
         for index in dict.fromkeys(indexes):
             try:
-                records.append(_elect(image, topic, index, request.election_type))
+                records.append(_elect(image, rules, topic, index, request.election_type))
                 answers.append(PartitionResult(partition_id=index, error_message=None))
             except Refusal as refusal:
                 if named is not None or refusal.error_code != ErrorCode.ELECTION_NOT_NEEDED:
@@ -51,36 +55,36 @@ def elect_leaders(image: MetadataImage, request: ElectLeadersRequest) -> Result[
     return Result(records, ElectLeadersResponse(replica_election_results=results))
 
 
-def _elect(image: MetadataImage, topic: str, index: int, kind: int) -> PartitionChangeRecord:
+def _elect(image: MetadataImage, rules: TopicRules, topic: str, index: int, kind: int) -> PartitionChangeRecord:
     partition = image.partition(topic, index)
     if partition is None:
         raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {topic}-{index}")
-    topic_id = image.topics[topic].topic_id
-    if kind == ElectionType.PREFERRED:
-        return elect(topic_id, index, _preferred(image, partition))
-    leader = _unclean(image, partition)
-    if leader in partition.isr:
-        return elect(topic_id, index, leader)
-    return PartitionChangeRecord(
-        partition_id=index, topic_id=topic_id, leader=leader, isr=[leader], leader_recovery_state=RECOVERING
+    election = Election.PREFERRED if kind == ElectionType.PREFERRED else Election.UNCLEAN
+    _refuse_needless(partition, election)
+    record = change_partition(
+        image.topics[topic].topic_id,
+        index,
+        partition,
+        rules.of(topic),
+        lambda replica: is_active(image, replica),
+        election=election,
     )
-
-
-def _preferred(image: MetadataImage, partition: PartitionImage) -> int:
-    preferred = partition.replicas[0]
-    if partition.leader == preferred:
-        raise Refusal(ErrorCode.ELECTION_NOT_NEEDED, "the preferred replica leads already")
-    if preferred not in partition.isr or not is_active(image, preferred):
+    if election is Election.PREFERRED and (record is None or record.leader != partition.replicas[0]):
+        preferred = partition.replicas[0]
         raise Refusal(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, f"broker {preferred} is not in sync or not there")
-    return preferred
+    if record is None or record.leader < 0:
+        raise Refusal(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "none of the replicas is there")
+    return record
 
 
-def _unclean(image: MetadataImage, partition: PartitionImage) -> int:
-    """The safest of the replicas that are there: one in sync, one that was, any."""
-    if partition.leader != NO_LEADER:
+def _refuse_needless(partition: PartitionImage, election: Election) -> None:
+    if election is Election.PREFERRED and partition.leader == partition.replicas[0]:
+        raise Refusal(ErrorCode.ELECTION_NOT_NEEDED, "the preferred replica leads already")
+    if election is Election.UNCLEAN and partition.leader != NO_LEADER:
         raise Refusal(ErrorCode.ELECTION_NOT_NEEDED, "the partition has a leader")
-    for candidates in (partition.isr, partition.elr, partition.replicas):
-        for replica in partition.replicas:
-            if replica in candidates and is_active(image, replica):
-                return replica
-    raise Refusal(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "none of the replicas is there")
+
+
+def elect_preferred(image: MetadataImage, config: BrokerConfig) -> list[Struct]:
+    """Give leadership back to the first replicas that can have it (auto.leader.rebalance.enable)."""
+    request = ElectLeadersRequest(election_type=ElectionType.PREFERRED, topic_partitions=None)
+    return elect_leaders(image, request, config).records

@@ -1,10 +1,10 @@
-"""Changes of partitions, as records."""
+"""New partitions, as records. (How they change: partition_change.py.)"""
 
 from __future__ import annotations
 
-from odradek.protocol.messages.metadata_records import PartitionChangeRecord, PartitionRecord
+from odradek.protocol.messages.metadata_records import PartitionRecord
 from odradek.protocol.schema import ZERO_UUID
-from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage
+from odradek_broker.controller.image import NO_LEADER, MetadataImage
 
 UNASSIGNED_DIRECTORY = ZERO_UUID
 
@@ -20,18 +20,8 @@ def new_partition(image: MetadataImage, topic_id: bytes, index: int, replicas: t
         leader=isr[0] if isr else NO_LEADER,
         leader_epoch=0,
         partition_epoch=0,
-        directories=[_directory(image, replica) for replica in replicas],
+        directories=[directory_of(image, replica) for replica in replicas],
     )
-
-
-def elect(topic_id: bytes, index: int, leader: int) -> PartitionChangeRecord:
-    """A replica of the ISR leads from now on, in a new leader epoch, even if it did before."""
-    return PartitionChangeRecord(partition_id=index, topic_id=topic_id, leader=leader)
-
-
-def should_lead(partition: PartitionImage, broker_id: int) -> bool:
-    """Whether a broker that has come back leads this partition: it did so last, or nobody does and it may."""
-    return partition.leader == broker_id or (partition.leader == NO_LEADER and broker_id in partition.isr)
 
 
 def is_active(image: MetadataImage, broker_id: int) -> bool:
@@ -39,7 +29,7 @@ def is_active(image: MetadataImage, broker_id: int) -> bool:
     return broker is not None and broker.is_active
 
 
-def _directory(image: MetadataImage, broker_id: int) -> bytes:
+def directory_of(image: MetadataImage, broker_id: int) -> bytes:
     """The directory of a broker that has only one; otherwise it is the broker that chooses (KIP-858)."""
     broker = image.brokers.get(broker_id)
     return broker.log_dirs[0] if broker is not None and len(broker.log_dirs) == 1 else UNASSIGNED_DIRECTORY

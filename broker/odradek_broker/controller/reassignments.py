@@ -1,6 +1,12 @@
-"""Reassignments that somebody asks for, judged; replicas cannot be moved from one broker to another yet."""
+"""Partitions on their way to other brokers (KIP-455, ReplicationControlManager.java).
+
+While a partition moves it has its old replicas and its new ones; once all that are added are in sync, those that are to
+go do (partition_change.py). A reassignment may be replaced by another, or cancelled: then it goes back.
+"""
 
 from __future__ import annotations
+
+from msgspec import Struct
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.alter_partition_reassignments import (
@@ -10,45 +16,105 @@ from odradek.protocol.messages.alter_partition_reassignments import (
     ReassignablePartitionResponse,
     ReassignableTopicResponse,
 )
+from odradek.protocol.messages.metadata_records import PartitionChangeRecord
+from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.assignment import check_replicas
-from odradek_broker.controller.image import MetadataImage
-from odradek_broker.controller.result import Refusal
+from odradek_broker.controller.image import MetadataImage, PartitionImage
+from odradek_broker.controller.partition_change import change_partition
+from odradek_broker.controller.partitions import directory_of, is_active
+from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.topic_rules import TopicRules
 
 
-def judge_reassignments(
-    image: MetadataImage, request: AlterPartitionReassignmentsRequest
-) -> AlterPartitionReassignmentsResponse:
-    """Success for a partition that is already where it should be; for any other why it stays."""
+class Move(Struct, frozen=True):
+    """What replicas are to be while a partition moves."""
+
+    replicas: list[int]
+    adding: list[int]
+    removing: list[int]
+    isr: list[int]
+
+
+def alter_reassignments(
+    image: MetadataImage, request: AlterPartitionReassignmentsRequest, config: BrokerConfig
+) -> Result[AlterPartitionReassignmentsResponse]:
+    """Answer each partition; a bad one never fails its neighbours."""
+    rules = TopicRules(image, config)
+    records: list[Struct] = []
     responses = []
     for topic in request.topics:
         answers = []
-        for partition in topic.partitions:
+        for wanted in topic.partitions:
+            answer = ReassignablePartitionResponse(wanted.partition_index, error_message=None)
             try:
-                _judge(image, topic.name, partition)
-                answers.append(ReassignablePartitionResponse(partition.partition_index, error_message=None))
-            except Refusal as refusal:
-                answers.append(
-                    ReassignablePartitionResponse(partition.partition_index, refusal.error_code, refusal.message)
+                record = _alter(
+                    image, rules, topic.name, wanted, may_change_factor=request.allow_replication_factor_change
                 )
+            except Refusal as refusal:
+                answer = ReassignablePartitionResponse(wanted.partition_index, refusal.error_code, refusal.message)
+            else:
+                records += [] if record is None else [record]
+            answers.append(answer)
         responses.append(ReassignableTopicResponse(name=topic.name, partitions=answers))
-    return AlterPartitionReassignmentsResponse(
+    response = AlterPartitionReassignmentsResponse(
         allow_replication_factor_change=request.allow_replication_factor_change,
         error_message=None,
         responses=responses,
     )
+    return Result(records, response)
 
 
-def _judge(image: MetadataImage, topic: str, wanted: ReassignablePartition) -> None:
-    partition = image.partition(topic, wanted.partition_index)
+def _alter(
+    image: MetadataImage, rules: TopicRules, topic: str, wanted: ReassignablePartition, *, may_change_factor: bool
+) -> PartitionChangeRecord | None:
+    index = wanted.partition_index
+    partition = image.partition(topic, index)
     if partition is None:
-        message = f"there is no partition {topic}-{wanted.partition_index}"
-        raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message)
+        raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {topic}-{index}")
     if wanted.replicas is None:
+        move = _cancel(partition)
+    else:
+        target = tuple(wanted.replicas)
+        wrong = check_replicas(image, target)
+        if wrong is not None:
+            raise Refusal(ErrorCode.INVALID_REPLICA_ASSIGNMENT, wrong)
+        if not may_change_factor and len(target) != len(_settled(partition)):
+            raise Refusal(ErrorCode.INVALID_REPLICATION_FACTOR, "the replication factor would be another")
+        move = _move(partition, target)
+    return change_partition(
+        image.topics[topic].topic_id,
+        index,
+        partition,
+        rules.of(topic),
+        lambda replica: is_active(image, replica),
+        isr=move.isr,
+        replicas=move.replicas,
+        adding=move.adding,
+        removing=move.removing,
+        directories=lambda replica: directory_of(image, replica),
+    )
+
+
+def _settled(partition: PartitionImage) -> list[int]:
+    """The replicas as they were before a reassignment began."""
+    return [replica for replica in partition.replicas if replica not in partition.adding_replicas]
+
+
+def _move(partition: PartitionImage, target: tuple[int, ...]) -> Move:
+    before = _settled(partition)
+    removing = [replica for replica in before if replica not in target]
+    replicas = [*target, *removing]
+    isr = [replica for replica in partition.isr if replica in replicas]
+    if not isr:
+        raise Refusal(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "no replica that is in sync would be left")
+    return Move(replicas, [replica for replica in target if replica not in before], removing, isr)
+
+
+def _cancel(partition: PartitionImage) -> Move:
+    if not partition.is_reassigning:
         raise Refusal(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, "the partition is not being reassigned")
-    wrong = check_replicas(image, tuple(wanted.replicas))
-    if wrong is None and set(wanted.replicas) != set(partition.replicas):
-        wrong = "replicas cannot be moved to other brokers"
-    if wrong is None and tuple(wanted.replicas) != partition.replicas:
-        wrong = "the order of replicas cannot be changed"
-    if wrong is not None:
-        raise Refusal(ErrorCode.INVALID_REPLICA_ASSIGNMENT, wrong)
+    replicas = _settled(partition)
+    isr = [replica for replica in partition.isr if replica in replicas]
+    if not isr:
+        raise Refusal(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "none of the replicas to go back to is in sync")
+    return Move(replicas, [], [], isr)

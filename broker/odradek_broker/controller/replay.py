@@ -121,7 +121,11 @@ def _partition(draft: _Draft, record: PartitionRecord) -> None:
 
 def _partition_change(draft: _Draft, record: PartitionChangeRecord) -> None:
     partitions = draft.partitions(record.topic_id)
-    old = partitions[record.partition_id]
+    partitions[record.partition_id] = changed(partitions[record.partition_id], record)
+
+
+def changed(old: PartitionImage, record: PartitionChangeRecord) -> PartitionImage:
+    """A partition after a change."""
     changes: dict[str, Any] = {"partition_epoch": old.partition_epoch + 1}
     changed_lists = {
         "isr": record.isr,
@@ -137,7 +141,7 @@ def _partition_change(draft: _Draft, record: PartitionChangeRecord) -> None:
         changes.update(leader=record.leader, leader_epoch=old.leader_epoch + 1)
     if record.leader_recovery_state != -1:
         changes.update(leader_recovery_state=record.leader_recovery_state)
-    partitions[record.partition_id] = _checked(structs.replace(old, **changes))
+    return _checked(structs.replace(old, **changes))
 
 
 def _checked(partition: PartitionImage) -> PartitionImage:

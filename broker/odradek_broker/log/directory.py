@@ -7,6 +7,7 @@
     log-start-offset-checkpoint        where each log begins, where DeleteRecords has moved that
     replication-offset-checkpoint      high watermarks
     cleaner-offset-checkpoint          how far compaction has come
+    broker-registration.properties     the broker epoch in which it was last used, and since which boot (our own file)
 
 The clean-shutdown file is taken away before anything is opened: a crash from then on is a crash. Checkpoints only save
 work or shorten the way back; a damaged one is taken as empty and named in `damaged`. Kafka: LogManager, LogDirFailure.
@@ -33,6 +34,7 @@ RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 LOG_START_OFFSETS = "log-start-offset-checkpoint"
 HIGH_WATERMARKS = "replication-offset-checkpoint"
 CLEANER_OFFSETS = "cleaner-offset-checkpoint"
+REGISTRATION = "broker-registration.properties"
 
 _NO_EPOCH = -1
 
@@ -151,6 +153,30 @@ class LogDirectory:
 
     def write_cleaner_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         self.cleaner_offsets = self._write_checkpoint(CLEANER_OFFSETS, offsets)
+
+    # Who has used it.
+
+    def remember_epoch(self, broker_epoch: int) -> None:
+        """From now on the directory is used in this broker epoch."""
+        content = {"version": "0", "broker.epoch": str(broker_epoch), "boot.id": self._disk.boot_id()}
+        self._disk.replace_file(self._at(REGISTRATION), checkpoints.encode_properties(content))
+
+    def complete_since(self, *, synced: bool) -> int:
+        """The broker epoch in which the directory was last used, if it has all that was acknowledged then; else -1.
+
+        What was `synced` before it was acknowledged is there. What was left to the page cache is, after a clean stop,
+        or as long as the machine has not been started again.
+        """
+        if not self._disk.exists(self._at(REGISTRATION)):
+            return self.previous_broker_epoch
+        try:
+            known = checkpoints.decode_properties(self._disk.read_file(self._at(REGISTRATION)))
+            epoch, boot_id = int(known["broker.epoch"]), known.get("boot.id", "")
+        except (CorruptCheckpoint, KeyError, ValueError):
+            self.damaged.append(REGISTRATION)
+            return _NO_EPOCH
+        same_boot = bool(boot_id) and boot_id == self._disk.boot_id()
+        return epoch if synced or self.clean or same_boot else _NO_EPOCH
 
     # The end.
 

@@ -116,6 +116,9 @@ class Disk(Protocol):
     def lock(self, path: str) -> Lock:
         """Take the lock file, creating it. Raises AlreadyLocked."""
 
+    def boot_id(self) -> str:
+        """Another one after every event that may have lost what was not synced; empty where nobody knows."""
+
 
 class RealFile:
     """A file of the operating system. Not to be appended to from two threads."""
@@ -290,6 +293,13 @@ class RealDisk:
         os.replace(temporary, path)
         if sync:
             self.sync_dir(os.path.dirname(path) or os.curdir)
+
+    def boot_id(self) -> str:
+        try:
+            with open("/proc/sys/kernel/random/boot_id") as file:
+                return file.read().strip()
+        except OSError:
+            return ""
 
     def free_bytes(self, path: str) -> int:
         if hasattr(os, "statvfs"):

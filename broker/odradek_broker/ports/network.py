@@ -79,6 +79,9 @@ class Network(Protocol):
     async def listen(self, host: str, port: int) -> Listener:
         """Open a port (0: any free one). Raises OSError."""
 
+    async def connect(self, host: str, port: int) -> Stream:
+        """Reach somebody else's. Raises OSError."""
+
 
 class TcpStream:
     """A stream over a real, non-blocking socket."""
@@ -212,3 +215,24 @@ class TcpNetwork:
             listening.close()
             raise
         return TcpListener(listening)
+
+    async def connect(self, host: str, port: int) -> TcpStream:
+        found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        error: OSError = ConnectionRefusedError(f"{host}:{port} has no address")
+        for family, _, _, _, address in found:
+            connecting = trio.socket.socket(family, socket.SOCK_STREAM)
+            try:
+                await connecting.connect(address)
+                return TcpStream(_taken_from(connecting))
+            except OSError as failed:
+                error = failed
+                connecting.close()
+            except BaseException:
+                connecting.close()
+                raise
+        raise error
+
+
+def _taken_from(connected: trio.socket.SocketType) -> socket.socket:
+    """The plain socket in Trio's, which is Trio's no longer."""
+    return socket.socket(connected.family, connected.type, connected.proto, fileno=connected.detach())

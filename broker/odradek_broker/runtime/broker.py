@@ -1,7 +1,8 @@
-"""A broker: its data directory, the partitions in it, its controller and its group coordinators.
+"""A node of a cluster: a broker with its data directory and partitions, a controller, or both in one process.
 
-The metadata image decides which partitions there are; `on_image` makes the directory agree with it. Nothing else
-creates or deletes a log.
+combined, the default     decides for itself, and for brokers that name it as their controller
+process.roles=broker      follows a controller elsewhere (controller.quorum.bootstrap.servers)
+process.roles=controller  keeps the metadata and no partitions; it is never registered as a broker
 """
 
 from __future__ import annotations
@@ -16,25 +17,34 @@ from typing import TYPE_CHECKING
 import trio
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, Listener
 from odradek_broker.config.effective import TopicConfigs
-from odradek_broker.controller.delta import Delta, PartitionDelta, delta
+from odradek_broker.controller.configs import broker_config, topic_configs
+from odradek_broker.controller.delta import delta
 from odradek_broker.controller.file_journal import FileJournal
-from odradek_broker.controller.image import METADATA_TOPIC, Endpoint, MetadataImage, ResourceType
-from odradek_broker.log.checkpoints import TopicPartition, decode_properties
+from odradek_broker.controller.image import Endpoint, MetadataImage
+from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES, LogDirectory
-from odradek_broker.log.failures import LogFailed, TopicIdMismatch
+from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.runtime.controller import ControllerRuntime
+from odradek_broker.runtime.controller_client import ControllerClient
 from odradek_broker.runtime.fetch_sessions import FetchSessions
 from odradek_broker.runtime.flusher import Flusher
 from odradek_broker.runtime.groups import GroupsRuntime
 from odradek_broker.runtime.housekeeping import Housekeeping
+from odradek_broker.runtime.isr_changes import IsrChanges
 from odradek_broker.runtime.partition import Partition
+from odradek_broker.runtime.partitions import Partitions
+from odradek_broker.runtime.reachability import Reachability
+from odradek_broker.runtime.remote_controller import RemoteController
+from odradek_broker.runtime.replica_fetcher import ReplicaFetchers
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.disk import Disk
+    from odradek_broker.ports.network import Network
 
 logger = logging.getLogger(__name__)
 
@@ -44,21 +54,28 @@ FLUSH_THREADS = 8
 class Broker:
     """Made before anything is opened; `run` opens, serves and closes."""
 
-    def __init__(self, config: BrokerConfig, *, disk: Disk, clock: Clock, random: Random) -> None:
+    def __init__(self, config: BrokerConfig, *, disk: Disk, clock: Clock, random: Random, network: Network) -> None:
         self.config = config
-        """With its dynamic changes; the one at the start is the controller's."""
+        """With its dynamic changes; the one at the start is the controller's `static_config`."""
         self.disk = disk
         self.clock = clock
         self.random = random
+        self.network = network
         self.node_id = config.node_id
-        self.partitions: dict[TopicPartition, Partition] = {}
+        self.is_broker = "broker" in config.process_roles
+        self.partitions = Partitions(self)
         self.fetch_sessions = FetchSessions(config.max_incremental_fetch_session_cache_slots, random)
         self.directory: LogDirectory
-        self.controller: ControllerRuntime
+        self.controller: ControllerClient
+        """Whom to ask for decisions."""
+        self.active_controller: ControllerRuntime | None = None
+        """The one in this process, while it may decide."""
         self.flusher: Flusher
         self.groups = GroupsRuntime(self)
+        self.isr_changes = IsrChanges(self)
+        self.fetchers = ReplicaFetchers(self)
+        self.reachability = Reachability(clock)
         self.is_stopping = False
-        self._broker_epoch = -1
         self._running = False
 
     @property
@@ -72,10 +89,11 @@ class Broker:
         return self.directory.cluster_id
 
     def partition(self, topic: str, index: int) -> Partition | ErrorCode:
-        """The partition, where it is here and open."""
+        """The partition, where this broker leads it."""
         found = self.partitions.get((topic, index))
         if found is not None:
-            return found
+            leads = found.leadership is not None and self.controller.has_lease
+            return found if leads else ErrorCode.NOT_LEADER_OR_FOLLOWER
         known = self._image.topics.get(topic)
         if known is None or index not in known.partitions:
             return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
@@ -93,16 +111,25 @@ class Broker:
     ) -> None:
         """Serve until cancelled, then leave a directory that the next start need not recover.
 
-        Raises OSError, AlreadyLocked, InconsistentDirectory.
+        Raises OSError, AlreadyLocked, InconsistentDirectory, NotAdmitted.
         """
-        self.directory = self._open_directory()
+        remote = self._remote_controller()
+        cluster_id = "" if remote is None else (await remote.first_image()).cluster_id
+        self.directory = self._open_directory(cluster_id)
         workers = ThreadWorkers(FLUSH_THREADS)
         self.flusher = Flusher(workers, sync=self.config.log_flush_policy == "sync")
         try:
             async with trio.open_nursery() as nursery:
-                await self._start_controller(endpoints)
+                for path in self.directory.deleted_directories():
+                    self.directory.remove_directory(path)
+                if remote is None:
+                    await self._start_controller(nursery, endpoints)
+                else:
+                    await self._join(nursery, remote, endpoints)
+                self.partitions.set_aside_strays(self._image)
                 await nursery.start(self.groups.run)
                 nursery.start_soon(Housekeeping(self).run)
+                nursery.start_soon(self.isr_changes.run)
                 self._running = True
                 task_status.started()
                 await trio.sleep_forever()
@@ -112,31 +139,72 @@ class Broker:
                 workers.close()
                 await trio.to_thread.run_sync(self._close)
 
+    async def hand_over(self) -> None:
+        """Before a stop: let others lead what we lead. Returns when that is done; may take for ever."""
+        if isinstance(self.controller, RemoteController):
+            await self.controller.leave()
+
     def end_waits(self) -> None:
-        """Before a stop: whoever waits for records, or for a group, gets an answer now."""
+        """Before a stop: whoever waits for records, metadata or a group, gets an answer now."""
         self.is_stopping = True
         self.groups.close()
+        if self.active_controller is not None:
+            self.active_controller.stop()
         for partition in self.partitions.values():
-            partition.wake_readers()
+            partition.wake_everybody()
 
-    def _open_directory(self) -> LogDirectory:
+    def _open_directory(self, cluster_id: str) -> LogDirectory:
         path = self.config.data_directory
         meta = os.path.join(path, META_PROPERTIES)
         known = decode_properties(self.disk.read_file(meta)) if self.disk.exists(meta) else {}
-        cluster_id = known.get("cluster.id") or _new_cluster_id(self.random)
+        cluster_id = cluster_id or known.get("cluster.id") or _new_cluster_id(self.random)
         return LogDirectory.open(
             path, self.disk, cluster_id=cluster_id, node_id=self.node_id, new_directory_id=self.random.randbytes(16)
         )
 
-    async def _start_controller(self, endpoints: tuple[Endpoint, ...]) -> None:
-        for path in self.directory.deleted_directories():
-            self.directory.remove_directory(path)
+    def _remote_controller(self) -> RemoteController | None:
+        if "controller" in self.config.process_roles:
+            return None
+        addresses = [(each.host, each.port) for each in self.config.controller_quorum_bootstrap_servers]
+        remote = RemoteController(addresses, self.network, self.config, self.clock, self.on_image)
+        self.controller = remote
+        return remote
+
+    async def _start_controller(self, nursery: trio.Nursery, endpoints: tuple[Endpoint, ...]) -> None:
+        """In this process; the broker of this process, if it is one, is let in at once."""
         journal = FileJournal(self.directory.path, self.disk, self.clock.now_ms())
-        self.controller = ControllerRuntime(
-            journal, self.config, self.clock, self.random, self.directory.cluster_id, self.on_image
+        controller = ControllerRuntime(
+            journal, self.config, self.clock, self.random, self.directory.cluster_id, self.on_image, self.network
         )
-        self._broker_epoch = await self.controller.start(endpoints, (self.directory.directory_id,))
-        self._set_aside_strays()
+        self.controller = controller
+        await controller.start()
+        if self.is_broker:
+            await controller.join(self._registration(endpoints))
+            self.directory.remember_epoch(controller.broker_epoch)
+            nursery.start_soon(self.fetchers.run)
+        else:
+            self.on_image(self._image, controller.image)
+        self.active_controller = controller
+        nursery.start_soon(controller.run)
+
+    async def _join(self, nursery: trio.Nursery, remote: RemoteController, endpoints: tuple[Endpoint, ...]) -> None:
+        """Register, follow the metadata, and wait to be let in."""
+        epoch = await remote.register(self._registration(endpoints))
+        await trio.to_thread.run_sync(self.directory.remember_epoch, epoch)
+        nursery.start_soon(self.fetchers.run)
+        nursery.start_soon(remote.follow)
+        await nursery.start(remote.beat)
+
+    def _registration(self, endpoints: tuple[Endpoint, ...]) -> BrokerRegistrationRequest:
+        return BrokerRegistrationRequest(
+            broker_id=self.node_id,
+            cluster_id=self.directory.cluster_id,
+            incarnation_id=self.random.randbytes(16),
+            listeners=[Listener(one.name, one.host, one.port, one.security_protocol) for one in endpoints],
+            rack=self.config.broker_rack,
+            log_dirs=[self.directory.directory_id],
+            previous_broker_epoch=self.directory.complete_since(synced=self.flusher.syncs),
+        )
 
     def _close(self) -> None:
         clean = self._running
@@ -152,7 +220,7 @@ class Broker:
                 self.controller.close()
                 self.checkpoint()()
                 if clean:
-                    self.directory.mark_clean(self._broker_epoch)
+                    self.directory.mark_clean(self.controller.broker_epoch)
         except (OSError, LogFailed) as error:
             logger.error("the data directory could not be left cleanly: %s", error)
         finally:
@@ -175,76 +243,19 @@ class Broker:
 
     # ----------------------------------------------------------------------------------------------------- metadata
 
-    def on_image(self, old: MetadataImage, new: MetadataImage) -> None:
-        """Make the directory agree with the metadata."""
+    def on_image(self, _: MetadataImage, new: MetadataImage) -> None:
+        """Make everything here agree with the metadata, be it the first that comes or a change."""
+        old, self._image = self._image, new
         changes = delta(old, new)
-        self._image = new
+        self.reachability.take(old, new)
         if changes.broker_configs:
-            self.config = self.controller.config
-        for topic in changes.deleted:
-            for index in topic.partitions:
-                self._delete(topic.name, index)
-        configs = self._topic_configs()
-        for change in changes.partitions:
-            self._take_up(change, configs)
-        self._reconfigure(changes, configs)
+            self.config = broker_config(new, self.controller.static_config)
+        self.partitions.take(changes, new, self._topic_configs())
+        self.fetchers.refresh()
         self.groups.on_image(old, new)
 
     def _topic_configs(self) -> TopicConfigs:
-        return TopicConfigs(
-            self.controller.static_config,
-            self._image.configs.get((ResourceType.BROKER, str(self.node_id)), {}),
-            self._image.configs.get((ResourceType.BROKER, ""), {}),
-        )
-
-    def _take_up(self, change: PartitionDelta, configs: TopicConfigs) -> None:
-        if change.new.leader != self.node_id:
-            return
-        key = (change.topic.name, change.index)
-        partition = self.partitions.get(key)
-        if partition is None:
-            config = configs.log_config(self._image.topic_config(change.topic.name))
-            now_ms = self.clock.now_ms()
-            try:
-                log = self.directory.open_log(*key, config, topic_id=change.topic.topic_id, now_ms=now_ms)
-                if log.recovery is not None:
-                    log.flush()
-            except (OSError, LogFailed, TopicIdMismatch) as error:
-                logger.error("%s-%d cannot be opened: %s", *key, error)
-                return
-            if log.recovery is not None and log.recovery.cut_bytes:
-                logger.warning("%s-%d: %s", *key, log.recovery)
-            partition = Partition(
-                *key, change.topic.topic_id, log, leader_epoch=-1, flusher=self.flusher, clock=self.clock
-            )
-            self.partitions[key] = partition
-        if partition.leader_epoch != change.new.leader_epoch:
-            partition.become_leader(change.new.leader_epoch)
-
-    def _delete(self, topic: str, index: int) -> None:
-        partition = self.partitions.pop((topic, index), None)
-        if partition is None:
-            return
-        partition.is_leader = False
-        try:
-            self.directory.delete_log(partition.log, self.random.randbytes(16).hex(), self.clock.now_ms())
-        except OSError as error:
-            logger.error("%s could not be deleted: %s", partition, error)
-        partition.log_failed()
-
-    def _reconfigure(self, changes: Delta, configs: TopicConfigs) -> None:
-        names = set(self._image.topics) if changes.broker_configs else set(changes.topic_configs)
-        for partition in self.partitions.values():
-            if partition.topic in names:
-                partition.log.config = configs.log_config(self._image.topic_config(partition.topic))
-
-    def _set_aside_strays(self) -> None:
-        for topic, index in self.directory.partitions():
-            if topic != METADATA_TOPIC and (topic, index) not in self.partitions:
-                known = self._image.topics.get(topic)
-                if known is None or index not in known.partitions:
-                    path = self.directory.mark_stray(topic, index, self.random.randbytes(16).hex())
-                    logger.warning("%s-%d is in no metadata and was set aside as %s", topic, index, path)
+        return topic_configs(self._image, self.controller.static_config)
 
 
 def _new_cluster_id(random: Random) -> str:

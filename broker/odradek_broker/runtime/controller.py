@@ -1,8 +1,12 @@
-"""The controller's Trio side: one decision at a time, durable before it shows.
+"""The active controller's Trio side: one decision at a time, durable before it shows.
 
 A decision is made on the image as it is; its records are appended to the journal and synced in a worker thread, and
-only then replayed, handed to the broker and answered. So an image never holds what a crash could take back. Who is
-cancelled in the middle of it gets no answer, but the decision stands.
+only then replayed, handed to the broker in this process, told to those that follow, and answered. So an image never
+holds what a crash could take back. Who is cancelled in the middle of it gets no answer, but the decision stands.
+
+    broker.run
+      ControllerRuntime.run    fences brokers that are silent
+        a probe                of a broker whose connection has ended: a dead one is fenced at once
 """
 
 from __future__ import annotations
@@ -10,50 +14,72 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from random import Random
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 from msgspec import Struct
 
-from odradek.protocol.errors import ErrorCode
-from odradek.protocol.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
-from odradek.protocol.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsResponse
-from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
-from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
-from odradek.protocol.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse
-from odradek.protocol.messages.incremental_alter_configs import (
-    IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
-)
+from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest
+from odradek.protocol.messages.alter_configs import AlterConfigsRequest
+from odradek.protocol.messages.alter_partition import AlterPartitionRequest
+from odradek.protocol.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest
+from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
+from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, BrokerRegistrationResponse
+from odradek.protocol.messages.create_partitions import CreatePartitionsRequest
+from odradek.protocol.messages.create_topics import CreateTopicsRequest
+from odradek.protocol.messages.delete_topics import DeleteTopicsRequest
+from odradek.protocol.messages.elect_leaders import ElectLeadersRequest
+from odradek.protocol.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
+from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from odradek_broker.config import BrokerConfig
-from odradek_broker.controller.brokers import bootstrap, register_broker
-from odradek_broker.controller.configs import alter_configs, broker_config, incremental_alter_configs
+from odradek_broker.controller.alter_partition import alter_partition
+from odradek_broker.controller.configs import alter_configs, incremental_alter_configs
 from odradek_broker.controller.create_partitions import create_partitions
 from odradek_broker.controller.create_topics import create_topics
 from odradek_broker.controller.delete_topics import delete_topics
-from odradek_broker.controller.elections import elect_leaders
-from odradek_broker.controller.image import Endpoint, MetadataImage
-from odradek_broker.controller.internal_topics import DEFAULT, topic_to_create
+from odradek_broker.controller.elections import elect_leaders, elect_preferred
+from odradek_broker.controller.frame import frame
+from odradek_broker.controller.heartbeats import Heartbeats
+from odradek_broker.controller.image import BrokerImage, MetadataImage
 from odradek_broker.controller.journal import Journal
+from odradek_broker.controller.membership import (
+    bootstrap,
+    fence_broker,
+    register_broker,
+    take_heartbeat,
+    unfence_broker,
+    unregister_broker,
+)
 from odradek_broker.controller.producer_ids import allocate_producer_ids
+from odradek_broker.controller.reassignments import alter_reassignments
 from odradek_broker.controller.replay import replay
 from odradek_broker.controller.result import Result
+from odradek_broker.controller.snapshot import records_of
+from odradek_broker.controller.tail import MetadataTail
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.clock import Clock
+from odradek_broker.runtime.cluster_messages import FollowMetadataRequest, FollowMetadataResponse
+from odradek_broker.runtime.controller_client import ControllerClient, JournalUnavailable
+
+if TYPE_CHECKING:
+    from odradek_broker.ports.network import Network
 
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
+A = TypeVar("A", bound=Struct)
 
 OnImage = Callable[[MetadataImage, MetadataImage], None]
+Decision = Callable[[MetadataImage, Any, int], Result[Any]]
+
+LOOKS_PER_SESSION = 20
+PROBE_SECONDS = (0.0, 0.01, 0.03, 0.1, 0.3)
+"""When a broker whose connection has ended is tried: a process that is being killed closes its sockets one by one."""
+PROBE_TIMEOUT_SECONDS = 1.0
 
 
-class JournalUnavailable(Exception):
-    """The decision could not be written down, so it has not been made. Answer KAFKA_STORAGE_ERROR."""
-
-
-class ControllerRuntime:
-    """Decides for a cluster whose only controller this is."""
+class ControllerRuntime(ControllerClient):
+    """Decides for the whole cluster, for as long as it is the only one that may."""
 
     def __init__(
         self,
@@ -63,122 +89,212 @@ class ControllerRuntime:
         random: Random,
         cluster_id: str,
         on_image: OnImage,
+        network: Network | None = None,
     ) -> None:
-        """`on_image` gets the old image and the new one before a decision is answered; it must not wait."""
-        self.image = MetadataImage(cluster_id=cluster_id)
+        """`on_image` gets the old image and the new one before a decision is answered; it must not wait.
+
+        Without a network there are no other brokers.
+        """
+        super().__init__(config)
+        self._image = MetadataImage(cluster_id=cluster_id)
         self._journal = journal
-        self.static_config = config
-        """The configuration of this broker at its start."""
         self._clock = clock
         self._random = random
         self._on_image = on_image
+        self._network = network
         self._lock = trio.Lock()
-        self._producer_ids = iter(range(0))
-        self._producer_ids_lock = trio.Lock()
+        self._tail = MetadataTail(0)
+        self._news = trio.Event()
+        self._heartbeats = Heartbeats(config.broker_session_timeout_ms)
+        self._nursery: trio.Nursery | None = None
+        self._is_stopping = False
+        self._decisions: dict[type, Decision] = {
+            AllocateProducerIdsRequest: lambda image, request, _: allocate_producer_ids(image, request),
+            AlterConfigsRequest: lambda image, request, _: alter_configs(image, request, config),
+            AlterPartitionRequest: lambda image, request, _: alter_partition(image, request, config),
+            AlterPartitionReassignmentsRequest: lambda image, request, _: alter_reassignments(image, request, config),
+            BrokerHeartbeatRequest: lambda image, request, _: take_heartbeat(image, request, config),
+            BrokerRegistrationRequest: lambda image, request, _: register_broker(image, request, config),
+            CreatePartitionsRequest: lambda image, request, _: create_partitions(image, request, random),
+            CreateTopicsRequest: lambda image, request, _: create_topics(image, request, config, random),
+            DeleteTopicsRequest: lambda image, request, version: delete_topics(image, request, config, version),
+            ElectLeadersRequest: lambda image, request, _: elect_leaders(image, request, config),
+            IncrementalAlterConfigsRequest: lambda image, request, _: incremental_alter_configs(image, request, config),
+            UnregisterBrokerRequest: lambda image, request, _: unregister_broker(image, request, config),
+        }
 
     @property
-    def config(self) -> BrokerConfig:
-        """The broker's configuration with its dynamic changes laid over it."""
-        return broker_config(self.image, self.static_config)
+    def image(self) -> MetadataImage:
+        return self._image
 
-    async def start(
-        self,
-        endpoints: tuple[Endpoint, ...] = (),
-        log_dirs: tuple[bytes, ...] = (),
-        incarnation_id: bytes | None = None,
-    ) -> int:
-        """Replay the journal, or begin it, and register this broker; return its broker epoch.
+    # --------------------------------------------------------------------------------------------------------- life
 
-        `on_image` is called once, with the image as it is then. Raises OSError, ProtocolError, JournalUnavailable.
-        """
-        before = self.image
-        image = await trio.to_thread.run_sync(self._replay_journal)
-        if image.offset < 0:
-            image = await self._write(image, bootstrap())
-        registration = register_broker(
-            image,
-            self.static_config.node_id,
-            incarnation_id or self._random.randbytes(16),
-            endpoints,
-            self.static_config.broker_rack,
-            log_dirs,
-        )
-        self.image = await self._write(image, registration.records)
-        self._on_image(before, self.image)
-        return registration.response
+    async def start(self) -> None:
+        """Replay the journal, or begin it. `on_image` is not called. Raises OSError, ProtocolError."""
+        self._image = await trio.to_thread.run_sync(self._replay_journal)
+        if self._image.offset < 0:
+            self._image = await self._write(self._image, bootstrap())
+        self._tail = MetadataTail(self._image.offset + 1)
+        self._watch_everybody()
+
+    async def run(self) -> None:
+        """Fence who is silent, until cancelled."""
+        session_s = self.static_config.broker_session_timeout_ms / 1000
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self._prefer_first_replicas)
+            looked_ms = self._clock.monotonic_ms()
+            while True:
+                await trio.sleep(session_s / LOOKS_PER_SESSION)
+                now_ms = self._clock.monotonic_ms()
+                if now_ms - looked_ms > session_s * 1000 / 2:
+                    # It is this process that has stood still: what brokers have sent meanwhile is still to be read.
+                    logger.warning(
+                        "the controller has stood still for %d ms; nobody is fenced for it", now_ms - looked_ms
+                    )
+                    self._heartbeats.restart(now_ms)
+                looked_ms = now_ms
+                for broker_id in list(self._heartbeats.expired(now_ms)):
+                    await self._fence(broker_id, "has not been heard of for a session")
+
+    def stop(self) -> None:
+        """Those that follow get an answer now, and no more."""
+        self._is_stopping = True
+        self._news.set()
 
     def close(self) -> None:
         self._journal.close()
 
-    # Decisions, one method each. All raise JournalUnavailable.
+    async def join(self, request: BrokerRegistrationRequest) -> BrokerRegistrationResponse:
+        """Let the broker of this process in, in one step: its predecessor is gone for sure, and it follows us as we go.
 
-    async def create_topics(self, request: CreateTopicsRequest) -> CreateTopicsResponse:
-        return await self._decide(lambda image: create_topics(image, request, self.static_config, self._random))
+        Raises ControllerUnavailable.
+        """
 
-    async def delete_topics(self, request: DeleteTopicsRequest, version: int) -> DeleteTopicsResponse:
-        return await self._decide(lambda image: delete_topics(image, request, self.static_config, version))
+        def decide(image: MetadataImage) -> Result[BrokerRegistrationResponse]:
+            records = fence_broker(image, request.broker_id, self.static_config)
+            image = replay(image, records)
+            registered = register_broker(image, request, self.static_config)
+            if registered.response.error_code:
+                return registered
+            records += registered.records
+            image = replay(image, registered.records)
+            return Result(
+                [*records, *unfence_broker(image, request.broker_id, self.static_config)], registered.response
+            )
 
-    async def create_partitions(self, request: CreatePartitionsRequest) -> CreatePartitionsResponse:
-        return await self._decide(lambda image: create_partitions(image, request, self._random))
+        response = await self._decide(decide)
+        self._heartbeats.forget(request.broker_id)
+        self.broker_epoch = response.broker_epoch
+        return response
 
-    async def alter_configs(self, request: AlterConfigsRequest) -> AlterConfigsResponse:
-        return await self._decide(lambda image: alter_configs(image, request, self.static_config))
+    # ---------------------------------------------------------------------------------------------------- requests
 
-    async def incremental_alter_configs(
-        self, request: IncrementalAlterConfigsRequest
-    ) -> IncrementalAlterConfigsResponse:
-        return await self._decide(lambda image: incremental_alter_configs(image, request, self.static_config))
+    def decides(self, kind: type) -> bool:
+        """Whether requests of that kind are for a controller."""
+        return kind in self._decisions
 
-    async def elect_leaders(self, request: ElectLeadersRequest) -> ElectLeadersResponse:
-        return await self._decide(lambda image: elect_leaders(image, request))
+    async def ask(self, request: Any, answer: type[A], version: int) -> A:
+        decision: Decision = self._decisions[type(request)]
+        if isinstance(request, BrokerHeartbeatRequest):
+            self._hear(request)
+        response: A = await self._decide(lambda image: decision(image, request, version))
+        assert isinstance(response, answer)
+        if isinstance(response, BrokerRegistrationResponse) and not response.error_code:
+            self._heartbeats.heard(request.broker_id, response.broker_epoch, self._clock.monotonic_ms())
+        return response
 
-    async def next_producer_id(self) -> int:
-        """An id that nobody has had before."""
-        producer_id = next(self._producer_ids, None)
-        if producer_id is None:
-            async with self._producer_ids_lock:
-                producer_id = next(self._producer_ids, None)
-                if producer_id is None:
-                    block = await self._decide(lambda image: allocate_producer_ids(image, self.static_config.node_id))
-                    self._producer_ids = iter(block)
-                    producer_id = next(self._producer_ids)
-        return producer_id
+    async def follow(self, request: FollowMetadataRequest) -> FollowMetadataResponse:
+        """The metadata from an offset on, once there is some, or the time is over."""
+        with trio.move_on_after(request.max_wait_ms / 1000):
+            while self._image.offset < request.next_offset and not self._is_stopping:
+                await self._news.wait()
+        image = self._image
+        frames = self._tail.since(request.next_offset)
+        is_snapshot = frames is None
+        if frames is None:
+            frames = [frame(record) for record in records_of(image)]
+        return FollowMetadataResponse(
+            cluster_id=image.cluster_id,
+            controller_id=self.static_config.node_id,
+            is_snapshot=is_snapshot,
+            last_offset=image.offset,
+            records=frames,
+        )
 
-    async def create_missing_topics(self, names: list[str]) -> dict[str, ErrorCode]:
-        """Make topics as automatic creation does; for each name NONE where the topic is there afterwards."""
-        wanted = [
-            topic_to_create(self.image, self.static_config, name) for name in names if name not in self.image.topics
-        ]
-        return dict.fromkeys(names, ErrorCode.NONE) | await self._create_missing(wanted)
+    def connection_lost(self, broker_id: int, epoch: int) -> None:
+        """The connection over which a broker sent heartbeats has ended: see whether the broker has, too."""
+        broker = self._image.brokers.get(broker_id)
+        if self._nursery is not None and broker is not None and broker.epoch == epoch and not broker.fenced:
+            self._nursery.start_soon(self._probe, broker)
 
-    async def create_topic_if_missing(
-        self,
-        name: str,
-        partitions: int = DEFAULT,
-        configs: dict[str, str] | None = None,
-        replication_factor: int = DEFAULT,
-    ) -> ErrorCode:
-        """NONE where the topic is there afterwards. A coordinator's own topic needs its name only."""
-        if name in self.image.topics:
-            return ErrorCode.NONE
-        wanted = topic_to_create(self.image, self.static_config, name, partitions, replication_factor, configs)
-        return (await self._create_missing([wanted]))[name]
+    def _hear(self, request: BrokerHeartbeatRequest) -> None:
+        broker = self._image.brokers.get(request.broker_id)
+        if broker is not None and broker.epoch == request.broker_epoch:
+            self._heartbeats.heard(broker.broker_id, broker.epoch, self._clock.monotonic_ms())
 
-    async def _create_missing(self, wanted: list[CreatableTopic]) -> dict[str, ErrorCode]:
-        if not wanted:
-            return {}
-        response = await self.create_topics(CreateTopicsRequest(topics=wanted))
-        codes = {topic.name: ErrorCode.from_code(topic.error_code) for topic in response.topics}
-        return {
-            name: ErrorCode.NONE if code is ErrorCode.TOPIC_ALREADY_EXISTS else code for name, code in codes.items()
-        }
+    def _watch_everybody(self) -> None:
+        active = [broker for broker in self._image.brokers.values() if not broker.fenced]
+        self._heartbeats.watch([(broker.broker_id, broker.epoch) for broker in active], self._clock.monotonic_ms())
+
+    # ------------------------------------------------------------------------------------------------------ fencing
+
+    async def _probe(self, broker: BrokerImage) -> None:
+        for pause_s in PROBE_SECONDS:
+            await trio.sleep(pause_s)
+            if self._image.brokers.get(broker.broker_id) != broker:
+                return
+            if await self._is_refused(broker):
+                await self._fence(broker.broker_id, "is gone: its port refuses connections", broker.epoch)
+                return
+
+    async def _is_refused(self, broker: BrokerImage) -> bool:
+        assert self._network is not None
+        endpoint = broker.endpoints[0]
+        try:
+            with trio.move_on_after(PROBE_TIMEOUT_SECONDS):
+                (await self._network.connect(endpoint.host, endpoint.port)).close()
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False  # unreachable, which may be our own fault: its session will tell
+        return False
+
+    async def _fence(self, broker_id: int, why: str, epoch: int | None = None) -> None:
+        def decide(image: MetadataImage) -> Result[bool]:
+            broker = image.brokers.get(broker_id)
+            if broker is None or (epoch is not None and broker.epoch != epoch):
+                return Result([], False)
+            records = fence_broker(image, broker_id, self.static_config)
+            return Result(records, bool(records))
+
+        try:
+            if await self._decide(decide):
+                logger.warning("broker %d %s; others lead its partitions", broker_id, why)
+        except JournalUnavailable:
+            return  # tried again at the next look
+        self._heartbeats.forget(broker_id)
+
+    async def _prefer_first_replicas(self) -> None:
+        while True:
+            await trio.sleep(self.static_config.leader_imbalance_check_interval_seconds)
+            if self.static_config.auto_leader_rebalance_enable:
+                try:
+                    await self._decide(lambda image: Result(elect_preferred(image, self.static_config), None))
+                except JournalUnavailable:
+                    pass  # there will be another time
+
+    # ------------------------------------------------------------------------------------------------------ deciding
 
     async def _decide(self, decision: Callable[[MetadataImage], Result[R]]) -> R:
         async with self._lock:
-            result = decision(self.image)
+            result = decision(self._image)
             if result.records:
-                old, self.image = self.image, await self._write(self.image, result.records)
-                self._on_image(old, self.image)
+                old, self._image = self._image, await self._write(self._image, result.records)
+                self._tail.add(old.offset + 1, [frame(record) for record in result.records])
+                self._on_image(old, self._image)
+                self._news.set()
+                self._news = trio.Event()
             return result.response
 
     async def _write(self, image: MetadataImage, records: list[Struct]) -> MetadataImage:
@@ -192,7 +308,7 @@ class ControllerRuntime:
         return replay(image, records, last_offset)
 
     def _replay_journal(self) -> MetadataImage:
-        image = self.image
+        image = self._image
         for entry in self._journal.replay():
             image = replay(image, entry.records, entry.last_offset)
         return image

@@ -29,17 +29,18 @@ class Flusher:
 
     def __init__(self, workers: Workers, *, sync: bool) -> None:
         self._workers = workers
-        self._sync = sync
+        self.syncs = sync
+        """Whether what is committed has to be on stable storage."""
         self._flushing: set[Partition] = set()
         self._idle = trio.Event()
         self._idle.set()
 
     def written(self, partition: Partition) -> None:
         """Something was appended: see that it is committed."""
-        if self._sync:
+        if self.syncs:
             self.flush_soon(partition)
         else:
-            partition.commit_up_to(partition.log.log_end_offset)
+            partition.advance()
 
     def flush_soon(self, partition: Partition) -> None:
         if partition not in self._flushing:
@@ -69,7 +70,7 @@ class Flusher:
         except Exception as failure:
             self._fail(partition, failure)
             return
-        partition.commit_up_to(log.flushed_offset)
+        partition.flushed()
         if log.flushed_offset < log.log_end_offset:
             self._begin(partition)
         else:

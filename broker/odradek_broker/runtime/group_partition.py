@@ -30,6 +30,7 @@ from odradek_broker.groups.step import Answer, Instant, Result
 from odradek_broker.log.failures import LogFailed, OffsetOutOfRange
 from odradek_broker.log.replay import marker_in
 from odradek_broker.log.validation import Refused
+from odradek_broker.runtime.partition import NotLeader
 
 if TYPE_CHECKING:
     from odradek_broker.groups.settings import GroupSettings
@@ -125,6 +126,8 @@ class GroupPartition:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch_timers)
                     await self._watch_commits()
+        except* NotLeader:
+            pass  # whoever leads now coordinates
         except* (OSError, LogFailed, OffsetOutOfRange, ProtocolError) as errors:
             logger.error("%s no longer coordinates groups: %s", self.partition, errors.exceptions[0])
         finally:

@@ -1,10 +1,10 @@
 """A partition that this broker keeps: its log, how far it is committed, and who waits for that.
 
 Invariants
-    The high watermark never falls and never passes the log's end.
-    With log.flush.policy=sync it never passes what is on stable storage either: no consumer sees, and no acks=all
-    producer is told of, a record that a power cut could take back.
-    Once the log has failed nobody waits for it any longer: `wait_committed` raises LogFailed.
+    The high watermark never falls while the broker runs, and never passes the log's end.
+    With log.flush.policy=sync it never passes what is on stable storage, here and on every replica in sync: no
+    consumer sees, and no acks=all producer is told of, a record that a power cut could take back.
+    Whoever waits for a record to be committed is told when that will not happen here: `wait_committed` raises.
 
 Everything here happens on the Trio thread; only the waiting for the disk is elsewhere (see flusher.py).
 """
@@ -21,40 +21,102 @@ import trio
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.validation import Origin, Refused
+from odradek_broker.replication.leader import UNKNOWN, Leadership
 
 if TYPE_CHECKING:
+    from odradek_broker.controller.image import PartitionImage
     from odradek_broker.log.log import Appended, Log
     from odradek_broker.ports.clock import Clock
     from odradek_broker.runtime.flusher import Flusher
 
 logger = logging.getLogger(__name__)
 
+NO_EPOCH = -1
+
+
+class NotLeader(Exception):
+    """Another broker leads, or will; what has been appended may still be committed, but not by us."""
+
 
 class Partition:
-    """Made when the broker learns that it keeps the partition; lives until the topic goes."""
+    """Made when the broker learns that it keeps the partition; lives until the topic goes, or moves away."""
 
     def __init__(
-        self, topic: str, index: int, topic_id: bytes, log: Log, *, leader_epoch: int, flusher: Flusher, clock: Clock
+        self,
+        topic: str,
+        index: int,
+        topic_id: bytes,
+        log: Log,
+        *,
+        node_id: int,
+        high_watermark: int,
+        min_insync: int,
+        flusher: Flusher,
+        clock: Clock,
     ) -> None:
+        """`high_watermark`: as it was last written down. It is neither leader nor follower yet."""
         self.topic = topic
         self.index = index
         self.topic_id = topic_id
         self.log = log
-        self.leader_epoch = leader_epoch
-        self.is_leader = True
-        self.high_watermark = log.log_end_offset
+        self.min_insync = min_insync
+        self.leader_epoch = NO_EPOCH
+        self.leader_id = -1
+        self.leadership: Leadership | None = None
+        self.high_watermark = max(min(high_watermark, log.log_end_offset), log.log_start_offset)
+        self._node_id = node_id
         self._flusher = flusher
         self._clock = clock
         self._waiting: list[tuple[int, int, trio.Event]] = []
         self._order = itertools.count()
         self._readers: set[trio.Event] = set()
+        self._replicas: set[trio.Event] = set()
+        self._flush_waiters: set[trio.Event] = set()
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.index}"
 
     @property
+    def is_leader(self) -> bool:
+        return self.leadership is not None
+
+    @property
     def last_stable_offset(self) -> int:
         return self.log.last_stable_offset(self.high_watermark)
+
+    # --------------------------------------------------------------------------------------------------------- roles
+
+    def lead(self, image: PartitionImage) -> None:
+        """The controller has made us the leader, or has changed the partition that we lead."""
+        now_ms = self._clock.monotonic_ms()
+        self.leader_id = self._node_id
+        if self.leadership is not None and self.leadership.leader_epoch == image.leader_epoch:
+            self.leadership.decided(image, now_ms)
+        else:
+            self.leader_epoch = image.leader_epoch
+            self.log.assign_leader_epoch(image.leader_epoch)
+            self.leadership = Leadership(self._node_id, image, self.log.log_end_offset, now_ms)
+            if self.log.flushed_offset < self.log.log_end_offset:
+                self._flusher.written(self)
+        self.advance()
+
+    def follow(self, image: PartitionImage) -> None:
+        """Another broker leads, or nobody does."""
+        self.leadership = None
+        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch
+        self._give_up_waiting()
+
+    def retire(self) -> None:
+        """It is no longer kept here."""
+        self.leadership = None
+        self._give_up_waiting()
+        self._wake(self._flush_waiters)
+
+    def truncated(self) -> None:
+        """As a follower, what the leader does not have was cut off."""
+        self.high_watermark = max(min(self.high_watermark, self.log.log_end_offset), self.log.log_start_offset)
+
+    # ----------------------------------------------------------------------------------------------------- appending
 
     def append(self, records: memoryview, origin: Origin = Origin.CLIENT) -> Appended | Refused:
         """Append as the leader; what the disk refuses is a KAFKA_STORAGE_ERROR and leaves the log as it was."""
@@ -66,6 +128,7 @@ class Partition:
             logger.error("%s: cannot append: %s", self, error)
             return Refused(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
         if not isinstance(appended, Refused):
+            self._wake(self._replicas)
             self._flusher.written(self)
         return appended
 
@@ -73,11 +136,27 @@ class Partition:
         """Append what this broker itself has to say."""
         return self.append(memoryview(batch), Origin.COORDINATOR)
 
-    def become_leader(self, leader_epoch: int) -> None:
-        self.leader_epoch = leader_epoch
-        self.log.assign_leader_epoch(leader_epoch)
+    @property
+    def has_enough_replicas(self) -> bool:
+        """Whether what is appended now could be committed: as many are in sync as min.insync.replicas wants."""
+        return self.leadership is not None and self.leadership.has_enough(self.min_insync)
 
-    # ------------------------------------------------------------------------------------------------------ commits
+    # ------------------------------------------------------------------------------------------------------- commits
+
+    def replica_fetched(self, replica: int, broker_epoch: int, offset: int) -> None:
+        """A follower has all before an offset."""
+        if self.leadership is not None:
+            now_ms, end = self._clock.monotonic_ms(), self.log.log_end_offset
+            if self.leadership.fetched(replica, broker_epoch, min(offset, end), end, now_ms):
+                self.advance()
+
+    def advance(self) -> None:
+        """Commit all that may be, as its leader."""
+        if self.leadership is not None:
+            local = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset
+            offset = self.leadership.committed(local, self.min_insync)
+            if offset != UNKNOWN:
+                self.commit_up_to(offset)
 
     def commit_up_to(self, offset: int) -> None:
         """Raise the high watermark, and wake those who have waited for it."""
@@ -89,19 +168,38 @@ class Partition:
             heapq.heappop(self._waiting)[2].set()
         self.wake_readers()
 
+    def flushed(self) -> None:
+        """Everything up to `log.flushed_offset` is on stable storage."""
+        self.advance()
+        self._wake(self._flush_waiters)
+
+    async def wait_flushed(self) -> None:
+        """Return once all that is appended now is on stable storage, or never will be."""
+        offset = self.log.log_end_offset
+        while self.log.flushed_offset < offset <= self.log.log_end_offset and self.log.failed is None:
+            event = trio.Event()
+            self._flush_waiters.add(event)
+            try:
+                await event.wait()
+            finally:
+                self._flush_waiters.discard(event)
+
     def log_failed(self) -> None:
         """Nothing more will be committed here."""
+        self._give_up_waiting()
+        self._wake(self._flush_waiters)
+
+    def _give_up_waiting(self) -> None:
         for _, _, event in self._waiting:
             event.set()
         self._waiting.clear()
         self.wake_readers()
 
     async def wait_committed(self, offset: int) -> None:
-        """Return once the record at `offset` is below the high watermark. Raises LogFailed."""
+        """Return once the record at `offset` is below the high watermark. Raises LogFailed, NotLeader."""
         if offset < self.high_watermark:
             return
-        if self.log.failed is not None:
-            raise LogFailed(self.log.failed)
+        self._raise_why_not()
         event = trio.Event()
         entry = (offset, next(self._order), event)
         heapq.heappush(self._waiting, entry)
@@ -112,18 +210,36 @@ class Partition:
                 self._waiting.remove(entry)
                 heapq.heapify(self._waiting)
         if offset >= self.high_watermark:
-            raise LogFailed(self.log.failed or "the partition is gone")
+            self._raise_why_not()
+            raise NotLeader(f"{self} has another leader")
 
-    # ------------------------------------------------------------------------------------------------------ readers
+    def _raise_why_not(self) -> None:
+        if self.log.failed is not None:
+            raise LogFailed(self.log.failed)
+        if self.leadership is None:
+            raise NotLeader(f"{self} has another leader")
 
-    def add_reader(self, event: trio.Event) -> None:
-        """Set the event once, when there is more to read or nothing will come any more."""
-        self._readers.add(event)
+    # ------------------------------------------------------------------------------------------------------- readers
+
+    def add_reader(self, event: trio.Event, *, replica: bool = False) -> None:
+        """Set the event once, when there is more to read (for a replica: at all), or nothing will come any more."""
+        (self._replicas if replica else self._readers).add(event)
 
     def remove_reader(self, event: trio.Event) -> None:
         self._readers.discard(event)
+        self._replicas.discard(event)
 
     def wake_readers(self) -> None:
-        for event in self._readers:
+        self._wake(self._readers)
+        if self.leadership is None:
+            self._wake(self._replicas)
+
+    def wake_everybody(self) -> None:
+        """The broker stops: long polls are answered with what there is."""
+        self._wake(self._readers)
+        self._wake(self._replicas)
+
+    def _wake(self, events: set[trio.Event]) -> None:
+        for event in events:
             event.set()
-        self._readers.clear()
+        events.clear()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, cast
 
 import trio
@@ -72,6 +72,7 @@ class Connection:
         self._handling = False
         self._waiting_for_memory = False
         self._draining = False
+        self._farewells: dict[str, Callable[[], None]] = {}
 
     async def serve(self) -> None:
         """Return when the connection is over; no fault of the peer's is raised."""
@@ -96,6 +97,8 @@ class Connection:
                 if isinstance(answer, Coroutine):
                     answer.close()
             self._memory.give_back(self._buffer.capacity_bytes - BASE_BYTES, self)
+            for farewell in self._farewells.values():
+                farewell()
 
     def drain(self) -> None:
         """Answer what has been asked, take no more requests, and end."""
@@ -133,7 +136,7 @@ class Connection:
                     return
                 continue
             self._frame_since_ms = UNKNOWN
-            call = self._dispatcher.read(frame, self._stream.peer, self._stream.local)
+            call = self._dispatcher.read(frame, self._stream.peer, self._stream.local, self._farewells)
             if call.refusal is not None:
                 await self._answer_in_turn(call, call.refusal)
             elif call.api.holds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -41,14 +42,14 @@ class Dispatcher:
         self._broker = broker
         self._apis = load_apis()
 
-    def read(self, frame: memoryview, peer: Address, local: Address) -> Call:
+    def read(self, frame: memoryview, peer: Address, local: Address, farewells: dict[str, Callable[[], None]]) -> Call:
         """Understand one frame. Raises ProtocolError, as for an API or a version that was not advertised."""
         header, position = read_request_header(frame)
         api = self._apis.get(header.api_key)
         if api is None:
             raise ProtocolError(f"request for the unknown API {header.api_key}")
         version = header.api_version
-        context = RequestContext(self._broker, self._apis, version, header.client_id, peer, local)
+        context = RequestContext(self._broker, self._apis, version, header.client_id, peer, local, farewells)
         if version not in api.versions:
             if api.request is API_VERSIONS_REQUEST:
                 return Call(api, header.correlation_id, None, context, refuse_version(api))

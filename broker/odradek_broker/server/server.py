@@ -36,6 +36,7 @@ TICK_SECONDS = 1.0
 OVERLOADED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 REST_WHEN_OVERLOADED_SECONDS = 0.1
 DRAIN_SECONDS = 5.0
+HAND_OVER_SECONDS = 5.0
 UNLIMITED_BYTES = 1 << 62
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -75,8 +76,10 @@ class Server:
             self._close_listeners()
 
     async def stop(self) -> None:
-        """Make `run` return: nobody is let in any more, and requests at work are answered."""
+        """Make `run` return: others lead, nobody is let in any more, and requests at work are answered."""
         self.is_stopping = True
+        with trio.move_on_after(HAND_OVER_SECONDS):
+            await self._broker.hand_over()
         self._close_listeners()
         self._broker.end_waits()
         for connection in self._connections:

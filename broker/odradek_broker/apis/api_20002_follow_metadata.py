@@ -1,0 +1,22 @@
+"""FollowMetadata (API key 20002, Odradek's own): the metadata from an offset on, by long poll.
+
+Behaviour
+    Not the active controller    NOT_CONTROLLER
+    Waits until there is a record with that offset, or max_wait_ms. A broker that asks for what is too long ago gets a
+    snapshot. Never advertised.
+"""
+
+from __future__ import annotations
+
+from odradek.protocol.errors import ErrorCode
+from odradek_broker.apis import RequestContext
+from odradek_broker.runtime.cluster_messages import FollowMetadataRequest, FollowMetadataResponse
+
+REQUEST, VERSIONS, ADVERTISED_VERSIONS = FollowMetadataRequest, range(1), range(0)
+
+
+async def handle(request: FollowMetadataRequest, context: RequestContext) -> FollowMetadataResponse:
+    controller = context.broker.active_controller
+    if controller is None:
+        return FollowMetadataResponse(error_code=ErrorCode.NOT_CONTROLLER)
+    return await controller.follow(request)

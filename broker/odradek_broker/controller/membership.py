@@ -1,0 +1,200 @@
+"""Brokers come and go: registration, fencing, controlled shutdown (KIP-380, 631, 841, 903, 966).
+
+A broker registers fenced, follows the metadata, and is let in (`unfence_broker`) when it has caught up. Who is fenced,
+or about to stop, is in no ISR; its partitions find other leaders at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
+from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, BrokerRegistrationResponse
+from odradek.protocol.messages.metadata_records import (
+    BrokerEndpoint,
+    BrokerRegistrationChangeRecord,
+    FeatureLevelRecord,
+    RegisterBrokerRecord,
+    UnregisterBrokerRecord,
+)
+from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse
+from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage, TopicImage
+from odradek_broker.controller.partition_change import change_partition
+from odradek_broker.controller.partitions import is_active
+from odradek_broker.controller.result import Result
+from odradek_broker.controller.topic_rules import TopicRules
+
+FEATURES = {"metadata.version": 30, "group.version": 0, "transaction.version": 0}
+"""Levels that a new journal begins with. metadata.version 30 is what Kafka 4.3 writes its records in."""
+
+FENCED, UNFENCED = 1, -1
+
+
+def bootstrap() -> list[Struct]:
+    """The records that an empty journal begins with."""
+    return [FeatureLevelRecord(name=name, feature_level=level) for name, level in FEATURES.items()]
+
+
+def register_broker(
+    image: MetadataImage, request: BrokerRegistrationRequest, config: BrokerConfig
+) -> Result[BrokerRegistrationResponse]:
+    """Give a broker its epoch: the offset of its registration. It is fenced until it has caught up.
+
+    A broker whose disk may lack what it had (its previous epoch is not the one that we know) leaves all ISRs and ELRs
+    first. The same incarnation may ask again, if its answer was lost.
+    """
+    if request.cluster_id != image.cluster_id:
+        return _refused(ErrorCode.INCONSISTENT_CLUSTER_ID)
+    known = image.brokers.get(request.broker_id)
+    if known is not None and known.incarnation_id != request.incarnation_id and not known.fenced:
+        return _refused(ErrorCode.DUPLICATE_BROKER_REGISTRATION)
+    if known is not None and known.incarnation_id == request.incarnation_id:
+        return Result([], BrokerRegistrationResponse(broker_epoch=known.epoch))
+    epoch = image.offset + 1
+    registration = RegisterBrokerRecord(
+        broker_id=request.broker_id,
+        incarnation_id=request.incarnation_id,
+        broker_epoch=epoch,
+        end_points=[
+            BrokerEndpoint(name=one.name, host=one.host, port=one.port, security_protocol=one.security_protocol)
+            for one in request.listeners
+        ],
+        rack=request.rack,
+        fenced=True,
+        log_dirs=list(request.log_dirs),
+    )
+    changes: list[Struct] = []
+    if known is not None and request.previous_broker_epoch != known.epoch:
+        changes = list(_forget_what_it_had(image, request.broker_id, config))
+    return Result([registration, *changes], BrokerRegistrationResponse(broker_epoch=epoch))
+
+
+def _refused(error: ErrorCode) -> Result[BrokerRegistrationResponse]:
+    return Result([], BrokerRegistrationResponse(error_code=error))
+
+
+def fence_broker(image: MetadataImage, broker_id: int, config: BrokerConfig) -> list[Struct]:
+    """It is silent, or known to be gone. Nothing where it is fenced already."""
+    known = image.brokers.get(broker_id)
+    if known is None or known.fenced:
+        return []
+    fenced = BrokerRegistrationChangeRecord(broker_id=broker_id, broker_epoch=known.epoch, fenced=FENCED)
+    return [fenced, *_leave(image, broker_id, config)]
+
+
+def unfence_broker(image: MetadataImage, broker_id: int, config: BrokerConfig) -> list[Struct]:
+    """Let it in: it may lead what has waited for it."""
+    known = image.brokers[broker_id]
+    if not known.fenced:
+        return []
+    unfenced = BrokerRegistrationChangeRecord(broker_id=broker_id, broker_epoch=known.epoch, fenced=UNFENCED)
+    return [unfenced, *_take_up(image, broker_id, config)]
+
+
+def begin_shutdown(image: MetadataImage, broker_id: int, config: BrokerConfig) -> list[Struct]:
+    """It wants to stop: others lead from now on what they can."""
+    known = image.brokers[broker_id]
+    if known.in_controlled_shutdown:
+        return []
+    stopping = BrokerRegistrationChangeRecord(broker_id=broker_id, broker_epoch=known.epoch, in_controlled_shutdown=1)
+    return [stopping, *_leave(image, broker_id, config)]
+
+
+def unregister_broker(
+    image: MetadataImage, request: UnregisterBrokerRequest, config: BrokerConfig
+) -> Result[UnregisterBrokerResponse]:
+    """Forget a broker for good (kafka-cluster unregister)."""
+    known = image.brokers.get(request.broker_id)
+    if known is None:
+        error = ErrorCode.BROKER_ID_NOT_REGISTERED
+        return Result([], UnregisterBrokerResponse(error_code=error, error_message="there is no such broker"))
+    left = _leave(image, request.broker_id, config) if not known.fenced else iter(())
+    gone = UnregisterBrokerRecord(broker_id=known.broker_id, broker_epoch=known.epoch)
+    return Result([*left, gone], UnregisterBrokerResponse(error_message=None))
+
+
+def take_heartbeat(
+    image: MetadataImage, request: BrokerHeartbeatRequest, config: BrokerConfig
+) -> Result[BrokerHeartbeatResponse]:
+    """Let the broker in once it knows of its own registration; let it stop once it leads nothing any more."""
+    broker = image.brokers.get(request.broker_id)
+    if broker is None or broker.epoch != request.broker_epoch:
+        return Result([], BrokerHeartbeatResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
+    knows_itself = request.current_metadata_offset >= broker.epoch
+    records: list[Struct] = []
+    fenced, may_stop = broker.fenced, False
+    if request.want_shut_down:
+        records = begin_shutdown(image, request.broker_id, config)
+        if not records and not leads_any(image, request.broker_id):
+            may_stop = fenced = True
+            records = fence_broker(image, request.broker_id, config)
+    elif broker.fenced and knows_itself and not request.want_fence:
+        fenced = False
+        records = unfence_broker(image, request.broker_id, config)
+    elif not broker.fenced and request.want_fence:
+        fenced = True
+        records = fence_broker(image, request.broker_id, config)
+    response = BrokerHeartbeatResponse(is_caught_up=knows_itself, is_fenced=fenced, should_shut_down=may_stop)
+    return Result(records, response)
+
+
+def leads_any(image: MetadataImage, broker_id: int) -> bool:
+    return any(partition.leader == broker_id for _, _, partition in _partitions(image))
+
+
+# ------------------------------------------------------------------------------------------------------- partitions
+
+
+def _leave(image: MetadataImage, broker_id: int, config: BrokerConfig) -> Iterator[Struct]:
+    """Out of every ISR, and others lead."""
+    rules = TopicRules(image, config)
+
+    def stays(replica: int) -> bool:
+        return replica != broker_id and is_active(image, replica)
+
+    for topic, index, partition in _partitions(image):
+        if broker_id in partition.isr:
+            isr = [replica for replica in partition.isr if replica != broker_id]
+            record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays, isr=isr)
+            if record is not None:
+                yield record
+
+
+def _take_up(image: MetadataImage, broker_id: int, config: BrokerConfig) -> Iterator[Struct]:
+    """Leadership of partitions that have no leader, where it may have it."""
+    rules = TopicRules(image, config)
+
+    def comes(replica: int) -> bool:
+        return replica == broker_id or is_active(image, replica)
+
+    for topic, index, partition in _partitions(image):
+        if partition.leader == NO_LEADER and broker_id in partition.replicas:
+            record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), comes)
+            if record is not None:
+                yield record
+
+
+def _forget_what_it_had(image: MetadataImage, broker_id: int, config: BrokerConfig) -> Iterator[Struct]:
+    rules = TopicRules(image, config)
+
+    def stays(replica: int) -> bool:
+        return replica != broker_id and is_active(image, replica)
+
+    for topic, index, partition in _partitions(image):
+        if broker_id in partition.isr or broker_id in partition.elr:
+            isr = [replica for replica in partition.isr if replica != broker_id]
+            record = change_partition(
+                topic.topic_id, index, partition, rules.of(topic.name), stays, isr=isr, unclean_restart=(broker_id,)
+            )
+            if record is not None:
+                yield record
+
+
+def _partitions(image: MetadataImage) -> Iterator[tuple[TopicImage, int, PartitionImage]]:
+    for topic in image.topics.values():
+        for index, partition in topic.partitions.items():
+            yield topic, index, partition

@@ -1,0 +1,149 @@
+"""What the leader of a partition knows of its followers (Partition.scala, KIP-497, 841, 903, 966).
+
+A follower's fetch offset says what it has, on stable storage where log.flush.policy is sync: it fetches on only when it
+has flushed what came before.
+
+Invariants
+    The high watermark is at most what every member of the ISR has, and of the ISR that is proposed but not decided:
+    whoever may be in sync by the time a leader is elected has all that is committed.
+    It moves only while the ISR that the controller has decided is at least min.insync.replicas.
+    At most one proposal is under way; a decision of the controller, whatever it says, ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from odradek_broker.controller.image import PartitionImage
+
+UNKNOWN = -1
+
+
+class Follower(Struct):
+    """One of the other replicas."""
+
+    offset: int = UNKNOWN
+    """All before it is with the follower."""
+    broker_epoch: int = -1
+    caught_up_ms: int = -1
+    """When it had all that the leader had."""
+    fetched_ms: int = -1
+    end_when_fetched: int = UNKNOWN
+    """Where the log ended at its last fetch."""
+
+
+class Proposal(NamedTuple):
+    """An ISR for the controller to decide about: (broker, its epoch)."""
+
+    isr: tuple[tuple[int, int], ...]
+    leader_epoch: int
+    partition_epoch: int
+
+
+class Leadership:
+    """Of one partition in one leader epoch."""
+
+    def __init__(self, node_id: int, image: PartitionImage, start_offset: int, now_ms: int) -> None:
+        """`start_offset`: where the log ended when the epoch began."""
+        self.node_id = node_id
+        self.leader_epoch = image.leader_epoch
+        self._start_offset = start_offset
+        self._image = image
+        self._proposed: frozenset[int] | None = None
+        self._followers = {replica: Follower() for replica in image.replicas if replica != node_id}
+        for replica in image.isr:
+            if replica != node_id:
+                self._followers[replica].caught_up_ms = now_ms
+
+    @property
+    def isr(self) -> tuple[int, ...]:
+        """As the controller has decided it."""
+        return self._image.isr
+
+    def decided(self, image: PartitionImage, now_ms: int) -> None:
+        """The controller has changed the partition, within this leader epoch."""
+        known = self._followers
+        self._followers = {
+            replica: known.get(replica) or Follower(caught_up_ms=now_ms)
+            for replica in image.replicas
+            if replica != self.node_id
+        }
+        self._image = image
+        self._proposed = None
+
+    @property
+    def is_proposing(self) -> bool:
+        return self._proposed is not None
+
+    def settled(self) -> None:
+        """What became of the proposal is known: what holds has been `decided`."""
+        self._proposed = None
+
+    def fetched(self, replica: int, broker_epoch: int, offset: int, end_offset: int, now_ms: int) -> bool:
+        """A follower asks for what comes at `offset`. False where it is no replica."""
+        follower = self._followers.get(replica)
+        if follower is None:
+            return False
+        if offset >= end_offset:
+            follower.caught_up_ms = now_ms
+        elif follower.end_when_fetched != UNKNOWN and offset >= follower.end_when_fetched:
+            follower.caught_up_ms = max(follower.caught_up_ms, follower.fetched_ms)
+        follower.offset, follower.broker_epoch = offset, broker_epoch
+        follower.fetched_ms, follower.end_when_fetched = now_ms, end_offset
+        return True
+
+    # ----------------------------------------------------------------------------------------------------- deciding
+
+    def needed(self, min_insync: int) -> int:
+        """How many have to be in sync: no more than there are."""
+        return min(min_insync, len(self._image.replicas))
+
+    def has_enough(self, min_insync: int) -> bool:
+        return len(self._image.isr) >= self.needed(min_insync)
+
+    def committed(self, local_offset: int, min_insync: int) -> int:
+        """How far the partition may be committed; UNKNOWN where that cannot be said, or nothing may be."""
+        if not self.has_enough(min_insync):
+            return UNKNOWN
+        lowest = local_offset
+        for replica in self._in_sync_or_nearly():
+            if replica != self.node_id:
+                lowest = min(lowest, self._followers[replica].offset)
+        return lowest
+
+    def _in_sync_or_nearly(self) -> Iterable[int]:
+        return self._image.isr if self._proposed is None else self._proposed.union(self._image.isr)
+
+    def propose_more(self, high_watermark: int, is_active: Callable[[int], bool]) -> Proposal | None:
+        """The ISR with those that have caught up; None where there are none, or something is proposed already."""
+        if self._proposed is not None:
+            return None
+        least = max(high_watermark, self._start_offset)
+        back = [
+            replica
+            for replica, follower in self._followers.items()
+            if replica not in self._image.isr and follower.offset >= least and is_active(replica)
+        ]
+        return self._propose([*self._image.isr, *back]) if back else None
+
+    def propose_less(self, end_offset: int, now_ms: int, max_lag_ms: int) -> Proposal | None:
+        """The ISR without those that have not had everything for `max_lag_ms`."""
+        if self._proposed is not None:
+            return None
+        staying = [
+            replica
+            for replica in self._image.isr
+            if replica == self.node_id or self._keeps_up(self._followers[replica], end_offset, now_ms, max_lag_ms)
+        ]
+        return self._propose(staying) if len(staying) < len(self._image.isr) else None
+
+    def _keeps_up(self, follower: Follower, end_offset: int, now_ms: int, max_lag_ms: int) -> bool:
+        return follower.offset == end_offset or now_ms - follower.caught_up_ms <= max_lag_ms
+
+    def _propose(self, isr: list[int]) -> Proposal:
+        self._proposed = frozenset(isr)
+        epochs = ((each, -1 if each == self.node_id else self._followers[each].broker_epoch) for each in isr)
+        return Proposal(tuple(epochs), self.leader_epoch, self._image.partition_epoch)

@@ -1,0 +1,62 @@
+"""Messages between brokers and controllers that Kafka has no like of. Never advertised to clients.
+
+Forward           a request that the active controller is to decide, as it stands in Kafka's protocol, and its answer
+FollowMetadata    the metadata from some offset on, as soon as there is any: a long poll
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from odradek.protocol.schema import Array, Boolean, Bytes, Int16, Int32, Int64, String
+
+
+class ForwardRequest(Struct, frozen=True):
+    API_KEY: ClassVar[int] = 20001
+    VERSIONS: ClassVar[range] = range(1)
+    FLEXIBLE: ClassVar[int | None] = 0
+
+    api_key: Int16 = 0
+    version: Int16 = 0
+    body: Bytes = b""
+    """The request without its header."""
+
+
+class ForwardResponse(Struct, frozen=True):
+    API_KEY: ClassVar[int] = 20001
+    VERSIONS: ClassVar[range] = range(1)
+    FLEXIBLE: ClassVar[int | None] = 0
+
+    error_code: Int16 = 0
+    """NOT_CONTROLLER, or why nothing could be decided."""
+    body: Bytes = b""
+    offset: Int64 = -1
+    """Of the metadata that the answer is true of."""
+
+
+class FollowMetadataRequest(Struct, frozen=True):
+    API_KEY: ClassVar[int] = 20002
+    VERSIONS: ClassVar[range] = range(1)
+    FLEXIBLE: ClassVar[int | None] = 0
+
+    broker_id: Int32 = -1
+    next_offset: Int64 = 0
+    """Of the first record that the broker has not got."""
+    max_wait_ms: Int32 = 0
+
+
+class FollowMetadataResponse(Struct, frozen=True):
+    API_KEY: ClassVar[int] = 20002
+    VERSIONS: ClassVar[range] = range(1)
+    FLEXIBLE: ClassVar[int | None] = 0
+
+    error_code: Int16 = 0
+    cluster_id: String = ""
+    controller_id: Int32 = -1
+    is_snapshot: Boolean = False
+    """The records make the whole image; what the broker has is to be forgotten."""
+    last_offset: Int64 = -1
+    records: Array[Bytes] = ()
+    """Each as controller/frame.py frames it."""

@@ -1,0 +1,131 @@
+"""What leaders propose to the controller about who is in sync, gathered into one AlterPartition after the other.
+
+Invariant
+    A proposal counts as open until it is known what became of it: as long as the controller may have taken it, the
+    high watermark waits for those that would be in sync.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import trio
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.alter_partition import (
+    AlterPartitionRequest,
+    AlterPartitionRequestPartitionData,
+    AlterPartitionRequestTopicData,
+    AlterPartitionResponse,
+    BrokerState,
+)
+from odradek_broker.runtime.controller_client import ControllerUnavailable
+
+if TYPE_CHECKING:
+    from odradek_broker.replication.leader import Proposal
+    from odradek_broker.runtime.broker import Broker
+    from odradek_broker.runtime.partition import Partition
+
+logger = logging.getLogger(__name__)
+
+VERSION = 3
+BACKOFF_SECONDS = 0.1
+STILL_TO_COME = {ErrorCode.INVALID_UPDATE_VERSION, ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.NOT_CONTROLLER}
+"""The metadata knows more than we do, or less; it will tell."""
+
+
+class IsrChanges:
+    """One for a broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._proposals: dict[Partition, Proposal] = {}
+        self._due = trio.Event()
+
+    def look_at(self, partition: Partition) -> None:
+        """A follower has fetched: it may be back in sync."""
+        leadership = partition.leadership
+        if leadership is not None:
+            proposal = leadership.propose_more(partition.high_watermark, self._is_active)
+            if proposal is not None:
+                self._propose(partition, proposal)
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._look_for_laggards)
+            while True:
+                await self._due.wait()
+                self._due = trio.Event()
+                proposals, self._proposals = self._proposals, {}
+                await self._ask(proposals)
+
+    def _is_active(self, broker_id: int) -> bool:
+        broker = self._broker.image.brokers.get(broker_id)
+        return broker is not None and broker.is_active
+
+    def _propose(self, partition: Partition, proposal: Proposal) -> None:
+        self._proposals[partition] = proposal
+        self._due.set()
+
+    async def _look_for_laggards(self) -> None:
+        while True:
+            max_lag_ms = self._broker.config.replica_lag_time_max_ms
+            await trio.sleep(max_lag_ms / 2000)
+            now_ms = self._broker.clock.monotonic_ms()
+            for partition in self._broker.partitions.values():
+                if partition.leadership is not None:
+                    end = partition.log.log_end_offset
+                    proposal = partition.leadership.propose_less(end, now_ms, max_lag_ms)
+                    if proposal is not None:
+                        self._propose(partition, proposal)
+
+    async def _ask(self, proposals: dict[Partition, Proposal]) -> None:
+        topics: defaultdict[bytes, list[AlterPartitionRequestPartitionData]] = defaultdict(list)
+        for partition, proposal in proposals.items():
+            topics[partition.topic_id].append(
+                AlterPartitionRequestPartitionData(
+                    partition_index=partition.index,
+                    leader_epoch=proposal.leader_epoch,
+                    new_isr_with_epochs=[BrokerState(*each) for each in proposal.isr],
+                    partition_epoch=proposal.partition_epoch,
+                )
+            )
+        request = AlterPartitionRequest(
+            broker_id=self._broker.node_id,
+            broker_epoch=self._broker.controller.broker_epoch,
+            topics=[AlterPartitionRequestTopicData(topic_id, entries) for topic_id, entries in topics.items()],
+        )
+        try:
+            answer = await self._broker.controller.ask(request, AlterPartitionResponse, VERSION)
+        except ControllerUnavailable as error:
+            logger.warning("cannot say who is in sync: %s", error)
+            self._again(proposals)
+            await trio.sleep(BACKOFF_SECONDS)
+            return
+        codes = {
+            (topic.topic_id, each.partition_index): ErrorCode.from_code(each.error_code)
+            for topic in answer.topics
+            for each in topic.partitions
+        }
+        for partition, proposal in proposals.items():
+            code = codes.get((partition.topic_id, partition.index), ErrorCode.from_code(answer.error_code))
+            self._settle(partition, proposal, code)
+
+    def _settle(self, partition: Partition, proposal: Proposal, code: ErrorCode) -> None:
+        leadership = partition.leadership
+        if leadership is None or leadership.leader_epoch != proposal.leader_epoch or code in STILL_TO_COME:
+            return
+        leadership.settled()
+        if code is ErrorCode.NONE:
+            logger.info("%s: in sync are now %s", partition, ", ".join(map(str, leadership.isr)))
+        else:
+            logger.info("%s: the controller refuses other in-sync replicas: %s", partition, code.name)
+        partition.advance()
+
+    def _again(self, proposals: dict[Partition, Proposal]) -> None:
+        for partition, proposal in proposals.items():
+            leadership = partition.leadership
+            if leadership is not None and leadership.leader_epoch == proposal.leader_epoch and leadership.is_proposing:
+                self._propose(partition, proposal)

@@ -1,0 +1,106 @@
+"""The partitions that a broker keeps. The metadata decides which there are, and who leads them: `take` makes the data
+directory agree with it. Nothing else creates or deletes a log."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from odradek_broker.controller.delta import Delta, PartitionDelta
+from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage
+from odradek_broker.log.failures import LogFailed, TopicIdMismatch
+from odradek_broker.runtime.partition import Partition
+
+if TYPE_CHECKING:
+    from odradek_broker.config.effective import TopicConfigs
+    from odradek_broker.log.checkpoints import TopicPartition
+    from odradek_broker.runtime.broker import Broker
+
+logger = logging.getLogger(__name__)
+
+
+class Partitions(dict["TopicPartition", Partition]):
+    """By topic and index; made empty, filled by `take`."""
+
+    def __init__(self, broker: Broker) -> None:
+        super().__init__()
+        self._broker = broker
+
+    def take(self, changes: Delta, image: MetadataImage, configs: TopicConfigs) -> None:
+        """The metadata has changed."""
+        for topic in changes.deleted:
+            for index in topic.partitions:
+                self._delete((topic.name, index))
+        for change in changes.partitions:
+            self._take_up(change, image, configs)
+        names = set(image.topics) if changes.broker_configs else set(changes.topic_configs)
+        for partition in self.values():
+            if partition.topic in names:
+                self._configure(partition, image, configs)
+
+    def set_aside_strays(self, image: MetadataImage) -> None:
+        """Directories of partitions that nobody knows of, or that others keep, are renamed."""
+        broker = self._broker
+        for topic, index in broker.directory.partitions():
+            known = image.partition(topic, index)
+            if topic != METADATA_TOPIC and (known is None or broker.node_id not in known.replicas):
+                path = broker.directory.mark_stray(topic, index, broker.random.randbytes(16).hex())
+                logger.warning("%s-%d is not for this broker and was set aside as %s", topic, index, path)
+
+    def _take_up(self, change: PartitionDelta, image: MetadataImage, configs: TopicConfigs) -> None:
+        key = (change.topic.name, change.index)
+        if self._broker.node_id not in change.new.replicas:
+            self._delete(key)
+            return
+        partition = self.get(key)
+        if partition is None:
+            partition = self._open(key, change.topic.topic_id, image, configs)
+            if partition is None:
+                return
+            self[key] = partition
+        if change.new.leader == self._broker.node_id:
+            partition.lead(change.new)
+        else:
+            partition.follow(change.new)
+
+    def _open(
+        self, key: TopicPartition, topic_id: bytes, image: MetadataImage, configs: TopicConfigs
+    ) -> Partition | None:
+        broker, own = self._broker, image.topic_config(key[0])
+        now_ms = broker.clock.now_ms()
+        try:
+            log = broker.directory.open_log(*key, configs.log_config(own), topic_id=topic_id, now_ms=now_ms)
+            if log.recovery is not None:
+                log.flush()
+        except (OSError, LogFailed, TopicIdMismatch) as error:
+            logger.error("%s-%d cannot be opened: %s", *key, error)
+            return None
+        if log.recovery is not None and log.recovery.cut_bytes:
+            logger.warning("%s-%d: %s", *key, log.recovery)
+        return Partition(
+            *key,
+            topic_id,
+            log,
+            node_id=broker.node_id,
+            high_watermark=broker.directory.high_watermarks.get(key, 0),
+            min_insync=configs.value("min.insync.replicas", own),
+            flusher=broker.flusher,
+            clock=broker.clock,
+        )
+
+    def _configure(self, partition: Partition, image: MetadataImage, configs: TopicConfigs) -> None:
+        own = image.topic_config(partition.topic)
+        partition.log.config = configs.log_config(own)
+        partition.min_insync = configs.value("min.insync.replicas", own)
+        partition.advance()
+
+    def _delete(self, key: TopicPartition) -> None:
+        partition = self.pop(key, None)
+        if partition is None:
+            return
+        broker = self._broker
+        try:
+            broker.directory.delete_log(partition.log, broker.random.randbytes(16).hex(), broker.clock.now_ms())
+        except OSError as error:
+            logger.error("%s could not be deleted: %s", partition, error)
+        partition.retire()

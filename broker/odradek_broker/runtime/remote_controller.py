@@ -1,0 +1,271 @@
+"""The active controller in another process: asked over the network, its metadata followed.
+
+    broker.run
+      RemoteController.follow    the metadata, by long poll
+      RemoteController.beat      heartbeats; over a connection of their own, by whose end the controller sees ours
+
+The broker's lease: it may act as a leader until a session after the last heartbeat that was answered was *sent*. The
+controller counts the same session from when that heartbeat came, which is later. So a leader that is cut off stops
+before another can be elected.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+from msgspec import Struct
+
+from odradek.protocol.codec import decode, encode
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.headers import ApiMessage
+from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
+from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, BrokerRegistrationResponse
+from odradek_broker.controller.frame import unframe
+from odradek_broker.controller.image import MetadataImage
+from odradek_broker.controller.replay import replay
+from odradek_broker.runtime.cluster_messages import (
+    FollowMetadataRequest,
+    FollowMetadataResponse,
+    ForwardRequest,
+    ForwardResponse,
+)
+from odradek_broker.runtime.controller_client import ControllerClient, ControllerUnavailable
+from odradek_broker.runtime.peer import Peer, PeerUnreachable
+
+if TYPE_CHECKING:
+    from odradek_broker.config import BrokerConfig
+    from odradek_broker.ports.clock import Clock
+    from odradek_broker.ports.network import Address, Network
+    from odradek_broker.runtime.controller import OnImage
+
+logger = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT_SECONDS = 30.0
+ATTEMPT_SECONDS = 5.0
+BACKOFF_SECONDS = 0.05
+FOLLOW_WAIT_MS = 5_000
+UNHEARD_WHEN_LEAVING = 5
+REGISTRATION_VERSION, HEARTBEAT_VERSION = 4, 1
+
+
+R = TypeVar("R", bound=Struct)
+
+
+class NotAdmitted(Exception):
+    """The controller will never let this broker in as it is."""
+
+
+class RemoteController(ControllerClient):
+    """Made for one broker, with the addresses where controllers may be."""
+
+    def __init__(
+        self, addresses: list[Address], network: Network, config: BrokerConfig, clock: Clock, on_image: OnImage
+    ) -> None:
+        super().__init__(config)
+        client_id = f"broker-{config.node_id}"
+        self._peers = [Peer(network, address, client_id) for address in addresses]
+        self._heart = [Peer(network, address, client_id) for address in addresses]
+        self._active = 0
+        self._clock = clock
+        self._on_image = on_image
+        self._image = MetadataImage()
+        self._news = trio.Event()
+        self._lease_until_ms = -1
+        self._session_ms = config.broker_session_timeout_ms
+        self._wants_to_stop = False
+        self._unheard = 0
+        """Heartbeats in a row that nobody has answered."""
+        self._may_stop = trio.Event()
+        self._beat_now = trio.Event()
+
+    @property
+    def image(self) -> MetadataImage:
+        return self._image
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether no other broker can have been made leader of what is ours."""
+        return self._clock.monotonic_ms() < self._lease_until_ms
+
+    # ------------------------------------------------------------------------------------------------------- asking
+
+    async def ask(self, request: ApiMessage, answer: type[R], version: int) -> R:
+        deadline = trio.current_time() + REQUEST_TIMEOUT_SECONDS
+        forwarded = await self._ask_active(request, version, deadline)
+        with trio.move_on_at(deadline):
+            while self._image.offset < forwarded.offset:
+                await self._news.wait()
+        return decode(answer, forwarded.body, version)
+
+    async def _ask_active(self, request: ApiMessage, version: int, deadline: float) -> ForwardResponse:
+        forwarded = _forward(request, version)
+        why = "no controller has answered"
+        while trio.current_time() < deadline:
+            active = self._active
+            timeout_s = min(ATTEMPT_SECONDS, deadline - trio.current_time())
+            try:
+                answer = await self._peers[active].ask(forwarded, ForwardResponse, 0, timeout_s)
+            except PeerUnreachable as error:
+                why = str(error)
+            else:
+                if answer.error_code != ErrorCode.NOT_CONTROLLER:
+                    if answer.error_code:
+                        raise ControllerUnavailable(ErrorCode.from_code(answer.error_code).sentence)
+                    return answer
+                why = "no controller is active"
+            self._look_elsewhere(active)
+            await trio.sleep(BACKOFF_SECONDS)
+        raise ControllerUnavailable(why)
+
+    def _look_elsewhere(self, active: int) -> None:
+        if self._active == active:
+            self._active = (active + 1) % len(self._peers)
+
+    # ----------------------------------------------------------------------------------------------------- metadata
+
+    async def first_image(self) -> MetadataImage:
+        """What the cluster is like at the moment, for a broker that is not in it yet. Waits for a controller."""
+        for attempt in itertools.count():
+            try:
+                self._take(await self._poll(0), apply=False)
+                return self._image
+            except PeerUnreachable as error:
+                if attempt % 100 == 20:
+                    logger.warning("waiting for a controller: %s", error)
+            await trio.sleep(BACKOFF_SECONDS)
+        raise AssertionError
+
+    async def follow(self) -> None:
+        """Hand every change of the metadata to the broker, until cancelled."""
+        while True:
+            try:
+                self._take(await self._poll(FOLLOW_WAIT_MS), apply=True)
+            except PeerUnreachable as error:
+                logger.debug("following the metadata: %s", error)
+                await trio.sleep(BACKOFF_SECONDS)
+
+    async def _poll(self, max_wait_ms: int) -> FollowMetadataResponse:
+        request = FollowMetadataRequest(self.static_config.node_id, self._image.offset + 1, max_wait_ms)
+        active = self._active
+        try:
+            timeout_s = max_wait_ms / 1000 + ATTEMPT_SECONDS
+            answer = await self._peers[active].ask(request, FollowMetadataResponse, 0, timeout_s)
+        except PeerUnreachable:
+            self._look_elsewhere(active)
+            raise
+        if answer.error_code:
+            self._look_elsewhere(active)
+            raise PeerUnreachable(ErrorCode.from_code(answer.error_code).sentence)
+        return answer
+
+    def _take(self, answer: FollowMetadataResponse, *, apply: bool) -> None:
+        if answer.last_offset < self._image.offset or (answer.last_offset == self._image.offset and apply):
+            return
+        records = [unframe(bytes(each)) for each in answer.records]
+        base = MetadataImage(cluster_id=answer.cluster_id) if answer.is_snapshot else self._image
+        old, self._image = self._image, replay(base, records, answer.last_offset)
+        if apply:
+            self._on_image(old, self._image)
+        self._news.set()
+        self._news = trio.Event()
+        self._beat_now.set()
+
+    # --------------------------------------------------------------------------------------------------- membership
+
+    async def register(self, request: BrokerRegistrationRequest) -> int:
+        """Return this broker's epoch. Waits for a controller, and for the end of a predecessor with the same id.
+
+        Raises NotAdmitted.
+        """
+        is_said = False
+        while True:
+            try:
+                deadline = trio.current_time() + REQUEST_TIMEOUT_SECONDS
+                forwarded = await self._ask_active(request, REGISTRATION_VERSION, deadline)
+            except ControllerUnavailable as unavailable:
+                logger.warning("cannot register: %s", unavailable)
+                continue
+            answer = decode(BrokerRegistrationResponse, forwarded.body, REGISTRATION_VERSION)
+            if not answer.error_code:
+                self.broker_epoch = answer.broker_epoch
+                return self.broker_epoch
+            error = ErrorCode.from_code(answer.error_code)
+            if error is not ErrorCode.DUPLICATE_BROKER_REGISTRATION:
+                raise NotAdmitted(f"the controller refuses broker {request.broker_id}: {error.name}")
+            if not is_said:
+                is_said = True
+                logger.warning("another process is registered as broker %d; waiting for its end", request.broker_id)
+            await trio.sleep(BACKOFF_SECONDS)
+
+    async def beat(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Send heartbeats until cancelled; started once the controller has let the broker in.
+
+        Raises NotAdmitted when the controller knows another broker by our id.
+        """
+        is_let_in = False
+        interval_s = self.static_config.broker_heartbeat_interval_ms / 1000
+        while True:
+            self._beat_now = trio.Event()
+            answer = await self._beat_once(interval_s)
+            if answer is not None and not is_let_in and not answer.is_fenced:
+                is_let_in = True
+                task_status.started()
+            if answer is not None and answer.should_shut_down:
+                self._may_stop.set()
+            hurries = answer is None or answer.is_fenced or self._wants_to_stop
+            with trio.move_on_after(BACKOFF_SECONDS if hurries else interval_s):
+                await self._beat_now.wait() if hurries else await trio.sleep(interval_s)
+
+    async def _beat_once(self, interval_s: float) -> BrokerHeartbeatResponse | None:
+        request = BrokerHeartbeatRequest(
+            broker_id=self.static_config.node_id,
+            broker_epoch=self.broker_epoch,
+            current_metadata_offset=self._image.offset,
+            want_shut_down=self._wants_to_stop,
+        )
+        sent_ms = self._clock.monotonic_ms()
+        active, timeout_s = self._active, max(interval_s, 1.0)
+        try:
+            answer = await self._heart[active].ask(_forward(request, HEARTBEAT_VERSION), ForwardResponse, 0, timeout_s)
+        except PeerUnreachable as error:
+            logger.debug("heartbeat: %s", error)
+            self._look_elsewhere(active)
+            self._unheard += 1
+            self._give_up_leaving()
+            return None
+        self._unheard = 0
+        if answer.error_code:
+            self._look_elsewhere(active)
+            return None
+        response = decode(BrokerHeartbeatResponse, answer.body, HEARTBEAT_VERSION)
+        if response.error_code:
+            raise NotAdmitted(
+                f"the controller knows another broker {request.broker_id}: "
+                f"{ErrorCode.from_code(response.error_code).name}"
+            )
+        if not response.is_fenced:
+            self._lease_until_ms = sent_ms + self._session_ms
+        return response
+
+    async def leave(self) -> None:
+        """Give leadership to others, as far as there are any, before this broker stops."""
+        self._wants_to_stop = True
+        self._beat_now.set()
+        await self._may_stop.wait()
+
+    def _give_up_leaving(self) -> None:
+        """The controller is gone too, so nobody else will lead."""
+        if self._wants_to_stop and self._unheard >= UNHEARD_WHEN_LEAVING:
+            self._may_stop.set()
+
+    def close(self) -> None:
+        for peer in [*self._peers, *self._heart]:
+            peer.close()
+
+
+def _forward(request: ApiMessage, version: int) -> ForwardRequest:
+    assert isinstance(request, Struct)
+    return ForwardRequest(request.API_KEY, version, encode(request, version))

@@ -1,0 +1,244 @@
+"""Followers: for each broker that leads partitions of which we keep replicas, one task that fetches them all.
+
+A round: ask for what comes after the end of each log, append what came, wait until it is on stable storage (with
+log.flush.policy=sync), and ask again from the new ends. So the offset that a leader reads in a fetch says what the
+follower has for good.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING, TypeAlias
+
+import trio
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.fetch import (
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    FetchTopic,
+    PartitionData,
+    ReplicaState,
+)
+from odradek_broker.log.failures import LogFailed, OffsetOutOfRange, OffsetsOutOfOrder
+from odradek_broker.replication.truncation import last_epoch, truncation_offset
+from odradek_broker.runtime.peer import Peer, PeerUnreachable
+
+if TYPE_CHECKING:
+    from odradek_broker.ports.network import Address
+    from odradek_broker.runtime.broker import Broker
+    from odradek_broker.runtime.partition import Partition
+
+logger = logging.getLogger(__name__)
+
+Key: TypeAlias = tuple[bytes, int]
+"""Topic id and index."""
+
+FETCH_VERSION = 17
+ANSWER_SECONDS = 10.0
+RETRY_SECONDS = 0.05
+EXPECTED = {ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.UNKNOWN_LEADER_EPOCH}
+"""Leader and follower learn of a new leader epoch one after the other."""
+
+
+class ReplicaFetchers:
+    """All of a broker's."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._fetchers: dict[int, ReplicaFetcher] = {}
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self.refresh()
+            await trio.sleep_forever()
+
+    def refresh(self) -> None:
+        """The metadata has changed: leaders may be others, or elsewhere."""
+        if self._nursery is None:
+            return
+        wanted: defaultdict[int, dict[Key, Partition]] = defaultdict(dict)
+        brokers = self._broker.image.brokers
+        for partition in self._broker.partitions.values():
+            if partition.leadership is None and partition.leader_id in brokers and partition.log.failed is None:
+                wanted[partition.leader_id][partition.topic_id, partition.index] = partition
+        for leader, fetcher in list(self._fetchers.items()):
+            address = self._address(leader)
+            if leader not in wanted or fetcher.address != address:
+                fetcher.stop()
+                del self._fetchers[leader]
+        for leader, partitions in wanted.items():
+            if leader in self._fetchers:
+                self._fetchers[leader].assign(partitions)
+            elif (address := self._address(leader)) is not None:
+                fetcher = self._fetchers[leader] = ReplicaFetcher(self._broker, leader, address, partitions)
+                self._nursery.start_soon(fetcher.run)
+
+    def _address(self, broker_id: int) -> Address | None:
+        broker = self._broker.image.brokers.get(broker_id)
+        if broker is None or not broker.endpoints:
+            return None
+        endpoint = broker.endpoint(self._broker.config.listeners[0].name) or broker.endpoints[0]
+        return endpoint.host, endpoint.port
+
+
+class ReplicaFetcher:
+    """From one leader."""
+
+    def __init__(self, broker: Broker, leader_id: int, address: Address, partitions: dict[Key, Partition]) -> None:
+        self.address = address
+        self._broker = broker
+        self._leader_id = leader_id
+        self._peer = Peer(broker.network, address, f"replica-{broker.node_id}")
+        self._partitions = partitions
+        self._epochs = {key: partition.leader_epoch for key, partition in partitions.items()}
+        self._rest_until: dict[Key, float] = {}
+        self._asking = trio.CancelScope()
+        self._scope = trio.CancelScope()
+
+    def assign(self, partitions: dict[Key, Partition]) -> None:
+        """Fetch these from now on: a long poll that has been asked in ignorance of a new one is given up."""
+        epochs = {key: partition.leader_epoch for key, partition in partitions.items()}
+        if epochs != self._epochs:
+            self._partitions, self._epochs = partitions, epochs
+            self._rest_until.clear()
+            self._asking.cancel()
+
+    def stop(self) -> None:
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        try:
+            with self._scope:
+                while True:
+                    await self._round()
+        finally:
+            self._peer.close()
+
+    async def _round(self) -> None:
+        asked = self._due(trio.current_time())
+        if not asked:
+            with trio.CancelScope() as self._asking:
+                await trio.sleep(RETRY_SECONDS)
+            return
+        request, epochs = self._request(asked)
+        answer: FetchResponse | None = None
+        with trio.CancelScope() as self._asking:
+            try:
+                answer = await self._peer.ask(request, FetchResponse, FETCH_VERSION, ANSWER_SECONDS)
+            except PeerUnreachable as error:
+                logger.debug("fetching from broker %d: %s", self._leader_id, error)
+                self._broker.reachability.lost(self._leader_id)
+                await trio.sleep(RETRY_SECONDS)
+        if answer is None:
+            return
+        self._broker.reachability.reached(self._leader_id)
+        if answer.error_code:
+            logger.warning(
+                "broker %d answers a fetch with %s", self._leader_id, ErrorCode.from_code(answer.error_code).name
+            )
+            await trio.sleep(RETRY_SECONDS)
+            return
+        await self._take(asked, epochs, answer)
+
+    def _due(self, now: float) -> dict[Key, Partition]:
+        if not self._rest_until:
+            return self._partitions
+        self._rest_until = {key: until for key, until in self._rest_until.items() if until > now}
+        return {key: each for key, each in self._partitions.items() if key not in self._rest_until}
+
+    def _request(self, asked: dict[Key, Partition]) -> tuple[FetchRequest, dict[Key, int]]:
+        config, topics, epochs = self._broker.config, defaultdict(list), {}
+        for key, partition in asked.items():
+            log, end = partition.log, partition.log.log_end_offset
+            epochs[key] = partition.leader_epoch
+            topics[key[0]].append(
+                FetchPartition(
+                    partition=partition.index,
+                    current_leader_epoch=partition.leader_epoch,
+                    fetch_offset=end,
+                    last_fetched_epoch=last_epoch(log.epochs, end),
+                    log_start_offset=log.log_start_offset,
+                    partition_max_bytes=config.replica_fetch_max_bytes,
+                )
+            )
+        request = FetchRequest(
+            replica_state=ReplicaState(self._broker.node_id, self._broker.controller.broker_epoch),
+            max_wait_ms=config.replica_fetch_wait_max_ms,
+            min_bytes=config.replica_fetch_min_bytes,
+            max_bytes=config.replica_fetch_response_max_bytes,
+            topics=[FetchTopic(topic_id=topic_id, partitions=entries) for topic_id, entries in topics.items()],
+        )
+        return request, epochs
+
+    # ---------------------------------------------------------------------------------------------------- the answer
+
+    async def _take(self, asked: dict[Key, Partition], epochs: dict[Key, int], answer: FetchResponse) -> None:
+        grown: list[tuple[Partition, PartitionData]] = []
+        for topic in answer.responses:
+            for data in topic.partitions:
+                key = (topic.topic_id, data.partition_index)
+                partition = asked.get(key)
+                if partition is None or not self._still_follows(partition, epochs[key]):
+                    continue
+                try:
+                    if self._take_one(key, partition, data):
+                        grown.append((partition, data))
+                except (OSError, LogFailed, OffsetsOutOfOrder, OffsetOutOfRange) as error:
+                    logger.error("%s: cannot take what its leader has sent: %s", partition, error)
+                    self._rest(key, self._broker.config.replica_fetch_backoff_ms / 1000)
+        if self._broker.flusher.syncs:
+            for partition, _ in grown:
+                self._broker.flusher.flush_soon(partition)
+            for partition, _ in grown:
+                await partition.wait_flushed()
+        for partition, data in grown:
+            if partition.leadership is None:
+                partition.commit_up_to(min(data.high_watermark, partition.log.log_end_offset))
+
+    def _still_follows(self, partition: Partition, epoch: int) -> bool:
+        return partition.leadership is None and partition.leader_epoch == epoch and not partition.log.is_closed
+
+    def _take_one(self, key: Key, partition: Partition, data: PartitionData) -> bool:
+        """Whether the log has grown. Raises OSError, LogFailed, OffsetsOutOfOrder."""
+        log = partition.log
+        if data.error_code == ErrorCode.OFFSET_OUT_OF_RANGE and data.log_start_offset >= 0:
+            logger.warning(
+                "%s: begins again at offset %d, where its leader's log begins", partition, data.log_start_offset
+            )
+            log.truncate_fully_and_start_at(data.log_start_offset)
+            partition.truncated()
+            return False
+        if data.error_code:
+            code = ErrorCode.from_code(data.error_code)
+            (logger.debug if code in EXPECTED else logger.warning)("%s: its leader answers %s", partition, code.name)
+            self._rest(key, RETRY_SECONDS)
+            return False
+        if data.diverging_epoch.end_offset >= 0:
+            diverging = data.diverging_epoch
+            offset = truncation_offset(log.epochs, log.log_end_offset, diverging.epoch, diverging.end_offset)
+            logger.warning(
+                "%s: cutting %d records off at offset %d, which its leader does not have",
+                partition,
+                log.log_end_offset - offset,
+                offset,
+            )
+            log.truncate_to(offset)
+            partition.truncated()
+            return False
+        records = data.records
+        if isinstance(records, memoryview) and len(records):
+            log.append_as_follower(records, now_ms=self._broker.clock.now_ms())
+        if data.log_start_offset > log.log_start_offset:
+            log.advance_log_start(min(data.log_start_offset, log.log_end_offset))
+        if isinstance(records, memoryview) and len(records):
+            return True
+        partition.commit_up_to(min(data.high_watermark, log.log_end_offset))
+        return False
+
+    def _rest(self, key: Key, seconds: float) -> None:
+        self._rest_until[key] = trio.current_time() + seconds

@@ -1,0 +1,212 @@
+"""Brokers come and go: what the controller makes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import Struct, structs
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.alter_partition import (
+    AlterPartitionRequest,
+    AlterPartitionRequestPartitionData,
+    AlterPartitionRequestTopicData,
+    BrokerState,
+)
+from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
+from odradek_broker.controller.alter_partition import alter_partition
+from odradek_broker.controller.frame import frame, unframe
+from odradek_broker.controller.heartbeats import Heartbeats
+from odradek_broker.controller.image import MetadataImage, PartitionImage
+from odradek_broker.controller.membership import fence_broker, register_broker, take_heartbeat
+from odradek_broker.controller.replay import replay
+from odradek_broker.controller.snapshot import records_of
+from odradek_broker.controller.tail import MetadataTail
+from tests.controller.images import CONFIG, cluster, creatable, registration, with_topics
+
+
+def three(**configs: str) -> MetadataImage:
+    return with_topics(cluster(None, None, None), creatable("t", 6, 3, min_insync_replicas="2", **configs))
+
+
+def fenced(image: MetadataImage, *brokers: int) -> MetadataImage:
+    for broker in brokers:
+        image = replay(image, fence_broker(image, broker, CONFIG))
+    return image
+
+
+def partitions(image: MetadataImage) -> list[PartitionImage]:
+    return list(image.topics["t"].partitions.values())
+
+
+def register(image: MetadataImage, broker: int, **more: Any) -> tuple[MetadataImage, int]:
+    result = register_broker(image, registration(image, broker, b"new incarnation!", **more), CONFIG)
+    return replay(image, result.records), result.response.error_code
+
+
+def beat(
+    image: MetadataImage, broker: int, offset: int = 10**9, **more: Any
+) -> tuple[MetadataImage, BrokerHeartbeatResponse]:
+    epoch = more.pop("epoch", image.brokers[broker].epoch)
+    request = BrokerHeartbeatRequest(broker, epoch, offset, **more)
+    result = take_heartbeat(image, request, CONFIG)
+    return replay(image, result.records), result.response
+
+
+def test_a_fenced_broker_leads_nothing_and_is_in_no_isr() -> None:
+    after = fenced(three(), 1)
+    assert all(each.leader in (2, 3) and 1 not in each.isr for each in partitions(after))
+    assert fence_broker(after, 1, CONFIG) == []
+
+
+def test_when_all_are_fenced_the_last_in_sync_lead_again_whoever_comes_first() -> None:
+    image = fenced(three(), 1, 2, 3)
+    assert all(each.leader == -1 for each in partitions(image))
+    image, _ = register(image, 1)
+    image, answer = beat(image, 1)
+    assert not answer.is_fenced
+    assert all(each.leader == -1 for each in partitions(image)), "broker 1 left first: the others may know more"
+    image, _ = register(image, 3)
+    image, _ = beat(image, 3)
+    assert all(each.leader == 3 for each in partitions(image))
+
+
+def test_a_broker_with_an_empty_disk_is_in_sync_nowhere() -> None:
+    image = fenced(three(), 1, 2, 3)
+    image, _ = register(image, 3, previous_epoch=-1)
+    image, _ = beat(image, 3)
+    assert all(each.leader == -1 and 3 not in each.elr for each in partitions(image))
+    image, _ = register(image, 2)
+    image, _ = beat(image, 2)
+    assert all(each.leader == 2 for each in partitions(image))
+
+
+def test_a_second_process_with_an_id_that_is_in_use_is_refused_until_the_first_is_fenced() -> None:
+    image = three()
+    assert register(image, 1)[1] == ErrorCode.DUPLICATE_BROKER_REGISTRATION
+    after, error = register(fenced(image, 1), 1)
+    assert error == 0 and after.brokers[1].epoch > image.brokers[1].epoch
+    again = register_broker(after, registration(after, 1, b"new incarnation!"), CONFIG)
+    assert (again.records, again.response.broker_epoch) == ([], after.brokers[1].epoch), "the answer was lost"
+
+
+def test_a_broker_of_another_cluster_is_refused() -> None:
+    request = structs.replace(registration(three(), 4), cluster_id="another")
+    assert register_broker(three(), request, CONFIG).response.error_code == ErrorCode.INCONSISTENT_CLUSTER_ID
+
+
+def test_a_broker_is_let_in_only_when_it_knows_of_its_own_registration() -> None:
+    image, _ = register(fenced(three(), 1), 1)
+    same, answer = beat(image, 1, offset=image.brokers[1].epoch - 1)
+    assert answer.is_fenced and same.brokers[1].fenced
+    image, answer = beat(image, 1, offset=image.brokers[1].epoch)
+    assert not answer.is_fenced and not image.brokers[1].fenced
+
+
+def test_a_heartbeat_of_a_former_incarnation_is_stale() -> None:
+    image = three()
+    same, answer = beat(image, 1, epoch=image.brokers[1].epoch - 1)
+    assert (same, answer.error_code) == (image, ErrorCode.STALE_BROKER_EPOCH)
+
+
+def test_who_wants_to_stop_may_once_others_lead() -> None:
+    image, answer = beat(three(), 1, want_shut_down=True)
+    assert not answer.should_shut_down
+    assert image.brokers[1].in_controlled_shutdown
+    assert all(each.leader != 1 and 1 not in each.isr for each in partitions(image))
+    image, answer = beat(image, 1, want_shut_down=True)
+    assert answer.should_shut_down and image.brokers[1].fenced
+
+
+# --------------------------------------------------------------------------------------------------- who is in sync
+
+
+def propose(image: MetadataImage, isr: list[tuple[int, int]], **more: Any) -> tuple[list[Struct], int]:
+    partition = image.topics["t"].partitions[0]
+    leader = more.pop("broker", partition.leader)
+    entry = AlterPartitionRequestPartitionData(
+        partition_index=0,
+        leader_epoch=more.pop("leader_epoch", partition.leader_epoch),
+        new_isr_with_epochs=[BrokerState(*each) for each in isr],
+        partition_epoch=more.pop("partition_epoch", partition.partition_epoch),
+    )
+    request = AlterPartitionRequest(
+        leader, image.brokers[leader].epoch, [AlterPartitionRequestTopicData(image.topics["t"].topic_id, [entry])]
+    )
+    result = alter_partition(image, request, CONFIG)
+    return result.records, result.response.topics[0].partitions[0].error_code
+
+
+def test_a_leader_may_shrink_and_grow_what_is_in_sync() -> None:
+    image = three()
+    leader, other, third = image.topics["t"].partitions[0].replicas
+    records, error = propose(image, [(leader, -1), (other, -1)])
+    assert error == 0
+    image = replay(image, records)
+    assert image.topics["t"].partitions[0].isr == (leader, other)
+    records, error = propose(image, [(leader, -1), (other, -1), (third, image.brokers[third].epoch)])
+    assert error == 0
+    assert replay(image, records).topics["t"].partitions[0].isr == (leader, other, third)
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"leader_epoch": -1}, ErrorCode.FENCED_LEADER_EPOCH),
+        ({"leader_epoch": 7}, ErrorCode.NOT_CONTROLLER),
+        ({"partition_epoch": -1}, ErrorCode.INVALID_UPDATE_VERSION),
+        ({"partition_epoch": 7}, ErrorCode.NOT_CONTROLLER),
+    ],
+)
+def test_a_proposal_out_of_another_epoch_changes_nothing(more: dict[str, int], error: ErrorCode) -> None:
+    image = three()
+    leader = image.topics["t"].partitions[0].leader
+    assert propose(image, [(leader, -1)], **more) == ([], error)
+
+
+def test_only_the_leader_proposes_and_never_without_itself() -> None:
+    image = three()
+    leader, other, _ = image.topics["t"].partitions[0].replicas
+    assert propose(image, [(leader, -1), (other, -1)], broker=other) == ([], ErrorCode.INVALID_REQUEST)
+    assert propose(image, [(other, -1)]) == ([], ErrorCode.INVALID_REQUEST)
+
+
+def test_who_is_fenced_or_has_been_replaced_since_is_ineligible() -> None:
+    image = three()
+    leader, other, third = image.topics["t"].partitions[0].replicas
+    stale = image.brokers[third].epoch - 1
+    assert propose(image, [(leader, -1), (other, -1), (third, stale)]) == ([], ErrorCode.INELIGIBLE_REPLICA)
+    image = fenced(image, third)
+    everybody = [(leader, -1), (other, -1), (third, -1)]
+    assert propose(image, everybody) == ([], ErrorCode.INELIGIBLE_REPLICA)
+
+
+# ------------------------------------------------------------------------------------------- silence, and following
+
+
+def test_silence_is_measured_from_the_last_word_and_everybody_gets_a_first_session() -> None:
+    heartbeats = Heartbeats(1000)
+    heartbeats.watch([(1, 5), (2, 6)], now_ms=0)
+    heartbeats.heard(1, 5, now_ms=900)
+    assert list(heartbeats.expired(1000)) == [2]
+    heartbeats.restart(5000)
+    assert list(heartbeats.expired(5999)) == []
+    heartbeats.forget(2)
+    assert list(heartbeats.expired(6000)) == [1]
+
+
+def test_a_snapshot_makes_the_image_again() -> None:
+    image = fenced(three(retention_ms="5"), 2)
+    again = replay(MetadataImage(cluster_id="test"), map(unframe, map(frame, records_of(image))), image.offset)
+    assert again == image
+
+
+def test_who_is_behind_the_tail_gets_none_of_it() -> None:
+    tail = MetadataTail(10)
+    tail.add(10, [b"a", b"b"])
+    tail.add(12, [b"c"])
+    assert tail.since(10) == [b"a", b"b", b"c"]
+    assert tail.since(12) == [b"c"]
+    assert tail.since(13) == []
+    assert (tail.since(9), tail.since(14)) == (None, None)
