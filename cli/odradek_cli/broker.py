@@ -15,7 +15,12 @@ def broker(
     config: Annotated[Path | None, typer.Option(help="A .toml or .properties file with Kafka's setting names.")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, over the file; repeatable.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="Stop when standard input ends: when whoever started it has gone.")
+    ] = False,
 ) -> None:
     """Run a broker until SIGTERM. Settings come from the file, then ODRADEK_* variables, then --set."""
     set_up_logging(verbose=verbose)
-    raise SystemExit(run_broker(load_or_exit(config, parse_settings(setting or [])), say_ready))
+    raise SystemExit(
+        run_broker(load_or_exit(config, parse_settings(setting or [])), say_ready, with_parent=with_parent)
+    )

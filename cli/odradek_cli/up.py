@@ -1,11 +1,13 @@
-"""`odradek up`: a broker on this machine, for as long as the command runs."""
+"""`odradek up`: a broker, or a whole cluster, on this machine, for as long as the command runs."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from typing import Annotated
 
+import trio
 import typer
 
 from odradek_cli.broker_process import load_or_exit, parse_settings, run_broker, say_ready
@@ -16,7 +18,12 @@ DEV_SETTINGS = {"group.initial.rebalance.delay.ms": "0"}
 
 
 def up(
-    port: Annotated[int, typer.Option(help="The port to listen at; 0 takes a free one.")] = 9092,
+    brokers: Annotated[
+        int, typer.Option(min=1, help="How many; more than one are processes of their own, with a controller.")
+    ] = 1,
+    port: Annotated[
+        int, typer.Option(help="The port to listen at, of the first broker if there are several; 0 takes free ones.")
+    ] = 9092,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     data_dir: Annotated[
         str | None, typer.Option(help="Where the data stays; without it, a temporary directory removed at the end.")
@@ -26,8 +33,10 @@ def up(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
 ) -> None:
-    """Start a broker and print `ready HOST:PORT` when clients would succeed."""
+    """Start brokers and print `ready HOST:PORT` for each when clients would succeed."""
     set_up_logging(verbose=verbose)
+    if brokers > 1:
+        raise SystemExit(_run_cluster(brokers, host, port, data_dir, parse_settings(setting or [])))
     directory = data_dir or tempfile.mkdtemp(prefix="odradek-")
     overrides = {**DEV_SETTINGS, "listeners": f"{host}:{port}", "log.dir": directory, **parse_settings(setting or [])}
     try:
@@ -37,3 +46,19 @@ def up(
         if data_dir is None:
             shutil.rmtree(directory, ignore_errors=True)
     raise SystemExit(code)
+
+
+def _run_cluster(brokers: int, host: str, port: int, data_dir: str | None, settings: dict[str, str]) -> int:
+    from odradek.testing import Cluster, NodeFailed
+    from odradek_cli.supervisor import supervise
+
+    exit_code = 0
+    try:
+        trio.run(supervise, Cluster(brokers, data_dir=data_dir, port=port, host=host, settings=settings))
+    except* (NodeFailed, OSError, ValueError) as errors:
+        error: BaseException = errors
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        print(f"odradek: {error}", file=sys.stderr)
+        exit_code = 1
+    return exit_code

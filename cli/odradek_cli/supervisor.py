@@ -1,0 +1,163 @@
+"""The running cluster of `odradek up --brokers N`, and how `odradek node` finds and asks it.
+
+A supervisor listens at a Unix socket; a file beside that says which data directory it serves. One request a
+connection: a line of JSON there, a line of JSON back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from odradek import OdradekError
+from odradek.testing import Cluster, Node, NodeFailed
+
+ACTIONS = ("list", "kill", "pause", "resume", "stop", "start")
+MAX_REQUEST_BYTES = 10_000
+LEADER_PREFIX = "leader-of "
+
+
+class NoCluster(Exception):
+    """There is none to talk to, or it cannot be told which is meant."""
+
+
+# ------------------------------------------------------------------------------------------------------ the supervisor
+
+
+async def supervise(cluster: Cluster) -> None:
+    """Run a cluster until SIGINT or SIGTERM. Raises NodeFailed."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def end() -> None:
+                async for _ in signals:
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(end)
+            async with cluster:
+                for broker in cluster.brokers:
+                    print(f"ready {broker.address}", flush=True)
+                await _serve_requests(cluster)
+
+
+async def _serve_requests(cluster: Cluster) -> None:
+    with _announced(cluster) as path:
+        listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        await listening.bind(str(path))
+        listening.listen()
+        listener = trio.SocketListener(listening)
+        async with trio.open_nursery() as nursery:
+            while True:
+                nursery.start_soon(_serve_one, cluster, await listener.accept())
+
+
+@contextlib.contextmanager
+def _announced(cluster: Cluster) -> Iterator[Path]:
+    """A path for the socket, for as long as it can be found."""
+    directory = _registry()
+    directory.mkdir(mode=0o700, exist_ok=True)
+    entry, path = directory / f"{os.getpid()}.json", directory / f"{os.getpid()}.sock"
+    path.unlink(missing_ok=True)
+    entry.write_text(json.dumps({"data_dir": str(cluster.data_dir.resolve()), "socket": str(path)}))
+    try:
+        yield path
+    finally:
+        entry.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def _registry() -> Path:
+    return Path(tempfile.gettempdir()) / f"odradek-{os.getuid()}"
+
+
+async def _serve_one(cluster: Cluster, stream: trio.SocketStream) -> None:
+    async with stream:
+        received = b""
+        while not received.endswith(b"\n") and len(received) < MAX_REQUEST_BYTES:
+            more = await stream.receive_some()
+            if not more:
+                return
+            received += more
+        try:
+            request = json.loads(received)
+            answer = await _carry_out(cluster, request["action"], request.get("node"))
+        except (NodeFailed, OdradekError, ValueError, KeyError, TypeError, trio.TooSlowError) as error:
+            answer = {"error": str(error) or type(error).__name__}
+        with contextlib.suppress(trio.BrokenResourceError):
+            await stream.send_all(json.dumps(answer).encode() + b"\n")
+
+
+async def _carry_out(cluster: Cluster, action: str, wanted: str | None) -> dict[str, Any]:
+    if action == "list":
+        return {"nodes": [_row(node) for node in cluster.nodes]}
+    if wanted is None or action not in ACTIONS:
+        raise ValueError(f"{action} needs a node")
+    node = await _find(cluster, wanted)
+    if action in ("kill", "pause", "resume"):
+        getattr(node, action)()
+    else:
+        await getattr(node, action)()
+    return {"nodes": [_row(node)]}
+
+
+async def _find(cluster: Cluster, wanted: str) -> Node:
+    if not wanted.startswith(LEADER_PREFIX):
+        return cluster.node(wanted)
+    topic, dash, index = wanted.removeprefix(LEADER_PREFIX).rpartition("-")
+    if not dash or not index.isdecimal():
+        raise ValueError(f"write leader-of TOPIC-PARTITION, unlike {wanted}")
+    return await cluster.leader_of(topic, int(index))
+
+
+def _row(node: Node) -> dict[str, Any]:
+    return {"node": node.name, "address": node.address, "pid": node.pid, "state": node.state.value}
+
+
+# ---------------------------------------------------------------------------------------------------- who talks to it
+
+
+def ask(data_dir: str | None, action: str, node: str | None) -> list[dict[str, Any]]:
+    """Ask the running cluster; the nodes concerned, as they are then. Raises NoCluster, OSError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(_find_socket(data_dir))
+        connection.sendall(json.dumps({"action": action, "node": node}).encode() + b"\n")
+        with connection.makefile("rb") as answer:
+            received = json.loads(answer.readline() or b'{"error": "the cluster has gone"}')
+    if "error" in received:
+        raise NoCluster(received["error"])
+    nodes: list[dict[str, Any]] = received["nodes"]
+    return nodes
+
+
+def _find_socket(data_dir: str | None) -> str:
+    running = [json.loads(entry.read_text()) for entry in sorted(_registry().glob("*.json")) if _is_alive(entry)]
+    if data_dir is not None:
+        wanted = str(Path(data_dir).resolve())
+        running = [each for each in running if each["data_dir"] == wanted]
+    if not running:
+        raise NoCluster("no cluster runs here; start one with odradek up --brokers 3")
+    if len(running) > 1:
+        known = ", ".join(each["data_dir"] for each in running)
+        raise NoCluster(f"several clusters run here: say which with --data-dir ({known})")
+    found: str = running[0]["socket"]
+    return found
+
+
+def _is_alive(entry: Path) -> bool:
+    try:
+        os.kill(int(entry.stem), 0)
+    except (ProcessLookupError, ValueError):
+        entry.unlink(missing_ok=True)
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,192 @@
+"""A cluster of real processes on this machine: one controller, some brokers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from odradek.admin import Admin
+from odradek.testing.node import Node, NodeFailed
+
+CONTROLLER_ID = 100
+"""Brokers are numbered from 0, so a controller has a number behind any of theirs."""
+CLUSTER_FILE = "cluster.json"
+LEADER_WITHIN_SECONDS = 30.0
+LOOK_AGAIN_SECONDS = 0.02
+
+
+class Cluster:
+    """Use as `async with`. Without a data directory the records go with it."""
+
+    def __init__(
+        self,
+        brokers: int = 3,
+        *,
+        data_dir: str | Path | None = None,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Broker i listens at `port` + i (0: at any free ports). `settings` are Kafka's, for all processes.
+
+        Raises ValueError for fewer brokers than the data directory was made for.
+        """
+        if brokers < 1:
+            raise ValueError("a cluster has at least one broker")
+        self._temporary = data_dir is None
+        self.data_dir = Path(tempfile.mkdtemp(prefix="odradek-") if data_dir is None else data_dir)
+        self._host = host
+        self._settings = {**_settings_for(brokers), **(settings or {})}
+        ports = self._ports(brokers, port)
+        self.controller = self._make_controller(ports[-1])
+        self.brokers = [self._make_broker(i, ports[i]) for i in range(brokers)]
+        self._scope: AbstractAsyncContextManager[Self] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """For clients: all brokers."""
+        return ",".join(broker.address for broker in self.brokers)
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [self.controller, *self.brokers]
+
+    def node(self, name: str) -> Node:
+        """By its name, or a broker by its number. Raises ValueError."""
+        for node in self.nodes:
+            if name in (node.name, node.name.removeprefix("broker-")):
+                return node
+        raise ValueError(f"there is no node {name}; there are {', '.join(each.name for each in self.nodes)}")
+
+    async def leader_of(self, topic: str, partition: int) -> Node:
+        """The broker that leads a partition; waits until one does. Raises trio.TooSlowError."""
+        with trio.fail_after(LEADER_WITHIN_SECONDS):
+            while True:
+                leader = (await self._describe(topic))[partition][0]
+                if 0 <= leader < len(self.brokers):
+                    return self.brokers[leader]
+                await trio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def wait_in_sync(self, topic: str) -> None:
+        """Return when every replica of a topic is in sync. Raises trio.TooSlowError."""
+        with trio.fail_after(LEADER_WITHIN_SECONDS):
+            while True:
+                partitions = await self._describe(topic)
+                if all(leader >= 0 and in_sync == replicas for leader, in_sync, replicas in partitions.values()):
+                    return
+                await trio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def start(self) -> None:
+        """Start every node that is down. Raises NodeFailed."""
+        async with trio.open_nursery() as nursery:
+            for node in self.nodes:
+                if node.pid is None:
+                    nursery.start_soon(node.start)
+
+    async def stop(self) -> None:
+        """Brokers first, while there is a controller to hand their partitions over."""
+        async with trio.open_nursery() as nursery:
+            for broker in self.brokers:
+                nursery.start_soon(broker.stop)
+        await self.controller.stop()
+
+    async def __aenter__(self) -> Self:
+        self._scope = self._run()
+        return await self._scope.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._scope is not None
+        return await self._scope.__aexit__(kind, error, traceback)
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[Self]:
+        try:
+            try:
+                await self.start()
+            except* NodeFailed as failures:
+                raise failures.exceptions[0] from None
+            yield self
+        finally:
+            with trio.CancelScope(shield=True):
+                if self._temporary:
+                    self._kill_all()  # nothing of it is to last
+                else:
+                    await self.stop()
+            if self._temporary:
+                shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def _kill_all(self) -> None:
+        for node in self.nodes:
+            if node.pid is not None:
+                node.kill()
+
+    async def _describe(self, topic: str) -> dict[int, tuple[int, int, int]]:
+        """Leader, number of replicas in sync, and of replicas, of each partition."""
+        up = [broker.address for broker in self.brokers if broker.pid is not None]
+        async with Admin(",".join(up or [self.bootstrap])) as admin:
+            described = await admin.describe_topic(topic)
+            return {p.index: (p.leader, len(p.isr), len(p.replicas)) for p in described.partitions}
+
+    # ------------------------------------------------------------------------------------------------------ making
+
+    def _ports(self, brokers: int, port: int) -> list[int]:
+        """Of the brokers, and last of the controller: as they were, where the directory has been used before."""
+        path = self.data_dir / CLUSTER_FILE
+        known = json.loads(path.read_text()) if path.exists() else {}
+        if known.get("brokers", 0) > brokers:
+            raise ValueError(f"{self.data_dir} belongs to a cluster of {known['brokers']} brokers, not {brokers}")
+        ports = [port + i for i in range(brokers)] if port else _free_ports(brokers)
+        ports.append(_free_ports(1)[0])
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"brokers": brokers, "ports": ports[:-1]}) + "\n")
+        return ports
+
+    def _make_controller(self, port: int) -> Node:
+        own = {"process.roles": "controller", "node.id": str(CONTROLLER_ID)}
+        return self._make("controller", port, own)
+
+    def _make_broker(self, number: int, port: int) -> Node:
+        own = {
+            "process.roles": "broker",
+            "node.id": str(number),
+            "controller.quorum.bootstrap.servers": self.controller.address,
+        }
+        return self._make(f"broker-{number}", port, own)
+
+    def _make(self, name: str, port: int, own: Mapping[str, str]) -> Node:
+        directory = self.data_dir / name
+        where = {"listeners": f"{self._host}:{port}", "log.dir": str(directory)}
+        return Node(name, directory, self._host, port, {**self._settings, **where, **own})
+
+
+def _settings_for(brokers: int) -> dict[str, str]:
+    """For experiments: replicated as far as there are brokers, and quick to notice what is wrong."""
+    return {
+        "default.replication.factor": str(min(3, brokers)),
+        "min.insync.replicas": "2" if brokers >= 3 else "1",
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
+        "group.initial.rebalance.delay.ms": "0",
+    }
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

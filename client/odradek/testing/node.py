@@ -1,0 +1,151 @@
+"""One process of a cluster: started, killed, paused, stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from enum import Enum
+from pathlib import Path
+
+import trio
+
+STARTS_WITHIN_SECONDS = 30.0
+STOPS_WITHIN_SECONDS = 20.0
+READY = b"ready "
+LOG_FILE, PID_FILE = "server.log", "pid"
+
+
+class NodeFailed(Exception):
+    """A process that was started ended, or did not become ready."""
+
+
+class State(Enum):
+    UP = "up"
+    PAUSED = "paused"
+    DOWN = "down"
+
+
+class Node:
+    """A broker or a controller. Its files are in `directory`: data, the process id, and what it says in server.log."""
+
+    def __init__(self, name: str, directory: Path, host: str, port: int, settings: dict[str, str]) -> None:
+        """`settings`: all that the process needs to know."""
+        self.name = name
+        self.directory = directory
+        self.host = host
+        self.port = port
+        self.settings = settings
+        self._process: trio.Process | None = None
+        self._paused = False
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.address} {self.state.value}>"
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """None while it is down."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
+
+    @property
+    def state(self) -> State:
+        if self.pid is None:
+            return State.DOWN
+        return State.PAUSED if self._paused else State.UP
+
+    async def start(self) -> None:
+        """Return when clients would succeed. Raises NodeFailed."""
+        if self.pid is not None:
+            raise NodeFailed(f"{self.name} is running already")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._paused = False
+        with (self.directory / LOG_FILE).open("ab") as log:
+            self._process = await trio.lowlevel.open_process(
+                self._command(),
+                stdin=subprocess.PIPE,  # it stops when we are gone
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us: we stop them one after the other
+                env=_environment(),
+            )
+        (self.directory / PID_FILE).write_text(f"{self._process.pid}\n")
+        with trio.move_on_after(STARTS_WITHIN_SECONDS):
+            if await self._says_ready():
+                return
+        if self.pid is not None:
+            self.kill()
+        elif self._process is not None:
+            self._ended()
+        raise NodeFailed(f"{self.name} did not start: {self._last_words()}")
+
+    def kill(self) -> None:
+        """SIGKILL: as if the power of this process were cut."""
+        self._signal(signal.SIGKILL)
+        assert self._process is not None
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)  # a moment, and `start` may follow
+        self._ended()
+
+    def pause(self) -> None:
+        """SIGSTOP: it is there and does nothing."""
+        self._signal(signal.SIGSTOP)
+        self._paused = True
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+        self._paused = False
+
+    async def stop(self) -> None:
+        """SIGTERM, and wait until it has ended. Killed if that takes too long."""
+        if self.pid is None:
+            return
+        if self._paused:
+            self.resume()
+        self._signal(signal.SIGTERM)
+        assert self._process is not None
+        with trio.move_on_after(STOPS_WITHIN_SECONDS) as patience:
+            await self._process.wait()
+        if patience.cancelled_caught:
+            self.kill()
+        else:
+            self._ended()
+
+    def _ended(self) -> None:
+        process, self._process, self._paused = self._process, None, False
+        assert process is not None
+        assert process.returncode is not None
+        for stream in (process.stdin, process.stdout):
+            if isinstance(stream, trio.lowlevel.FdStream):
+                stream.close()
+
+    def _command(self) -> list[str]:
+        pairs = [f"--set={key}={value}" for key, value in self.settings.items()]
+        return [sys.executable, "-m", "odradek_cli", "broker", "--with-parent", *pairs]
+
+    async def _says_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        said = b""
+        while chunk := await self._process.stdout.receive_some():
+            said += chunk
+            if said.startswith(READY) and said.endswith(b"\n"):
+                return True
+        return False
+
+    def _last_words(self) -> str:
+        lines = (self.directory / LOG_FILE).read_text(errors="replace").splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def _signal(self, number: int) -> None:
+        if self.pid is None:
+            raise NodeFailed(f"{self.name} is not running")
+        os.kill(self.pid, number)
+
+
+def _environment() -> dict[str, str]:
+    """Without settings of the person's own: a cluster is what it was made to be."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("ODRADEK_")}

@@ -1,0 +1,99 @@
+"""`odradek up --brokers` and `odradek node`, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PATIENCE_SECONDS = 60
+
+
+def odradek(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "odradek_cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=check)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path, str]]:
+    """The process, its data directory, and where clients begin."""
+    command = [sys.executable, "-m", "odradek_cli", "up", "--brokers", "2", "--port", "0", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        ready = [process.stdout.readline() for _ in range(2)]
+        assert all(line.startswith("ready 127.0.0.1:") for line in ready), ready
+        yield process, tmp_path, ",".join(line.split()[1] for line in ready)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 0
+
+
+def nodes(data_dir: Path) -> dict[str, dict[str, object]]:
+    listed = odradek("node", "list", "--json", "--data-dir", str(data_dir)).stdout.splitlines()
+    return {row["node"]: row for row in map(json.loads, listed)}
+
+
+def test_nodes_are_listed_killed_and_started(cluster: tuple[subprocess.Popen[str], Path, str]) -> None:
+    _, data_dir, bootstrap = cluster
+    where = ["--data-dir", str(data_dir)]
+    assert {name: row["state"] for name, row in nodes(data_dir).items()} == {
+        "controller": "up",
+        "broker-0": "up",
+        "broker-1": "up",
+    }
+    pid = int((data_dir / "broker-1" / "pid").read_text())
+    assert nodes(data_dir)["broker-1"]["pid"] == pid
+    odradek("topic", "create", "t", "-r", "2", "-b", bootstrap)
+    killed = odradek("node", "kill", "leader-of", "t-0", *where).stdout
+    assert killed.endswith("down\n")
+    name = killed.split()[0]
+    described = odradek("topic", "describe", "t", "--json", "-b", bootstrap).stdout
+    assert f'"leader":{1 - int(name[-1])}' in described
+    assert odradek("node", "start", name, *where).stdout.split()[-1] == "up"
+    assert odradek("node", "pause", "0", *where).stdout.split()[-1] == "paused"
+    assert odradek("node", "resume", "0", *where).stdout.split()[-1] == "up"
+
+
+def test_what_cannot_be_done_is_one_line_and_exit_code_one(cluster: tuple[subprocess.Popen[str], Path, str]) -> None:
+    _, data_dir, _ = cluster
+    for arguments in (["kill", "9"], ["start", "0"], ["kill", "leader-of", "t"]):
+        done = odradek("node", *arguments, "--data-dir", str(data_dir), check=False)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    elsewhere = odradek("node", "list", "--data-dir", "/nowhere", check=False)
+    assert (elsewhere.returncode, len(elsewhere.stderr.splitlines())) == (1, 1)
+
+
+def test_all_nodes_end_with_the_cluster_and_it_starts_again_on_its_data(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "odradek_cli", "up", "--brokers", "2", "--port", "0", "--data-dir", str(tmp_path)]
+    for turn in range(2):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            bootstrap = ",".join(process.stdout.readline().split()[1] for _ in range(2))
+            if turn == 0:
+                odradek("topic", "create", "kept", "-r", "2", "-b", bootstrap)
+            assert odradek("topic", "list", "-b", bootstrap).stdout.split()[0] == "kept"
+            pids = [int((tmp_path / node / "pid").read_text()) for node in ("controller", "broker-0", "broker-1")]
+            process.send_signal(signal.SIGKILL if turn else signal.SIGTERM)
+            process.wait(PATIENCE_SECONDS)
+        for pid in pids:
+            wait_until_gone(pid)
+
+
+def wait_until_gone(pid: int) -> None:
+    """Not our child, so there is nothing to wait for but its end itself."""
+    if not hasattr(os, "pidfd_open"):
+        pytest.skip("needs pidfd_open")
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    import select
+
+    readable, _, _ = select.select([descriptor], [], [], PATIENCE_SECONDS)
+    os.close(descriptor)
+    assert readable, f"process {pid} has outlived its cluster"
