@@ -1,5 +1,5 @@
 # On a machine with Python 3.11 or later and nothing else, each of these sets up what it needs in .venv.
-#   make demo     336,776 real records through a broker and back
+#   make demo     336,776 real records through three brokers and back, one of them killed half-way
 #   make test     lint, strict types, import contracts, tests
 #   make up       a broker on localhost:9092, until Ctrl-C; its records stay in data/
 #   make bench    measurements, beside Apache Kafka where Java and Maven are there

@@ -1,19 +1,18 @@
-"""The main job with real data: 336,776 flights through a broker and back, and what the comparison would notice."""
+"""The main job with real data: 336,776 flights through brokers and back, and what the comparison would notice."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from examples.flights import journey
-from examples.flights.broker import RunningBroker, running_broker
 from examples.flights.journey import FlightRecord, Received, differences
 from examples.flights.source import COUNT, Flight, flight_topic, read_flights
 from examples.flights.summary import log_size, plain_size
 from odradek import Record
+from odradek.testing import Cluster
 
 TOPIC = flight_topic("flights")
 
@@ -23,25 +22,29 @@ def flights() -> list[Flight]:
     return read_flights()
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[RunningBroker]:
-    with running_broker() as broker:
-        yield broker
-
-
-async def test_every_flight_comes_back_once_and_each_aircrafts_in_order(
-    flights: list[Flight], broker: RunningBroker
+async def test_every_flight_comes_back_once_and_each_aircrafts_in_order_though_a_leader_is_killed(
+    flights: list[Flight],
 ) -> None:
-    await journey.create(broker.bootstrap, TOPIC)
-    await journey.produce(broker.bootstrap, TOPIC, flights)
-    members = await journey.consume(broker.bootstrap, TOPIC, len(flights))
+    async with Cluster(brokers=3) as cluster:
+        await _travel(flights, cluster)
+
+
+async def _travel(flights: list[Flight], cluster: Cluster) -> None:
+    async def kill_leader() -> None:
+        (await cluster.leader_of(TOPIC.name, journey.VICTIM)).kill()
+
+    await journey.create(cluster.bootstrap, TOPIC)
+    gap_s = await journey.produce(cluster.bootstrap, TOPIC, flights, kill_leader)
+    assert gap_s is not None
+    members = await journey.consume(cluster.bootstrap, TOPIC, len(flights))
 
     assert differences(flights, members) == []
     assert sorted(members[0].partitions + members[1].partitions) == list(range(journey.PARTITIONS))
-    assert await journey.committed_lag(broker.bootstrap) == 0
-    assert plain_size(TOPIC, flights) > 4 * log_size(broker.data_dir, TOPIC) > 0
+    assert await journey.committed_lag(cluster.bootstrap) == 0
+    survivor = next(broker for broker in cluster.brokers if broker.pid is not None)
+    assert plain_size(TOPIC, flights) > 4 * log_size(survivor.directory, TOPIC) > 0
 
-    last = await journey.tail(broker.bootstrap, TOPIC, 10)
+    last = await journey.tail(cluster.bootstrap, TOPIC, 10)
     newest = sorted(
         (record for member in members for record in member.records),
         key=lambda record: (record.timestamp, record.partition, record.offset),

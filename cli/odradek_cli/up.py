@@ -13,8 +13,8 @@ import typer
 from odradek_cli.broker_process import load_or_exit, parse_settings, run_broker, say_ready
 from odradek_cli.logs import set_up_logging
 
-DEV_SETTINGS = {"group.initial.rebalance.delay.ms": "0"}
-"""A group of one person's experiments need not wait for more members."""
+DEV_SETTINGS = {"group.initial.rebalance.delay.ms": "100"}
+"""Long enough for the members of one program to find each other, and no three seconds for nobody."""
 
 
 def up(

@@ -1,4 +1,4 @@
-"""The way of the flights: into the broker, out again by two members of a group, and compared to the last record."""
+"""The way of the flights: into the brokers, out again by two members of a group, and compared to the last record."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import trio
 
 from examples.flights.source import Flight
-from odradek import Admin, Consumer, Producer, Record, Topic, TopicPartition
+from odradek import Admin, Consumer, Delivery, Producer, Record, Topic, TopicPartition
 
 PARTITIONS = 6
 GROUP = "flight-readers"
 POLL_RECORDS = 5_000
+HALF_WAY = 168_388
+VICTIM = 0
+"""The partition whose leader a fault is about."""
 
 FlightTopic = Topic[str | None, Flight]
 FlightRecord = Record[str | None, Flight]
@@ -29,14 +32,31 @@ class Received:
 
 async def create(bootstrap: str, topic: FlightTopic) -> None:
     async with Admin(bootstrap) as admin:
-        await admin.create_topic(topic.name, partitions=PARTITIONS, replication_factor=1)
+        await admin.create_topic(topic.name, partitions=PARTITIONS)
 
 
-async def produce(bootstrap: str, topic: FlightTopic, flights: Iterable[Flight]) -> None:
-    """Return when all are acknowledged."""
-    async with Producer(bootstrap, compression="zstd", acks="all", linger_ms=20) as producer:
-        for flight in flights:
-            await producer.send(topic, flight, key=flight.tailnum)
+async def produce(
+    bootstrap: str, topic: FlightTopic, flights: Iterable[Flight], fault: Callable[[], Awaitable[None]] | None = None
+) -> float | None:
+    """Return when all are acknowledged. With a `fault` to happen half-way: how long the next record of VICTIM took."""
+    gap_s: float | None = None
+
+    async def time(delivery: Delivery, since: float) -> None:
+        nonlocal gap_s
+        await delivery
+        gap_s = trio.current_time() - since
+
+    async with trio.open_nursery() as nursery, Producer(bootstrap, compression="zstd", linger_ms=20) as producer:
+        happened: float | None = None
+        for number, flight in enumerate(flights):
+            if number == HALF_WAY and fault is not None:
+                await fault()
+                happened = trio.current_time()
+            delivery = await producer.send(topic, flight, key=flight.tailnum)
+            if happened is not None and delivery.partition == VICTIM:
+                nursery.start_soon(time, delivery, happened)
+                happened = None
+    return gap_s
 
 
 async def consume(

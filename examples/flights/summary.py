@@ -20,8 +20,14 @@ class Measured:
     plain_bytes: int
     """Keys and values before compression."""
     log_bytes: int | None
-    """What the broker has on its disk for them; None where that is not ours to see."""
-    start_s: float | None
+    """What a broker has on its disk for them; None where that is not ours to see."""
+    brokers: int
+    """How many of our own; 0 where they are somebody else's."""
+    start_s: float
+    killed: str
+    """The names of those that were killed half-way."""
+    gap_s: float | None
+    """Until the next record of the killed leader's partition was acknowledged."""
     produce_s: float
     consume_s: float
     compare_s: float
@@ -59,9 +65,14 @@ def show_tail(console: Console, records: list[FlightRecord]) -> None:
 
 def show_measured(console: Console, measured: Measured, members: list[Received]) -> None:
     table = Table(title="\nThe journey", title_justify="left", box=None, pad_edge=False, show_header=False)
-    if measured.start_s is not None:
-        table.add_row("broker ready", f"{measured.start_s:.2f} s after its start")
+    if measured.brokers:
+        table.add_row(
+            "ready", f"{measured.brokers} brokers and a controller, {measured.start_s:.2f} s after their start"
+        )
     table.add_row("produced", _rate(measured.flights, measured.plain_bytes, measured.produce_s))
+    if measured.gap_s is not None:
+        after = f"{measured.gap_s * 1000:,.0f} ms until its partition acknowledged the next record"
+        table.add_row("  half-way", f"{measured.killed} was killed: {after}")
     table.add_row("consumed", _rate(measured.flights, measured.plain_bytes, measured.consume_s))
     for number, member in enumerate(members, 1):
         table.add_row(f"  member {number}", f"{len(member.records):,} records of partitions {member.partitions}")

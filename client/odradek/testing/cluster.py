@@ -177,7 +177,7 @@ def _settings_for(brokers: int) -> dict[str, str]:
         "min.insync.replicas": "2" if brokers >= 3 else "1",
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
-        "group.initial.rebalance.delay.ms": "0",
+        "group.initial.rebalance.delay.ms": "100",
     }
 
 
