@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-COMMANDS = ("up", "broker", "node", "topic", "produce", "tail", "group", "log", "bench")
+COMMANDS = ("up", "broker", "node", "topic", "produce", "tail", "group", "log", "bench", "chaos")
 """Each is a module of this package with a function or a typer.Typer of the same name."""
 
 

@@ -235,6 +235,9 @@ class RemoteController(ControllerClient):
             self._look_elsewhere(active)
             self._unheard += 1
             self._give_up_leaving()
+            if len(self._heart) == 1 and isinstance(error.__cause__, ConnectionRefusedError):
+                # Nobody is there who could elect another; who comes next gives everybody a session first.
+                self._lease_until_ms = max(self._lease_until_ms, sent_ms + self._session_ms)
             return None
         self._unheard = 0
         if answer.error_code:

@@ -1,0 +1,115 @@
+"""`odradek chaos`: writers, readers and a nemesis on a cluster of its own, and a verdict."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import trio
+import typer
+from rich.console import Console
+
+from odradek.testing import Cluster
+from odradek.testing.chaos.faults import KINDS
+from odradek.testing.chaos.history import Fault, History
+from odradek.testing.chaos.run import Plan, Verdict, run
+from odradek_cli.session import FAILED, usage_error
+from odradek_cli.session import run as run_work
+
+_duration = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def chaos(
+    brokers: Annotated[int, typer.Option(min=1, help="How many brokers.")] = 3,
+    time: Annotated[str, typer.Option("--for", help="How long, as in 90s, 10m or 1h.")] = "60s",
+    seed: Annotated[int, typer.Option(help="The same seed draws the same faults.")] = 0,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help=f"Draw from these only; repeatable: {', '.join(KINDS)}.")
+    ] = None,
+    acks: Annotated[str, typer.Option(help="all, 1 or 0.")] = "all",
+    idempotent: Annotated[bool, typer.Option(help="Whether writers are idempotent.")] = True,
+    partitions: Annotated[int, typer.Option(min=1)] = 3,
+    writers: Annotated[int, typer.Option(min=1)] = 2,
+    readers: Annotated[int, typer.Option(min=0)] = 1,
+    rate: Annotated[float, typer.Option(help="Records a second of each writer.")] = 300.0,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A broker setting; repeatable.")] = None,
+    history: Annotated[Path | None, typer.Option(help="Write all that happened there, a JSON object a line.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw throughput and faults (PNG; needs matplotlib).")] = None,
+) -> None:
+    """Kill, pause and wipe brokers under load; exit code 0 if nothing acknowledged was lost, doubled or moved."""
+    from odradek_cli.broker_process import parse_settings
+
+    plan = Plan(
+        seconds=_seconds(time),
+        seed=seed,
+        partitions=partitions,
+        writers=writers,
+        readers=readers,
+        records_per_s=rate,
+        acks=_acks(acks),
+        idempotent=idempotent and acks == "all",
+        faults=fault or [],
+    )
+    verdicts: list[Verdict] = []
+
+    async def work() -> None:
+        console = Console(highlight=False, stderr=True)
+        async with Cluster(brokers, settings=parse_settings(setting or [])) as cluster:
+            verdict, happened = await run(cluster, plan, lambda each: _tell(console, each))
+        verdicts.append(verdict)
+        if history is not None:
+            happened.save(history)
+        if picture is not None:
+            from odradek_cli.chaos_picture import draw
+
+            await trio.to_thread.run_sync(draw, happened, plan.seconds, picture)
+        _show(Console(highlight=False), plan, verdict, happened)
+
+    run_work(work)
+    sys.exit(0 if verdicts[0].is_clean else FAILED)
+
+
+def _seconds(text: str) -> float:
+    match = _duration.fullmatch(text)
+    if match is None:
+        raise usage_error(f"--for {text}: write 90s, 10m or 1h")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _acks(text: str) -> Literal["all", 0, 1]:
+    choices: dict[str, Literal["all", 0, 1]] = {"all": "all", "1": 1, "0": 0}
+    if text not in choices:
+        raise usage_error(f"--acks {text}: all, 1 or 0")
+    return choices[text]
+
+
+def _tell(console: Console, fault: Fault) -> None:
+    mark = "healed" if fault.healed else fault.kind
+    console.print(f"{fault.at_s:8.2f} s  {mark:<16} {fault.node}")
+
+
+def _show(console: Console, plan: Plan, verdict: Verdict, history: History) -> None:
+    kinds: dict[str, int] = {}
+    for fault in history.faults:
+        if not fault.healed:
+            kinds[fault.kind] = kinds.get(fault.kind, 0) + 1
+    faults = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
+    console.print(f"seed {plan.seed}, {plan.seconds:g} s, acks={plan.acks}; faults: {faults}")
+    console.print(
+        f"{verdict.sent:,} sent, {verdict.acknowledged:,} acknowledged, {verdict.refused:,} refused, "
+        f"{verdict.unknown:,} unknown"
+    )
+    console.print(
+        f"longest time without an acknowledgement in a partition: {verdict.longest_silence_s:.2f} s, "
+        f"{verdict.silence_began_s:.2f} s after the start"
+    )
+    for anomaly in verdict.anomalies:
+        console.print(f"{'BAD  ' if anomaly.bad else 'noted'} {anomaly.name}: {anomaly.count}")
+        for example in anomaly.examples:
+            console.print(f"        {example}")
+    if not verdict.drained:
+        console.print("BAD   not everything could be read when all was healed")
+    console.print("clean: nothing acknowledged was lost, doubled or moved" if verdict.is_clean else "not clean")

@@ -1,0 +1,152 @@
+"""What is wrong with a history. The names are those of Jepsen's Kafka workload, and a few of our own.
+
+Bad (the run fails)
+    lost-write            acknowledged, and not there when everything was read at the end
+    inconsistent-offsets  one offset, two values
+    duplicate             one value at two offsets; with idempotence only, without it is noted
+    bogus-offset          acknowledged at one offset, found at another
+    aborted-read          a value was read whose write had surely failed
+    phantom               a value was read that nobody has sent
+    nonmonotonic-poll     a reader went back
+    poll-skip             a reader went on behind records that are there
+    nonmonotonic-send     two acknowledged records of one writer lie the wrong way round
+Noted
+    lost-write, duplicate, nonmonotonic-send where acks or idempotence promise no better
+    unacknowledged-write  sent, never acknowledged, and there: the writer could not know
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+from msgspec import Struct
+
+from odradek.testing.chaos.history import History, Outcome, Write
+
+EXAMPLES = 10
+
+
+class Anomaly(Struct, frozen=True):
+    """All that is wrong in one way."""
+
+    name: str
+    count: int
+    bad: bool
+    examples: list[str]
+
+
+class Promise(Struct, frozen=True):
+    """What the writers were promised by their settings."""
+
+    durable: bool = True
+    """acks=all"""
+    idempotent: bool = True
+
+
+def check(history: History, promise: Promise) -> list[Anomaly]:
+    """Everything that is wrong, or worth a note; the bad first."""
+    log = _Log(history)
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name, example in (
+        *_about_values(log),
+        *_about_writes(history, log),
+        *_about_polls(history, log),
+    ):
+        found[name].append(example)
+    anomalies = [
+        Anomaly(name, len(examples), _is_bad(name, promise), examples[:EXAMPLES]) for name, examples in found.items()
+    ]
+    return sorted(anomalies, key=lambda each: (not each.bad, each.name))
+
+
+def _is_bad(name: str, promise: Promise) -> bool:
+    if name == "unacknowledged-write":
+        return False
+    if name in ("duplicate", "nonmonotonic-send"):
+        return promise.durable and promise.idempotent
+    if name in ("lost-write", "bogus-offset", "inconsistent-offsets", "nonmonotonic-poll"):
+        return promise.durable
+    return True
+
+
+class _Log:
+    """What all readers together have seen of each partition, and what the last one found."""
+
+    def __init__(self, history: History) -> None:
+        self.at: defaultdict[tuple[int, int], set[str]] = defaultdict(set)
+        self.places: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
+        self.final: defaultdict[int, dict[int, str]] = defaultdict(dict)
+        self.writes: dict[str, Write] = {write.value: write for write in history.writes}
+        for read in history.reads:
+            for offset, value in zip(read.offsets, read.values, strict=True):
+                self.at[read.partition, offset].add(value)
+                self.places[value].add((read.partition, offset))
+                if read.final:
+                    self.final[read.partition][offset] = value
+        self.final_values = {value for offsets in self.final.values() for value in offsets.values()}
+
+
+def _about_values(log: _Log) -> Iterator[tuple[str, str]]:
+    for (partition, offset), values in log.at.items():
+        if len(values) > 1:
+            yield "inconsistent-offsets", f"partition {partition} offset {offset}: {', '.join(sorted(values))}"
+    for value, places in log.places.items():
+        write = log.writes.get(value)
+        if write is None:
+            yield "phantom", f"{value} at {_where(places)}"
+            continue
+        if len(places) > 1:
+            yield "duplicate", f"{value} at {_where(places)}"
+        if write.outcome is Outcome.FAIL:
+            yield "aborted-read", f"{value} at {_where(places)}, though its write failed: {write.error}"
+        if write.outcome is Outcome.INFO:
+            yield "unacknowledged-write", f"{value} at {_where(places)}"
+
+
+def _about_writes(history: History, log: _Log) -> Iterator[tuple[str, str]]:
+    last: dict[tuple[str, int], Write] = {}
+    for write in history.writes:
+        if write.outcome is not Outcome.OK:
+            continue
+        if write.value not in log.final_values:
+            yield "lost-write", f"{write.value} at partition {write.partition} offset {write.offset}"
+        elif write.offset >= 0 and log.final[write.partition].get(write.offset) != write.value:
+            yield (
+                "bogus-offset",
+                f"{write.value}: acknowledged at {write.offset}, is at {_where(log.places[write.value])}",
+            )
+        before = last.get((write.writer, write.partition))
+        if before is not None and write.offset <= before.offset:
+            yield "nonmonotonic-send", f"{before.value} at {before.offset}, then {write.value} at {write.offset}"
+        last[write.writer, write.partition] = write
+
+
+def _about_polls(history: History, log: _Log) -> Iterator[tuple[str, str]]:
+    """Readers are assigned their partitions for the whole run, so each reads on from where it was."""
+    position: dict[tuple[str, int], int] = {}
+    for read in history.reads:
+        key = (read.reader, read.partition)
+        for offset in read.offsets:
+            expected = position.get(key, offset)
+            if offset < expected:
+                yield "nonmonotonic-poll", f"{read.reader}, partition {read.partition}: {offset} after {expected - 1}"
+            elif any((read.partition, skipped) in log.at for skipped in range(expected, offset)):
+                yield "poll-skip", f"{read.reader}, partition {read.partition}: {offset} after {expected - 1}"
+            position[key] = offset + 1
+
+
+def _where(places: set[tuple[int, int]]) -> str:
+    return ", ".join(f"partition {partition} offset {offset}" for partition, offset in sorted(places))
+
+
+def longest_silence_s(history: History, partition: int) -> tuple[float, float]:
+    """The longest time between two acknowledgements in a partition, and when it began."""
+    times = sorted(write.done_s for write in history.writes if write.partition == partition and _is_ok(write))
+    gaps = [(later - sooner, sooner) for sooner, later in pairwise(times)]
+    return max(gaps, default=(0.0, 0.0))
+
+
+def _is_ok(write: Write) -> bool:
+    return write.outcome is Outcome.OK

@@ -1,0 +1,159 @@
+"""What a nemesis does: one fault at a time, held for a while, then healed. Everything is drawn from one seed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import TypeAlias
+
+import trio
+
+from odradek.errors import OdradekError
+from odradek.testing.chaos.history import Fault
+from odradek.testing.cluster import Cluster
+from odradek.testing.node import Node, NodeFailed
+
+Tell: TypeAlias = Callable[[str, str, bool], None]
+"""(kind of fault, node, whether it is healed)."""
+
+SHORTEST_S, LONGEST_S = 0.2, 6.0
+REST_S = 2.0
+BOUNCES = 5
+
+
+class Nemesis:
+    """Does what it is told, or draws from all kinds."""
+
+    def __init__(self, cluster: Cluster, topic: str, partitions: int, seed: int, kinds: list[str], tell: Tell) -> None:
+        """Raises ValueError for a kind that there is not."""
+        unknown = sorted(set(kinds) - set(KINDS))
+        if unknown:
+            raise ValueError(f"there is no fault {unknown[0]}; there are {', '.join(KINDS)}")
+        self.cluster = cluster
+        self.topic = topic
+        self.random = Random(seed)
+        self._partitions = partitions
+        self._kinds = kinds or list(KINDS)
+        self._tell = tell
+
+    async def run(self) -> None:
+        """One fault after the other, until cancelled."""
+        while True:
+            kind = self.random.choice(self._kinds)
+            hold_s = self.random.uniform(SHORTEST_S, LONGEST_S)
+            try:
+                await KINDS[kind](self, hold_s)
+            except (NodeFailed, OdradekError, trio.TooSlowError):
+                await self.heal()  # what this fault wanted was not possible
+            await trio.sleep(self.random.uniform(0, REST_S))
+
+    async def heal(self) -> None:
+        """Every node up again."""
+        for node in self.cluster.nodes:
+            if node.pid is not None:
+                node.resume()
+        await self.cluster.start()
+
+    async def leader(self) -> Node:
+        return await self.cluster.leader_of(self.topic, self.random.randrange(self._partitions))
+
+    async def follower(self) -> Node:
+        leader = await self.cluster.leader_of(self.topic, 0)
+        return self.random.choice([broker for broker in self.cluster.brokers if broker is not leader])
+
+    def said(self, kind: str, node: Node, *, healed: bool = False) -> None:
+        self._tell(kind, node.name, healed)
+
+
+async def _kill(nemesis: Nemesis, kind: str, node: Node, hold_s: float) -> None:
+    nemesis.said(kind, node)
+    node.kill()
+    await trio.sleep(hold_s)
+    await node.start()
+    nemesis.said(kind, node, healed=True)
+
+
+async def _pause(nemesis: Nemesis, kind: str, node: Node, hold_s: float) -> None:
+    nemesis.said(kind, node)
+    node.pause()
+    await trio.sleep(hold_s)
+    node.resume()
+    nemesis.said(kind, node, healed=True)
+
+
+async def kill_leader(nemesis: Nemesis, hold_s: float) -> None:
+    await _kill(nemesis, "kill-leader", await nemesis.leader(), hold_s)
+
+
+async def kill_follower(nemesis: Nemesis, hold_s: float) -> None:
+    await _kill(nemesis, "kill-follower", await nemesis.follower(), hold_s)
+
+
+async def kill_controller(nemesis: Nemesis, hold_s: float) -> None:
+    await _kill(nemesis, "kill-controller", nemesis.cluster.controller, hold_s)
+
+
+async def kill_all(nemesis: Nemesis, hold_s: float) -> None:
+    for node in nemesis.cluster.nodes:
+        nemesis.said("kill-all", node)
+        node.kill()
+    await trio.sleep(hold_s)
+    await nemesis.cluster.start()
+    for node in nemesis.cluster.nodes:
+        nemesis.said("kill-all", node, healed=True)
+
+
+async def bounce(nemesis: Nemesis, hold_s: float) -> None:
+    for _ in range(BOUNCES):
+        await _kill(nemesis, "bounce", await nemesis.leader(), hold_s / BOUNCES)
+
+
+async def pause_leader(nemesis: Nemesis, hold_s: float) -> None:
+    await _pause(nemesis, "pause-leader", await nemesis.leader(), hold_s)
+
+
+async def pause_follower(nemesis: Nemesis, hold_s: float) -> None:
+    await _pause(nemesis, "pause-follower", await nemesis.follower(), hold_s)
+
+
+async def pause_controller(nemesis: Nemesis, hold_s: float) -> None:
+    await _pause(nemesis, "pause-controller", nemesis.cluster.controller, hold_s)
+
+
+async def restart(nemesis: Nemesis, hold_s: float) -> None:
+    node = nemesis.random.choice(nemesis.cluster.brokers)
+    nemesis.said("restart", node)
+    await node.stop()
+    await trio.sleep(hold_s / 4)
+    await node.start()
+    nemesis.said("restart", node, healed=True)
+
+
+async def wipe_follower(nemesis: Nemesis, hold_s: float) -> None:
+    """A disk is lost. Only while all the others have everything: no cluster survives the loss of all copies."""
+    await nemesis.cluster.wait_in_sync(nemesis.topic)
+    node = await nemesis.follower()
+    nemesis.said("wipe-follower", node)
+    node.kill()
+    shutil.rmtree(node.directory)
+    await trio.sleep(hold_s / 4)
+    await node.start()
+    await nemesis.cluster.wait_in_sync(nemesis.topic)
+    nemesis.said("wipe-follower", node, healed=True)
+
+
+KINDS: dict[str, Callable[[Nemesis, float], Awaitable[None]]] = {
+    "kill-leader": kill_leader,
+    "kill-follower": kill_follower,
+    "kill-controller": kill_controller,
+    "kill-all": kill_all,
+    "bounce": bounce,
+    "pause-leader": pause_leader,
+    "pause-follower": pause_follower,
+    "pause-controller": pause_controller,
+    "restart": restart,
+    "wipe-follower": wipe_follower,
+}
+
+__all__ = ["KINDS", "Fault", "Nemesis"]

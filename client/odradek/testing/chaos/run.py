@@ -1,0 +1,101 @@
+"""A whole run: load and faults for a while, then heal, drain, and say what is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import trio
+from msgspec import Struct
+
+from odradek.admin import Admin
+from odradek.testing.chaos.checkers import Anomaly, Promise, check, longest_silence_s
+from odradek.testing.chaos.faults import Nemesis
+from odradek.testing.chaos.history import Fault, History, Outcome
+from odradek.testing.chaos.workload import Workload
+from odradek.testing.cluster import Cluster
+
+TOPIC = "chaos"
+DRAIN_S = 120.0
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    seconds: float = 60.0
+    seed: int = 0
+    partitions: int = 3
+    writers: int = 2
+    readers: int = 1
+    records_per_s: float = 300.0
+    """Of each writer."""
+    acks: Literal["all", 0, 1] = "all"
+    idempotent: bool = True
+    faults: list[str] = []
+    """Kinds to draw from; empty for all."""
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    anomalies: list[Anomaly]
+    sent: int
+    acknowledged: int
+    refused: int
+    unknown: int
+    longest_silence_s: float
+    """Between two acknowledgements in one partition."""
+    silence_began_s: float
+    drained: bool
+    """Whether everything could be read at the end."""
+
+    @property
+    def is_clean(self) -> bool:
+        return self.drained and not any(anomaly.bad for anomaly in self.anomalies)
+
+
+async def run(cluster: Cluster, plan: Plan, tell: Callable[[Fault], None]) -> tuple[Verdict, History]:
+    """On a cluster that is up. `tell` hears of every fault as it happens. Raises ValueError for an unknown fault."""
+    history, began = History(), time.monotonic()
+
+    def now_s() -> float:
+        return time.monotonic() - began
+
+    def note(kind: str, node: str, healed: bool) -> None:
+        fault = Fault(kind, node, now_s(), healed)
+        history.faults.append(fault)
+        tell(fault)
+
+    async with Admin(cluster.bootstrap) as admin:
+        await admin.create_topic(TOPIC, plan.partitions)
+    nemesis = Nemesis(cluster, TOPIC, plan.partitions, plan.seed, plan.faults, note)
+    workload = Workload(
+        cluster.bootstrap, TOPIC, plan.partitions, history, now_s, acks=plan.acks, idempotent=plan.idempotent
+    )
+    over = trio.Event()
+    async with trio.open_nursery() as readers:
+        for number in range(plan.readers):
+            readers.start_soon(workload.read, f"reader-{number}")
+        async with trio.open_nursery() as writers:
+            for number in range(plan.writers):
+                writers.start_soon(workload.write, f"writer-{number}", plan.records_per_s, over)
+            with trio.move_on_after(plan.seconds):
+                await nemesis.run()
+            await nemesis.heal()
+            over.set()
+        readers.cancel_scope.cancel()
+    drained = await workload.drain(DRAIN_S)
+    return _verdict(history, plan, drained=drained), history
+
+
+def _verdict(history: History, plan: Plan, *, drained: bool) -> Verdict:
+    promise = Promise(durable=plan.acks == "all", idempotent=plan.idempotent)
+    outcomes = [write.outcome for write in history.writes]
+    silence_s, since_s = max(longest_silence_s(history, partition) for partition in range(plan.partitions))
+    return Verdict(
+        anomalies=check(history, promise),
+        sent=len(outcomes),
+        acknowledged=outcomes.count(Outcome.OK),
+        refused=outcomes.count(Outcome.FAIL),
+        unknown=outcomes.count(Outcome.INFO),
+        longest_silence_s=silence_s,
+        silence_began_s=since_s,
+        drained=drained,
+    )

@@ -1,0 +1,146 @@
+"""Writers and readers; whatever they do and see goes into the history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import trio
+
+from odradek.consumer import Consumer
+from odradek.errors import DeliveryTimedOut, NotEnoughReplicas, OdradekError, OffsetOutOfRange, RecordTooLarge
+from odradek.metadata import TopicPartition
+from odradek.producer import Delivery, Producer
+from odradek.testing.chaos.history import History, Outcome, Read, Write
+
+SURELY_NOT_WRITTEN = (NotEnoughReplicas, RecordTooLarge)
+REQUEST_TIMEOUT_MS = 3_000
+DELIVERY_TIMEOUT_MS = 60_000
+TICK_S = 0.01
+POLL_S = 0.5
+AGAIN_S = 0.5
+
+
+class Workload:
+    """All clients of one run."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        partitions: int,
+        history: History,
+        now_s: Callable[[], float],
+        *,
+        acks: Literal["all", 0, 1],
+        idempotent: bool,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._partitions = partitions
+        self._history = history
+        self._now_s = now_s
+        self._acks = acks
+        self._idempotent = idempotent
+
+    # -------------------------------------------------------------------------------------------------------- writing
+
+    async def write(self, name: str, records_per_s: float, until: trio.Event) -> None:
+        """Send at a steady pace to all partitions in turn, until told; return when every record has its outcome."""
+        tell, sent = trio.open_memory_channel[tuple[Write, Delivery]](math.inf)
+        async with trio.open_nursery() as nursery:
+
+            async def settle() -> None:
+                async for write, delivery in sent:
+                    await self._settle(write, delivery)
+
+            nursery.start_soon(settle)
+            async with Producer(
+                self._bootstrap,
+                acks=self._acks,
+                idempotent=self._idempotent and self._acks == "all",
+                linger_ms=2,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+                delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+            ) as producer:
+                async with tell:
+                    await self._send_all(producer, name, records_per_s, until, tell)
+                await producer.flush()
+
+    async def _send_all(
+        self,
+        producer: Producer,
+        name: str,
+        records_per_s: float,
+        until: trio.Event,
+        tell: trio.MemorySendChannel[tuple[Write, Delivery]],
+    ) -> None:
+        began, number = self._now_s(), 0
+        while not until.is_set():
+            due = math.floor((self._now_s() - began) * records_per_s)
+            while number < due and not until.is_set():
+                partition, value = number % self._partitions, f"{name}-{number}"
+                write = Write(name, number, partition, value, self._now_s())
+                self._history.writes.append(write)
+                number += 1
+                try:
+                    delivery = await producer.send(self._topic, value.encode(), partition=partition)
+                except OdradekError as error:
+                    write.outcome, write.error, write.done_s = Outcome.FAIL, str(error), self._now_s()
+                else:
+                    tell.send_nowait((write, delivery))
+            await trio.sleep(TICK_S)
+
+    async def _settle(self, write: Write, delivery: Delivery) -> None:
+        try:
+            delivered = await delivery
+        except DeliveryTimedOut as error:
+            write.outcome, write.error = Outcome.INFO, str(error)
+        except OdradekError as error:
+            surely_not = isinstance(error, SURELY_NOT_WRITTEN)
+            write.outcome, write.error = Outcome.FAIL if surely_not else Outcome.INFO, str(error)
+        else:
+            write.outcome, write.offset = Outcome.OK, delivered.offset
+        write.done_s = self._now_s()
+
+    # -------------------------------------------------------------------------------------------------------- reading
+
+    async def read(self, name: str) -> None:
+        """Read everything from the beginning on, until cancelled. A reader that breaks is followed by a fresh one."""
+        for life in range(1_000_000):
+            try:
+                async with Consumer(
+                    self._bootstrap, start="earliest", request_timeout_ms=REQUEST_TIMEOUT_MS
+                ) as consumer:
+                    await consumer.assign([TopicPartition(self._topic, each) for each in range(self._partitions)])
+                    while True:
+                        await self._poll(consumer, f"{name}.{life}", final=False)
+            except (OdradekError, OffsetOutOfRange):
+                await trio.sleep(AGAIN_S)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """When all is healed: read everything there is. False where that was not possible in time."""
+        partitions = [TopicPartition(self._topic, each) for each in range(self._partitions)]
+        with trio.move_on_after(timeout_s):
+            for life in range(1_000_000):
+                try:
+                    async with Consumer(self._bootstrap, start="earliest") as consumer:
+                        await consumer.assign(partitions)
+                        ends = await consumer.end_offsets(*partitions)
+                        while any((consumer.position(each) or 0) < end for each, end in ends.items()):
+                            await self._poll(consumer, f"drain.{life}", final=True)
+                    return True
+                except OdradekError:
+                    await trio.sleep(AGAIN_S)
+        return False
+
+    async def _poll(self, consumer: Consumer[bytes | None, bytes | None], name: str, *, final: bool) -> None:
+        by_partition: dict[int, Read] = {}
+        for record in await consumer.poll(timeout_s=POLL_S):
+            read = by_partition.get(record.partition)
+            if read is None:
+                read = by_partition[record.partition] = Read(name, record.partition, self._now_s(), [], [], final)
+            read.offsets.append(record.offset)
+            read.values.append((record.value or b"").decode(errors="replace"))
+        self._history.reads += by_partition.values()
