@@ -35,6 +35,7 @@ def chaos(
     writers: Annotated[int, typer.Option(min=1)] = 2,
     readers: Annotated[int, typer.Option(min=0)] = 1,
     rate: Annotated[float, typer.Option(help="Records a second of each writer.")] = 300.0,
+    journal: Annotated[str, typer.Option(help="Where the metadata is kept: file or etcd.")] = "file",
     setting: Annotated[list[str] | None, typer.Option("--set", help="A broker setting; repeatable.")] = None,
     history: Annotated[Path | None, typer.Option(help="Write all that happened there, a JSON object a line.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw throughput and faults (PNG; needs matplotlib).")] = None,
@@ -57,7 +58,8 @@ def chaos(
 
     async def work() -> None:
         console = Console(highlight=False, stderr=True)
-        async with Cluster(brokers, settings=parse_settings(setting or [])) as cluster:
+        settings = parse_settings(setting or [])
+        async with Cluster(brokers, settings=settings, journal="etcd" if journal == "etcd" else "file") as cluster:
             verdict, happened = await run(cluster, plan, lambda each: _tell(console, each))
         verdicts.append(verdict)
         if history is not None:

@@ -110,6 +110,8 @@ async def _carry_out(cluster: Cluster, action: str, wanted: str | None) -> dict[
 
 
 async def _find(cluster: Cluster, wanted: str) -> Node:
+    if wanted == "controller":
+        return await cluster.active_controller()
     if not wanted.startswith(LEADER_PREFIX):
         return cluster.node(wanted)
     topic, dash, index = wanted.removeprefix(LEADER_PREFIX).rpartition("-")

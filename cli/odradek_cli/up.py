@@ -5,13 +5,18 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import trio
 import typer
 
 from odradek_cli.broker_process import load_or_exit, parse_settings, run_broker, say_ready
 from odradek_cli.logs import set_up_logging
+from odradek_cli.session import usage_error
+
+if TYPE_CHECKING:
+    from odradek.testing import Cluster
 
 DEV_SETTINGS = {"group.initial.rebalance.delay.ms": "100"}
 """Long enough for the members of one program to find each other, and no three seconds for nobody."""
@@ -24,6 +29,12 @@ def up(
     port: Annotated[
         int, typer.Option(help="The port to listen at, of the first broker if there are several; 0 takes free ones.")
     ] = 9092,
+    controllers: Annotated[
+        int | None, typer.Option(min=1, help="With --journal etcd: how many of the brokers may decide (3).")
+    ] = None,
+    journal: Annotated[
+        str, typer.Option(help="Where the metadata is kept: file, by one controller; etcd, by several.")
+    ] = "file",
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     data_dir: Annotated[
         str | None, typer.Option(help="Where the data stays; without it, a temporary directory removed at the end.")
@@ -35,8 +46,25 @@ def up(
 ) -> None:
     """Start brokers and print `ready HOST:PORT` for each when clients would succeed."""
     set_up_logging(verbose=verbose)
-    if brokers > 1:
-        raise SystemExit(_run_cluster(brokers, host, port, data_dir, parse_settings(setting or [])))
+    if journal not in ("file", "etcd"):
+        raise usage_error(f"--journal {journal}: file or etcd")
+    if brokers > 1 or journal == "etcd":
+        from odradek.testing import Cluster
+
+        settings = parse_settings(setting or [])
+        raise SystemExit(
+            _run_cluster(
+                lambda: Cluster(
+                    brokers,
+                    data_dir=data_dir,
+                    port=port,
+                    host=host,
+                    settings=settings,
+                    journal="etcd" if journal == "etcd" else "file",
+                    controllers=controllers,
+                )
+            )
+        )
     directory = data_dir or tempfile.mkdtemp(prefix="odradek-")
     overrides = {**DEV_SETTINGS, "listeners": f"{host}:{port}", "log.dir": directory, **parse_settings(setting or [])}
     try:
@@ -48,13 +76,13 @@ def up(
     raise SystemExit(code)
 
 
-def _run_cluster(brokers: int, host: str, port: int, data_dir: str | None, settings: dict[str, str]) -> int:
-    from odradek.testing import Cluster, NodeFailed
+def _run_cluster(make: Callable[[], Cluster]) -> int:
+    from odradek.testing import NodeFailed
     from odradek_cli.supervisor import supervise
 
     exit_code = 0
     try:
-        trio.run(supervise, Cluster(brokers, data_dir=data_dir, port=port, host=host, settings=settings))
+        trio.run(supervise, make())
     except* (NodeFailed, OSError, ValueError) as errors:
         error: BaseException = errors
         while isinstance(error, BaseExceptionGroup):

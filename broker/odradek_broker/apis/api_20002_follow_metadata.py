@@ -8,15 +8,12 @@ Behaviour
 
 from __future__ import annotations
 
-from odradek.protocol.errors import ErrorCode
 from odradek_broker.apis import RequestContext
 from odradek_broker.runtime.cluster_messages import FollowMetadataRequest, FollowMetadataResponse
+from odradek_broker.runtime.forwarding import answer_follow
 
 REQUEST, VERSIONS, ADVERTISED_VERSIONS = FollowMetadataRequest, range(1), range(0)
 
 
 async def handle(request: FollowMetadataRequest, context: RequestContext) -> FollowMetadataResponse:
-    controller = context.broker.active_controller
-    if controller is None:
-        return FollowMetadataResponse(error_code=ErrorCode.NOT_CONTROLLER)
-    return await controller.follow(request)
+    return await answer_follow(context.broker.active_controller, request)

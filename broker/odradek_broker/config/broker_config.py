@@ -109,9 +109,16 @@ def _check_identity(config: BrokerConfig) -> list[str]:
 
 
 def _check_roles(config: BrokerConfig) -> list[str]:
-    if "controller" in config.process_roles or config.controller_quorum_bootstrap_servers:
-        return []
-    return ["process.roles=broker needs controller.quorum.bootstrap.servers: where its controller is"]
+    mistakes = []
+    decides = "controller" in config.process_roles
+    if not decides and not config.controller_quorum_bootstrap_servers:
+        mistakes.append("process.roles=broker needs controller.quorum.bootstrap.servers: where its controller is")
+    if decides and config.controller_journal == "etcd":
+        if not config.etcd_endpoints:
+            mistakes.append("controller.journal=etcd needs etcd.endpoints: where etcd is")
+        if not config.controller_quorum_bootstrap_servers:
+            mistakes.append("controller.journal=etcd needs controller.quorum.bootstrap.servers: all controllers")
+    return mistakes
 
 
 def _check_protocols(config: BrokerConfig) -> list[str]:

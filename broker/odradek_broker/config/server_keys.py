@@ -19,12 +19,14 @@ from odradek_broker.config.setting import (
     each_of,
     either,
     not_empty,
+    one_of,
 )
 from odradek_broker.config.units import KIB, MIB, MINUTE_MS, SECOND_MS
 
 LIVE = Dynamic.CLUSTER
 
 ROLES = ("broker", "controller")
+JOURNALS = ("file", "etcd")
 
 
 class IdentityConfig(Struct, frozen=True, kw_only=True):
@@ -64,6 +66,16 @@ class IdentityConfig(Struct, frozen=True, kw_only=True):
         tuple[Listener, ...],
         Setting("Where controllers are, as host:port; where not set, it is this process.", LIST, build=parse_listener),
     ] = ()
+    controller_journal: Annotated[
+        str,
+        Setting(
+            "Where controllers keep the metadata: in a file, for one; in etcd, for several.", STRING, one_of(*JOURNALS)
+        ),
+    ] = "file"
+    etcd_endpoints: Annotated[
+        tuple[str, ...], Setting("Where etcd is, as http://host:2379; with controller.journal=etcd.", LIST)
+    ] = ()
+    etcd_prefix: Annotated[str, Setting("What the cluster's keys in etcd begin with.", STRING, not_empty)] = "odradek"
 
 
 class NetworkConfig(IdentityConfig, frozen=True, kw_only=True):

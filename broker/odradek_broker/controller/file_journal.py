@@ -14,7 +14,7 @@ from msgspec import Struct
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.controller.frame import frame, unframe
-from odradek_broker.controller.image import METADATA_TOPIC
+from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage
 from odradek_broker.controller.journal import LEADER_EPOCH, Entry
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.log import Log
@@ -56,6 +56,13 @@ class FileJournal:
         assert not isinstance(appended, Refused), appended
         self._log.flush()
         return appended.last_offset
+
+    @property
+    def wants_snapshot(self) -> bool:
+        return False
+
+    def write_snapshot(self, image: MetadataImage) -> None:
+        raise NotImplementedError("it is never wanted: a laptop's metadata stays short")
 
     def close(self) -> None:
         self._log.close(clean=True)

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from odradek_broker.controller.image import MetadataImage
+
 LEADER_EPOCH = 1
 """Of the one controller that writes, while there is nobody to take its place."""
 
@@ -29,5 +31,12 @@ class Journal(Protocol):
 
         Raises OSError, or LogFailed after an error that left open what is durable: then nothing is written any more.
         """
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """Whether replaying it has become long."""
+
+    def write_snapshot(self, image: MetadataImage) -> None:
+        """Put the image that all its records amount to in their place. Raises as `append` does."""
 
     def close(self) -> None: ...

@@ -27,8 +27,11 @@ from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES, LogDirectory
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.workers import ThreadWorkers
+from odradek_broker.runtime.candidate import Candidate
 from odradek_broker.runtime.controller import ControllerRuntime
 from odradek_broker.runtime.controller_client import ControllerClient
+from odradek_broker.runtime.etcd import Etcd
+from odradek_broker.runtime.etcd_journal import EtcdJournal
 from odradek_broker.runtime.fetch_sessions import FetchSessions
 from odradek_broker.runtime.flusher import Flusher
 from odradek_broker.runtime.groups import GroupsRuntime
@@ -113,8 +116,22 @@ class Broker:
 
         Raises OSError, AlreadyLocked, InconsistentDirectory, NotAdmitted.
         """
-        remote = self._remote_controller()
-        cluster_id = "" if remote is None else (await remote.first_image()).cluster_id
+        async with trio.open_nursery() as candidates:
+            remote = self._remote_controller()
+            cluster_id = ""
+            if self._is_candidate:
+                cluster_id = await self._stand_as_candidate(candidates, endpoints)
+            elif remote is not None:
+                cluster_id = (await remote.first_image()).cluster_id
+            await self._run(cluster_id, remote, endpoints, task_status)
+
+    async def _run(
+        self,
+        cluster_id: str,
+        remote: RemoteController | None,
+        endpoints: tuple[Endpoint, ...],
+        task_status: trio.TaskStatus[None],
+    ) -> None:
         self.directory = self._open_directory(cluster_id)
         workers = ThreadWorkers(FLUSH_THREADS)
         self.flusher = Flusher(workers, sync=self.config.log_flush_policy == "sync")
@@ -124,7 +141,8 @@ class Broker:
                     self.directory.remove_directory(path)
                 if remote is None:
                     await self._start_controller(nursery, endpoints)
-                else:
+                elif self.is_broker:
+                    await remote.first_image()
                     await self._join(nursery, remote, endpoints)
                 self.partitions.set_aside_strays(self._image)
                 await nursery.start(self.groups.run)
@@ -163,12 +181,47 @@ class Broker:
         )
 
     def _remote_controller(self) -> RemoteController | None:
-        if "controller" in self.config.process_roles:
+        if "controller" in self.config.process_roles and not self._is_candidate:
             return None
         addresses = [(each.host, each.port) for each in self.config.controller_quorum_bootstrap_servers]
-        remote = RemoteController(addresses, self.network, self.config, self.clock, self.on_image)
+        own = (lambda: self.active_controller) if self._is_candidate else None
+        remote = RemoteController(addresses, self.network, self.config, self.clock, self.on_image, own)
         self.controller = remote
         return remote
+
+    @property
+    def _is_candidate(self) -> bool:
+        """Whether this process is one of several that may be the active controller."""
+        return "controller" in self.config.process_roles and self.config.controller_journal == "etcd"
+
+    async def _stand_as_candidate(self, nursery: trio.Nursery, endpoints: tuple[Endpoint, ...]) -> str:
+        """From now on this process is the active controller whenever it can be; return the cluster's id."""
+        etcd = Etcd(self.config.etcd_endpoints)
+        prefix, address = self.config.etcd_prefix, (endpoints[0].host, endpoints[0].port)
+        cluster_id = ""
+
+        def make(journal: EtcdJournal, has_lease: Callable[[], bool]) -> ControllerRuntime:
+            return ControllerRuntime(
+                journal,
+                self.config,
+                self.clock,
+                self.random,
+                cluster_id,
+                lambda old, new: None,  # this broker follows the metadata as every other one
+                self.network,
+                may_decide=has_lease,
+                ends_with_journal=True,
+            )
+
+        def activate(controller: ControllerRuntime | None) -> None:
+            if self.active_controller is not None:
+                self.active_controller.stop()
+            self.active_controller = controller
+
+        candidate = Candidate(etcd, prefix, self.node_id, address, self.network, self.clock, make, activate)
+        cluster_id = await candidate.cluster_id(_new_cluster_id(self.random))
+        nursery.start_soon(candidate.run)
+        return cluster_id
 
     async def _start_controller(self, nursery: trio.Nursery, endpoints: tuple[Endpoint, ...]) -> None:
         """In this process; the broker of this process, if it is one, is let in at once."""

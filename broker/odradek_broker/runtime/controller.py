@@ -90,10 +90,14 @@ class ControllerRuntime(ControllerClient):
         cluster_id: str,
         on_image: OnImage,
         network: Network | None = None,
+        *,
+        may_decide: Callable[[], bool] = lambda: True,
+        ends_with_journal: bool = False,
     ) -> None:
         """`on_image` gets the old image and the new one before a decision is answered; it must not wait.
 
-        Without a network there are no other brokers.
+        Without a network there are no other brokers. `may_decide`: whether no other controller can be active. With
+        `ends_with_journal`, `run` raises LogFailed once nothing can be written any more.
         """
         super().__init__(config)
         self._image = MetadataImage(cluster_id=cluster_id)
@@ -108,6 +112,9 @@ class ControllerRuntime(ControllerClient):
         self._heartbeats = Heartbeats(config.broker_session_timeout_ms)
         self._nursery: trio.Nursery | None = None
         self._is_stopping = False
+        self.may_decide = may_decide
+        self._ends_with_journal = ends_with_journal
+        self._journal_failed = trio.Event()
         self._decisions: dict[type, Decision] = {
             AllocateProducerIdsRequest: lambda image, request, _: allocate_producer_ids(image, request),
             AlterConfigsRequest: lambda image, request, _: alter_configs(image, request, config),
@@ -143,6 +150,11 @@ class ControllerRuntime(ControllerClient):
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             nursery.start_soon(self._prefer_first_replicas)
+            if self._ends_with_journal:
+                nursery.start_soon(self._end_with_journal)
+            for broker in self._image.brokers.values():
+                if self._network is not None and not broker.fenced and broker.broker_id != self.static_config.node_id:
+                    nursery.start_soon(self._probe, broker)  # some may have died while nobody looked
             looked_ms = self._clock.monotonic_ms()
             while True:
                 await trio.sleep(session_s / LOOKS_PER_SESSION)
@@ -156,6 +168,10 @@ class ControllerRuntime(ControllerClient):
                 looked_ms = now_ms
                 for broker_id in list(self._heartbeats.expired(now_ms)):
                     await self._fence(broker_id, "has not been heard of for a session")
+
+    async def _end_with_journal(self) -> None:
+        await self._journal_failed.wait()
+        raise LogFailed("the journal is over")
 
     def stop(self) -> None:
         """Those that follow get an answer now, and no more."""
@@ -225,7 +241,13 @@ class ControllerRuntime(ControllerClient):
     def connection_lost(self, broker_id: int, epoch: int) -> None:
         """The connection over which a broker sent heartbeats has ended: see whether the broker has, too."""
         broker = self._image.brokers.get(broker_id)
-        if self._nursery is not None and broker is not None and broker.epoch == epoch and not broker.fenced:
+        if (
+            self._nursery is not None
+            and self._network is not None
+            and broker is not None
+            and broker.epoch == epoch
+            and not broker.fenced
+        ):
             self._nursery.start_soon(self._probe, broker)
 
     def _hear(self, request: BrokerHeartbeatRequest) -> None:
@@ -295,7 +317,17 @@ class ControllerRuntime(ControllerClient):
                 self._on_image(old, self._image)
                 self._news.set()
                 self._news = trio.Event()
+                if self._journal.wants_snapshot:
+                    await self._write_snapshot()
             return result.response
+
+    async def _write_snapshot(self) -> None:
+        try:
+            await trio.to_thread.run_sync(self._journal.write_snapshot, self._image)
+        except (OSError, LogFailed) as error:
+            logger.error("cannot write a snapshot of the metadata: %s", error)
+            if isinstance(error, LogFailed):
+                self._journal_failed.set()
 
     async def _write(self, image: MetadataImage, records: list[Struct]) -> MetadataImage:
         """The image with these records, once they are durable."""
@@ -304,6 +336,8 @@ class ControllerRuntime(ControllerClient):
             last_offset = await trio.to_thread.run_sync(self._journal.append, records, now_ms)
         except (OSError, LogFailed) as error:
             logger.error("cannot write %d metadata records: %s", len(records), error)
+            if isinstance(error, LogFailed):
+                self._journal_failed.set()
             raise JournalUnavailable(str(error)) from error
         return replay(image, records, last_offset)
 

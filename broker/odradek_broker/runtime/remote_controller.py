@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import trio
 from msgspec import Struct
@@ -33,18 +34,21 @@ from odradek_broker.runtime.cluster_messages import (
     ForwardResponse,
 )
 from odradek_broker.runtime.controller_client import ControllerClient, ControllerUnavailable
+from odradek_broker.runtime.forwarding import answer_follow, answer_forward
 from odradek_broker.runtime.peer import Peer, PeerUnreachable
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.network import Address, Network
-    from odradek_broker.runtime.controller import OnImage
+    from odradek_broker.runtime.controller import ControllerRuntime, OnImage
 
 logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 ATTEMPT_SECONDS = 5.0
+FIRST_ATTEMPT_SECONDS = 0.3
+"""A process that has just begun may listen, and not answer yet: do not wait for it while another could."""
 BACKOFF_SECONDS = 0.05
 FOLLOW_WAIT_MS = 5_000
 UNHEARD_WHEN_LEAVING = 5
@@ -52,6 +56,34 @@ REGISTRATION_VERSION, HEARTBEAT_VERSION = 4, 1
 
 
 R = TypeVar("R", bound=Struct)
+
+
+class Asked(Protocol):
+    """Who may be the active controller: a Peer, or our own process."""
+
+    async def ask(self, request: ApiMessage, answer: type[R], version: int, timeout_s: float) -> R: ...
+
+    def close(self) -> None: ...
+
+
+class OwnController:
+    """The controller in this process, while it is active."""
+
+    def __init__(self, find: Callable[[], ControllerRuntime | None]) -> None:
+        self._find = find
+
+    async def ask(self, request: ApiMessage, answer: type[R], version: int, timeout_s: float) -> R:
+        response: Struct
+        if isinstance(request, ForwardRequest):
+            response = await answer_forward(self._find(), request, {})
+        else:
+            assert isinstance(request, FollowMetadataRequest)
+            response = await answer_follow(self._find(), request)
+        assert isinstance(response, answer)
+        return response
+
+    def close(self) -> None:
+        pass
 
 
 class NotAdmitted(Exception):
@@ -62,12 +94,25 @@ class RemoteController(ControllerClient):
     """Made for one broker, with the addresses where controllers may be."""
 
     def __init__(
-        self, addresses: list[Address], network: Network, config: BrokerConfig, clock: Clock, on_image: OnImage
+        self,
+        addresses: list[Address],
+        network: Network,
+        config: BrokerConfig,
+        clock: Clock,
+        on_image: OnImage,
+        own: Callable[[], ControllerRuntime | None] | None = None,
     ) -> None:
+        """`own`: the active controller, when it is in this process; it is asked without a connection."""
         super().__init__(config)
         client_id = f"broker-{config.node_id}"
-        self._peers = [Peer(network, address, client_id) for address in addresses]
-        self._heart = [Peer(network, address, client_id) for address in addresses]
+        ours = {(each.host, each.port) for each in config.listeners}
+        if own is not None:
+            addresses = [address for address in addresses if address not in ours]
+        self._peers: list[Asked] = [Peer(network, address, client_id) for address in addresses]
+        self._heart: list[Asked] = [Peer(network, address, client_id) for address in addresses]
+        if own is not None:
+            self._peers.insert(0, OwnController(own))
+            self._heart.insert(0, OwnController(own))
         self._active = 0
         self._clock = clock
         self._on_image = on_image
@@ -151,7 +196,7 @@ class RemoteController(ControllerClient):
         request = FollowMetadataRequest(self.static_config.node_id, self._image.offset + 1, max_wait_ms)
         active = self._active
         try:
-            timeout_s = max_wait_ms / 1000 + ATTEMPT_SECONDS
+            timeout_s = max_wait_ms / 1000 + (ATTEMPT_SECONDS if self._image.offset >= 0 else FIRST_ATTEMPT_SECONDS)
             answer = await self._peers[active].ask(request, FollowMetadataResponse, 0, timeout_s)
         except PeerUnreachable:
             self._look_elsewhere(active)

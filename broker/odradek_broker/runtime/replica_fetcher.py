@@ -39,8 +39,14 @@ Key: TypeAlias = tuple[bytes, int]
 FETCH_VERSION = 17
 ANSWER_SECONDS = 10.0
 RETRY_SECONDS = 0.05
-EXPECTED = {ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.UNKNOWN_LEADER_EPOCH}
-"""Leader and follower learn of a new leader epoch one after the other."""
+EXPECTED = {
+    ErrorCode.NOT_LEADER_OR_FOLLOWER,
+    ErrorCode.FENCED_LEADER_EPOCH,
+    ErrorCode.UNKNOWN_LEADER_EPOCH,
+    ErrorCode.UNKNOWN_TOPIC_ID,
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+}
+"""Leader and follower learn of a new topic, or leader epoch, one after the other."""
 
 
 class ReplicaFetchers:

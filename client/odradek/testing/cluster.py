@@ -1,4 +1,4 @@
-"""A cluster of real processes on this machine: one controller, some brokers."""
+"""A cluster of real processes on this machine: brokers, and a controller, or etcd for several of them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 import trio
 
 from odradek.admin import Admin
+from odradek.testing.etcd_node import EtcdNode
 from odradek.testing.node import Node, NodeFailed
 
 CONTROLLER_ID = 100
 """Brokers are numbered from 0, so a controller has a number behind any of theirs."""
 CLUSTER_FILE = "cluster.json"
+ETCD_PREFIX = "odradek"
+MANY = 3
+"""Controllers, where nobody says how many."""
+
+Journal: TypeAlias = Literal["file", "etcd"]
+
 LEADER_WITHIN_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 0.02
 
@@ -35,9 +42,13 @@ class Cluster:
         port: int = 0,
         host: str = "127.0.0.1",
         settings: Mapping[str, str] | None = None,
+        journal: Journal = "file",
+        controllers: int | None = None,
     ) -> None:
         """Broker i listens at `port` + i (0: at any free ports). `settings` are Kafka's, for all processes.
 
+        With journal="file" there is one controller, a process of its own. With "etcd" the first `controllers` brokers
+        (3) are controllers too, and etcd, which has to be installed, decides which of them is the active one.
         Raises ValueError for fewer brokers than the data directory was made for.
         """
         if brokers < 1:
@@ -47,8 +58,20 @@ class Cluster:
         self._host = host
         self._settings = {**_settings_for(brokers), **(settings or {})}
         ports = self._ports(brokers, port)
-        self.controller = self._make_controller(ports[-1])
-        self.brokers = [self._make_broker(i, ports[i]) for i in range(brokers)]
+        self.controller: Node | None = None
+        """The process that is a controller and nothing else, where there is one."""
+        self.etcd: EtcdNode | None = None
+        candidates = 0
+        if journal == "etcd":
+            candidates = min(controllers or MANY, brokers)
+            self.etcd = EtcdNode(self.data_dir / "etcd", *_free_ports(2))
+            quorum = [f"{host}:{each}" for each in ports[:candidates]]
+        else:
+            if controllers not in (None, 1):
+                raise ValueError("several controllers need journal etcd")
+            self.controller = self._make_controller(ports[-1])
+            quorum = [self.controller.address]
+        self.brokers = [self._make_broker(i, ports[i], quorum, decides=i < candidates) for i in range(brokers)]
         self._scope: AbstractAsyncContextManager[Self] | None = None
 
     @property
@@ -58,7 +81,7 @@ class Cluster:
 
     @property
     def nodes(self) -> list[Node]:
-        return [self.controller, *self.brokers]
+        return [*([] if self.controller is None else [self.controller]), *self.brokers]
 
     def node(self, name: str) -> Node:
         """By its name, or a broker by its number. Raises ValueError."""
@@ -66,6 +89,18 @@ class Cluster:
             if name in (node.name, node.name.removeprefix("broker-")):
                 return node
         raise ValueError(f"there is no node {name}; there are {', '.join(each.name for each in self.nodes)}")
+
+    async def active_controller(self) -> Node:
+        """The process that decides at the moment; waits until one does. Raises trio.TooSlowError."""
+        if self.controller is not None:
+            return self.controller
+        assert self.etcd is not None
+        with trio.fail_after(LEADER_WITHIN_SECONDS):
+            while True:
+                found = await self.etcd.leader(ETCD_PREFIX)
+                if found is not None:
+                    return self.brokers[found]
+                await trio.sleep(LOOK_AGAIN_SECONDS)
 
     async def leader_of(self, topic: str, partition: int) -> Node:
         """The broker that leads a partition; waits until one does. Raises trio.TooSlowError."""
@@ -87,6 +122,8 @@ class Cluster:
 
     async def start(self) -> None:
         """Start every node that is down. Raises NodeFailed."""
+        if self.etcd is not None and not self.etcd.is_running:
+            await self.etcd.start()
         async with trio.open_nursery() as nursery:
             for node in self.nodes:
                 if node.pid is None:
@@ -97,7 +134,10 @@ class Cluster:
         async with trio.open_nursery() as nursery:
             for broker in self.brokers:
                 nursery.start_soon(broker.stop)
-        await self.controller.stop()
+        if self.controller is not None:
+            await self.controller.stop()
+        if self.etcd is not None:
+            self.etcd.kill()
 
     async def __aenter__(self) -> Self:
         self._scope = self._run()
@@ -130,6 +170,8 @@ class Cluster:
         for node in self.nodes:
             if node.pid is not None:
                 node.kill()
+        if self.etcd is not None:
+            self.etcd.kill()
 
     async def _describe(self, topic: str) -> dict[int, tuple[int, int, int]]:
         """Leader, number of replicas in sync, and of replicas, of each partition."""
@@ -156,12 +198,14 @@ class Cluster:
         own = {"process.roles": "controller", "node.id": str(CONTROLLER_ID)}
         return self._make("controller", port, own)
 
-    def _make_broker(self, number: int, port: int) -> Node:
+    def _make_broker(self, number: int, port: int, quorum: list[str], *, decides: bool) -> Node:
         own = {
-            "process.roles": "broker",
+            "process.roles": "broker,controller" if decides else "broker",
             "node.id": str(number),
-            "controller.quorum.bootstrap.servers": self.controller.address,
+            "controller.quorum.bootstrap.servers": ",".join(quorum),
         }
+        if decides and self.etcd is not None:
+            own |= {"controller.journal": "etcd", "etcd.endpoints": self.etcd.endpoint, "etcd.prefix": ETCD_PREFIX}
         return self._make(f"broker-{number}", port, own)
 
     def _make(self, name: str, port: int, own: Mapping[str, str]) -> Node:

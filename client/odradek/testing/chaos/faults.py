@@ -91,7 +91,7 @@ async def kill_follower(nemesis: Nemesis, hold_s: float) -> None:
 
 
 async def kill_controller(nemesis: Nemesis, hold_s: float) -> None:
-    await _kill(nemesis, "kill-controller", nemesis.cluster.controller, hold_s)
+    await _kill(nemesis, "kill-controller", await nemesis.cluster.active_controller(), hold_s)
 
 
 async def kill_all(nemesis: Nemesis, hold_s: float) -> None:
@@ -118,7 +118,7 @@ async def pause_follower(nemesis: Nemesis, hold_s: float) -> None:
 
 
 async def pause_controller(nemesis: Nemesis, hold_s: float) -> None:
-    await _pause(nemesis, "pause-controller", nemesis.cluster.controller, hold_s)
+    await _pause(nemesis, "pause-controller", await nemesis.cluster.active_controller(), hold_s)
 
 
 async def restart(nemesis: Nemesis, hold_s: float) -> None:

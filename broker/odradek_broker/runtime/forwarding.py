@@ -1,0 +1,52 @@
+"""The controller's side of Forward and FollowMetadata: for other processes by way of the handlers in apis/, and for the
+broker in the same process without a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from odradek.protocol.codec import decode, encode
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
+from odradek.protocol.registry import request_class, response_class
+from odradek_broker.runtime.cluster_messages import (
+    FollowMetadataRequest,
+    FollowMetadataResponse,
+    ForwardRequest,
+    ForwardResponse,
+)
+from odradek_broker.runtime.controller_client import ControllerUnavailable
+
+if TYPE_CHECKING:
+    from odradek_broker.runtime.controller import ControllerRuntime
+
+
+async def answer_forward(
+    controller: ControllerRuntime | None, request: ForwardRequest, farewells: dict[str, Callable[[], None]]
+) -> ForwardResponse:
+    """`farewells`: what to call when the connection ends. Raises ProtocolError for an inner request that is none."""
+    if controller is None or not controller.may_decide():
+        return ForwardResponse(error_code=ErrorCode.NOT_CONTROLLER)
+    try:
+        inner = decode(request_class(request.api_key), request.body, request.version)
+    except KeyError:
+        return ForwardResponse(error_code=ErrorCode.INVALID_REQUEST)
+    if not controller.decides(type(inner)):
+        return ForwardResponse(error_code=ErrorCode.INVALID_REQUEST)
+    if isinstance(inner, BrokerHeartbeatRequest):
+        broker_id, epoch = inner.broker_id, inner.broker_epoch
+        farewells["heartbeat"] = lambda: controller.connection_lost(broker_id, epoch)
+    try:
+        response = await controller.ask(inner, response_class(request.api_key), request.version)
+    except ControllerUnavailable as error:
+        return ForwardResponse(error_code=error.error_code)
+    if not controller.may_decide():
+        return ForwardResponse(error_code=ErrorCode.NOT_CONTROLLER)
+    return ForwardResponse(body=encode(response, request.version), offset=controller.image.offset)
+
+
+async def answer_follow(controller: ControllerRuntime | None, request: FollowMetadataRequest) -> FollowMetadataResponse:
+    if controller is None or not controller.may_decide():
+        return FollowMetadataResponse(error_code=ErrorCode.NOT_CONTROLLER)
+    return await controller.follow(request)

@@ -1,0 +1,78 @@
+"""etcd as a process of a cluster: one member, on free ports, with its data beside the nodes'."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from odradek.testing.node import NodeFailed
+
+STARTS_WITHIN_SECONDS = 20.0
+LOOK_AGAIN_SECONDS = 0.05
+ASK_SECONDS = 1.0
+
+
+class EtcdNode:
+    """Made with the ports that it is to have, for clients and for other members."""
+
+    def __init__(self, directory: Path, client_port: int, peer_port: int) -> None:
+        self.directory = directory
+        self.endpoint = f"http://127.0.0.1:{client_port}"
+        self._peer = f"http://127.0.0.1:{peer_port}"
+        self._process: trio.Process | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Return when it answers. Raises NodeFailed, also where there is no etcd on this machine."""
+        program = shutil.which("etcd")
+        if program is None:
+            raise NodeFailed("there is no etcd on this machine: apt-get install etcd-server, or give --etcd an address")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        command = [program, "--name=odradek", f"--data-dir={self.directory / 'data'}"]
+        command += [f"--listen-client-urls={self.endpoint}", f"--advertise-client-urls={self.endpoint}"]
+        command += [f"--listen-peer-urls={self._peer}", f"--initial-advertise-peer-urls={self._peer}"]
+        command += [f"--initial-cluster=odradek={self._peer}"]
+        with (self.directory / "server.log").open("ab") as log:
+            self._process = await trio.lowlevel.open_process(command, stdout=log, stderr=log, start_new_session=True)
+        with trio.move_on_after(STARTS_WITHIN_SECONDS):
+            while True:
+                if await trio.to_thread.run_sync(self._get, "is anybody there") is not None:
+                    return
+                await trio.sleep(LOOK_AGAIN_SECONDS)
+        self.kill()
+        raise NodeFailed("etcd did not start: see etcd/server.log")
+
+    def kill(self) -> None:
+        """SIGKILL; etcd has synced what it has acknowledged."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            assert process.returncode is not None
+
+    async def leader(self, prefix: str) -> int | None:
+        """The number of the node that is the active controller."""
+        found = await trio.to_thread.run_sync(self._get, f"{prefix}/leader")
+        values = (found or {}).get("kvs", ())
+        return int(json.loads(base64.b64decode(values[0]["value"]))["node_id"]) if values else None
+
+    def _get(self, key: str) -> dict[str, Any] | None:
+        body = json.dumps({"key": base64.b64encode(key.encode()).decode()}).encode()
+        request = urllib.request.Request(f"{self.endpoint}/v3/kv/range", body)
+        try:
+            with urllib.request.urlopen(request, timeout=ASK_SECONDS) as answer:
+                found: dict[str, Any] = json.load(answer)
+                return found
+        except (urllib.error.URLError, OSError):
+            return None

@@ -1,0 +1,184 @@
+"""What the controller relies on, of each journal: on one disk, and in a real etcd."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+from msgspec import Struct
+
+from odradek.protocol.messages.metadata_records import NoOpRecord, ProducerIdsRecord, TopicRecord
+from odradek.testing.etcd_node import EtcdNode
+from odradek_broker.controller.file_journal import FileJournal
+from odradek_broker.controller.image import MetadataImage
+from odradek_broker.controller.journal import Journal
+from odradek_broker.controller.replay import replay
+from odradek_broker.log.failures import LogFailed
+from odradek_broker.ports.disk import RealDisk
+from odradek_broker.runtime import etcd_journal
+from odradek_broker.runtime.etcd import Compare, Etcd, EtcdUnavailable
+from odradek_broker.runtime.etcd_journal import Deposed, EtcdJournal, leader_key
+
+Open = Callable[[], Journal]
+"""As a controller does at its start: what was opened before is gone."""
+
+needs_etcd = pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+async def etcd_node(tmp_path: Path) -> AsyncIterator[EtcdNode]:
+    node = EtcdNode(tmp_path / "etcd", free_port(), free_port())
+    await node.start()
+    yield node
+    node.kill()
+
+
+def elect(etcd: Etcd) -> int:
+    """Take the leader's key away from whoever has it; the revision at which it is ours."""
+    etcd.commit([], deletes=[(leader_key("t"), None)])
+    etcd.commit([Compare(leader_key("t"), 0)], [(leader_key("t"), b"us")])
+    found = etcd.get(leader_key("t"))
+    assert found is not None
+    return found.create_revision
+
+
+@pytest.fixture(params=["file", pytest.param("etcd", marks=needs_etcd)])
+async def open_journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Open]:
+    if request.param == "file":
+        opened: list[FileJournal] = []
+
+        def open_file() -> Journal:
+            for each in opened:
+                each.close()
+            opened[:] = [FileJournal(str(tmp_path), RealDisk(), 0)]
+            return opened[0]
+
+        yield open_file
+        for each in opened:
+            each.close()
+        return
+    node = EtcdNode(tmp_path / "etcd", free_port(), free_port())
+    await node.start()
+    etcd = Etcd([node.endpoint])
+    yield lambda: EtcdJournal(etcd, "t", elect(etcd))
+    etcd.close()
+    node.kill()
+
+
+def no_ops(count: int) -> list[Struct]:
+    return [NoOpRecord() for _ in range(count)]
+
+
+def replayed(journal: Journal) -> tuple[int, list[Struct]]:
+    """The last offset, and all records; how they are divided into entries is the journal's own affair."""
+    last_offset, records = -1, []
+    for entry in journal.replay():
+        records += entry.records
+        assert entry.last_offset == last_offset + len(entry.records), "offsets without a gap"
+        last_offset = entry.last_offset
+    return last_offset, records
+
+
+async def test_a_new_journal_is_empty_and_begins_at_offset_zero(open_journal: Open) -> None:
+    journal = open_journal()
+    assert replayed(journal) == (-1, [])
+    assert journal.append(no_ops(3), 1) == 2
+    assert journal.append(no_ops(1), 2) == 3
+
+
+async def test_what_was_appended_is_there_for_the_next_controller_in_order(open_journal: Open) -> None:
+    journal = open_journal()
+    list(journal.replay())
+    journal.append([TopicRecord(name="t", topic_id=b"i" * 16), NoOpRecord()], 1)
+    journal.append([ProducerIdsRecord(next_producer_id=7)], 2)
+    again = open_journal()
+    records = [TopicRecord(name="t", topic_id=b"i" * 16), NoOpRecord(), ProducerIdsRecord(next_producer_id=7)]
+    assert replayed(again) == (2, records)
+    assert again.append(no_ops(1), 3) == 3
+
+
+async def test_many_decisions_of_all_sizes_come_back_whole(open_journal: Open) -> None:
+    dice, journal = Random(1), open_journal()
+    list(journal.replay())
+    expected: list[Struct] = []
+    for _ in range(50):
+        first = len(expected)
+        decided: list[Struct] = [
+            ProducerIdsRecord(next_producer_id=first + each) for each in range(dice.choice((1, 2, 7, 300)))
+        ]
+        expected += decided
+        assert journal.append(decided, 1) == len(expected) - 1
+    assert replayed(open_journal()) == (len(expected) - 1, expected)
+
+
+@needs_etcd
+async def test_who_has_been_replaced_can_write_nothing(etcd_node: EtcdNode) -> None:
+    """A controller that was paused for long goes on as if nothing had been."""
+    etcd = Etcd([etcd_node.endpoint])
+    old = EtcdJournal(etcd, "t", elect(etcd))
+    list(old.replay())
+    old.append(no_ops(1), 1)
+    new = EtcdJournal(etcd, "t", elect(etcd))
+    with pytest.raises(Deposed):
+        old.append(no_ops(5), 2)
+    with pytest.raises(LogFailed):
+        old.append(no_ops(5), 2)
+    assert replayed(new) == (0, no_ops(1))
+    assert new.append(no_ops(2), 3) == 2
+    etcd.close()
+
+
+@needs_etcd
+async def test_when_etcd_does_not_answer_the_journal_is_over_for_nobody_knows_what_was_written(
+    etcd_node: EtcdNode,
+) -> None:
+    etcd = Etcd([etcd_node.endpoint], timeout_s=0.5)
+    journal = EtcdJournal(etcd, "t", elect(etcd))
+    list(journal.replay())
+    etcd_node.kill()
+    with pytest.raises(LogFailed):
+        journal.append(no_ops(1), 1)
+    with pytest.raises(EtcdUnavailable):
+        etcd.get(b"x")
+    await etcd_node.start()
+    with pytest.raises(LogFailed):
+        journal.append(no_ops(1), 1)
+    again = EtcdJournal(etcd, "t", elect(etcd))
+    list(again.replay())
+    assert again.append(no_ops(1), 1) == replayed(again)[0]
+    etcd.close()
+
+
+@needs_etcd
+async def test_snapshots_bound_what_etcd_keeps_and_lose_nothing(
+    etcd_node: EtcdNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(etcd_journal, "RECORDS_BETWEEN_SNAPSHOTS", 10)
+    monkeypatch.setattr(etcd_journal, "PART_RECORDS", 3)
+    etcd = Etcd([etcd_node.endpoint])
+    journal = EtcdJournal(etcd, "t", elect(etcd))
+    list(journal.replay())
+    image = MetadataImage(cluster_id="c")
+    for number in range(35):
+        records: list[Struct] = [TopicRecord(name=f"t{number}", topic_id=b"%16d" % number)]
+        image = replay(image, records, journal.append(records, 1))
+        if journal.wants_snapshot:
+            journal.write_snapshot(image)
+    assert len(etcd.range(b"t/log/", b"t/log0")) == 5
+    again, rebuilt = EtcdJournal(etcd, "t", elect(etcd)), MetadataImage(cluster_id="c")
+    for entry in again.replay():
+        rebuilt = replay(rebuilt, entry.records, entry.last_offset)
+    assert rebuilt == image
+    assert again.append(no_ops(1), 1) == 35
+    etcd.close()
