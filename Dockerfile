@@ -6,7 +6,7 @@ COPY client client
 COPY broker broker
 COPY cli cli
 RUN python3 -m venv /opt/odradek \
-    && /opt/odradek/bin/pip install --no-cache-dir --disable-pip-version-check . \
+    && /opt/odradek/bin/pip install --no-cache-dir --disable-pip-version-check ".[etcd]" \
     && useradd --system --uid 1001 --home-dir /var/lib/odradek --no-create-home odradek \
     && install -d -o odradek -g odradek /var/lib/odradek
 COPY docker/healthy.py /opt/odradek/healthy.py

@@ -26,6 +26,8 @@ from odradek_broker.runtime.reachability import Reachability
 class MemoryJournal:
     """A journal that forgets with the process, and fails when it is told to."""
 
+    wants_snapshot = False
+
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.failure: OSError | None = None
@@ -39,6 +41,9 @@ class MemoryJournal:
         before = self.entries[-1].last_offset if self.entries else -1
         self.entries.append(Entry(before + len(records), list(records)))
         return self.entries[-1].last_offset
+
+    def write_snapshot(self, image: MetadataImage) -> None:
+        raise AssertionError("nobody wants it")
 
     def close(self) -> None:
         pass

@@ -54,7 +54,7 @@ _NAMES = """
     group.consumer.max.session.timeout.ms group.consumer.migration.policy group.consumer.min.assignment.interval.ms
     group.consumer.min.heartbeat.interval.ms group.consumer.min.session.timeout.ms
     group.consumer.regex.refresh.interval.ms host.name initial.broker.registration.timeout.ms
-    inter.broker.listener.name inter.broker.protocol.version leader.imbalance.per.broker.percentage
+    inter.broker.protocol.version leader.imbalance.per.broker.percentage
     log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size log.cleaner.io.max.bytes.per.second
     log.cleaner.threads log.dir.failure.timeout.ms log.initial.task.delay.ms log.local.retention.bytes
     log.local.retention.ms log.message.downconversion.enable log.message.format.version

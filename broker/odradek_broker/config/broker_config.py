@@ -47,6 +47,11 @@ class BrokerConfig(TransactionConfig, frozen=True, kw_only=True):
         """The address to tell clients that came by this listener; None for the one that they have used."""
         return next((listener for listener in self.advertised_listeners or () if listener.name == name), None)
 
+    @property
+    def inter_broker_listener(self) -> str:
+        """The name of the listener by which the others reach this process."""
+        return self.inter_broker_listener_name or self.listeners[0].name
+
     def is_given(self, name: str) -> bool:
         return name in self.given
 
@@ -103,6 +108,8 @@ def _check_identity(config: BrokerConfig) -> list[str]:
             mistakes.append(f"advertised.listeners names {listener.name}, which is not among the listeners")
         if listener.is_any_address or not listener.port:
             mistakes.append(f"advertised.listeners must tell clients a host and a port, unlike {listener}")
+    if config.inter_broker_listener_name is not None and config.inter_broker_listener_name not in names:
+        mistakes.append(f"inter.broker.listener.name is {config.inter_broker_listener_name}, which is not a listener")
     if config.log_dirs is not None and len(config.log_dirs) > 1:
         mistakes.append("log.dirs may name one directory only: data is not spread over several disks")
     return mistakes

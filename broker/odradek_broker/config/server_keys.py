@@ -53,6 +53,10 @@ class IdentityConfig(Struct, frozen=True, kw_only=True):
             build=parse_listener,
         ),
     ] = None
+    inter_broker_listener_name: Annotated[
+        str | None,
+        Setting("The listener by which brokers and controllers reach each other; the first.", STRING, not_empty),
+    ] = None
     listener_security_protocol_map: Annotated[
         str, Setting("The protocol that is spoken at each named listener.", STRING)
     ] = "PLAINTEXT:PLAINTEXT"

@@ -67,6 +67,11 @@ class BrokerImage(Struct, frozen=True, kw_only=True):
     def endpoint(self, name: str) -> Endpoint | None:
         return next((endpoint for endpoint in self.endpoints if endpoint.name == name), None)
 
+    def address(self, listener: str) -> tuple[str, int] | None:
+        """Where another broker reaches this one: by the listener of that name, else by its first."""
+        endpoint = self.endpoint(listener) or next(iter(self.endpoints), None)
+        return None if endpoint is None else (endpoint.host, endpoint.port)
+
 
 class PartitionImage(Struct, frozen=True, kw_only=True):
     """Who keeps a partition, and who of them leads."""

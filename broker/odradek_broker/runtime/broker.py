@@ -197,7 +197,8 @@ class Broker:
     async def _stand_as_candidate(self, nursery: trio.Nursery, endpoints: tuple[Endpoint, ...]) -> str:
         """From now on this process is the active controller whenever it can be; return the cluster's id."""
         etcd = Etcd(self.config.etcd_endpoints)
-        prefix, address = self.config.etcd_prefix, (endpoints[0].host, endpoints[0].port)
+        prefix, listener = self.config.etcd_prefix, self.config.inter_broker_listener
+        address = next((each.host, each.port) for each in endpoints if each.name == listener)
         cluster_id = ""
 
         def make(journal: EtcdJournal, has_lease: Callable[[], bool]) -> ControllerRuntime:

@@ -272,10 +272,11 @@ class ControllerRuntime(ControllerClient):
 
     async def _is_refused(self, broker: BrokerImage) -> bool:
         assert self._network is not None
-        endpoint = broker.endpoints[0]
+        address = broker.address(self.static_config.inter_broker_listener)
         try:
             with trio.move_on_after(PROBE_TIMEOUT_SECONDS):
-                (await self._network.connect(endpoint.host, endpoint.port)).close()
+                if address is not None:
+                    (await self._network.connect(*address)).close()
         except ConnectionRefusedError:
             return True
         except OSError:

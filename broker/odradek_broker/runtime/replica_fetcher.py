@@ -86,10 +86,7 @@ class ReplicaFetchers:
 
     def _address(self, broker_id: int) -> Address | None:
         broker = self._broker.image.brokers.get(broker_id)
-        if broker is None or not broker.endpoints:
-            return None
-        endpoint = broker.endpoint(self._broker.config.listeners[0].name) or broker.endpoints[0]
-        return endpoint.host, endpoint.port
+        return None if broker is None else broker.address(self._broker.config.inter_broker_listener)
 
 
 class ReplicaFetcher:

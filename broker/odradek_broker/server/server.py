@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -99,11 +100,17 @@ class Server:
         return await self._network.listen(config.host, config.port)
 
     def _endpoints(self, listeners: list[Listener]) -> tuple[Endpoint, ...]:
-        configs = self._broker.config.listeners
-        return tuple(
-            Endpoint(config.name, *(config.host or listener.address[0], listener.address[1]))
-            for config, listener in zip(configs, listeners, strict=True)
-        )
+        """Where others reach this process, as it says of itself: as advertised, else as it listens."""
+        config = self._broker.config
+        found = []
+        for each, listener in zip(config.listeners, listeners, strict=True):
+            advertised = config.advertised(each.name)
+            if advertised is not None:
+                found.append(Endpoint(each.name, advertised.host, advertised.port))
+            else:
+                host = socket.gethostname() if each.is_any_address else each.host
+                found.append(Endpoint(each.name, host, listener.address[1]))
+        return tuple(found)
 
     async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
         while True:
