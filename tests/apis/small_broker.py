@@ -19,6 +19,7 @@ from odradek_broker.controller.journal import Entry
 from odradek_broker.controller.replay import replay
 from odradek_broker.controller.tail import MetadataTail
 from odradek_broker.log.config import LogConfig
+from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.runtime.controller import ControllerRuntime
 from odradek_broker.runtime.reachability import Reachability
 
@@ -83,6 +84,7 @@ class SmallBroker:
             Random(0),
             "cluster",
             lambda old, new: self.images.append((old, new)),
+            ThreadWorkers(1),
         )
         self.disk = SimpleNamespace(free_bytes=lambda path: 12345, total_bytes=lambda path: 23456)
         self.partitions: dict[tuple[str, int], Any] = {}

@@ -10,11 +10,13 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import trio
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Job: TypeAlias = Callable[[], None]
 Done: TypeAlias = Callable[[Exception | None], None]
@@ -24,6 +26,9 @@ Done: TypeAlias = Callable[[Exception | None], None]
 class Workers(Protocol):
     def submit(self, job: Job, done: Done) -> None:
         """Run the job at some time soon, together with others, and then tell."""
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """For longer work: return what it returns. Who is cancelled meanwhile waits for its end all the same."""
 
     def close(self) -> None:
         """Take no more jobs; those that were taken are done, but nobody is told any more."""
@@ -46,6 +51,9 @@ class ThreadWorkers:
             self._threads.append(thread)
             thread.start()
         self._jobs.put((job, done))
+
+    async def run(self, job: Callable[[], T]) -> T:
+        return await trio.to_thread.run_sync(job)
 
     def close(self) -> None:
         for _ in self._threads:

@@ -11,6 +11,7 @@ import base64
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.disk import Disk
     from odradek_broker.ports.network import Network
+    from odradek_broker.ports.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +59,16 @@ FLUSH_THREADS = 8
 class Broker:
     """Made before anything is opened; `run` opens, serves and closes."""
 
-    def __init__(self, config: BrokerConfig, *, disk: Disk, clock: Clock, random: Random, network: Network) -> None:
+    def __init__(
+        self,
+        config: BrokerConfig,
+        *,
+        disk: Disk,
+        clock: Clock,
+        random: Random,
+        network: Network,
+        make_workers: Callable[[], Workers] = lambda: ThreadWorkers(FLUSH_THREADS),
+    ) -> None:
         self.config = config
         """With its dynamic changes; the one at the start is the controller's `static_config`."""
         self.disk = disk
@@ -68,6 +79,7 @@ class Broker:
         self.is_broker = "broker" in config.process_roles
         self.partitions = Partitions(self)
         self.fetch_sessions = FetchSessions(config.max_incremental_fetch_session_cache_slots, random)
+        self.workers: Workers
         self.directory: LogDirectory
         self.controller: ControllerClient
         """Whom to ask for decisions."""
@@ -80,6 +92,7 @@ class Broker:
         self.reachability = Reachability(clock)
         self.is_stopping = False
         self._running = False
+        self._make_workers = make_workers
 
     @property
     def image(self) -> MetadataImage:
@@ -133,8 +146,8 @@ class Broker:
         task_status: trio.TaskStatus[None],
     ) -> None:
         self.directory = self._open_directory(cluster_id)
-        workers = ThreadWorkers(FLUSH_THREADS)
-        self.flusher = Flusher(workers, sync=self.config.log_flush_policy == "sync")
+        self.workers = self._make_workers()
+        self.flusher = Flusher(self.workers, sync=self.config.log_flush_policy == "sync")
         try:
             async with trio.open_nursery() as nursery:
                 for path in self.directory.deleted_directories():
@@ -154,8 +167,8 @@ class Broker:
         finally:
             with trio.CancelScope(shield=True):
                 await self.flusher.wait_idle()
-                workers.close()
-                await trio.to_thread.run_sync(self._close)
+                await self.workers.run(self._close)
+                self.workers.close()
 
     async def hand_over(self) -> None:
         """Before a stop: let others lead what we lead. Returns when that is done; may take for ever."""
@@ -209,6 +222,7 @@ class Broker:
                 self.random,
                 cluster_id,
                 lambda old, new: None,  # this broker follows the metadata as every other one
+                self._make_workers(),
                 self.network,
                 may_decide=has_lease,
                 ends_with_journal=True,
@@ -228,7 +242,14 @@ class Broker:
         """In this process; the broker of this process, if it is one, is let in at once."""
         journal = FileJournal(self.directory.path, self.disk, self.clock.now_ms())
         controller = ControllerRuntime(
-            journal, self.config, self.clock, self.random, self.directory.cluster_id, self.on_image, self.network
+            journal,
+            self.config,
+            self.clock,
+            self.random,
+            self.directory.cluster_id,
+            self.on_image,
+            self.workers,
+            self.network,
         )
         self.controller = controller
         await controller.start()
@@ -244,7 +265,7 @@ class Broker:
     async def _join(self, nursery: trio.Nursery, remote: RemoteController, endpoints: tuple[Endpoint, ...]) -> None:
         """Register, follow the metadata, and wait to be let in."""
         epoch = await remote.register(self._registration(endpoints))
-        await trio.to_thread.run_sync(self.directory.remember_epoch, epoch)
+        await self.workers.run(partial(self.directory.remember_epoch, epoch))
         nursery.start_soon(self.fetchers.run)
         nursery.start_soon(remote.follow)
         await nursery.start(remote.beat)

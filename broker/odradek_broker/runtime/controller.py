@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -63,6 +64,7 @@ from odradek_broker.runtime.controller_client import ControllerClient, JournalUn
 
 if TYPE_CHECKING:
     from odradek_broker.ports.network import Network
+    from odradek_broker.ports.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ class ControllerRuntime(ControllerClient):
         random: Random,
         cluster_id: str,
         on_image: OnImage,
+        workers: Workers,
         network: Network | None = None,
         *,
         may_decide: Callable[[], bool] = lambda: True,
@@ -105,6 +108,7 @@ class ControllerRuntime(ControllerClient):
         self._clock = clock
         self._random = random
         self._on_image = on_image
+        self._workers = workers
         self._network = network
         self._lock = trio.Lock()
         self._tail = MetadataTail(0)
@@ -138,7 +142,7 @@ class ControllerRuntime(ControllerClient):
 
     async def start(self) -> None:
         """Replay the journal, or begin it. `on_image` is not called. Raises OSError, ProtocolError."""
-        self._image = await trio.to_thread.run_sync(self._replay_journal)
+        self._image = await self._workers.run(self._replay_journal)
         if self._image.offset < 0:
             self._image = await self._write(self._image, bootstrap())
         self._tail = MetadataTail(self._image.offset + 1)
@@ -324,7 +328,7 @@ class ControllerRuntime(ControllerClient):
 
     async def _write_snapshot(self) -> None:
         try:
-            await trio.to_thread.run_sync(self._journal.write_snapshot, self._image)
+            await self._workers.run(partial(self._journal.write_snapshot, self._image))
         except (OSError, LogFailed) as error:
             logger.error("cannot write a snapshot of the metadata: %s", error)
             if isinstance(error, LogFailed):
@@ -334,7 +338,7 @@ class ControllerRuntime(ControllerClient):
         """The image with these records, once they are durable."""
         now_ms = self._clock.now_ms()
         try:
-            last_offset = await trio.to_thread.run_sync(self._journal.append, records, now_ms)
+            last_offset = await self._workers.run(partial(self._journal.append, records, now_ms))
         except (OSError, LogFailed) as error:
             logger.error("cannot write %d metadata records: %s", len(records), error)
             if isinstance(error, LogFailed):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -66,7 +67,7 @@ class Housekeeping:
             plan = log.begin_compaction(now_ms, partition.last_stable_offset)
             if plan is None:
                 return
-            while await trio.to_thread.run_sync(plan.step):
+            while await self._broker.workers.run(plan.step):
                 if not log.install(plan, now_ms):
                     return
             log.end_compaction(plan)
@@ -81,7 +82,7 @@ class Housekeeping:
                 if log.failed is None and log.flushed_offset < log.log_end_offset:
                     self._broker.flusher.flush_soon(partition)
             try:
-                await trio.to_thread.run_sync(self._broker.checkpoint())
+                await self._broker.workers.run(self._broker.checkpoint())
             except OSError as error:
                 logger.error("cannot write checkpoints: %s", error)
 
@@ -100,7 +101,7 @@ class Housekeeping:
     async def _try_to_remove(self, remove: Callable[[str], None], path: str) -> None:
         """What cannot be removed goes at the next start."""
         try:
-            await trio.to_thread.run_sync(remove, path)
+            await self._broker.workers.run(partial(remove, path))
         except FileNotFoundError:
             pass  # a segment need not have every kind of file, and its topic may be gone meanwhile
         except OSError as error:
