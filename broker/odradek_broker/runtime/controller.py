@@ -114,7 +114,8 @@ class ControllerRuntime(ControllerClient):
         self._tail = MetadataTail(0)
         self._news = trio.Event()
         self._heartbeats = Heartbeats(config.broker_session_timeout_ms)
-        self._nursery: trio.Nursery | None = None
+        self._lost: list[BrokerImage] = []
+        self._loss = trio.Event()
         self._is_stopping = False
         self.may_decide = may_decide
         self._ends_with_journal = ends_with_journal
@@ -150,28 +151,38 @@ class ControllerRuntime(ControllerClient):
 
     async def run(self) -> None:
         """Fence who is silent, until cancelled."""
-        session_s = self.static_config.broker_session_timeout_ms / 1000
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
             nursery.start_soon(self._prefer_first_replicas)
             if self._ends_with_journal:
                 nursery.start_soon(self._end_with_journal)
-            for broker in self._image.brokers.values():
-                if self._network is not None and not broker.fenced and broker.broker_id != self.static_config.node_id:
-                    nursery.start_soon(self._probe, broker)  # some may have died while nobody looked
-            looked_ms = self._clock.monotonic_ms()
+            if self._network is not None:
+                nursery.start_soon(self._probe_the_lost)
+            await self._fence_the_silent()
+
+    async def _probe_the_lost(self) -> None:
+        """Those whose connection has ended; and at first everybody, for some may have died while nobody looked."""
+        brokers = self._image.brokers.values()
+        self._lost += [each for each in brokers if not each.fenced and each.broker_id != self.static_config.node_id]
+        async with trio.open_nursery() as nursery:
             while True:
-                await trio.sleep(session_s / LOOKS_PER_SESSION)
-                now_ms = self._clock.monotonic_ms()
-                if now_ms - looked_ms > session_s * 1000 / 2:
-                    # It is this process that has stood still: what brokers have sent meanwhile is still to be read.
-                    logger.warning(
-                        "the controller has stood still for %d ms; nobody is fenced for it", now_ms - looked_ms
-                    )
-                    self._heartbeats.restart(now_ms)
-                looked_ms = now_ms
-                for broker_id in list(self._heartbeats.expired(now_ms)):
-                    await self._fence(broker_id, "has not been heard of for a session")
+                while self._lost:
+                    nursery.start_soon(self._probe, self._lost.pop())
+                self._loss = trio.Event()
+                await self._loss.wait()
+
+    async def _fence_the_silent(self) -> None:
+        session_ms = self.static_config.broker_session_timeout_ms
+        looked_ms = self._clock.monotonic_ms()
+        while True:
+            await trio.sleep(session_ms / 1000 / LOOKS_PER_SESSION)
+            now_ms = self._clock.monotonic_ms()
+            if now_ms - looked_ms > session_ms / 2:
+                # It is this process that has stood still: what brokers have sent meanwhile is still to be read.
+                logger.warning("the controller has stood still for %d ms; nobody is fenced for it", now_ms - looked_ms)
+                self._heartbeats.restart(now_ms)
+            looked_ms = now_ms
+            for broker_id in list(self._heartbeats.expired(now_ms)):
+                await self._fence(broker_id, "has not been heard of for a session")
 
     async def _end_with_journal(self) -> None:
         await self._journal_failed.wait()
@@ -245,14 +256,9 @@ class ControllerRuntime(ControllerClient):
     def connection_lost(self, broker_id: int, epoch: int) -> None:
         """The connection over which a broker sent heartbeats has ended: see whether the broker has, too."""
         broker = self._image.brokers.get(broker_id)
-        if (
-            self._nursery is not None
-            and self._network is not None
-            and broker is not None
-            and broker.epoch == epoch
-            and not broker.fenced
-        ):
-            self._nursery.start_soon(self._probe, broker)
+        if broker is not None and broker.epoch == epoch and not broker.fenced:
+            self._lost.append(broker)
+            self._loss.set()
 
     def _hear(self, request: BrokerHeartbeatRequest) -> None:
         broker = self._image.brokers.get(request.broker_id)

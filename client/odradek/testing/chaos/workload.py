@@ -11,6 +11,7 @@ import trio
 from odradek.consumer import Consumer
 from odradek.errors import DeliveryTimedOut, NotEnoughReplicas, OdradekError, OffsetOutOfRange, RecordTooLarge
 from odradek.metadata import TopicPartition
+from odradek.network import Surroundings
 from odradek.producer import Delivery, Producer
 from odradek.testing.chaos.history import History, Outcome, Read, Write
 
@@ -35,7 +36,9 @@ class Workload:
         *,
         acks: Literal["all", 0, 1],
         idempotent: bool,
+        surroundings: Callable[[], Surroundings] = Surroundings,
     ) -> None:
+        """`surroundings`: what each client takes from the world around it; a simulation has its own."""
         self._bootstrap = bootstrap
         self._topic = topic
         self._partitions = partitions
@@ -43,6 +46,7 @@ class Workload:
         self._now_s = now_s
         self._acks = acks
         self._idempotent = idempotent
+        self._surroundings = surroundings
 
     # -------------------------------------------------------------------------------------------------------- writing
 
@@ -63,6 +67,7 @@ class Workload:
                 linger_ms=2,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+                surroundings=self._surroundings(),
             ) as producer:
                 async with tell:
                     await self._send_all(producer, name, records_per_s, until, tell)
@@ -111,7 +116,10 @@ class Workload:
         for life in range(1_000_000):
             try:
                 async with Consumer(
-                    self._bootstrap, start="earliest", request_timeout_ms=REQUEST_TIMEOUT_MS
+                    self._bootstrap,
+                    start="earliest",
+                    request_timeout_ms=REQUEST_TIMEOUT_MS,
+                    surroundings=self._surroundings(),
                 ) as consumer:
                     await consumer.assign([TopicPartition(self._topic, each) for each in range(self._partitions)])
                     while True:
@@ -125,7 +133,9 @@ class Workload:
         with trio.move_on_after(timeout_s):
             for life in range(1_000_000):
                 try:
-                    async with Consumer(self._bootstrap, start="earliest") as consumer:
+                    async with Consumer(
+                        self._bootstrap, start="earliest", surroundings=self._surroundings()
+                    ) as consumer:
                         await consumer.assign(partitions)
                         ends = await consumer.end_offsets(*partitions)
                         while any((consumer.position(each) or 0) < end for each, end in ends.items()):

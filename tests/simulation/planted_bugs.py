@@ -1,0 +1,223 @@
+"""How sensitive the simulation is: bugs planted one by one in a copy of the sources, and how soon each is seen.
+
+    python tests/simulation/planted_bugs.py [NAME...]       prints a line for each; exit code 1 if more than one is missed
+
+A bug is caught when a run ends with a bad verdict, or an assertion of the broker's own stops it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BROKER = "broker/odradek_broker"
+SEEDS, SECONDS, LIMIT_S = 120, 15, 400
+MAY_MISS = 1
+
+
+@dataclass(frozen=True)
+class Bug:
+    name: str
+    file: str
+    before: str
+    after: str
+
+
+BUGS = [
+    Bug(
+        "ack before followers have it",
+        "replication/leader.py",
+        "lowest = min(lowest, self._followers[replica].offset)",
+        "pass",
+    ),
+    Bug(
+        "commit below min.insync.replicas",
+        "replication/leader.py",
+        "        if not self.has_enough(min_insync):\n            return UNKNOWN\n",
+        "",
+    ),
+    Bug(
+        "ack before the leader's sync",
+        "runtime/partition.py",
+        "local = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset",
+        "local = self.log.log_end_offset",
+    ),
+    Bug(
+        "follower fetches on before its sync",
+        "runtime/replica_fetcher.py",
+        "if self._broker.flusher.syncs:",
+        "if False:",
+    ),
+    Bug("no truncation", "runtime/replica_fetcher.py", "log.truncate_to(offset)", "pass"),
+    Bug(
+        "truncate by watermark",
+        "runtime/partition.py",
+        "        self.leadership = None\n        self.leader_id, self.leader_epoch",
+        "        self.log.truncate_to(self.high_watermark)\n        self.leadership = None\n"
+        "        self.leader_id, self.leader_epoch",
+    ),
+    Bug(
+        "no leader epoch check",
+        "apis/leader_epochs.py",
+        "    if believed == UNSAID or",
+        "    return ErrorCode.NONE\n    if believed == UNSAID or",
+    ),
+    Bug(
+        "watermark does not wait for a proposal",
+        "replication/leader.py",
+        "return self._image.isr if self._proposed is None else self._proposed.union(self._image.isr)",
+        "return self._image.isr",
+    ),
+    Bug(
+        "proposed in-sync replicas count at once",
+        "replication/leader.py",
+        "return self._image.isr if self._proposed is None else self._proposed.union(self._image.isr)",
+        "return self._image.isr if self._proposed is None else self._proposed",
+    ),
+    Bug(
+        "in sync without having caught up",
+        "replication/leader.py",
+        "least = max(high_watermark, self._start_offset)",
+        "least = 0",
+    ),
+    Bug(
+        "stale in-sync edit is taken",
+        "controller/alter_partition.py",
+        "if wanted.partition_epoch < partition.partition_epoch:",
+        "if False:",
+    ),
+    Bug(
+        "edit of a former leader is taken",
+        "controller/alter_partition.py",
+        "    if wanted.leader_epoch < partition.leader_epoch:\n",
+        "    if False:\n",
+    ),
+    Bug(
+        "unclean elections",
+        "controller/partition_change.py",
+        "if rules.unclean or election is Election.UNCLEAN:",
+        "if True:",
+    ),
+    Bug(
+        "any active replica may lead",
+        "controller/partition_change.py",
+        "return replica in eligible and is_active(replica)",
+        "return is_active(replica)",
+    ),
+    Bug(
+        "same leader epoch for a new leader",
+        "controller/replay.py",
+        "leader_epoch=old.leader_epoch + 1",
+        "leader_epoch=old.leader_epoch",
+    ),
+    Bug(
+        "ack what was not committed when leadership is lost",
+        "runtime/partition.py",
+        '            self._raise_why_not()\n            raise NotLeader(f"{self} has another leader")',
+        "            return",
+    ),
+    Bug(
+        "ack when appended",
+        "apis/api_00_produce.py",
+        "return self.partition is None or self.last_offset < self.partition.high_watermark",
+        "return True",
+    ),
+    Bug(
+        "no duplicate check",
+        "log/idempotence.py",
+        "def settle(",
+        "def settle(*_: object) -> None:\n    return None\n\n\ndef _settle(",
+    ),
+    Bug(
+        "followers forget producers",
+        "log/log.py",
+        "            if header.producer_id >= 0:\n                batch = records",
+        "            if header.producer_id >= 0 and leader_epoch is not None:\n                batch = records",
+    ),
+    Bug(
+        "journal is not synced",
+        "controller/file_journal.py",
+        "        self._log.flush()\n        return appended",
+        "        return appended",
+    ),
+    Bug(
+        "truncate to the leader's end, whatever our own epochs say",
+        "replication/truncation.py",
+        "    if own_epoch == epoch:\n        return min(end_offset, own_end, log_end_offset)\n    return min(own_end, log_end_offset)",
+        "    return min(end_offset, log_end_offset)",
+    ),
+    Bug(
+        "consumers read past the watermark",
+        "apis/api_01_fetch.py",
+        "        limit = partition.high_watermark\n",
+        "        limit = log.log_end_offset\n",
+    ),
+    Bug(
+        "the leader never says where logs part",
+        "apis/api_01_fetch.py",
+        "    if fetch.last_fetched_epoch < 0:\n",
+        "    if True:\n",
+    ),
+    Bug(
+        "a wiped or damaged disk counts as complete",
+        "controller/membership.py",
+        "if known is not None and request.previous_broker_epoch != known.epoch:",
+        "if False:",
+    ),
+    Bug("recovery keeps damaged batches", "log/scan.py", "crc_is_valid(", "(lambda *_: True)("),
+    Bug(
+        "eligible replicas are forgotten",
+        "controller/partition_change.py",
+        "    target.elr = [replica for replica in possible if replica not in unclean_restart]\n",
+        "    target.elr = []\n",
+    ),
+    Bug(
+        "a fenced broker stays in the in-sync set",
+        "controller/membership.py",
+        "isr = [replica for replica in partition.isr if replica != broker_id]\n            record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays, isr=isr)",
+        "record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays)",
+    ),
+]
+
+
+def main() -> int:
+    wanted = set(sys.argv[1:])
+    missed = []
+    bugs = [bug for bug in BUGS if not wanted or bug.name in wanted]
+    for bug in bugs:
+        began = time.monotonic()
+        caught = is_caught(bug)
+        print(f"{'caught' if caught else 'MISSED'} {time.monotonic() - began:6.1f} s  {bug.name}", flush=True)
+        if not caught:
+            missed.append(bug)
+    print(f"{len(bugs) - len(missed)} of {len(bugs)} planted bugs are caught")
+    return 1 if len(missed) > MAY_MISS else 0
+
+
+def is_caught(bug: Bug) -> bool:
+    with tempfile.TemporaryDirectory(prefix="odradek-bug-") as directory:
+        copy = Path(directory)
+        for part in ("broker", "client", "tests/simulation"):
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        file = copy / BROKER / bug.file
+        source = file.read_text()
+        assert bug.before in source, f"{bug.name}: {bug.file} has changed"
+        file.write_text(source.replace(bug.before, bug.after))
+        environment = {**os.environ, "PYTHONPATH": f"{copy / 'client'}:{copy / 'broker'}"}
+        command = [sys.executable, "tests/simulation/seeds.py", "0", str(SEEDS), str(SECONDS)]
+        try:
+            done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False, timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            return False
+        return done.returncode != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Many seeds, on all cores: python tests/simulation/seeds.py FIRST COUNT [SECONDS]. Exit code 1 at the first bad."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+from one_run import Result, run_seed
+
+SECONDS = 5.0
+
+
+def run_quietly(seed: int, seconds: float) -> Result:
+    logging.disable(logging.CRITICAL)
+    return run_seed(seed, seconds)
+
+
+def run_many(first: int, count: int, seconds: float) -> Iterator[tuple[int, Result]]:
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        futures = {seed: pool.submit(run_quietly, seed, seconds) for seed in range(first, first + count)}
+        for seed, future in futures.items():
+            yield seed, future.result()
+
+
+def summary(results: list[Result]) -> str:
+    faults = sum((result.faults for result in results), Counter[str]())
+    hours = sum(result.virtual_s for result in results) / 3600
+    records = sum(result.acknowledged for result in results)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(faults.items()))
+    return f"{len(results)} seeds, {hours:.2f} virtual hours, {records:,} acknowledged records, faults: {kinds}"
+
+
+def main() -> int:
+    first, count = int(sys.argv[1]), int(sys.argv[2])
+    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else SECONDS
+    began, results = time.monotonic(), []
+    for seed, result in run_many(first, count, seconds):
+        results.append(result)
+        if not result.is_clean:
+            print(f"seed {seed} is not clean: {result}")
+            return 1
+    print(f"{summary(results)}; {time.monotonic() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

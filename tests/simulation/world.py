@@ -1,0 +1,188 @@
+"""A cluster of whole brokers in one process and in virtual time: the broker's own code on simulated ports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from random import Random
+from typing import TypeVar
+
+import trio
+from sim_disk import SimDisk
+from sim_network import SimNetwork
+
+from odradek.network import Surroundings
+from odradek_broker.config import load_broker_config
+from odradek_broker.runtime.broker import Broker
+from odradek_broker.server.server import Server
+
+T = TypeVar("T")
+
+EPOCH_MS = 1_700_000_000_000
+PORT = 9092
+CONTROLLER = "controller"
+SYNC_S = 0.0005
+READY_WITHIN_S = 60.0
+
+
+class SimClock:
+    """Virtual time, with an offset for the wall."""
+
+    def now_ms(self) -> int:
+        return EPOCH_MS + int(trio.current_time() * 1000)
+
+    def monotonic_ms(self) -> int:
+        return int(trio.current_time() * 1000)
+
+
+class SimWorkers:
+    """Work takes a little virtual time, and is done at its end: a crash before that has not done it."""
+
+    def __init__(self, nursery: trio.Nursery, random: Random) -> None:
+        self._nursery = nursery
+        self._random = random
+        self._closed = False
+
+    def submit(self, job: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
+        self._nursery.start_soon(self._do, job, done)
+
+    async def run(self, job: Callable[[], T]) -> T:
+        await trio.sleep(self._random.uniform(0, SYNC_S))
+        return job()
+
+    def close(self) -> None:
+        self._closed = True
+
+    async def _do(self, job: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
+        try:
+            await trio.sleep(self._random.uniform(0, 2 * SYNC_S))
+        finally:  # in a process that dies the disk refuses, and its flusher is told so: it waits for that
+            error: Exception | None = None
+            try:
+                job()
+            except Exception as raised:
+                error = raised
+            if not self._closed:
+                done(error)
+
+
+class SimNode:
+    """A machine: a disk that stays, and a process that comes and goes."""
+
+    def __init__(self, world: World, name: str, settings: dict[str, str]) -> None:
+        self.world = world
+        self.name = name
+        self.disk = SimDisk(Random(world.random.getrandbits(64)))
+        self.broker: Broker | None = None
+        self._settings = settings
+        self._scope: trio.CancelScope | None = None
+
+    @property
+    def is_up(self) -> bool:
+        return self._scope is not None
+
+    async def start(self) -> None:
+        """Return when it is ready."""
+        await self.world.nursery.start(self._run)
+
+    async def _run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        random, clock = Random(self.world.random.getrandbits(64)), SimClock()
+        config = load_broker_config(
+            None, {}, {"log.dir": "/data", "listeners": f"{self.name}:{PORT}", **self._settings}
+        )
+        network = self.world.network.port(self.name)
+        with trio.CancelScope() as scope:
+            self._scope = scope
+            async with trio.open_nursery() as workers:
+                broker = self.broker = Broker(
+                    config.config,
+                    disk=self.disk,
+                    clock=clock,
+                    random=random,
+                    network=network,
+                    make_workers=lambda: SimWorkers(workers, random),
+                )
+                server = Server(broker, network, clock)
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(server.run)
+                    task_status.started()
+
+    def kill(self, *, power: bool = False) -> None:
+        """SIGKILL; with `power` what was not synced is lost too, as far as chance has it."""
+        assert self._scope is not None
+        # First nothing has an effect any more, then the code that cleans up may run.
+        if power:
+            self.disk.lose_power()
+        else:
+            self.disk.die()
+        self._scope.cancel()
+        self.world.network.host_dies(self.name)
+        self._scope = self.broker = None
+
+
+class World:
+    """Everything, out of one seed."""
+
+    def __init__(self, nursery: trio.Nursery, seed: int, brokers: int = 3, **settings: str) -> None:
+        self.random = Random(seed)
+        self.nursery = nursery
+        self.network = SimNetwork(Random(self.random.getrandbits(64)))
+        self._trace = hashlib.sha256()
+        shared = {
+            "default.replication.factor": "3",
+            "min.insync.replicas": "2",
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
+            "replica.lag.time.max.ms": "5000",
+            "offsets.topic.num.partitions": "1",
+            **{name.replace("_", "."): value for name, value in settings.items()},
+        }
+        self.controller = SimNode(self, CONTROLLER, {**shared, "process.roles": "controller", "node.id": "100"})
+        quorum = {"process.roles": "broker", "controller.quorum.bootstrap.servers": f"{CONTROLLER}:{PORT}"}
+        self.brokers = [
+            SimNode(self, f"broker-{number}", {**shared, **quorum, "node.id": str(number)}) for number in range(brokers)
+        ]
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(f"{broker.name}:{PORT}" for broker in self.brokers)
+
+    @property
+    def nodes(self) -> list[SimNode]:
+        return [self.controller, *self.brokers]
+
+    def client(self) -> Surroundings:
+        return Surroundings(
+            network=self.network.port("client"),
+            now_ms=SimClock().now_ms,
+            random=Random(self.random.getrandbits(64)),
+        )
+
+    async def start(self) -> None:
+        """Start every node that is down."""
+        with trio.fail_after(READY_WITHIN_S):
+            async with trio.open_nursery() as nursery:
+                for node in self.nodes:
+                    if not node.is_up:
+                        nursery.start_soon(node.start)
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            if node.is_up:
+                node.kill()
+
+    def note(self, what: str) -> None:
+        """Into the trace, by which two runs of a seed are compared."""
+        self._trace.update(f"{trio.current_time():.9f} {what}\n".encode())
+
+    @property
+    def trace(self) -> str:
+        return self._trace.hexdigest()[:16]
+
+    def leader(self, topic: str, index: int = 0) -> SimNode | None:
+        """Who leads a partition, as the controller has it; None while nobody does or the controller is down."""
+        controller = self.controller.broker
+        partition = None if controller is None else controller.image.partition(topic, index)
+        if partition is None or partition.leader < 0:
+            return None
+        return self.brokers[partition.leader]
