@@ -8,6 +8,8 @@ Behaviour
     0 and above               the first record as young as that
     No match                  offset -1, timestamp -1, no error
     Other timestamps          UNSUPPORTED_VERSION; a partition named twice INVALID_REQUEST
+    A leader that is too new  OFFSET_NOT_AVAILABLE (before version 5 LEADER_NOT_AVAILABLE): it does not know yet how much
+                              of what it has was committed (KIP-207)
     A damaged batch           CORRUPT_MESSAGE: a producer's lie, which an append does not look into
 Versions
     2 isolation_level    4 leader epochs    6 flexible
@@ -36,6 +38,7 @@ LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING
 SINCE_VERSION = {LATEST: 1, EARLIEST: 1, MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING: 11}
 READ_COMMITTED = 1
 NOTHING = -1
+OFFSET_NOT_AVAILABLE_SINCE = 5
 
 
 def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
@@ -69,6 +72,9 @@ def _find(
         and context.version < SINCE_VERSION.get(wanted.timestamp, context.version + 1)
     ):
         error = ErrorCode.UNSUPPORTED_VERSION
+    if not error and not partition.knows_its_end and wanted.timestamp not in (EARLIEST, EARLIEST_LOCAL):
+        known = context.version >= OFFSET_NOT_AVAILABLE_SINCE
+        error = ErrorCode.OFFSET_NOT_AVAILABLE if known else ErrorCode.LEADER_NOT_AVAILABLE
     if error:
         return _refused(wanted, error)
     committed = request.isolation_level == READ_COMMITTED

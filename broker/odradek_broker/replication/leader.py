@@ -50,7 +50,7 @@ class Leadership:
         """`start_offset`: where the log ended when the epoch began."""
         self.node_id = node_id
         self.leader_epoch = image.leader_epoch
-        self._start_offset = start_offset
+        self.start_offset = start_offset
         self._image = image
         self._proposed: frozenset[int] | None = None
         self._followers = {replica: Follower() for replica in image.replicas if replica != node_id}
@@ -121,7 +121,7 @@ class Leadership:
         """The ISR with those that have caught up; None where there are none, or something is proposed already."""
         if self._proposed is not None:
             return None
-        least = max(high_watermark, self._start_offset)
+        least = max(high_watermark, self.start_offset)
         back = [
             replica
             for replica, follower in self._followers.items()

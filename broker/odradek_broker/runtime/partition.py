@@ -81,6 +81,11 @@ class Partition:
         return self.leadership is not None
 
     @property
+    def knows_its_end(self) -> bool:
+        """Whether all that was committed before this leader epoch is known to be (KIP-207)."""
+        return self.leadership is None or self.high_watermark >= self.leadership.start_offset
+
+    @property
     def last_stable_offset(self) -> int:
         return self.log.last_stable_offset(self.high_watermark)
 
