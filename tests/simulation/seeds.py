@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,8 +17,12 @@ SECONDS = 5.0
 
 
 def run_quietly(seed: int, seconds: float) -> Result:
+    """Raises RuntimeError, with the whole story, for whatever the run has raised: that can go to another process."""
     logging.disable(logging.CRITICAL)
-    return run_seed(seed, seconds)
+    try:
+        return run_seed(seed, seconds)
+    except BaseException:
+        raise RuntimeError(f"seed {seed}\n{traceback.format_exc()}") from None
 
 
 def run_many(first: int, count: int, seconds: float) -> Iterator[tuple[int, Result]]:

@@ -48,7 +48,7 @@ def test_a_seed_is_the_same_run_in_every_process() -> None:
     for number in ("0", "1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": number}
         done = subprocess.run(
-            [sys.executable, "-c", program, f"{int(number) * 5000}"],
+            [sys.executable, "-c", program, f"{int(number) * 500}"],
             cwd=Path(__file__).parent,
             env=environment,
             capture_output=True,

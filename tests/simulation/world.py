@@ -93,19 +93,23 @@ class SimNode:
         network = self.world.network.port(self.name)
         with trio.CancelScope() as scope:
             self._scope = scope
-            async with trio.open_nursery() as workers:
-                broker = self.broker = Broker(
-                    config.config,
-                    disk=self.disk,
-                    clock=clock,
-                    random=random,
-                    network=network,
-                    make_workers=lambda: SimWorkers(workers, random),
-                )
-                server = Server(broker, network, clock)
-                async with trio.open_nursery() as nursery:
-                    await nursery.start(server.run)
-                    task_status.started()
+            try:
+                async with trio.open_nursery() as workers:
+                    broker = self.broker = Broker(
+                        config.config,
+                        disk=self.disk,
+                        clock=clock,
+                        random=random,
+                        network=network,
+                        make_workers=lambda: SimWorkers(workers, random),
+                    )
+                    server = Server(broker, network, clock)
+                    async with trio.open_nursery() as nursery:
+                        await nursery.start(server.run)
+                        task_status.started()
+            finally:
+                if self._scope is scope:  # whoever waited for its start has been cancelled
+                    self._scope = self.broker = None
 
     def kill(self, *, power: bool = False) -> None:
         """SIGKILL; with `power` what was not synced is lost too, as far as chance has it."""

@@ -8,7 +8,7 @@ Behaviour
     0 and above               the first record as young as that
     No match                  offset -1, timestamp -1, no error
     Other timestamps          UNSUPPORTED_VERSION; a partition named twice INVALID_REQUEST
-    A leader that is too new  OFFSET_NOT_AVAILABLE (before version 5 LEADER_NOT_AVAILABLE): it does not know yet how much
+    A leader that is too new  OFFSET_NOT_AVAILABLE (version 5 on), LEADER_NOT_AVAILABLE: it does not know yet how much
                               of what it has was committed (KIP-207)
     A damaged batch           CORRUPT_MESSAGE: a producer's lie, which an append does not look into
 Versions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Literal
@@ -9,7 +10,14 @@ from typing import Literal
 import trio
 
 from odradek.consumer import Consumer
-from odradek.errors import DeliveryTimedOut, NotEnoughReplicas, OdradekError, OffsetOutOfRange, RecordTooLarge
+from odradek.errors import (
+    DeliveryTimedOut,
+    NotEnoughReplicas,
+    OdradekError,
+    OffsetOutOfRange,
+    RecordTooLarge,
+    Undelivered,
+)
 from odradek.metadata import TopicPartition
 from odradek.network import Surroundings
 from odradek.producer import Delivery, Producer
@@ -71,7 +79,8 @@ class Workload:
             ) as producer:
                 async with tell:
                     await self._send_all(producer, name, records_per_s, until, tell)
-                await producer.flush()
+                with contextlib.suppress(Undelivered):  # each record's outcome is noted by itself
+                    await producer.flush()
 
     async def _send_all(
         self,
