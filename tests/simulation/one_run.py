@@ -86,7 +86,7 @@ async def _run(seed: int, seconds: float, kinds: list[str], settings: dict[str, 
 async def heal(world: World) -> None:
     world.network.heal()
     for node in world.nodes:
-        node.disk.is_full = False
+        node.disk.is_full = node.disk.syncs_fail = False
     await world.start()
 
 
@@ -164,6 +164,17 @@ async def full_disk(world: World, random: Random) -> None:
     node.disk.is_full = False
 
 
+async def failing_syncs(world: World, random: Random) -> None:
+    """The disk of one machine says EIO; its broker ends, and comes back to a disk that works again."""
+    node = random.choice(world.brokers)
+    node.disk.syncs_fail = True
+    await trio.sleep(random.uniform(*HOLD_S))
+    node.disk.syncs_fail = False
+    if node.is_up:
+        node.kill(power=True)
+    await world.start()
+
+
 FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
     "kill-leader": kill_leader,
     "kill-any": kill_any,
@@ -174,4 +185,5 @@ FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
     "cut-leader": cut_leader,
     "cut-clients": cut_clients,
     "full-disk": full_disk,
+    "failing-syncs": failing_syncs,
 }

@@ -14,6 +14,7 @@ from sim_network import SimNetwork
 from odradek.network import Surroundings
 from odradek_broker.config import load_broker_config
 from odradek_broker.runtime.broker import Broker
+from odradek_broker.runtime.housekeeping import DiskFailed
 from odradek_broker.server.server import Server
 
 T = TypeVar("T")
@@ -107,8 +108,10 @@ class SimNode:
                     async with trio.open_nursery() as nursery:
                         await nursery.start(server.run)
                         task_status.started()
+            except* DiskFailed:
+                self.world.network.host_dies(self.name)
             finally:
-                if self._scope is scope:  # whoever waited for its start has been cancelled
+                if self._scope is scope:  # it has ended by itself, or who waited for its start has been cancelled
                     self._scope = self.broker = None
 
     def kill(self, *, power: bool = False) -> None:

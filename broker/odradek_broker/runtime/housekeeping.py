@@ -1,4 +1,4 @@
-"""What a broker does when nobody asks: retention, compaction, checkpoints, files whose time has come.
+"""What a broker does when nobody asks: retention, compaction, checkpoints, files that may go, a disk that fails.
 
 Each round looks at all partitions; what only looks at memory is done here, what reads and writes files by the
 megabyte (compaction) in a worker thread.
@@ -28,6 +28,10 @@ CHECKPOINT_SECONDS = 60
 REMOVAL_SECONDS = 1
 
 
+class DiskFailed(OSError):
+    """A log here can be used no more, and others have it: they are to go on with it, so this broker ends."""
+
+
 class Housekeeping:
     """One for a broker."""
 
@@ -40,6 +44,7 @@ class Housekeeping:
             nursery.start_soon(self._compact)
             nursery.start_soon(self._checkpoint)
             nursery.start_soon(self._remove)
+            nursery.start_soon(self._watch_disk)
 
     async def _retain(self) -> None:
         while True:
@@ -97,6 +102,15 @@ class Housekeeping:
             for partition in list(self._broker.partitions.values()):
                 for path in partition.log.take_deleted_files(now_ms):
                     await self._try_to_remove(disk.remove, path)
+
+    async def _watch_disk(self) -> None:
+        """Raises DiskFailed, as Kafka halts with its last log directory. What only we have we still answer for."""
+        while True:
+            await trio.sleep(REMOVAL_SECONDS)
+            for partition in self._broker.partitions.values():
+                log = partition.log
+                if log.failed is not None and not log.is_closed and partition.replica_count > 1:
+                    raise DiskFailed(f"{partition} is out of use here, and other brokers have it: {log.failed}")
 
     async def _try_to_remove(self, remove: Callable[[str], None], path: str) -> None:
         """What cannot be removed goes at the next start."""

@@ -62,6 +62,7 @@ class Partition:
         self.min_insync = min_insync
         self.leader_epoch = NO_EPOCH
         self.leader_id = -1
+        self.replica_count = 1
         self.leadership: Leadership | None = None
         self.high_watermark = max(min(high_watermark, log.log_end_offset), log.log_start_offset)
         self._node_id = node_id
@@ -94,7 +95,7 @@ class Partition:
     def lead(self, image: PartitionImage) -> None:
         """The controller has made us the leader, or has changed the partition that we lead."""
         now_ms = self._clock.monotonic_ms()
-        self.leader_id = self._node_id
+        self.leader_id, self.replica_count = self._node_id, len(image.replicas)
         if self.leadership is not None and self.leadership.leader_epoch == image.leader_epoch:
             self.leadership.decided(image, now_ms)
         else:
@@ -108,7 +109,7 @@ class Partition:
     def follow(self, image: PartitionImage) -> None:
         """Another broker leads, or nobody does."""
         self.leadership = None
-        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch
+        self.leader_id, self.leader_epoch, self.replica_count = image.leader, image.leader_epoch, len(image.replicas)
         self._give_up_waiting()
 
     def retire(self) -> None:
