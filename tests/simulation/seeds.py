@@ -26,10 +26,13 @@ def run_quietly(seed: int, seconds: float) -> Result:
 
 
 def run_many(first: int, count: int, seconds: float) -> Iterator[tuple[int, Result]]:
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    pool = ProcessPoolExecutor(os.cpu_count())
+    try:
         futures = {seed: pool.submit(run_quietly, seed, seconds) for seed in range(first, first + count)}
         for seed, future in futures.items():
             yield seed, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def summary(results: list[Result]) -> str:
