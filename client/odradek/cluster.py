@@ -8,7 +8,9 @@ question is under way at a time, and whoever waits for an answer shares it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -18,7 +20,8 @@ from odradek.activity import Activities
 from odradek.connection import Connection
 from odradek.connections import ConnectionHealth, ConnectionPool
 from odradek.errors import BootstrapFailed, ConnectionFailed, OdradekError, broker_error
-from odradek.metadata import ClusterImage, TopicImage
+from odradek.first_answer import first_answer
+from odradek.metadata import BrokerAddress, ClusterImage, TopicImage
 from odradek.network import Address, Surroundings
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import ApiMessage
@@ -130,31 +133,40 @@ class Cluster:
         return await connection.request(message, response, timeout_s or self.request_timeout_s)
 
     async def any_connection(self) -> Connection:
-        """A connection to whichever broker can be had, connected ones first. Raises the last failure."""
-        brokers = list(self.image.brokers.values())
-        for broker in brokers:
-            connection = self._pool.existing((broker.node_id, broker.host, broker.port), "")
-            if connection is not None:
-                return connection
-        failure: OdradekError | None = None
-        self.surroundings.random.shuffle(brokers)
-        for broker in brokers:
-            try:
-                return await self.connection(broker.node_id)
-            except OdradekError as error:
-                failure = error
-        for host, port in self.config.bootstrap:
-            try:
-                return await self._pool.connect((host, port), "bootstrap", host, port, f"{host}:{port}")
-            except OdradekError as error:
-                failure = error
-        assert failure is not None
-        raise failure
+        """A connection to whichever broker can be had, idle ones first. Raises the last failure."""
+        return await first_answer(self._ways_in())
 
     async def ask_any(self, message: ApiMessage, response: type[R], timeout_s: float | None = None) -> R:
         """Ask whichever broker can be had. Raises ConnectionFailed, RequestTimedOut, UnsupportedVersion."""
         connection = await self.any_connection()
         return await connection.request(message, response, timeout_s or self.request_timeout_s)
+
+    async def ask_first(self, question: ApiMessage, response: type[R]) -> R:
+        """What the first broker that answers says to a question that changes nothing. Raises as `ask_any`."""
+
+        def through(connect: Callable[[], Awaitable[Connection]]) -> Callable[[], Awaitable[R]]:
+            async def ask() -> R:
+                connection = await connect()
+                return await connection.request(question, response, self.request_timeout_s)
+
+            return ask
+
+        return await first_answer([through(connect) for connect in self._ways_in()])
+
+    def _ways_in(self) -> list[Callable[[], Awaitable[Connection]]]:
+        """To the brokers with which there is a connection, the idlest first; to the others; as at the very start."""
+        brokers = list(self.image.brokers.values())
+        self.surroundings.random.shuffle(brokers)
+        brokers.sort(key=self._unanswered)
+        known = [partial(self.connection, broker.node_id) for broker in brokers]
+        return [*known, *(partial(self._bootstrap, host, port) for host, port in self.config.bootstrap)]
+
+    def _unanswered(self, broker: BrokerAddress) -> float:
+        connection = self._pool.existing((broker.node_id, broker.host, broker.port), "")
+        return math.inf if connection is None else connection.unanswered_count
+
+    async def _bootstrap(self, host: str, port: int) -> Connection:
+        return await self._pool.connect((host, port), "bootstrap", host, port, f"{host}:{port}")
 
     # ---------------------------------------------------------------------------------------------- metadata
 
@@ -222,7 +234,7 @@ class Cluster:
             topics=None if topics is None else [MetadataRequestTopic(name=name) for name in sorted(topics)],
             allow_auto_topic_creation=self.config.auto_create_topics,
         )
-        answer = await self.ask_any(question, MetadataResponse)
+        answer = await self.ask_first(question, MetadataResponse)
         if answer.error_code:
             raise broker_error(answer.error_code, "Metadata")
         self.image.merge(answer, all_topics=topics is None)

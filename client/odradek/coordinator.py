@@ -39,13 +39,8 @@ class Coordinator:
     async def find(self) -> int:
         """The coordinator's node id. Raises what a broker says, retriable while there is none."""
         if self._node_id is None:
-            connection = await self._cluster.any_connection()
-            if connection.version_of(FindCoordinatorRequest) >= 4:
-                question = FindCoordinatorRequest(key_type=self._kind, coordinator_keys=[self._key])
-            else:
-                question = FindCoordinatorRequest(key=self._key, key_type=self._kind)
-            answer = await connection.request(question, FindCoordinatorResponse, self._cluster.request_timeout_s)
-            self._node_id = self._take(answer)
+            question = FindCoordinatorRequest(key=self._key, key_type=self._kind, coordinator_keys=[self._key])
+            self._node_id = self._take(await self._cluster.ask_first(question, FindCoordinatorResponse))
         return self._node_id
 
     def _take(self, answer: FindCoordinatorResponse) -> int:

@@ -24,7 +24,7 @@ class SlowCluster:
         self.activities = Activities()
         self.may_answer = trio.Event()
 
-    async def ask_any(self, message: Any, response: Any) -> InitProducerIdResponse:
+    async def ask_first(self, message: Any, response: Any) -> InitProducerIdResponse:
         await self.may_answer.wait()
         return InitProducerIdResponse(producer_id=7, producer_epoch=0)
 

@@ -139,7 +139,7 @@ def test_expired_batches_leave_the_queue_and_those_in_flight_do_not() -> None:
     made = queue()
     batches = fill(made, 3)
     drain(made)
-    assert made.take_expired(created_before=1.0) == [batches[1]]
+    assert made.take_expired(now_s=31.0, timeout_s=30.0) == [batches[1]]
     assert made.unsettled() == [batches[0], batches[2]]
 
 

@@ -9,78 +9,107 @@ from random import Random
 
 import trio
 from deterministic_trio import run_in_virtual_time
+from invariants import Violated
 from world import SimNode, World
 
-from odradek import Admin
+from odradek import Admin, Consumer
+from odradek.producer import Delivery
 from odradek.testing.chaos.checkers import Anomaly, Promise, check
-from odradek.testing.chaos.history import History, Outcome
+from odradek.testing.chaos.history import History, Outcome, Write
 from odradek.testing.chaos.workload import Workload
 
 TOPIC, PARTITIONS, WRITERS, RECORDS_PER_S = "t", 1, 2, 40.0
-REST_S, HOLD_S = (0.0, 3.0), (0.05, 8.0)
+REST_S = 0.5
+SHORTEST_S, LONGEST_S = 0.01, 6.0
+MOST_NEMESES = 2
 DRAIN_S = 200.0
 
 
 @dataclass
 class Result:
-    anomalies: list[Anomaly]
-    drained: bool
-    acknowledged: int
+    anomalies: list[Anomaly] = field(default_factory=list)
+    drained: bool = False
+    violation: str | None = None
+    acknowledged: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     virtual_s: float = 0.0
     trace: str = ""
 
     @property
     def is_clean(self) -> bool:
-        return self.drained and not any(anomaly.bad for anomaly in self.anomalies)
+        return self.violation is None and self.drained and not any(anomaly.bad for anomaly in self.anomalies)
 
 
 def run_seed(seed: int, seconds: float = 30.0, kinds: list[str] | None = None, **settings: str) -> Result:
-    """`seconds` of faults, in virtual time."""
-    return run_in_virtual_time(seed, _run, seed, seconds, kinds or list(FAULTS), settings)
+    """`seconds` of faults, in virtual time. Without `kinds` each seed draws its own mix."""
+    return run_in_virtual_time(seed, _run, seed, seconds, kinds, settings)
 
 
-async def _run(seed: int, seconds: float, kinds: list[str], settings: dict[str, str]) -> Result:
-    history, faults = History(), Counter[str]()
+async def _run(seed: int, seconds: float, kinds: list[str] | None, settings: dict[str, str]) -> Result:
+    result = Result()
     async with trio.open_nursery() as nursery:
         world = World(nursery, seed, **settings)
-        await world.start()
-        workload = Workload(
-            world.bootstrap,
-            TOPIC,
-            PARTITIONS,
-            history,
-            trio.current_time,
-            acks="all",
-            idempotent=True,
-            surroundings=world.client,
-        )
-        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
-            await admin.create_topic(TOPIC, PARTITIONS)
-        over = trio.Event()
-        async with trio.open_nursery() as readers:
-            readers.start_soon(workload.read, "reader")
-            async with trio.open_nursery() as writers:
-                for number in range(WRITERS):
-                    writers.start_soon(workload.write, f"w{number}", RECORDS_PER_S, over)
-                with trio.move_on_after(seconds):
-                    await _inflict(world, Random(seed), kinds, faults)
-                await heal(world)
-                over.set()
-            readers.cancel_scope.cancel()
-        drained = await workload.drain(DRAIN_S)
-        for write in history.writes:
-            world.note(f"{write.value} {write.outcome.value} {write.offset} {write.done_s:.9f}")
-        result = Result(
-            anomalies=check(history, Promise()),
-            drained=drained,
-            acknowledged=sum(write.outcome is Outcome.OK for write in history.writes),
-            faults=faults,
-            virtual_s=trio.current_time(),
-            trace=world.trace,
-        )
+        await _live(world, Random(seed), seconds, kinds, result)
         nursery.cancel_scope.cancel()
+    result.violation, result.virtual_s, result.trace = world.violation, trio.current_time(), world.trace
     return result
+
+
+async def _live(world: World, random: Random, seconds: float, kinds: list[str] | None, result: Result) -> None:
+    await world.start()
+    history = History()
+    workload = _WatchedWorkload(
+        world.bootstrap,
+        TOPIC,
+        PARTITIONS,
+        history,
+        trio.current_time,
+        acks="all",
+        idempotent=True,
+        surroundings=world.client,
+    )
+    workload.world = world
+    async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+        await admin.create_topic(TOPIC, PARTITIONS)
+    over = trio.Event()
+    async with trio.open_nursery() as readers:
+        readers.start_soon(workload.read, "reader")
+        async with trio.open_nursery() as writers:
+            for number in range(WRITERS):
+                writers.start_soon(workload.write, f"w{number}", RECORDS_PER_S, over)
+            with trio.move_on_after(seconds):
+                await _inflict(world, random, kinds, result.faults)
+            await heal(world)
+            over.set()
+        readers.cancel_scope.cancel()
+    result.drained = await workload.drain(DRAIN_S)
+    for write in history.writes:
+        world.note(f"{write.value} {write.outcome.value} {write.offset} {write.done_s:.9f}")
+    result.anomalies = check(history, Promise())
+    result.acknowledged = sum(write.outcome is Outcome.OK for write in history.writes)
+
+
+class _WatchedWorkload(Workload):
+    """What clients are told is held against the invariants at once."""
+
+    world: World
+
+    async def _settle(self, write: Write, delivery: Delivery) -> None:
+        await super()._settle(write, delivery)
+        if write.outcome is Outcome.OK:
+            self._check(write.partition, write.offset)
+
+    async def _poll(self, consumer: Consumer[bytes | None, bytes | None], name: str, *, final: bool) -> None:
+        before = len(self._history.reads)
+        await super()._poll(consumer, name, final=final)
+        for read in self._history.reads[before:]:
+            self._check(read.partition, read.offsets[-1])
+
+    def _check(self, partition: int, offset: int) -> None:
+        try:
+            self.world.invariants.look_at_told(TOPIC, partition, offset)
+        except Violated as violation:
+            self.world.violated(violation)
 
 
 async def heal(world: World) -> None:
@@ -90,13 +119,26 @@ async def heal(world: World) -> None:
     await world.start()
 
 
-async def _inflict(world: World, random: Random, kinds: list[str], faults: Counter[str]) -> None:
+async def _inflict(world: World, random: Random, kinds: list[str] | None, faults: Counter[str]) -> None:
+    """One fault after the other, or two such rows at once."""
+    kinds = kinds or random.sample(list(FAULTS), random.randint(1, len(FAULTS)))
+    async with trio.open_nursery() as nursery:
+        for _ in range(random.randint(1, MOST_NEMESES)):
+            nursery.start_soon(_nemesis, world, Random(random.getrandbits(64)), kinds, faults)
+
+
+async def _nemesis(world: World, random: Random, kinds: list[str], faults: Counter[str]) -> None:
     while True:
-        await trio.sleep(random.uniform(*REST_S))
+        await trio.sleep(random.expovariate(1 / REST_S))
         kind = random.choice(kinds)
         faults[kind] += 1
         world.note(kind)
         await FAULTS[kind](world, random)
+
+
+async def hold(random: Random) -> None:
+    """Mostly short, sometimes longer than any session."""
+    await trio.sleep(SHORTEST_S * (LONGEST_S / SHORTEST_S) ** random.random())
 
 
 def _leader(world: World, random: Random) -> SimNode:
@@ -105,10 +147,10 @@ def _leader(world: World, random: Random) -> SimNode:
 
 
 async def _down_for_a_while(world: World, random: Random, nodes: list[SimNode], *, power: bool) -> None:
+    silently = power and random.random() < 0.5
     for node in nodes:
-        if node.is_up:
-            node.kill(power=power)
-    await trio.sleep(random.uniform(*HOLD_S))
+        node.kill(power=power, silently=silently)
+    await hold(random)
     await world.start()
 
 
@@ -128,15 +170,40 @@ async def power_leader(world: World, random: Random) -> None:
     await _down_for_a_while(world, random, [_leader(world, random)], power=True)
 
 
+async def power_some(world: World, random: Random) -> None:
+    await _down_for_a_while(world, random, random.sample(world.brokers, 2), power=True)
+
+
 async def power_all(world: World, random: Random) -> None:
     """The machines usually share one socket."""
     await _down_for_a_while(world, random, world.nodes, power=True)
+
+
+async def one_after_the_other(world: World, random: Random) -> None:
+    """Each follower falls back while the others go on; then the last goes, and those come back without it."""
+    leader = _leader(world, random)
+    followers = [broker for broker in world.brokers if broker is not leader]
+    random.shuffle(followers)
+    for node in (*followers, leader):
+        node.kill(power=True)
+        await hold(random)
+    for node in followers:
+        world.nursery.start_soon(node.start)
+        await hold(random)
+    await world.start()
 
 
 async def bounce(world: World, random: Random) -> None:
     for _ in range(5):
         _leader(world, random).kill(power=random.random() < 0.5)
         await world.start()
+
+
+async def restart(world: World, random: Random) -> None:
+    node = random.choice(world.nodes)
+    await node.stop()
+    await hold(random)
+    await world.start()
 
 
 async def cut_leader(world: World, random: Random) -> None:
@@ -146,21 +213,40 @@ async def cut_leader(world: World, random: Random) -> None:
     for other in others:
         if other is not leader:
             world.network.cut(leader.name, other.name)
-    await trio.sleep(random.uniform(*HOLD_S))
+    await hold(random)
+    world.network.heal()
+
+
+async def cut_any(world: World, random: Random) -> None:
+    one, other = random.sample(world.nodes, 2)
+    world.network.cut(one.name, other.name)
+    await hold(random)
     world.network.heal()
 
 
 async def cut_clients(world: World, random: Random) -> None:
     for broker in random.sample(world.brokers, random.randint(1, 3)):
         world.network.cut("client", broker.name)
-    await trio.sleep(random.uniform(*HOLD_S))
+    await hold(random)
     world.network.heal()
+
+
+async def slow_any(world: World, random: Random) -> None:
+    one, other = random.sample([*(node.name for node in world.nodes), "client"], 2)
+    world.network.slow(one, other, random.uniform(0.01, 1.0))
+    await hold(random)
+    world.network.heal()
+
+
+async def reset_any(world: World, random: Random) -> None:
+    one, other = random.sample([*(node.name for node in world.nodes), "client"], 2)
+    world.network.reset(one, other)
 
 
 async def full_disk(world: World, random: Random) -> None:
     node = random.choice(world.brokers)
     node.disk.is_full = True
-    await trio.sleep(random.uniform(*HOLD_S))
+    await hold(random)
     node.disk.is_full = False
 
 
@@ -168,11 +254,20 @@ async def failing_syncs(world: World, random: Random) -> None:
     """The disk of one machine says EIO; its broker ends, and comes back to a disk that works again."""
     node = random.choice(world.brokers)
     node.disk.syncs_fail = True
-    await trio.sleep(random.uniform(*HOLD_S))
+    await hold(random)
     node.disk.syncs_fail = False
-    if node.is_up:
-        node.kill(power=True)
+    node.kill(power=True)
     await world.start()
+
+
+async def wipe(world: World, random: Random) -> None:
+    """A disk is lost. Only while all have everything: no cluster survives the loss of all copies."""
+    node = random.choice(world.brokers)
+    if not world.is_being_refilled and world.is_all_in_sync:
+        node.kill()
+        node.wipe()
+        await hold(random)
+        await world.start()
 
 
 FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
@@ -180,10 +275,17 @@ FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
     "kill-any": kill_any,
     "power-any": power_any,
     "power-leader": power_leader,
+    "power-some": power_some,
     "power-all": power_all,
+    "one-after-the-other": one_after_the_other,
     "bounce": bounce,
+    "restart": restart,
     "cut-leader": cut_leader,
+    "cut-any": cut_any,
     "cut-clients": cut_clients,
+    "slow-any": slow_any,
+    "reset-any": reset_any,
     "full-disk": full_disk,
     "failing-syncs": failing_syncs,
+    "wipe": wipe,
 }

@@ -2,7 +2,7 @@
 
     python tests/simulation/planted_bugs.py [NAME...]       prints a line for each; exit code 1 if more than one is missed
 
-A bug is caught when a run ends with a bad verdict, or an assertion of the broker's own stops it.
+A bug is caught when an invariant is violated, a run ends with a bad verdict, or the broker's own assertions stop it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BROKER = "broker/odradek_broker"
-SEEDS, SECONDS, LIMIT_S = 120, 15, 400
+SEEDS, SECONDS, LIMIT_S = 600, 10, 600
 MAY_MISS = 1
+STORY_CHARACTERS = 150
 
 
 @dataclass(frozen=True)
@@ -193,15 +194,19 @@ def main() -> int:
     bugs = [bug for bug in BUGS if not wanted or bug.name in wanted]
     for bug in bugs:
         began = time.monotonic()
-        caught = is_caught(bug)
-        print(f"{'caught' if caught else 'MISSED'} {time.monotonic() - began:6.1f} s  {bug.name}", flush=True)
-        if not caught:
+        story = catch(bug)
+        print(
+            f"{'caught' if story else 'MISSED'} {time.monotonic() - began:6.1f} s  {bug.name}  {story or ''}",
+            flush=True,
+        )
+        if story is None:
             missed.append(bug)
     print(f"{len(bugs) - len(missed)} of {len(bugs)} planted bugs are caught")
     return 1 if len(missed) > MAY_MISS else 0
 
 
-def is_caught(bug: Bug) -> bool:
+def catch(bug: Bug) -> str | None:
+    """How it was seen; None where it was not."""
     with tempfile.TemporaryDirectory(prefix="odradek-bug-") as directory:
         copy = Path(directory)
         for part in ("broker", "client", "tests/simulation"):
@@ -213,10 +218,13 @@ def is_caught(bug: Bug) -> bool:
         environment = {**os.environ, "PYTHONPATH": f"{copy / 'client'}:{copy / 'broker'}"}
         command = [sys.executable, "tests/simulation/seeds.py", "0", str(SEEDS), str(SECONDS)]
         try:
-            done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False, timeout=LIMIT_S)
+            done = subprocess.run(
+                command, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=LIMIT_S
+            )
         except subprocess.TimeoutExpired:
-            return False
-        return done.returncode != 0
+            return None
+        said = (done.stdout or done.stderr).strip().splitlines()
+        return said[-1][:STORY_CHARACTERS] if done.returncode else None
 
 
 if __name__ == "__main__":

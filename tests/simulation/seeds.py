@@ -50,7 +50,7 @@ def main() -> int:
     for seed, result in run_many(first, count, seconds):
         results.append(result)
         if not result.is_clean:
-            print(f"seed {seed} is not clean: {result}")
+            print(f"seed {seed}: {result.violation or result}")
             return 1
     print(f"{summary(results)}; {time.monotonic() - began:.0f} s")
     return 0

@@ -69,6 +69,15 @@ class SimDisk:
                     del content.data[kept:]
             content.image = bytes(content.data)
 
+    def copy(self) -> SimDisk:
+        """For whoever wants to try something with it."""
+        copy = SimDisk(Random(0))
+        copy._directories = set(self._directories)
+        for path, content in self._files.items():
+            file = copy._files[path] = _Content()
+            file.data, file.image, file.is_named = bytearray(content.data), content.image, content.is_named
+        return copy
+
     def wipe(self) -> None:
         self._files.clear()
         self._directories = {"/"}

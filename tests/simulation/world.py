@@ -8,6 +8,7 @@ from random import Random
 from typing import TypeVar
 
 import trio
+from invariants import Invariants, Violated
 from sim_disk import SimDisk
 from sim_network import SimNetwork
 
@@ -23,7 +24,8 @@ EPOCH_MS = 1_700_000_000_000
 PORT = 9092
 CONTROLLER = "controller"
 SYNC_S = 0.0005
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 90.0
+START_AGAIN_S = 0.2
 
 
 class SimClock:
@@ -75,25 +77,40 @@ class SimNode:
         self.name = name
         self.disk = SimDisk(Random(world.random.getrandbits(64)))
         self.broker: Broker | None = None
+        self._server: Server | None = None
         self._settings = settings
         self._scope: trio.CancelScope | None = None
+        self._ended = trio.Event()
+        self._is_starting = False
 
     @property
     def is_up(self) -> bool:
         return self._scope is not None
 
     async def start(self) -> None:
-        """Return when it is ready."""
-        await self.world.nursery.start(self._run)
+        """Return when it is ready; where its disk refuses it tries again. Nothing, where it is up or on its way."""
+        if self._server is not None and self._server.is_stopping:
+            await self._ended.wait()
+        if self.is_up or self._is_starting:
+            return
+        self._is_starting = True
+        try:
+            while not self.is_up:
+                self.world.network.machine_is_back(self.name)
+                if not await self.world.nursery.start(self._run):
+                    await trio.sleep(START_AGAIN_S)
+        finally:
+            self._is_starting = False
 
-    async def _run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def _run(self, task_status: trio.TaskStatus[bool] = trio.TASK_STATUS_IGNORED) -> None:
         random, clock = Random(self.world.random.getrandbits(64)), SimClock()
         config = load_broker_config(
             None, {}, {"log.dir": "/data", "listeners": f"{self.name}:{PORT}", **self._settings}
         )
         network = self.world.network.port(self.name)
+        is_ready, ended = False, trio.Event()
         with trio.CancelScope() as scope:
-            self._scope = scope
+            self._scope, self._ended = scope, ended
             try:
                 async with trio.open_nursery() as workers:
                     broker = self.broker = Broker(
@@ -104,27 +121,47 @@ class SimNode:
                         network=network,
                         make_workers=lambda: SimWorkers(workers, random),
                     )
-                    server = Server(broker, network, clock)
+                    server = self._server = Server(broker, network, clock)
                     async with trio.open_nursery() as nursery:
                         await nursery.start(server.run)
-                        task_status.started()
-            except* DiskFailed:
-                self.world.network.host_dies(self.name)
+                        is_ready = True
+                        task_status.started(True)
+            except* (DiskFailed, OSError):
+                self.world.network.process_dies(self.name)
             finally:
+                ended.set()
                 if self._scope is scope:  # it has ended by itself, or who waited for its start has been cancelled
-                    self._scope = self.broker = None
+                    self.disk.die()
+                    self._scope = self.broker = self._server = None
+        if not is_ready:
+            task_status.started(False)
 
-    def kill(self, *, power: bool = False) -> None:
-        """SIGKILL; with `power` what was not synced is lost too, as far as chance has it."""
-        assert self._scope is not None
+    def kill(self, *, power: bool = False, silently: bool = False) -> None:
+        """SIGKILL. With `power` what was not synced is lost, as far as chance has it; `silently` nobody hears of it."""
+        if self._scope is None:
+            return
         # First nothing has an effect any more, then the code that cleans up may run.
         if power:
             self.disk.lose_power()
         else:
             self.disk.die()
         self._scope.cancel()
-        self.world.network.host_dies(self.name)
-        self._scope = self.broker = None
+        if silently:
+            self.world.network.machine_dies(self.name)
+        else:
+            self.world.network.process_dies(self.name)
+        self._scope = self.broker = self._server = None
+
+    def wipe(self) -> None:
+        self.disk.wipe()
+        self.world.invariants.lost(self.world.brokers.index(self))
+
+    async def stop(self) -> None:
+        """SIGTERM; return when it has ended."""
+        if self._server is not None and not self._server.is_stopping:
+            server, ended = self._server, self._ended
+            self.world.nursery.start_soon(server.stop)
+            await ended.wait()
 
 
 class World:
@@ -133,7 +170,9 @@ class World:
     def __init__(self, nursery: trio.Nursery, seed: int, brokers: int = 3, **settings: str) -> None:
         self.random = Random(seed)
         self.nursery = nursery
-        self.network = SimNetwork(Random(self.random.getrandbits(64)))
+        self.network = SimNetwork(nursery, Random(self.random.getrandbits(64)))
+        self.invariants = Invariants()
+        self.violation: str | None = None
         self._trace = hashlib.sha256()
         shared = {
             "default.replication.factor": "3",
@@ -149,6 +188,7 @@ class World:
         self.brokers = [
             SimNode(self, f"broker-{number}", {**shared, **quorum, "node.id": str(number)}) for number in range(brokers)
         ]
+        trio.lowlevel.add_instrument(_Onlooker(self))
 
     @property
     def bootstrap(self) -> str:
@@ -173,10 +213,33 @@ class World:
                     if not node.is_up:
                         nursery.start_soon(node.start)
 
-    def stop(self) -> None:
-        for node in self.nodes:
-            if node.is_up:
-                node.kill()
+    def look(self) -> None:
+        """After every event: does everything hold that must? The first violation ends the run."""
+        if self.violation is not None:
+            return
+        try:
+            controller = None if self.controller.broker is None else self.controller.broker.active_controller
+            if controller is not None:
+                self.invariants.look_at_controller(controller.image, controller._journal._log.flushed_offset)  # type: ignore[attr-defined]
+            for number, node in enumerate(self.brokers):
+                if node.broker is not None:
+                    self.invariants.look_at_image(node.broker.image)
+                    self.invariants.look_at_broker(number, node.disk, node.broker.partitions.values())
+        except (Violated, AssertionError) as error:
+            self.violated(error)
+
+    def violated(self, error: Exception) -> None:
+        self.violation = self.violation or f"{error} at {trio.current_time():.6f} s"
+        self.nursery.cancel_scope.cancel()
+
+    @property
+    def is_all_in_sync(self) -> bool:
+        topics = self.invariants.decided.topics.values()
+        return all(len(each.isr) == len(each.replicas) for topic in topics for each in topic.partitions.values())
+
+    @property
+    def is_being_refilled(self) -> bool:
+        return any(view.is_lost for view in self.invariants.replicas.values())
 
     def note(self, what: str) -> None:
         """Into the trace, by which two runs of a seed are compared."""
@@ -193,3 +256,13 @@ class World:
         if partition is None or partition.leader < 0:
             return None
         return self.brokers[partition.leader]
+
+
+class _Onlooker(trio.abc.Instrument):
+    """An error that an instrument raises would be logged and forgotten, so the world takes it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._world.look()

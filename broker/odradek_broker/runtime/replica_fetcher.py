@@ -149,10 +149,13 @@ class ReplicaFetcher:
         await self._take(asked, epochs, answer)
 
     def _due(self, now: float) -> dict[Key, Partition]:
-        if not self._rest_until:
-            return self._partitions
+        """Not those whose log has failed: a fetch would say that all it holds is on stable storage."""
         self._rest_until = {key: until for key, until in self._rest_until.items() if until > now}
-        return {key: each for key, each in self._partitions.items() if key not in self._rest_until}
+        return {
+            key: each
+            for key, each in self._partitions.items()
+            if key not in self._rest_until and each.log.failed is None
+        }
 
     def _request(self, asked: dict[Key, Partition]) -> tuple[FetchRequest, dict[Key, int]]:
         config, topics, epochs = self._broker.config, defaultdict(list), {}

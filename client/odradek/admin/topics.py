@@ -128,7 +128,7 @@ class TopicAdmin(AdminBase):
     async def _images(self, names: Sequence[str] | None) -> list[TopicImage]:
         topics = None if names is None else [MetadataRequestTopic(name=name) for name in names]
         question = MetadataRequest(topics=topics, allow_auto_topic_creation=False)
-        answer = await self._cluster.ask_any(question, MetadataResponse)
+        answer = await self._cluster.ask_first(question, MetadataResponse)
         return [_image(answer, name) for name in sorted({t.name for t in answer.topics if t.name is not None})]
 
 

@@ -137,8 +137,8 @@ class Accumulator:
 
     def take_expired(self, now_s: float) -> list[Batch]:
         """Batches that have not been sent in time; they are in no queue any more."""
-        created_before = now_s - self._config.delivery_timeout_ms / 1000
-        return [batch for queue in self.queues for batch in queue.take_expired(created_before)]
+        timeout_s = self._config.delivery_timeout_ms / 1000
+        return [batch for queue in self.queues for batch in queue.take_expired(now_s, timeout_s)]
 
     def next_expiry(self, now_s: float) -> float:
         """When to look again for expired batches."""

@@ -52,7 +52,7 @@ class Identity:
         question = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=NO_TRANSACTION_TIMEOUT_MS)
         while True:
             try:
-                answer = await self._cluster.ask_any(question, InitProducerIdResponse)
+                answer = await self._cluster.ask_first(question, InitProducerIdResponse)
                 if answer.error_code:
                     raise broker_error(answer.error_code, "InitProducerId")
                 self._producer_id, self._epoch = answer.producer_id, answer.producer_epoch

@@ -143,12 +143,12 @@ class PartitionQueue:
             self.sequences.renew(self.closed)
             self.needs_admission = self.sequences.needs_identity
 
-    def take_expired(self, created_before: float) -> list[Batch]:
-        """Remove and return the batches that have waited to be sent for too long."""
-        expired = [batch for batch in self.closed if batch.created_at <= created_before]
+    def take_expired(self, now_s: float, timeout_s: float = 0.0) -> list[Batch]:
+        """Remove and return the batches that have waited to be sent for `timeout_s`."""
+        expired = [batch for batch in self.closed if batch.created_at + timeout_s <= now_s]
         if expired:
-            self.closed = deque(batch for batch in self.closed if batch.created_at > created_before)
-        if self.open is not None and self.open.created_at <= created_before:
+            self.closed = deque(batch for batch in self.closed if batch.created_at + timeout_s > now_s)
+        if self.open is not None and self.open.created_at + timeout_s <= now_s:
             expired.append(self.open)
             self.open = None
         return expired
