@@ -76,21 +76,17 @@ async def _serve(config: BrokerConfig, on_ready: Callable[[list[Address]], None]
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as watching:
             async with trio.open_nursery() as serving:
-                on_ready(await serving.start(server.run))
                 watching.start_soon(_stop_on, signals, server, serving)
                 if with_parent:
                     watching.start_soon(_stop_without_parent, server, serving)
+                on_ready(await serving.start(server.run))
             watching.cancel_scope.cancel()
 
 
 async def _stop_on(signals: AsyncIterator[int], server: Server, serving: trio.Nursery) -> None:
-    """The first signal lets requests at work be answered, the second one does not wait for that."""
     async for number in signals:
         logger.info("stopping on %s", signal.Signals(number).name)
-        if server.is_stopping:
-            serving.cancel_scope.cancel()
-        else:
-            serving.start_soon(server.stop)
+        _stop(server, serving)
 
 
 async def _stop_without_parent(server: Server, serving: trio.Nursery) -> None:
@@ -98,6 +94,14 @@ async def _stop_without_parent(server: Server, serving: trio.Nursery) -> None:
         while await stdin.receive_some():
             pass
     if not server.is_stopping:
+        _stop(server, serving)
+
+
+def _stop(server: Server, serving: trio.Nursery) -> None:
+    """The first time requests at work are answered, if there can be any; the second time nobody waits for that."""
+    if server.is_stopping or not server.is_ready:
+        serving.cancel_scope.cancel()
+    else:
         serving.start_soon(server.stop)
 
 

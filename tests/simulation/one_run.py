@@ -47,10 +47,16 @@ def run_seed(seed: int, seconds: float = 30.0, kinds: list[str] | None = None, *
 
 async def _run(seed: int, seconds: float, kinds: list[str] | None, settings: dict[str, str]) -> Result:
     result = Result()
-    async with trio.open_nursery() as nursery:
-        world = World(nursery, seed, **settings)
-        await _live(world, Random(seed), seconds, kinds, result)
-        nursery.cancel_scope.cancel()
+    world: World | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            world = World(nursery, seed, **settings)
+            await _live(world, Random(seed), seconds, kinds, result)
+            nursery.cancel_scope.cancel()
+    except* Exception:
+        if world is None or world.violation is None:
+            raise
+    assert world is not None
     result.violation, result.virtual_s, result.trace = world.violation, trio.current_time(), world.trace
     return result
 

@@ -85,7 +85,7 @@ BUGS = [
     Bug(
         "in sync without having caught up",
         "replication/leader.py",
-        "least = max(high_watermark, self._start_offset)",
+        "least = max(high_watermark, self.start_offset)",
         "least = 0",
     ),
     Bug(

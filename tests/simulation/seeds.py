@@ -17,12 +17,21 @@ SECONDS = 5.0
 
 
 def run_quietly(seed: int, seconds: float) -> Result:
-    """Raises RuntimeError, with the whole story, for whatever the run has raised: that can go to another process."""
+    """What a run raises is a violation like any other, and told as text, which can go to another process."""
     logging.disable(logging.CRITICAL)
     try:
         return run_seed(seed, seconds)
-    except BaseException:
-        raise RuntimeError(f"seed {seed}\n{traceback.format_exc()}") from None
+    except Exception as error:
+        return Result(violation="; ".join(_stories(error)))
+
+
+def _stories(error: BaseException) -> Iterator[str]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _stories(each)
+    else:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        yield f"{type(error).__name__} at {os.path.basename(last.filename)}:{last.lineno}: {error}"
 
 
 def run_many(first: int, count: int, seconds: float) -> Iterator[tuple[int, Result]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import posixpath
 from random import Random
+from typing import Any
 
 from odradek.protocol.primitives import Buffer
 from odradek_broker.ports.disk import AlreadyLocked
@@ -187,6 +188,19 @@ class SimDisk:
 
 def _is_in(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory + "/")
+
+
+class SimMount:
+    """The disk as one life of a process has it: once that is over nothing it does has an effect."""
+
+    def __init__(self, disk: SimDisk) -> None:
+        self._disk = disk
+        self._owner = disk.owner
+
+    def __getattr__(self, name: str) -> Any:
+        if self._disk.owner != self._owner:
+            raise OSError(errno.EIO, "this process is dead")
+        return getattr(self._disk, name)
 
 
 class SimLock:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import trio
 from invariants import Invariants, Violated
-from sim_disk import SimDisk
+from sim_disk import SimDisk, SimMount
 from sim_network import SimNetwork
 
 from odradek.network import Surroundings
@@ -115,7 +115,7 @@ class SimNode:
                 async with trio.open_nursery() as workers:
                     broker = self.broker = Broker(
                         config.config,
-                        disk=self.disk,
+                        disk=SimMount(self.disk),
                         clock=clock,
                         random=random,
                         network=network,
@@ -134,6 +134,7 @@ class SimNode:
                     self.disk.die()
                     self._scope = self.broker = self._server = None
         if not is_ready:
+            await trio.lowlevel.checkpoint_if_cancelled()  # when the whole world ends nobody wants to know
             task_status.started(False)
 
     def kill(self, *, power: bool = False, silently: bool = False) -> None:
@@ -158,10 +159,14 @@ class SimNode:
 
     async def stop(self) -> None:
         """SIGTERM; return when it has ended."""
-        if self._server is not None and not self._server.is_stopping:
-            server, ended = self._server, self._ended
+        if self._server is None or self._scope is None or self._server.is_stopping:
+            return
+        server, scope, ended = self._server, self._scope, self._ended
+        if server.is_ready:
             self.world.nursery.start_soon(server.stop)
-            await ended.wait()
+        else:
+            scope.cancel()
+        await ended.wait()
 
 
 class World:

@@ -16,6 +16,8 @@ class Contact(Struct):
 
     epoch: int
     heard_ms: int
+    is_lost: bool = False
+    """The connection over which it was heard has ended since, or there was none yet."""
 
 
 class Heartbeats:
@@ -29,7 +31,17 @@ class Heartbeats:
         contact = self._contacts.get(broker_id)
         if contact is None or contact.epoch != epoch:
             contact = self._contacts[broker_id] = Contact(epoch, now_ms)
-        contact.heard_ms = now_ms
+        contact.heard_ms, contact.is_lost = now_ms, False
+
+    def lost(self, broker_id: int, epoch: int) -> None:
+        """The connection over which it was heard has ended."""
+        contact = self._contacts.get(broker_id)
+        if contact is not None and contact.epoch == epoch:
+            contact.is_lost = True
+
+    def is_lost(self, broker_id: int, epoch: int) -> bool:
+        contact = self._contacts.get(broker_id)
+        return contact is not None and contact.epoch == epoch and contact.is_lost
 
     def forget(self, broker_id: int) -> None:
         self._contacts.pop(broker_id, None)
@@ -38,7 +50,7 @@ class Heartbeats:
         """Expect to hear of these (id, epoch) within a session; those that are known keep their time."""
         for broker_id, epoch in brokers:
             if broker_id not in self._contacts:
-                self._contacts[broker_id] = Contact(epoch, now_ms)
+                self._contacts[broker_id] = Contact(epoch, now_ms, is_lost=True)
 
     def restart(self, now_ms: int) -> None:
         """Everybody gets a whole session from now on."""

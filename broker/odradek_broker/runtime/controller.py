@@ -229,6 +229,8 @@ class ControllerRuntime(ControllerClient):
         decision: Decision = self._decisions[type(request)]
         if isinstance(request, BrokerHeartbeatRequest):
             self._hear(request)
+        if isinstance(request, BrokerRegistrationRequest):
+            await self._fence_predecessor(request)
         response: A = await self._decide(lambda image: decision(image, request, version))
         assert isinstance(response, answer)
         if isinstance(response, BrokerRegistrationResponse) and not response.error_code:
@@ -257,6 +259,7 @@ class ControllerRuntime(ControllerClient):
         """The connection over which a broker sent heartbeats has ended: see whether the broker has, too."""
         broker = self._image.brokers.get(broker_id)
         if broker is not None and broker.epoch == epoch and not broker.fenced:
+            self._heartbeats.lost(broker_id, epoch)
             self._lost.append(broker)
             self._loss.set()
 
@@ -270,6 +273,21 @@ class ControllerRuntime(ControllerClient):
         self._heartbeats.watch([(broker.broker_id, broker.epoch) for broker in active], self._clock.monotonic_ms())
 
     # ------------------------------------------------------------------------------------------------------ fencing
+
+    async def _fence_predecessor(self, request: BrokerRegistrationRequest) -> None:
+        """Its connection has ended, and another process holds the lock of its directory: it is gone for sure.
+
+        The probe cannot see that, where the new process has opened the port by then.
+        """
+        broker = self._image.brokers.get(request.broker_id)
+        if (
+            broker is not None
+            and not broker.fenced
+            and broker.incarnation_id != request.incarnation_id
+            and broker.log_dirs == tuple(request.log_dirs)
+            and self._heartbeats.is_lost(broker.broker_id, broker.epoch)
+        ):
+            await self._fence(broker.broker_id, "has been started again", broker.epoch)
 
     async def _probe(self, broker: BrokerImage) -> None:
         for pause_s in PROBE_SECONDS:

@@ -76,6 +76,11 @@ class Server:
         finally:
             self._close_listeners()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether clients would succeed, or have."""
+        return bool(self.addresses)
+
     async def stop(self) -> None:
         """Make `run` return: others lead, nobody is let in any more, and requests at work are answered."""
         self.is_stopping = True
