@@ -21,7 +21,7 @@ from odradek.protocol.primitives import ProtocolError
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.runtime.controller_client import ControllerUnavailable
 from odradek_broker.runtime.etcd import Compare, Etcd, EtcdUnavailable
-from odradek_broker.runtime.etcd_journal import EtcdJournal, leader_key
+from odradek_broker.runtime.etcd_journal import EtcdJournal, cluster_id_key, leader_key
 
 if TYPE_CHECKING:
     from odradek_broker.ports.clock import Clock
@@ -74,7 +74,7 @@ class Candidate:
 
     async def cluster_id(self, proposed: str) -> str:
         """The cluster's, which is the proposed one where there is none yet. Waits for etcd."""
-        key = f"{self._prefix}/cluster-id".encode()
+        key = cluster_id_key(self._prefix)
         while True:
             try:
                 await trio.to_thread.run_sync(partial(self._etcd.commit, [Compare(key, 0)], [(key, proposed.encode())]))

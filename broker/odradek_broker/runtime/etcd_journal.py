@@ -59,7 +59,7 @@ class EtcdJournal:
             snapshot = msgspec.json.decode(found.value, type=Snapshot)
             records = [record for part in range(snapshot.parts) for record in self._part(snapshot.offset, part)]
             start = snapshot.offset + 1
-            yield Entry(snapshot.offset, records)
+            yield Entry(snapshot.offset, records, is_snapshot=True)
         for entry in self._etcd.range(self._log_key(start), end_of_prefix(self._key("log/"))):
             last_offset = int(entry.key.rpartition(b"/")[2])
             yield Entry(last_offset, _unpack(entry.value))
@@ -132,6 +132,10 @@ class EtcdJournal:
         if found is None:
             raise ProtocolError(f"part {number} of the snapshot at {offset} is not there")
         return _unpack(found.value)
+
+
+def cluster_id_key(prefix: str) -> bytes:
+    return f"{prefix}/cluster-id".encode()
 
 
 def leader_key(prefix: str) -> bytes:
