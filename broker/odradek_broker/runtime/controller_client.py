@@ -62,7 +62,8 @@ class ControllerClient(ABC):
         """The controller's response. Raises ControllerUnavailable."""
 
     @abstractmethod
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """In a worker thread: let go of what is on a disk. Raises OSError, LogFailed."""
 
     # What is said in terms of it. All raise ControllerUnavailable.
 

@@ -310,6 +310,10 @@ class RemoteController(ControllerClient):
             self._may_stop.set()
 
     def close(self) -> None:
+        """Nothing of it is on a disk."""
+
+    def disconnect(self) -> None:
+        """On the Trio thread: end the connections, none of which is in use any more."""
         for peer in [*self._peers, *self._heart]:
             peer.close()
 
