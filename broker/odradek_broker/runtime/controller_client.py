@@ -37,6 +37,12 @@ class JournalUnavailable(ControllerUnavailable):
     error_code = ErrorCode.KAFKA_STORAGE_ERROR
 
 
+class JournalOver(JournalUnavailable):
+    """Nobody knows whether the decision was written down, until the journal is read anew."""
+
+    error_code = ErrorCode.REQUEST_TIMED_OUT
+
+
 class ControllerClient(ABC):
     """Made for one broker."""
 

@@ -33,7 +33,7 @@ from odradek_broker.runtime.cluster_messages import (
     ForwardRequest,
     ForwardResponse,
 )
-from odradek_broker.runtime.controller_client import ControllerClient, ControllerUnavailable
+from odradek_broker.runtime.controller_client import ControllerClient, ControllerUnavailable, JournalUnavailable
 from odradek_broker.runtime.forwarding import answer_follow, answer_forward
 from odradek_broker.runtime.peer import Peer, PeerUnreachable
 
@@ -157,6 +157,8 @@ class RemoteController(ControllerClient):
                 why = str(error)
             else:
                 if answer.error_code != ErrorCode.NOT_CONTROLLER:
+                    if answer.error_code == JournalUnavailable.error_code:
+                        raise JournalUnavailable("the controller cannot write down what it decides")
                     if answer.error_code:
                         raise ControllerUnavailable(ErrorCode.from_code(answer.error_code).sentence)
                     return answer
