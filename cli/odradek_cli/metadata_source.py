@@ -16,7 +16,6 @@ from odradek_broker.controller.image import METADATA_TOPIC
 from odradek_broker.controller.journal import Entry
 from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES
-from odradek_broker.log.failures import CorruptCheckpoint
 from odradek_broker.runtime.etcd import Etcd
 from odradek_broker.runtime.etcd_journal import EtcdJournal, cluster_id_key
 from odradek_cli.segment_files import batches_of
@@ -92,7 +91,7 @@ def running(data_dir: str | None = None) -> Journal:
 def _cluster_id(directory: Path) -> str:
     try:
         return decode_properties((directory / META_PROPERTIES).read_bytes()).get("cluster.id", "")
-    except (FileNotFoundError, CorruptCheckpoint):
+    except FileNotFoundError:
         return ""
 
 
