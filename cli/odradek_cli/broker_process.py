@@ -13,11 +13,12 @@ from pathlib import Path
 import trio
 
 from odradek_broker.config import BrokerConfig, ConfigError, load_broker_config
-from odradek_broker.log.failures import InconsistentDirectory
+from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
 from odradek_broker.ports.network import Address, TcpNetwork
 from odradek_broker.runtime.broker import Broker
+from odradek_broker.runtime.etcd import EtcdUnavailable
 from odradek_broker.runtime.remote_controller import NotAdmitted
 from odradek_broker.server.server import Server
 
@@ -62,7 +63,7 @@ def run_broker(config: BrokerConfig, on_ready: Callable[[list[Address]], None], 
     exit_code = 0
     try:
         trio.run(_serve, config, on_ready, with_parent)
-    except* (AlreadyLocked, InconsistentDirectory, NotAdmitted, OSError) as errors:
+    except* (AlreadyLocked, CorruptCheckpoint, EtcdUnavailable, InconsistentDirectory, NotAdmitted, OSError) as errors:
         print(f"odradek: {_first(errors)}", file=sys.stderr)
         exit_code = 1
     return exit_code

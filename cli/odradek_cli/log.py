@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,10 @@ import msgspec
 import typer
 
 from odradek.protocol.primitives import ProtocolError
-from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers
+from odradek.protocol.records.batch import BatchHeader, crc_is_valid
 from odradek.protocol.records.codecs import Codec
 from odradek.protocol.records.record import decode_batch
+from odradek_cli.segment_files import batches_of
 from odradek_cli.session import AsJson, show, usage_error
 
 log = typer.Typer(no_args_is_help=True, help="Segment files.")
@@ -32,7 +32,7 @@ def dump(
     """Show the record batches of segments."""
     for path in _segments(paths):
         rows: list[dict[str, Any]] = []
-        for position, header, batch in _batches(path):
+        for position, header, batch in batches_of(path):
             if records:
                 _dump_records(batch)
             else:
@@ -55,15 +55,6 @@ def _segments(paths: list[Path]) -> Iterator[Path]:
         if not path.exists():
             raise usage_error(f"{path} does not exist")
         yield from [path] if path.is_file() else sorted(path.rglob("*.log"))
-
-
-def _batches(path: Path) -> Iterator[tuple[int, BatchHeader, memoryview]]:
-    if path.stat().st_size == 0:
-        return
-    with path.open("rb") as file:
-        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        for position, header in iter_headers(content):
-            yield position, header, content[position : position + header.size_bytes]
 
 
 def _row(path: Path, position: int, header: BatchHeader) -> dict[str, Any]:
@@ -96,7 +87,7 @@ def _verify(path: Path) -> dict[str, Any]:
     batches = records = end = 0
     next_offset, fault = -1, None
     try:
-        for position, header, batch in _batches(path):
+        for position, header, batch in batches_of(path):
             if not crc_is_valid(batch, 0, header):
                 fault = f"checksum does not match at position {position}"
             elif header.base_offset < next_offset:

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-COMMANDS = ("up", "broker", "node", "topic", "produce", "tail", "group", "log", "bench", "chaos")
+COMMANDS = ("up", "broker", "node", "topic", "produce", "tail", "group", "log", "metadata", "bench", "chaos")
 """Each is a module of this package with a function or a typer.Typer of the same name."""
 
 

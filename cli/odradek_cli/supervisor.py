@@ -67,7 +67,8 @@ def _announced(cluster: Cluster) -> Iterator[Path]:
     directory.mkdir(mode=0o700, exist_ok=True)
     entry, path = directory / f"{os.getpid()}.json", directory / f"{os.getpid()}.sock"
     path.unlink(missing_ok=True)
-    entry.write_text(json.dumps({"data_dir": str(cluster.data_dir.resolve()), "socket": str(path)}))
+    etcd = None if cluster.etcd is None else cluster.etcd.endpoint
+    entry.write_text(json.dumps({"data_dir": str(cluster.data_dir.resolve()), "socket": str(path), "etcd": etcd}))
     try:
         yield path
     finally:
@@ -130,7 +131,7 @@ def _row(node: Node) -> dict[str, Any]:
 def ask(data_dir: str | None, action: str, node: str | None) -> list[dict[str, Any]]:
     """Ask the running cluster; the nodes concerned, as they are then. Raises NoCluster, OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.connect(_find_socket(data_dir))
+        connection.connect(find_cluster(data_dir)["socket"])
         connection.sendall(json.dumps({"action": action, "node": node}).encode() + b"\n")
         with connection.makefile("rb") as answer:
             received = json.loads(answer.readline() or b'{"error": "the cluster has gone"}')
@@ -140,7 +141,8 @@ def ask(data_dir: str | None, action: str, node: str | None) -> list[dict[str, A
     return nodes
 
 
-def _find_socket(data_dir: str | None) -> str:
+def find_cluster(data_dir: str | None) -> dict[str, Any]:
+    """What the running cluster says of itself: its data_dir, its socket, the address of its etcd. Raises NoCluster."""
     running = [json.loads(entry.read_text()) for entry in sorted(_registry().glob("*.json")) if _is_alive(entry)]
     if data_dir is not None:
         wanted = str(Path(data_dir).resolve())
@@ -149,8 +151,8 @@ def _find_socket(data_dir: str | None) -> str:
         raise NoCluster("no cluster runs here; start one with odradek up --brokers 3")
     if len(running) > 1:
         known = ", ".join(each["data_dir"] for each in running)
-        raise NoCluster(f"several clusters run here: say which with --data-dir ({known})")
-    found: str = running[0]["socket"]
+        raise NoCluster(f"several clusters run here: say which by its data directory ({known})")
+    found: dict[str, Any] = running[0]
     return found
 
 

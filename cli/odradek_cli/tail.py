@@ -6,7 +6,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -18,7 +17,7 @@ from rich.text import Text
 from odradek import Admin, Consumer, TopicPartition
 from odradek_cli.filters import Filter, Raw, field_matches, header_is, key_is, value_has
 from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, usage_error
-from odradek_cli.when import BEGINNING, END, Place, parse_place
+from odradek_cli.when import BEGINNING, END, Place, parse_place, show_moment
 
 QUEUED_RECORDS = 1000
 """A partition that is so far ahead of the others in time is paused until they have caught up."""
@@ -51,7 +50,7 @@ class Printer:
         place = f"{record.topic}-{record.partition}" if self._several_topics else f"{record.partition}"
         key = "" if record.key is None else _readable(record.key)
         value = "null" if record.value is None else _readable(record.value)
-        moment = _moment(record.timestamp)
+        moment = show_moment(record.timestamp)
         headers = " ".join(f"{name}={'' if each is None else _readable(each)}" for name, each in record.headers)
         if self._console is None:
             columns = [moment, place, str(record.offset), key, value, *([headers] if headers else [])]
@@ -227,9 +226,3 @@ def _as_object(record: Raw) -> dict[str, object]:
 
 def _readable(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
-
-
-def _moment(timestamp_ms: int) -> str:
-    if timestamp_ms < 0:
-        return "-"
-    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -41,3 +41,10 @@ def parse_place(text: str, now_ms: int) -> Place:
         return Place(timestamp_ms=int(datetime.fromisoformat(text).timestamp() * 1000))
     except ValueError:
         raise ValueError(f"{text} is no offset, time (2026-01-31T12:00) or duration (-10m)") from None
+
+
+def show_moment(timestamp_ms: int) -> str:
+    """A time as ISO 8601 in UTC; - for none."""
+    if timestamp_ms < 0:
+        return "-"
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

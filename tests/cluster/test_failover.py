@@ -14,6 +14,7 @@ from load import Writer, check, read_everything, writing
 
 from odradek import Admin, Consumer, DeliveryTimedOut, Producer
 from odradek.testing import Cluster
+from odradek_broker.log.directory import CLEAN_SHUTDOWN
 
 Work = Callable[[Writer], None]
 
@@ -93,6 +94,7 @@ async def test_a_rolling_restart(cluster: Cluster) -> None:
     with writing(cluster.bootstrap, "t") as writer:
         for broker in cluster.brokers:
             await broker.stop()
+            assert (broker.directory / CLEAN_SHUTDOWN).exists()
             await go_on(writer)
             await broker.start()
             await cluster.wait_in_sync("t")

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from msgspec import Struct
@@ -20,7 +21,7 @@ from odradek_broker.controller.replay import replay
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.disk import RealDisk
 from odradek_broker.runtime import etcd_journal
-from odradek_broker.runtime.etcd import Compare, Etcd, EtcdUnavailable
+from odradek_broker.runtime.etcd import Compare, Etcd, EtcdFull, EtcdUnavailable
 from odradek_broker.runtime.etcd_journal import Deposed, EtcdJournal, leader_key
 
 Open = Callable[[], Journal]
@@ -157,6 +158,45 @@ async def test_when_etcd_does_not_answer_the_journal_is_over_for_nobody_knows_wh
     again = EtcdJournal(etcd, "t", elect(etcd))
     list(again.replay())
     assert again.append(no_ops(1), 1) == replayed(again)[0]
+    etcd.close()
+
+
+@needs_etcd
+async def test_what_a_full_etcd_refuses_is_not_written_and_the_journal_goes_on_when_there_is_room(
+    etcd_node: EtcdNode,
+) -> None:
+    etcd = Etcd([etcd_node.endpoint])
+    journal = EtcdJournal(etcd, "t", elect(etcd))
+    list(journal.replay())
+    assert journal.append(no_ops(2), 1) == 1
+    await etcd_node.set_full(True)
+    for _ in range(2):
+        with pytest.raises(OSError, match="etcd is full"):
+            journal.append([ProducerIdsRecord(next_producer_id=9)], 1)
+    await etcd_node.set_full(False)
+    assert journal.append(no_ops(1), 1) == 2
+    assert replayed(journal) == (2, no_ops(3))
+    etcd.close()
+
+
+@needs_etcd
+async def test_a_write_that_has_filled_etcd_counts_though_it_was_answered_with_an_error(
+    etcd_node: EtcdNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etcd = Etcd([etcd_node.endpoint])
+    journal = EtcdJournal(etcd, "t", elect(etcd))
+    list(journal.replay())
+    commit = etcd.commit
+
+    def full(*arguments: Any) -> bool:
+        commit(*arguments)
+        raise EtcdFull("etcd is full")
+
+    monkeypatch.setattr(etcd, "commit", full)
+    assert journal.append(no_ops(2), 1) == 1
+    monkeypatch.undo()
+    assert journal.append(no_ops(1), 1) == 2
+    assert replayed(journal) == (2, no_ops(3))
     etcd.close()
 
 

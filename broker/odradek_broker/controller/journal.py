@@ -18,6 +18,8 @@ class Entry(Struct, frozen=True):
 
     last_offset: int
     records: list[Struct]
+    is_snapshot: bool = False
+    """Whether the records stand for all up to that offset, however many those were."""
 
 
 class Journal(Protocol):

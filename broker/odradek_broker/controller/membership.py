@@ -49,6 +49,8 @@ def register_broker(
     """
     if request.cluster_id != image.cluster_id:
         return _refused(ErrorCode.INCONSISTENT_CLUSTER_ID)
+    if request.broker_id == config.node_id and "broker" not in config.process_roles:
+        return _refused(ErrorCode.INVALID_REGISTRATION)  # it is the controller's own
     known = image.brokers.get(request.broker_id)
     if known is not None and known.incarnation_id != request.incarnation_id and not known.fenced:
         return _refused(ErrorCode.DUPLICATE_BROKER_REGISTRATION)

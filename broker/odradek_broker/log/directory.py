@@ -25,7 +25,7 @@ from odradek_broker.log.config import LogConfig
 from odradek_broker.log.deleted_files import DeletedFiles
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
 from odradek_broker.log.log import Log
-from odradek_broker.ports.disk import Disk
+from odradek_broker.ports.disk import AlreadyLocked, Disk
 
 META_PROPERTIES = "meta.properties"
 LOCK = ".lock"
@@ -70,7 +70,10 @@ class LogDirectory:
         Raises AlreadyLocked, InconsistentDirectory (it is another cluster's or node's), OSError.
         """
         disk.make_dirs(path)
-        directory = cls(path, disk)
+        try:
+            directory = cls(path, disk)
+        except AlreadyLocked:
+            raise AlreadyLocked(f"{path} is in use by another process") from None
         try:
             directory._read_meta(cluster_id, node_id, new_directory_id)
             directory._take_clean_shutdown()

@@ -203,18 +203,10 @@ class TcpNetwork:
     """The operating system's network."""
 
     async def listen(self, host: str, port: int) -> TcpListener:
-        found = await trio.socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
         try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.setblocking(False)
-            listening.bind(address)
-            listening.listen(BACKLOG)
-        except OSError:
-            listening.close()
-            raise
-        return TcpListener(listening)
+            return TcpListener(await _listening(host, port))
+        except OSError as error:
+            raise OSError(error.errno, f"cannot listen at {host}:{port}: {error.strerror}") from error
 
     async def connect(self, host: str, port: int) -> TcpStream:
         found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -231,6 +223,21 @@ class TcpNetwork:
                 connecting.close()
                 raise
         raise error
+
+
+async def _listening(host: str, port: int) -> socket.socket:
+    found = await trio.socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setblocking(False)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def _taken_from(connected: trio.socket.SocketType) -> socket.socket:

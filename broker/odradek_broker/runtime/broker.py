@@ -165,6 +165,8 @@ class Broker:
                 task_status.started()
                 await trio.sleep_forever()
         finally:
+            if remote is not None:
+                remote.disconnect()
             with trio.CancelScope(shield=True):
                 await self.flusher.wait_idle()
                 await self.workers.run(self._close)

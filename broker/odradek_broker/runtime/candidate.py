@@ -8,6 +8,7 @@ and answers nothing after its lease, which it counts from when it sent the last 
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +22,7 @@ from odradek.protocol.primitives import ProtocolError
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.runtime.controller_client import ControllerUnavailable
 from odradek_broker.runtime.etcd import Compare, Etcd, EtcdUnavailable
-from odradek_broker.runtime.etcd_journal import EtcdJournal, leader_key
+from odradek_broker.runtime.etcd_journal import EtcdJournal, cluster_id_key, leader_key
 
 if TYPE_CHECKING:
     from odradek_broker.ports.clock import Clock
@@ -34,6 +35,8 @@ LEASE_SECONDS = 3
 RENEW_SECONDS = 0.75
 LOOK_SECONDS = 0.1
 RETRY_SECONDS = 0.5
+SAID_EVERY = 20
+"""How many attempts in vain go by until it is said again."""
 REFUSALS = 2
 """In a row, before the active one is taken to be dead."""
 
@@ -74,16 +77,18 @@ class Candidate:
 
     async def cluster_id(self, proposed: str) -> str:
         """The cluster's, which is the proposed one where there is none yet. Waits for etcd."""
-        key = f"{self._prefix}/cluster-id".encode()
-        while True:
+        key = cluster_id_key(self._prefix)
+        for attempt in itertools.count():
             try:
                 await trio.to_thread.run_sync(partial(self._etcd.commit, [Compare(key, 0)], [(key, proposed.encode())]))
                 found = await trio.to_thread.run_sync(partial(self._etcd.get, key))
                 if found is not None:
                     return found.value.decode()
             except EtcdUnavailable as error:
-                logger.warning("waiting for etcd: %s", error)
+                if attempt % SAID_EVERY == 0:
+                    logger.warning("waiting for etcd: %s", error)
             await trio.sleep(RETRY_SECONDS)
+        raise AssertionError
 
     async def run(self) -> None:
         """Until cancelled; then the key is given back."""
@@ -91,8 +96,8 @@ class Candidate:
             try:
                 await self._wait_until_vacant()
                 await self._be_active()
-            except (EtcdUnavailable, LogFailed, ControllerUnavailable, ProtocolError) as error:
-                logger.warning("controller %d: %s", self._me.node_id, error)
+            except* (EtcdUnavailable, LogFailed, ControllerUnavailable, ProtocolError) as errors:
+                logger.warning("controller %d: %s", self._me.node_id, _first(errors))
                 await trio.sleep(RETRY_SECONDS)
 
     # ------------------------------------------------------------------------------------------------------- waiting
@@ -178,3 +183,10 @@ class Candidate:
             await trio.to_thread.run_sync(partial(self._etcd.revoke, lease))
         except EtcdUnavailable:
             pass  # it runs out by itself
+
+
+def _first(errors: BaseExceptionGroup[Exception]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -60,7 +60,7 @@ from odradek_broker.controller.tail import MetadataTail
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.clock import Clock
 from odradek_broker.runtime.cluster_messages import FollowMetadataRequest, FollowMetadataResponse
-from odradek_broker.runtime.controller_client import ControllerClient, JournalUnavailable
+from odradek_broker.runtime.controller_client import ControllerClient, JournalOver, JournalUnavailable
 
 if TYPE_CHECKING:
     from odradek_broker.ports.network import Network
@@ -367,6 +367,7 @@ class ControllerRuntime(ControllerClient):
             logger.error("cannot write %d metadata records: %s", len(records), error)
             if isinstance(error, LogFailed):
                 self._journal_failed.set()
+                raise JournalOver(str(error)) from error
             raise JournalUnavailable(str(error)) from error
         return replay(image, records, last_offset)
 

@@ -37,6 +37,12 @@ class JournalUnavailable(ControllerUnavailable):
     error_code = ErrorCode.KAFKA_STORAGE_ERROR
 
 
+class JournalOver(JournalUnavailable):
+    """Nobody knows whether the decision was written down, until the journal is read anew."""
+
+    error_code = ErrorCode.REQUEST_TIMED_OUT
+
+
 class ControllerClient(ABC):
     """Made for one broker."""
 
@@ -62,7 +68,8 @@ class ControllerClient(ABC):
         """The controller's response. Raises ControllerUnavailable."""
 
     @abstractmethod
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """In a worker thread: let go of what is on a disk. Raises OSError, LogFailed."""
 
     # What is said in terms of it. All raise ControllerUnavailable.
 

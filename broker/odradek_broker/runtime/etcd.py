@@ -15,10 +15,18 @@ import msgspec
 from msgspec import Struct
 
 TIMEOUT_SECONDS = 2.0
+NO_SPACE = "database space exceeded"
 
 
 class EtcdUnavailable(Exception):
     """No endpoint has answered, or with an error. Whether a write was made is not known."""
+
+
+class EtcdFull(EtcdUnavailable):
+    """There is no room left, so nothing new is written. What is there can be read, and leases are renewed.
+
+    A write that has filled it may have been made and yet be answered so: read it back.
+    """
 
 
 class KeyValue(Struct, frozen=True):
@@ -46,6 +54,7 @@ class Etcd:
             raise EtcdUnavailable("controller.journal=etcd needs httpx: pip install odradek[etcd]") from None
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it has something to say about every request
         self._errors = httpx.HTTPError
+        self._not_reached = (httpx.ConnectError, httpx.ConnectTimeout)
         self._endpoints = [endpoint.rstrip("/") for endpoint in endpoints]
         self._client = httpx.Client(timeout=timeout_s, trust_env=False)
         self._first = 0
@@ -109,17 +118,25 @@ class Etcd:
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         why = "no endpoint is given"
+        is_full = may_be_done = False
         for step in range(len(self._endpoints)):
             number = (self._first + step) % len(self._endpoints)
             try:
                 answer = self._client.post(f"{self._endpoints[number]}/v3/{path}", content=msgspec.json.encode(body))
             except self._errors as error:
                 why = f"{self._endpoints[number]}: {error or type(error).__name__}"
+                may_be_done = may_be_done or not isinstance(error, self._not_reached)
                 continue
             if answer.status_code == 200:
                 self._first = number
                 return msgspec.json.decode(answer.content)
             why = f"{self._endpoints[number]}: {answer.status_code} {answer.text[:200]}"
+            if NO_SPACE in answer.text:
+                is_full = True
+            else:
+                may_be_done = True
+        if is_full and not may_be_done:
+            raise EtcdFull(f"etcd is full: {why}")
         raise EtcdUnavailable(f"etcd: {why}")
 
 

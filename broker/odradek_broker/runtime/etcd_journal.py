@@ -24,7 +24,7 @@ from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.journal import Entry
 from odradek_broker.controller.snapshot import records_of
 from odradek_broker.log.failures import LogFailed
-from odradek_broker.runtime.etcd import Compare, Etcd, EtcdUnavailable, end_of_prefix
+from odradek_broker.runtime.etcd import Compare, Etcd, EtcdFull, EtcdUnavailable, end_of_prefix
 
 RECORDS_BETWEEN_SNAPSHOTS = 5_000
 PART_RECORDS = 5_000
@@ -59,7 +59,7 @@ class EtcdJournal:
             snapshot = msgspec.json.decode(found.value, type=Snapshot)
             records = [record for part in range(snapshot.parts) for record in self._part(snapshot.offset, part)]
             start = snapshot.offset + 1
-            yield Entry(snapshot.offset, records)
+            yield Entry(snapshot.offset, records, is_snapshot=True)
         for entry in self._etcd.range(self._log_key(start), end_of_prefix(self._key("log/"))):
             last_offset = int(entry.key.rpartition(b"/")[2])
             yield Entry(last_offset, _unpack(entry.value))
@@ -68,14 +68,18 @@ class EtcdJournal:
         self._next_offset = start
 
     def append(self, records: Sequence[Struct], now_ms: int) -> int:
-        """Raises LogFailed, and Deposed among it: then this journal is over."""
+        """Raises OSError where etcd is full; LogFailed, and Deposed among it: then this journal is over."""
         if self._failed is not None:
             raise LogFailed(self._failed)
         last_offset, value = self._next_offset + len(records) - 1, _pack(records)
         if len(value) > MAX_VALUE_BYTES:
             raise OSError(f"{len(records)} records of one decision are too many for etcd")
         key = self._log_key(last_offset)
-        self._commit([Compare(key, 0)], [(key, value)])
+        try:
+            self._commit([Compare(key, 0)], [(key, value)])
+        except OSError:
+            if not self._is_written(key):
+                raise
         self._next_offset = last_offset + 1
         self._since_snapshot += len(records)
         return last_offset
@@ -85,7 +89,7 @@ class EtcdJournal:
         return self._since_snapshot >= RECORDS_BETWEEN_SNAPSHOTS
 
     def write_snapshot(self, image: MetadataImage) -> None:
-        """Put the whole image in the place of the log so far. Raises LogFailed."""
+        """Put the whole image in the place of the log so far. Raises as `append` does."""
         records = list(records_of(image))
         parts = [records[at : at + PART_RECORDS] for at in range(0, len(records), PART_RECORDS)]
         for number, part in enumerate(parts):
@@ -111,12 +115,22 @@ class EtcdJournal:
     ) -> None:
         try:
             done = self._etcd.commit([self._still_leading, *conditions], puts, deletes)
+        except EtcdFull as error:
+            raise OSError(str(error)) from error
         except EtcdUnavailable as error:
             self._failed = str(error)  # it may have been written: only a new replay tells
             raise LogFailed(self._failed) from error
         if not done:
             self._failed = "another controller has taken over"
             raise Deposed(self._failed)
+
+    def _is_written(self, key: bytes) -> bool:
+        """Of a write that was answered with an error, but is over. Nobody else writes there."""
+        try:
+            return self._etcd.get(key) is not None
+        except EtcdUnavailable as error:
+            self._failed = str(error)
+            raise LogFailed(self._failed) from error
 
     def _key(self, name: str) -> bytes:
         return f"{self._prefix}/{name}".encode()
@@ -132,6 +146,10 @@ class EtcdJournal:
         if found is None:
             raise ProtocolError(f"part {number} of the snapshot at {offset} is not there")
         return _unpack(found.value)
+
+
+def cluster_id_key(prefix: str) -> bytes:
+    return f"{prefix}/cluster-id".encode()
 
 
 def leader_key(prefix: str) -> bytes:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -33,7 +34,7 @@ from odradek_broker.runtime.cluster_messages import (
     ForwardRequest,
     ForwardResponse,
 )
-from odradek_broker.runtime.controller_client import ControllerClient, ControllerUnavailable
+from odradek_broker.runtime.controller_client import ControllerClient, ControllerUnavailable, JournalUnavailable
 from odradek_broker.runtime.forwarding import answer_follow, answer_forward
 from odradek_broker.runtime.peer import Peer, PeerUnreachable
 
@@ -52,6 +53,8 @@ FIRST_ATTEMPT_SECONDS = 0.3
 BACKOFF_SECONDS = 0.05
 FOLLOW_WAIT_MS = 5_000
 UNHEARD_WHEN_LEAVING = 5
+PREDECESSOR_SESSIONS = 2
+"""By then the controller has fenced whoever had our id before, unless that one lives."""
 REGISTRATION_VERSION, HEARTBEAT_VERSION = 4, 1
 
 
@@ -157,6 +160,8 @@ class RemoteController(ControllerClient):
                 why = str(error)
             else:
                 if answer.error_code != ErrorCode.NOT_CONTROLLER:
+                    if answer.error_code == JournalUnavailable.error_code:
+                        raise JournalUnavailable("the controller cannot write down what it decides")
                     if answer.error_code:
                         raise ControllerUnavailable(ErrorCode.from_code(answer.error_code).sentence)
                     return answer
@@ -223,9 +228,9 @@ class RemoteController(ControllerClient):
     async def register(self, request: BrokerRegistrationRequest) -> int:
         """Return this broker's epoch. Waits for a controller, and for the end of a predecessor with the same id.
 
-        Raises NotAdmitted.
+        Raises NotAdmitted, also where that one lives, and elsewhere.
         """
-        is_said = False
+        refuse_at = None
         while True:
             try:
                 deadline = trio.current_time() + REQUEST_TIMEOUT_SECONDS
@@ -238,12 +243,27 @@ class RemoteController(ControllerClient):
                 self.broker_epoch = answer.broker_epoch
                 return self.broker_epoch
             error = ErrorCode.from_code(answer.error_code)
+            if error is ErrorCode.INVALID_REGISTRATION:
+                raise NotAdmitted(f"node.id {request.broker_id} is the controller's: every node needs its own")
             if error is not ErrorCode.DUPLICATE_BROKER_REGISTRATION:
                 raise NotAdmitted(f"the controller refuses broker {request.broker_id}: {error.name}")
-            if not is_said:
-                is_said = True
-                logger.warning("another process is registered as broker %d; waiting for its end", request.broker_id)
+            if refuse_at is None:
+                where, is_here = await self._predecessor(request)
+                logger.warning("broker %d is registered at %s; waiting for its end", request.broker_id, where)
+                patience_s = math.inf if is_here else PREDECESSOR_SESSIONS * self._session_ms / 1000
+                refuse_at = trio.current_time() + patience_s
+            if trio.current_time() >= refuse_at:
+                raise NotAdmitted(
+                    f"broker {request.broker_id} runs at {where}: every broker needs a node.id of its own"
+                )
             await trio.sleep(BACKOFF_SECONDS)
+
+    async def _predecessor(self, request: BrokerRegistrationRequest) -> tuple[str, bool]:
+        """Where whoever has our id is reached; and whether that is where we are, so that it is gone for sure."""
+        known = (await self.first_image()).brokers.get(request.broker_id)
+        theirs = [] if known is None else [(one.host, one.port) for one in known.endpoints]
+        ours = [(one.host, one.port) for one in request.listeners]
+        return ", ".join(f"{host}:{port}" for host, port in theirs) or "an unknown address", theirs == ours
 
     async def beat(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Send heartbeats until cancelled; started once the controller has let the broker in.
@@ -310,6 +330,10 @@ class RemoteController(ControllerClient):
             self._may_stop.set()
 
     def close(self) -> None:
+        """Nothing of it is on a disk."""
+
+    def disconnect(self) -> None:
+        """On the Trio thread: end the connections, none of which is in use any more."""
         for peer in [*self._peers, *self._heart]:
             peer.close()
 

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -61,15 +62,42 @@ class EtcdNode:
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             assert process.returncode is not None
 
+    def pause(self) -> None:
+        """SIGSTOP: it is there and does nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    async def set_full(self, full: bool) -> None:
+        """As if its quota were used up, and as if somebody had made room. Raises NodeFailed."""
+        await trio.to_thread.run_sync(self._set_full, full)
+
     async def leader(self, prefix: str) -> int | None:
         """The number of the node that is the active controller."""
         found = await trio.to_thread.run_sync(self._get, f"{prefix}/leader")
         values = (found or {}).get("kvs", ())
         return int(json.loads(base64.b64decode(values[0]["value"]))["node_id"]) if values else None
 
+    def _set_full(self, full: bool) -> None:
+        status = self._post("maintenance/status", {})
+        if status is None:
+            raise NodeFailed("etcd does not answer")
+        member = status["header"]["member_id"]
+        action = "ACTIVATE" if full else "DEACTIVATE"
+        if self._post("maintenance/alarm", {"action": action, "memberID": member, "alarm": "NOSPACE"}) is None:
+            raise NodeFailed("etcd does not take the alarm")
+
+    def _signal(self, number: int) -> None:
+        if self._process is None:
+            raise NodeFailed("etcd is not running")
+        os.kill(self._process.pid, number)
+
     def _get(self, key: str) -> dict[str, Any] | None:
-        body = json.dumps({"key": base64.b64encode(key.encode()).decode()}).encode()
-        request = urllib.request.Request(f"{self.endpoint}/v3/kv/range", body)
+        return self._post("kv/range", {"key": base64.b64encode(key.encode()).decode()})
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        request = urllib.request.Request(f"{self.endpoint}/v3/{path}", json.dumps(body).encode())
         try:
             with urllib.request.urlopen(request, timeout=ASK_SECONDS) as answer:
                 found: dict[str, Any] = json.load(answer)

@@ -1,0 +1,85 @@
+"""`odradek metadata`: what a controller has decided, out of its journal, with the controller down or not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from odradek.protocol.primitives import ProtocolError
+from odradek_broker.controller.image import MetadataImage
+from odradek_broker.controller.replay import replay
+from odradek_broker.runtime.etcd import EtcdUnavailable
+from odradek_cli.metadata_source import Decided, Journal, NoMetadata, in_directory, in_etcd, running
+from odradek_cli.metadata_text import fields_of, line_of, rows_of
+from odradek_cli.session import FAILED, AsJson
+from odradek_cli.supervisor import NoCluster
+from odradek_cli.when import show_moment
+
+metadata = typer.Typer(no_args_is_help=True, help="The cluster's metadata.")
+
+
+@metadata.callback()
+def _nothing() -> None:
+    """A Typer of one command would leave out the command's name."""
+
+
+@metadata.command()
+def dump(
+    directory: Annotated[
+        Path | None, typer.Argument(help="A controller's data directory, or a cluster's; else the cluster that runs.")
+    ] = None,
+    etcd: Annotated[list[str] | None, typer.Option(help="An endpoint of etcd, to read there; repeatable.")] = None,
+    prefix: Annotated[str, typer.Option(help="What the keys in etcd begin with: etcd.prefix.")] = "odradek",
+    image: Annotated[bool, typer.Option("--image", help="What the records amount to, not each of them.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the records of the cluster's metadata, or what they amount to. Nothing is changed."""
+    try:
+        journal = _find(directory, etcd or [], prefix)
+        for line in _image(journal, as_json) if image else _records(journal, as_json):
+            print(line)
+    except BrokenPipeError:
+        sys.stdout = open("/dev/null", "w")  # noqa: SIM115 - so that the interpreter's last flush is quiet
+    except (NoMetadata, NoCluster, EtcdUnavailable, ProtocolError, OSError) as error:
+        print(f"odradek: {error}", file=sys.stderr)
+        raise SystemExit(FAILED) from None
+
+
+def _find(directory: Path | None, endpoints: list[str], prefix: str) -> Journal:
+    if endpoints and directory is not None:
+        raise NoMetadata("give a directory or --etcd, not both")
+    if endpoints:
+        return in_etcd(endpoints, prefix)
+    return running() if directory is None else in_directory(directory)
+
+
+def _records(journal: Journal, as_json: bool) -> Iterator[str]:
+    for each in journal.decided:
+        kind, fields = type(each.record).__name__, fields_of(each.record)
+        if as_json:
+            yield _json({"offset": each.offset, "timestamp": each.timestamp, "type": kind, "fields": fields})
+        else:
+            moment = show_moment(-1 if each.timestamp is None else each.timestamp)
+            yield line_of(f"{each.offset}  {moment}  {kind}", fields)
+
+
+def _image(journal: Journal, as_json: bool) -> Iterator[str]:
+    for kind, fields in rows_of(_replayed(list(journal.decided), journal.cluster_id)):
+        yield _json({"type": kind, "fields": fields}) if as_json else line_of(kind, fields)
+
+
+def _replayed(decided: list[Decided], cluster_id: str) -> MetadataImage:
+    empty = MetadataImage(cluster_id=cluster_id)
+    try:
+        return replay(empty, [each.record for each in decided], decided[-1].offset if decided else -1)
+    except (AssertionError, KeyError) as error:
+        raise NoMetadata(f"the records do not fit together: {type(error).__name__} {error}") from None
+
+
+def _json(row: dict[str, Any]) -> str:
+    return msgspec.json.encode(row).decode()

@@ -1,0 +1,117 @@
+"""Where metadata records are read from, by somebody who only looks: a directory, or etcd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.records.batch import crc_is_valid
+from odradek.protocol.records.record import decode_batch
+from odradek_broker.controller.frame import unframe
+from odradek_broker.controller.image import METADATA_TOPIC
+from odradek_broker.controller.journal import Entry
+from odradek_broker.log.checkpoints import decode_properties
+from odradek_broker.log.directory import META_PROPERTIES
+from odradek_broker.runtime.etcd import Etcd
+from odradek_broker.runtime.etcd_journal import EtcdJournal, cluster_id_key
+from odradek_cli.segment_files import batches_of
+from odradek_cli.supervisor import NoCluster, find_cluster
+
+METADATA_LOG = f"{METADATA_TOPIC}-0"
+CONTROLLER = "controller"
+"""The controller's directory in a cluster's."""
+ETCD_PREFIX = "odradek"
+NO_LEADER = 0
+"""No revision that anything was created at: a journal of it can write nothing."""
+
+
+class NoMetadata(Exception):
+    """There is no metadata log here, or it cannot be read."""
+
+
+class Decided(Struct, frozen=True):
+    """A record, with its place and time."""
+
+    offset: int
+    timestamp: int | None
+    """None where the journal does not know."""
+    record: Struct
+
+
+class Journal(Struct, frozen=True):
+    """All that the controllers of a cluster have decided, to be gone through once."""
+
+    cluster_id: str
+    decided: Iterator[Decided]
+
+
+def in_directory(directory: Path) -> Journal:
+    """A controller's, a cluster's that has one controller or is running, or the log's own.
+
+    Raises NoMetadata, and while it is gone through also ProtocolError, OSError.
+    """
+    if not directory.is_dir():
+        raise NoMetadata(f"{directory} is not a directory" if directory.exists() else f"there is no {directory}")
+    candidates = [directory / METADATA_LOG, directory / CONTROLLER / METADATA_LOG]
+    if directory.name == METADATA_LOG:
+        candidates.insert(0, directory)
+    log = next((each for each in candidates if any(each.glob("*.log"))), None)
+    if log is not None:
+        return Journal(_cluster_id(log.parent), _decided(log))
+    with suppress(NoCluster):
+        return running(str(directory))
+    raise NoMetadata(f"{directory} has no {METADATA_LOG}: it is no controller's data directory")
+
+
+def in_etcd(endpoints: Sequence[str], prefix: str) -> Journal:
+    """Raises NoMetadata, EtcdUnavailable, ProtocolError."""
+    etcd = Etcd(endpoints)
+    try:
+        cluster_id = etcd.get(cluster_id_key(prefix))
+        if cluster_id is None:
+            raise NoMetadata(f"etcd at {', '.join(endpoints)} has no metadata with the prefix {prefix}")
+        decided = list(_entries(EtcdJournal(etcd, prefix, NO_LEADER).replay()))
+    finally:
+        etcd.close()
+    return Journal(cluster_id.value.decode(), iter(decided))
+
+
+def running(data_dir: str | None = None) -> Journal:
+    """Of the cluster that `odradek up` runs, on that data directory. Raises NoCluster, and as the others do."""
+    found = find_cluster(data_dir)
+    return (
+        in_etcd([found["etcd"]], ETCD_PREFIX) if found["etcd"] else in_directory(Path(found["data_dir"]) / CONTROLLER)
+    )
+
+
+def _cluster_id(directory: Path) -> str:
+    try:
+        return decode_properties((directory / META_PROPERTIES).read_bytes()).get("cluster.id", "")
+    except FileNotFoundError:
+        return ""
+
+
+def _decided(log: Path) -> Iterator[Decided]:
+    """A batch that is being written at the moment is left out."""
+    for path in sorted(log.glob("*.log")):
+        for position, header, batch in batches_of(path):
+            if not crc_is_valid(batch, 0, header):
+                raise NoMetadata(f"{path}: the checksum does not match at position {position}")
+            if header.is_control:
+                continue  # Kafka's own controllers leave some
+            try:
+                for record in decode_batch(batch):
+                    yield Decided(record.offset, record.timestamp, unframe(record.value or b""))
+            except ProtocolError as error:
+                raise NoMetadata(f"{path}: position {position}: {error}") from None
+
+
+def _entries(entries: Iterable[Entry]) -> Iterator[Decided]:
+    for entry in entries:
+        first = entry.last_offset - len(entry.records) + 1
+        for number, record in enumerate(entry.records):
+            yield Decided(entry.last_offset if entry.is_snapshot else first + number, None, record)
