@@ -78,7 +78,14 @@ def test_every_topic_key_of_kafka_is_listed_once() -> None:
 
 
 def test_a_key_without_effect_says_so() -> None:
-    felt_elsewhere = {"min.insync.replicas", "unclean.leader.election.enable", "flush.ms", "flush.messages"}
+    felt_elsewhere = {
+        "min.insync.replicas",
+        "unclean.leader.election.enable",
+        "flush.ms",
+        "flush.messages",
+        "leader.replication.throttled.replicas",
+        "follower.replication.throttled.replicas",
+    }
     for key in TOPIC_KEYS.values():
         if key.attribute not in LogConfig.__struct_fields__ and key.name not in felt_elsewhere:
             assert "no effect" in key.setting.sentence or key.name == "remote.storage.enable", key.name

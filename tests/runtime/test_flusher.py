@@ -54,7 +54,6 @@ def partition_of(tmp_path: Path, workers: HandWorkers, *, sync: bool = True, ind
         log,
         node_id=1,
         high_watermark=0,
-        min_insync=1,
         flusher=Flusher(workers, sync=sync),
         clock=SystemClock(),
     )

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from one_run import Result, run_seed
 
@@ -35,11 +35,12 @@ def _stories(error: BaseException) -> Iterator[str]:
 
 
 def run_many(first: int, count: int, seconds: float) -> Iterator[tuple[int, Result]]:
+    """As they come to their ends."""
     pool = ProcessPoolExecutor(os.cpu_count())
     try:
-        futures = {seed: pool.submit(run_quietly, seed, seconds) for seed in range(first, first + count)}
-        for seed, future in futures.items():
-            yield seed, future.result()
+        futures = {pool.submit(run_quietly, seed, seconds): seed for seed in range(first, first + count)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
     finally:
         pool.shutdown(cancel_futures=True)
 

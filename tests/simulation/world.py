@@ -26,6 +26,8 @@ CONTROLLER = "controller"
 SYNC_S = 0.0005
 READY_WITHIN_S = 90.0
 START_AGAIN_S = 0.2
+MOST_EVENTS = 2_000_000
+"""A run of some seconds has a hundred thousand."""
 
 
 class SimClock:
@@ -178,6 +180,7 @@ class World:
         self.network = SimNetwork(nursery, Random(self.random.getrandbits(64)))
         self.invariants = Invariants()
         self.violation: str | None = None
+        self.events = 0
         self._trace = hashlib.sha256()
         shared = {
             "default.replication.factor": "3",
@@ -222,7 +225,10 @@ class World:
         """After every event: does everything hold that must? The first violation ends the run."""
         if self.violation is not None:
             return
+        self.events += 1
         try:
+            if self.events > MOST_EVENTS:
+                raise Violated("there is no end to it")
             controller = None if self.controller.broker is None else self.controller.broker.active_controller
             if controller is not None:
                 self.invariants.look_at_controller(controller.image, controller._journal._log.flushed_offset)  # type: ignore[attr-defined]

@@ -10,6 +10,9 @@ Behaviour
     A follower below the log's start                OFFSET_OUT_OF_RANGE, with log_start_offset
     Leader epoch older or newer than ours           FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH
     A last fetched epoch that ended before          diverging_epoch, no records (KIP-320)
+    A consumer whose rack a follower is in          preferred_read_replica, no records, with a selector (KIP-392)
+    A consumer that asks a follower, from v11 on    what the follower knows to be committed
+    A throttled follower that is not in sync        no records while leader.replication.throttled.rate is used up
     An unknown topic id                             UNKNOWN_TOPIC_ID, with the id
     Records are never null: librdkafka drops the whole response otherwise (KAFKA-18646)
 Versions
@@ -36,7 +39,9 @@ from odradek.protocol.messages.fetch import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
+from odradek_broker.config.coordination_keys import RACK_AWARE
 from odradek_broker.log.failures import OffsetOutOfRange
+from odradek_broker.replication.selector import preferred_replica
 from odradek_broker.runtime.fetch_sessions import FetchSession, PartitionKey
 from odradek_broker.runtime.partition import Partition
 
@@ -44,6 +49,7 @@ REQUEST, VERSIONS = FetchRequest, range(4, 19)
 
 READ_COMMITTED = 1
 FIRST_VERSION_WITH_IDS = 13
+FIRST_VERSION_WITH_RACKS = 11
 
 
 class Wanted(NamedTuple):
@@ -76,6 +82,8 @@ async def handle(request: FetchRequest, context: RequestContext) -> FetchRespons
     reading = _read(wanted, request, context)
     if not _is_enough(reading, request, wanted):
         reading = await _wait(wanted, request, context, reading)
+    if replica >= 0:
+        _note_answer(reading, wanted, replica, context)
     return _response(reading, session, request)
 
 
@@ -96,6 +104,15 @@ def _note_replica(wanted: list[Wanted], replica: int, broker_epoch: int, context
             context.broker.isr_changes.look_at(partition)
 
 
+def _note_answer(reading: Reading, wanted: list[Wanted], replica: int, context: RequestContext) -> None:
+    """What a follower is given and told."""
+    for (_, data), (_, _, partition) in zip(reading.data, wanted, strict=True):
+        if isinstance(partition, Partition) and partition.leadership is not None and not data.error_code:
+            partition.leadership.told(replica, data.high_watermark)
+            if partition.throttled_as_leader and data.records is not None:
+                context.broker.leader_throttle.note(len(data.records))
+
+
 def _find(request: FetchRequest, session: FetchSession | None, context: RequestContext) -> list[Wanted]:
     if session is not None:
         pairs: Iterable[tuple[PartitionKey, FetchPartition]] = session.wanted.items()
@@ -106,33 +123,85 @@ def _find(request: FetchRequest, session: FetchSession | None, context: RequestC
             for topic in request.topics
             for partition in topic.partitions
         ]
-    return [Wanted(key, fetch, _partition(key, context)) for key, fetch in pairs]
+    return [Wanted(key, fetch, _partition(key, request, context)) for key, fetch in pairs]
 
 
-def _partition(key: PartitionKey, context: RequestContext) -> Partition | ErrorCode:
+def _partition(key: PartitionKey, request: FetchRequest, context: RequestContext) -> Partition | ErrorCode:
     topic, index = key
+    from_any = context.version >= FIRST_VERSION_WITH_RACKS and _replica_id(request) < 0
     if isinstance(topic, bytes):
         name = context.broker.topic_name(topic)
-        return ErrorCode.UNKNOWN_TOPIC_ID if name is None else context.broker.partition(name, index)
-    return context.broker.partition(topic, index)
+        if name is None:
+            return ErrorCode.UNKNOWN_TOPIC_ID
+        return context.broker.partition(name, index, follower_too=from_any)
+    return context.broker.partition(topic, index, follower_too=from_any)
 
 
 def _read(wanted: list[Wanted], request: FetchRequest, context: RequestContext) -> Reading:
     left = min(request.max_bytes, context.broker.config.fetch_max_bytes)
-    committed = request.isolation_level == READ_COMMITTED
+    committed, replica = request.isolation_level == READ_COMMITTED, _replica_id(request)
     data, size, is_final = [], 0, False
     for key, fetch, partition in wanted:
         if isinstance(partition, ErrorCode):
             found = _refused(fetch, partition)
+        elif (nearer := _nearer_replica(partition, fetch, request, context)) is not None:
+            found = _elsewhere(partition, fetch, nearer)
         else:
+            held_back = replica >= 0 and _is_held_back(partition, replica, context)
             found = _read_one(
-                partition, fetch, left, committed=committed, min_one=size == 0, is_replica=_replica_id(request) >= 0
+                partition,
+                fetch,
+                0 if held_back else left,
+                committed=committed,
+                min_one=size == 0 and not held_back,
+                is_replica=replica >= 0,
             )
         taken = 0 if found.records is None else len(found.records)
         left, size = left - taken, size + taken
-        is_final = is_final or bool(found.error_code) or found.diverging_epoch.epoch >= 0
+        is_final = is_final or _is_final(found, partition, replica)
         data.append((key, found))
     return Reading(data, size, is_final)
+
+
+def _is_final(found: PartitionData, partition: Partition | ErrorCode, replica: int) -> bool:
+    if found.error_code or found.diverging_epoch.epoch >= 0 or found.preferred_read_replica >= 0:
+        return True
+    if isinstance(partition, ErrorCode) or partition.leadership is None or not partition.tells_watermark:
+        return False
+    return partition.leadership.has_news_for(replica, found.high_watermark)
+
+
+def _nearer_replica(
+    partition: Partition, fetch: FetchPartition, request: FetchRequest, context: RequestContext
+) -> int | None:
+    """Whom a consumer had better ask."""
+    broker, leadership = context.broker, partition.leadership
+    if leadership is None or not request.rack_id or broker.config.replica_selector_class != RACK_AWARE:
+        return None
+    if check_leader_epoch(partition, fetch.current_leader_epoch) or _diverging_epoch(partition, fetch).epoch >= 0:
+        return None
+    racks = {each.broker_id: each.rack for each in broker.image.brokers.values() if not each.fenced}
+    return preferred_replica(leadership, racks, request.rack_id, fetch.fetch_offset)
+
+
+def _elsewhere(partition: Partition, fetch: FetchPartition, replica: int) -> PartitionData:
+    return PartitionData(
+        partition_index=fetch.partition,
+        high_watermark=partition.high_watermark,
+        last_stable_offset=partition.last_stable_offset,
+        log_start_offset=partition.log.log_start_offset,
+        preferred_read_replica=replica,
+        records=b"",
+    )
+
+
+def _is_held_back(partition: Partition, replica: int, context: RequestContext) -> bool:
+    """A throttled follower that is not in sync has had enough for now."""
+    if not partition.throttled_as_leader or partition.leadership is None or replica in partition.leadership.isr:
+        return False
+    broker = context.broker
+    rate = broker.config.leader_replication_throttled_rate
+    return broker.leader_throttle.is_exceeded(rate, broker.clock.monotonic_ms())
 
 
 def _read_one(
@@ -212,7 +281,7 @@ async def _wait(wanted: list[Wanted], request: FetchRequest, context: RequestCon
             finally:
                 for partition in partitions:
                     partition.remove_reader(event)
-            wanted = [Wanted(key, fetch, _partition(key, context)) for key, fetch, _ in wanted]
+            wanted = [Wanted(key, fetch, _partition(key, request, context)) for key, fetch, _ in wanted]
             reading = _read(wanted, request, context)
     return reading
 

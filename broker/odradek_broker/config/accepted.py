@@ -63,7 +63,7 @@ _NAMES = """
     num.recovery.threads.per.data.dir num.replica.alter.log.dirs.threads num.replica.fetchers
     offsets.commit.required.acks offsets.load.buffer.size offsets.topic.compression.codec password.encoder.secret port
     principal.builder.class producer.purgatory.purge.interval.requests queued.max.requests
-    replica.selector.class replica.socket.receive.buffer.bytes replica.socket.timeout.ms reserved.broker.max.id
+    replica.socket.receive.buffer.bytes replica.socket.timeout.ms reserved.broker.max.id
     security.inter.broker.protocol security.providers server.max.startup.time.ms super.users telemetry.max.bytes
     transaction.partition.verification.enable transaction.state.log.load.buffer.size
     transaction.two.phase.commit.enable unclean.leader.election.interval.ms

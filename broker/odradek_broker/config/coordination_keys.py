@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from odradek_broker.config.setting import BOOLEAN, INT, INT_MAX, LIST, LONG, SHORT, Setting, at_least, each_of
+from odradek_broker.config.setting import (
+    BOOLEAN,
+    INT,
+    INT_MAX,
+    LIST,
+    LONG,
+    LONG_MAX,
+    SHORT,
+    STRING,
+    Dynamic,
+    Setting,
+    at_least,
+    each_of,
+    one_of,
+)
 from odradek_broker.config.storage_keys import LogStorageConfig
 from odradek_broker.config.units import DAY_MS, HOUR_MS, MIB, MINUTE_MS, SECOND_MS
+
+LIVE = Dynamic.CLUSTER
+RACK_AWARE = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+LEADER_ONLY = "org.apache.kafka.common.replica.LeaderSelector"
+SELECTORS = (RACK_AWARE, LEADER_ONLY)
 
 
 class ReplicationConfig(LogStorageConfig, frozen=True, kw_only=True):
@@ -28,6 +47,18 @@ class ReplicationConfig(LogStorageConfig, frozen=True, kw_only=True):
     replica_fetch_backoff_ms: Annotated[
         int, Setting("How long a follower rests after a failed fetch.", INT, at_least(0))
     ] = SECOND_MS
+    replica_selector_class: Annotated[
+        str | None,
+        Setting(
+            "By what a consumer is sent to a follower to read from; by nothing, if not set.", STRING, one_of(*SELECTORS)
+        ),
+    ] = None
+    leader_replication_throttled_rate: Annotated[
+        int, Setting("Bytes a second for throttled replicas that are not in sync, as leader.", LONG, at_least(0), LIVE)
+    ] = LONG_MAX
+    follower_replication_throttled_rate: Annotated[
+        int, Setting("Bytes a second of throttled partitions while not in sync, as follower.", LONG, at_least(0), LIVE)
+    ] = LONG_MAX
     replica_high_watermark_checkpoint_interval_ms: Annotated[
         int, Setting("How often high watermarks are written down.", LONG, at_least(1))
     ] = 5 * SECOND_MS

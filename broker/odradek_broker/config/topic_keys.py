@@ -66,6 +66,20 @@ def _check_throttled(replicas: tuple[str, ...]) -> str | None:
     return None if fine else "must be * or look like partition:broker,partition:broker"
 
 
+LEADER_THROTTLED = "leader.replication.throttled.replicas"
+FOLLOWER_THROTTLED = "follower.replication.throttled.replicas"
+
+
+def _throttled(name: str, rate: str) -> TopicKey:
+    sentence = f"Whose replication is held to {rate}, as partition:broker pairs, or *."
+    return TopicKey(name, Setting(sentence, LIST, _check_throttled), ())
+
+
+def is_throttled(replicas: tuple[str, ...], partition: int, broker: int) -> bool:
+    """Whether one of the values of the two keys above means that replica."""
+    return replicas == ("*",) or f"{partition}:{broker}" in replicas
+
+
 _TABLE = (
     _same("cleanup.policy", "log.cleanup.policy"),
     _inert("compression.gzip.level", INT, -1, either(-1, between(1, 9))),
@@ -81,9 +95,9 @@ _TABLE = (
         LONG_MAX,
         (Fallback("log.flush.interval.ms"), Fallback("log.flush.scheduler.interval.ms")),
     ),
-    _inert("follower.replication.throttled.replicas", LIST, (), _check_throttled),
+    _throttled(FOLLOWER_THROTTLED, "follower.replication.throttled.rate"),
     _same("index.interval.bytes", "log.index.interval.bytes"),
-    _inert("leader.replication.throttled.replicas", LIST, (), _check_throttled),
+    _throttled(LEADER_THROTTLED, "leader.replication.throttled.rate"),
     _inert("local.retention.bytes", LONG, -2, at_least(-2)),
     _inert("local.retention.ms", LONG, -2, at_least(-2)),
     _same("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms"),

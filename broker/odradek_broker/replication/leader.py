@@ -33,6 +33,8 @@ class Follower(Struct):
     fetched_ms: int = -1
     end_when_fetched: int = UNKNOWN
     """Where the log ended at its last fetch."""
+    told_watermark: int = UNKNOWN
+    """The high watermark in the last answer."""
 
 
 class Proposal(NamedTuple):
@@ -94,6 +96,19 @@ class Leadership:
         follower.offset, follower.broker_epoch = offset, broker_epoch
         follower.fetched_ms, follower.end_when_fetched = now_ms, end_offset
         return True
+
+    def offset_of(self, replica: int) -> int:
+        """All before it is with that follower; UNKNOWN where it has not fetched in this epoch."""
+        return self._followers[replica].offset
+
+    def told(self, replica: int, high_watermark: int) -> None:
+        """A follower is told how far the partition is committed."""
+        if replica in self._followers:
+            self._followers[replica].told_watermark = high_watermark
+
+    def has_news_for(self, replica: int, high_watermark: int) -> bool:
+        """Whether more is committed than that follower has been told."""
+        return replica in self._followers and self._followers[replica].told_watermark < high_watermark
 
     # ----------------------------------------------------------------------------------------------------- deciding
 

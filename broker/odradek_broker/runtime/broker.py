@@ -28,6 +28,7 @@ from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES, LogDirectory
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.workers import ThreadWorkers
+from odradek_broker.replication.throttle import Throttle
 from odradek_broker.runtime.candidate import Candidate
 from odradek_broker.runtime.controller import ControllerRuntime
 from odradek_broker.runtime.controller_client import ControllerClient
@@ -90,6 +91,7 @@ class Broker:
         self.isr_changes = IsrChanges(self)
         self.fetchers = ReplicaFetchers(self)
         self.reachability = Reachability(clock)
+        self.leader_throttle, self.follower_throttle = Throttle(), Throttle()
         self.is_stopping = False
         self._running = False
         self._make_workers = make_workers
@@ -104,12 +106,12 @@ class Broker:
     def cluster_id(self) -> str:
         return self.directory.cluster_id
 
-    def partition(self, topic: str, index: int) -> Partition | ErrorCode:
-        """The partition, where this broker leads it."""
+    def partition(self, topic: str, index: int, *, follower_too: bool = False) -> Partition | ErrorCode:
+        """The partition, where this broker leads it; with `follower_too` also where it follows."""
         found = self.partitions.get((topic, index))
         if found is not None:
-            leads = found.leadership is not None and self.controller.has_lease
-            return found if leads else ErrorCode.NOT_LEADER_OR_FOLLOWER
+            may_answer = self.controller.has_lease and (follower_too or found.leadership is not None)
+            return found if may_answer else ErrorCode.NOT_LEADER_OR_FOLLOWER
         known = self._image.topics.get(topic)
         if known is None or index not in known.partitions:
             return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

@@ -50,7 +50,6 @@ class Partition:
         *,
         node_id: int,
         high_watermark: int,
-        min_insync: int,
         flusher: Flusher,
         clock: Clock,
     ) -> None:
@@ -59,7 +58,11 @@ class Partition:
         self.index = index
         self.topic_id = topic_id
         self.log = log
-        self.min_insync = min_insync
+        self.min_insync = 1
+        self.tells_watermark = False
+        """Followers hear at once how far it is committed, because consumers read from them."""
+        self.throttled_as_leader = False
+        self.throttled_as_follower = False
         self.leader_epoch = NO_EPOCH
         self.leader_id = -1
         self.replica_count = 1
@@ -173,6 +176,8 @@ class Partition:
         while self._waiting and self._waiting[0][0] < offset:
             heapq.heappop(self._waiting)[2].set()
         self.wake_readers()
+        if self.tells_watermark:
+            self._wake(self._replicas)
 
     def flushed(self) -> None:
         """Everything up to `log.flushed_offset` is on stable storage."""

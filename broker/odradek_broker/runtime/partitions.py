@@ -6,6 +6,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from odradek_broker.config.coordination_keys import RACK_AWARE
+from odradek_broker.config.topic_keys import FOLLOWER_THROTTLED, LEADER_THROTTLED, is_throttled
 from odradek_broker.controller.delta import Delta, PartitionDelta
 from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage
 from odradek_broker.log.failures import LogFailed, TopicIdMismatch
@@ -77,21 +79,26 @@ class Partitions(dict["TopicPartition", Partition]):
             return None
         if log.recovery is not None and log.recovery.cut_bytes:
             logger.warning("%s-%d: %s", *key, log.recovery)
-        return Partition(
+        partition = Partition(
             *key,
             topic_id,
             log,
             node_id=broker.node_id,
             high_watermark=broker.directory.high_watermarks.get(key, 0),
-            min_insync=configs.value("min.insync.replicas", own),
             flusher=broker.flusher,
             clock=broker.clock,
         )
+        self._configure(partition, image, configs)
+        return partition
 
     def _configure(self, partition: Partition, image: MetadataImage, configs: TopicConfigs) -> None:
         own = image.topic_config(partition.topic)
         partition.log.config = configs.log_config(own)
         partition.min_insync = configs.value("min.insync.replicas", own)
+        partition.tells_watermark = self._broker.config.replica_selector_class == RACK_AWARE
+        who = partition.index, self._broker.node_id
+        partition.throttled_as_leader = is_throttled(configs.value(LEADER_THROTTLED, own), *who)
+        partition.throttled_as_follower = is_throttled(configs.value(FOLLOWER_THROTTLED, own), *who)
         partition.advance()
 
     def _delete(self, key: TopicPartition) -> None:

@@ -154,8 +154,17 @@ class ReplicaFetcher:
         return {
             key: each
             for key, each in self._partitions.items()
-            if key not in self._rest_until and each.log.failed is None
+            if key not in self._rest_until and each.log.failed is None and not self._is_held_back(each)
         }
+
+    def _is_held_back(self, partition: Partition) -> bool:
+        if not partition.throttled_as_follower:
+            return False
+        image = self._broker.image.partition(partition.topic, partition.index)
+        if image is None or self._broker.node_id in image.isr:
+            return False
+        rate = self._broker.config.follower_replication_throttled_rate
+        return self._broker.follower_throttle.is_exceeded(rate, self._broker.clock.monotonic_ms())
 
     def _request(self, asked: dict[Key, Partition]) -> tuple[FetchRequest, dict[Key, int]]:
         config, topics, epochs = self._broker.config, defaultdict(list), {}
@@ -239,6 +248,8 @@ class ReplicaFetcher:
         records = data.records
         if isinstance(records, memoryview) and len(records):
             log.append_as_follower(records, now_ms=self._broker.clock.now_ms())
+            if partition.throttled_as_follower:
+                self._broker.follower_throttle.note(len(records))
         if data.log_start_offset > log.log_start_offset:
             log.advance_log_start(min(data.log_start_offset, log.log_end_offset))
         if isinstance(records, memoryview) and len(records):

@@ -47,6 +47,8 @@ class Asked(Struct, frozen=True):
     state: PartitionState
     offset: int
     version: int
+    source: int
+    """Which broker."""
 
     @property
     def is_current(self) -> bool:
@@ -70,17 +72,24 @@ class Fetches:
     def plan(self, states: Iterable[PartitionState], busy: set[int], now_s: float) -> dict[int, FetchPlan]:
         """For each broker that is not busy, what to ask of it now."""
         room = self._config.prefetch_bytes
-        by_leader: dict[int, list[Asked]] = {}
+        by_source: dict[int, list[Asked]] = {}
         for state in states:
             room -= state.buffered_bytes
             if self._wants(state, now_s):
-                leader = self._image.leader(*state.topic_partition)
-                if leader >= 0 and leader not in busy:
-                    by_leader.setdefault(leader, []).append(Asked(state, state.fetch_offset, state.version))
+                source = self._source(state, now_s)
+                if source >= 0 and source not in busy:
+                    asked = Asked(state, state.fetch_offset, state.version, source)
+                    by_source.setdefault(source, []).append(asked)
         if room <= 0:
             return {}
         max_bytes = max(1, min(self._config.fetch_max_bytes, room))
-        return {leader: FetchPlan(asked, max_bytes) for leader, asked in by_leader.items()}
+        return {source: FetchPlan(asked, max_bytes) for source, asked in by_source.items()}
+
+    def _source(self, state: PartitionState, now_s: float) -> int:
+        """The leader, or whom it has named; it is asked again from time to time, as others may be nearer by then."""
+        if state.nearer is not None and now_s < state.nearer_until and state.nearer in self._image.brokers:
+            return state.nearer
+        return self._image.leader(*state.topic_partition)
 
     def next_retry_at(self, states: Iterable[PartitionState], now_s: float) -> float:
         """When a partition may be asked for again that is put off; infinity if none is."""
@@ -154,7 +163,10 @@ class Fetches:
             state.high_watermark = data.high_watermark
             state.last_stable_offset = data.last_stable_offset
             state.log_start_offset = data.log_start_offset
-            if data.diverging_epoch.end_offset >= 0:
+            if data.preferred_read_replica >= 0:
+                state.nearer = data.preferred_read_replica
+                state.nearer_until = retry_at + self._config.metadata_max_age_ms / 1000
+            elif data.diverging_epoch.end_offset >= 0:
                 state.not_before = retry_at
                 self._truncated(state, data.diverging_epoch.end_offset, data.diverging_epoch.epoch)
             elif data.records is not None and len(data.records):
@@ -163,6 +175,10 @@ class Fetches:
                 aborted = AbortedTransactions(data.aborted_transactions) if reads_committed else None
                 state.take(asked.offset, data.records, aborted)
             return False
+        if state.nearer == asked.source:
+            state.nearer = None  # it may be behind; what it refuses is for the leader to say
+            state.not_before = retry_at
+            return code in STALE_METADATA
         if code == ErrorCode.OFFSET_OUT_OF_RANGE:
             state.not_before = retry_at  # the way out may not be open yet; asked at once, the broker says the same
             self._out_of_range(state, asked.offset)

@@ -84,7 +84,7 @@ class Fetcher:
     def _put_off(self, plan: FetchPlan) -> None:
         retry_at = trio.current_time() + self._cluster.backoff_s
         for asked in plan.asked:
-            asked.state.not_before = retry_at
+            asked.state.not_before, asked.state.nearer = retry_at, None
 
     def _note_leaderless(self) -> None:
         leaderless = self._fetches.leaderless(self._states())

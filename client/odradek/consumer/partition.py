@@ -68,6 +68,9 @@ class PartitionState:
         self.is_handing_out = False
         """The cursor has records of it, or the program has the last of them."""
         self.not_before = 0.0
+        self.nearer: int | None = None
+        """A follower that the leader has told us to fetch from (KIP-392)."""
+        self.nearer_until = 0.0
         self.reset_to: int | None = None
         """A timestamp (or -1 end, -2 start) to look for an offset by."""
         self.high_watermark = -1
