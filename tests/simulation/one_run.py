@@ -23,6 +23,8 @@ REST_S = 0.5
 SHORTEST_S, LONGEST_S = 0.01, 6.0
 MOST_NEMESES = 2
 DRAIN_S = 200.0
+WHOLE_WITHIN_S = 60.0
+"""When nothing is wrong any more, until all is as at the beginning."""
 
 
 @dataclass
@@ -89,6 +91,12 @@ async def _live(world: World, random: Random, seconds: float, kinds: list[str] |
             over.set()
         readers.cancel_scope.cancel()
     result.drained = await workload.drain(DRAIN_S)
+    with trio.move_on_after(WHOLE_WITHIN_S):
+        while not world.is_all_in_sync:
+            await trio.sleep(1)
+    if not world.is_all_in_sync:
+        world.violated(Violated("liveness: not all replicas are in sync again"))
+        await trio.lowlevel.checkpoint()
     for write in history.writes:
         world.note(f"{write.value} {write.outcome.value} {write.offset} {write.done_s:.9f}")
     result.anomalies = check(history, Promise())

@@ -70,6 +70,12 @@ class SimDisk:
                     del content.data[kept:]
             content.image = bytes(content.data)
 
+    def forget_unsynced(self, directory: str) -> None:
+        """Of the files in a directory, what was not synced: as a power cut may."""
+        for path, content in self._files.items():
+            if posixpath.dirname(path) == directory:
+                content.data = bytearray(content.image)
+
     def copy(self) -> SimDisk:
         """For whoever wants to try something with it."""
         copy = SimDisk(Random(0))

@@ -14,6 +14,7 @@ from sim_network import SimNetwork
 
 from odradek.network import Surroundings
 from odradek_broker.config import load_broker_config
+from odradek_broker.controller.image import PartitionImage
 from odradek_broker.runtime.broker import Broker
 from odradek_broker.runtime.housekeeping import DiskFailed
 from odradek_broker.server.server import Server
@@ -174,7 +175,10 @@ class SimNode:
 class World:
     """Everything, out of one seed."""
 
-    def __init__(self, nursery: trio.Nursery, seed: int, brokers: int = 3, **settings: str) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, seed: int, brokers: int = 3, *, watched: bool = True, **settings: str
+    ) -> None:
+        """`settings`: Kafka's, with underscores for dots. Not `watched` where records may be lost by settings."""
         self.random = Random(seed)
         self.nursery = nursery
         self.network = SimNetwork(nursery, Random(self.random.getrandbits(64)))
@@ -196,7 +200,8 @@ class World:
         self.brokers = [
             SimNode(self, f"broker-{number}", {**shared, **quorum, "node.id": str(number)}) for number in range(brokers)
         ]
-        trio.lowlevel.add_instrument(_Onlooker(self))
+        if watched:
+            trio.lowlevel.add_instrument(_Onlooker(self))
 
     @property
     def bootstrap(self) -> str:
@@ -260,13 +265,15 @@ class World:
     def trace(self) -> str:
         return self._trace.hexdigest()[:16]
 
+    def decided(self, topic: str, index: int = 0) -> PartitionImage | None:
+        """What the controller knows of a partition; None while it is down."""
+        controller = self.controller.broker
+        return None if controller is None else controller.image.partition(topic, index)
+
     def leader(self, topic: str, index: int = 0) -> SimNode | None:
         """Who leads a partition, as the controller has it; None while nobody does or the controller is down."""
-        controller = self.controller.broker
-        partition = None if controller is None else controller.image.partition(topic, index)
-        if partition is None or partition.leader < 0:
-            return None
-        return self.brokers[partition.leader]
+        partition = self.decided(topic, index)
+        return None if partition is None or partition.leader < 0 else self.brokers[partition.leader]
 
 
 class _Onlooker(trio.abc.Instrument):
