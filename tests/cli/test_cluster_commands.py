@@ -97,3 +97,22 @@ def wait_until_gone(pid: int) -> None:
     readable, _, _ = select.select([descriptor], [], [], PATIENCE_SECONDS)
     os.close(descriptor)
     assert readable, f"process {pid} has outlived its cluster"
+
+
+def test_a_broker_that_waits_for_its_controller_stops_when_told(tmp_path: Path) -> None:
+    settings = {
+        "process.roles": "broker",
+        "controller.quorum.bootstrap.servers": "127.0.0.1:1",
+        "listeners": "PLAINTEXT://127.0.0.1:0",
+        "log.dir": str(tmp_path),
+    }
+    flags = [f"--set={name}={value}" for name, value in settings.items()]
+    command = [sys.executable, "-m", "odradek_cli", "broker", *flags]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "cannot reach" in line or "waiting" in line or "listening" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert "Traceback" not in process.stderr.read()

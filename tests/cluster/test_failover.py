@@ -162,3 +162,17 @@ async def test_a_group_goes_on_where_it_was_when_its_coordinator_dies(cluster: C
             await producer.send("t", b"next", partition=0)
             with trio.fail_after(60):
                 assert (await anext(consumer)).offset == 10
+
+
+async def test_brokers_that_are_started_again_at_once_need_not_wait_for_the_end_of_their_sessions() -> None:
+    """Their ports are open again by then, so that nobody could tell by trying them that they had been away."""
+    settings = {"broker.session.timeout.ms": "120000", "broker.heartbeat.interval.ms": "500"}
+    async with Cluster(brokers=3, settings=settings) as cluster:
+        async with Admin(cluster.bootstrap) as admin:
+            await admin.create_topic("t", 1, 3)
+        with trio.fail_after(60):
+            for nodes in ([cluster.brokers[0]], cluster.nodes):
+                for node in nodes:
+                    node.kill()
+                await cluster.start()
+                await cluster.wait_in_sync("t")

@@ -93,6 +93,7 @@ async def _live(world: World, random: Random, seconds: float, kinds: list[str] |
     result.drained = await workload.drain(DRAIN_S)
     with trio.move_on_after(WHOLE_WITHIN_S):
         while not world.is_all_in_sync:
+            await world.start()  # one whose disk had failed may have ended only now
             await trio.sleep(1)
     if not world.is_all_in_sync:
         world.violated(Violated("liveness: not all replicas are in sync again"))

@@ -40,7 +40,7 @@ def play(scenario: Scenario, *, watched: bool = True, **settings: str) -> None:
 
 async def until(condition: Callable[[], bool], what: str) -> None:
     with trio.move_on_after(PATIENCE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (virtual time; nobody tells)
             await trio.sleep(0.001)
     assert condition(), what
 

@@ -21,7 +21,14 @@ from odradek_broker.log.cleaning import LastBatch
 from odradek_broker.log.compaction import CompactionPlan, Dirty, find_dirty, is_due
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.deleted_files import DeletedFiles
-from odradek_broker.log.failures import CorruptIndex, LogFailed, OffsetOutOfRange, OffsetsOutOfOrder, TopicIdMismatch
+from odradek_broker.log.failures import (
+    CorruptCheckpoint,
+    CorruptIndex,
+    LogFailed,
+    OffsetOutOfRange,
+    OffsetsOutOfOrder,
+    TopicIdMismatch,
+)
 from odradek_broker.log.file_slice import FileSlice
 from odradek_broker.log.flush import FlushPlan, Unsynced
 from odradek_broker.log.idempotence import settle
@@ -634,11 +641,16 @@ def _headers_of(records: memoryview) -> list[tuple[int, BatchHeader]]:
 
 
 def _check_topic_id(disk: Disk, directory: str, topic_id: bytes) -> bool:
-    """Write the topic's id where there is none yet, and say so. Raises TopicIdMismatch."""
+    """Write the topic's id where there is none yet, and say so. Raises TopicIdMismatch.
+
+    It is synced with the first records. Before that, a power cut may leave the file empty or torn.
+    """
     path = os.path.join(directory, filenames.PARTITION_METADATA)
-    content = disk.read_file(path) if disk.exists(path) else b""
-    if content:  # a power cut right after the creation of the log may have left it empty
-        found = checkpoints.decode_partition_metadata(content)
+    try:
+        found = checkpoints.decode_partition_metadata(disk.read_file(path)) if disk.exists(path) else None
+    except CorruptCheckpoint:
+        found = None
+    if found is not None:
         if found != topic_id:
             raise TopicIdMismatch(f"{directory} belongs to topic id {found.hex()}, not {topic_id.hex()}")
         return False

@@ -4,12 +4,15 @@ directory agree with it. Nothing else creates or deletes a log."""
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from odradek_broker.config.coordination_keys import RACK_AWARE
 from odradek_broker.config.topic_keys import FOLLOWER_THROTTLED, LEADER_THROTTLED, is_throttled
 from odradek_broker.controller.delta import Delta, PartitionDelta
 from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage
+from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import LogFailed, TopicIdMismatch
 from odradek_broker.runtime.partition import Partition
 
@@ -19,6 +22,15 @@ if TYPE_CHECKING:
     from odradek_broker.runtime.broker import Broker
 
 logger = logging.getLogger(__name__)
+
+
+class TopicSettings(NamedTuple):
+    """What holds for all partitions of a topic on this broker."""
+
+    log: LogConfig
+    min_insync: int
+    throttled_as_leader: tuple[str, ...]
+    throttled_as_follower: tuple[str, ...]
 
 
 class Partitions(dict["TopicPartition", Partition]):
@@ -33,12 +45,13 @@ class Partitions(dict["TopicPartition", Partition]):
         for topic in changes.deleted:
             for index in topic.partitions:
                 self._delete((topic.name, index))
+        settings_of = cache(partial(_settings, image, configs))
         for change in changes.partitions:
-            self._take_up(change, image, configs)
+            self._take_up(change, settings_of)
         names = set(image.topics) if changes.broker_configs else set(changes.topic_configs)
         for partition in self.values():
             if partition.topic in names:
-                self._configure(partition, image, configs)
+                self._configure(partition, settings_of(partition.topic))
 
     def set_aside_strays(self, image: MetadataImage) -> None:
         """Directories of partitions that nobody knows of, or that others keep, are renamed."""
@@ -49,14 +62,14 @@ class Partitions(dict["TopicPartition", Partition]):
                 path = broker.directory.mark_stray(topic, index, broker.random.randbytes(16).hex())
                 logger.warning("%s-%d is not for this broker and was set aside as %s", topic, index, path)
 
-    def _take_up(self, change: PartitionDelta, image: MetadataImage, configs: TopicConfigs) -> None:
+    def _take_up(self, change: PartitionDelta, settings_of: Callable[[str], TopicSettings]) -> None:
         key = (change.topic.name, change.index)
         if self._broker.node_id not in change.new.replicas:
             self._delete(key)
             return
         partition = self.get(key)
         if partition is None:
-            partition = self._open(key, change.topic.topic_id, image, configs)
+            partition = self._open(key, change.topic.topic_id, settings_of(change.topic.name))
             if partition is None:
                 return
             self[key] = partition
@@ -65,14 +78,11 @@ class Partitions(dict["TopicPartition", Partition]):
         else:
             partition.follow(change.new)
 
-    def _open(
-        self, key: TopicPartition, topic_id: bytes, image: MetadataImage, configs: TopicConfigs
-    ) -> Partition | None:
-        broker, own = self._broker, image.topic_config(key[0])
-        now_ms = broker.clock.now_ms()
+    def _open(self, key: TopicPartition, topic_id: bytes, settings: TopicSettings) -> Partition | None:
+        broker, now_ms = self._broker, self._broker.clock.now_ms()
         try:
-            log = broker.directory.open_log(*key, configs.log_config(own), topic_id=topic_id, now_ms=now_ms)
-            if log.recovery is not None:
+            log = broker.directory.open_log(*key, settings.log, topic_id=topic_id, now_ms=now_ms)
+            if log.flushed_offset < log.log_end_offset:
                 log.flush()
         except (OSError, LogFailed, TopicIdMismatch) as error:
             logger.error("%s-%d cannot be opened: %s", *key, error)
@@ -88,17 +98,16 @@ class Partitions(dict["TopicPartition", Partition]):
             flusher=broker.flusher,
             clock=broker.clock,
         )
-        self._configure(partition, image, configs)
+        self._configure(partition, settings)
         return partition
 
-    def _configure(self, partition: Partition, image: MetadataImage, configs: TopicConfigs) -> None:
-        own = image.topic_config(partition.topic)
-        partition.log.config = configs.log_config(own)
-        partition.min_insync = configs.value("min.insync.replicas", own)
+    def _configure(self, partition: Partition, settings: TopicSettings) -> None:
+        partition.log.config = settings.log
+        partition.min_insync = settings.min_insync
         partition.tells_watermark = self._broker.config.replica_selector_class == RACK_AWARE
         who = partition.index, self._broker.node_id
-        partition.throttled_as_leader = is_throttled(configs.value(LEADER_THROTTLED, own), *who)
-        partition.throttled_as_follower = is_throttled(configs.value(FOLLOWER_THROTTLED, own), *who)
+        partition.throttled_as_leader = is_throttled(settings.throttled_as_leader, *who)
+        partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)
         partition.advance()
 
     def _delete(self, key: TopicPartition) -> None:
@@ -111,3 +120,13 @@ class Partitions(dict["TopicPartition", Partition]):
         except OSError as error:
             logger.error("%s could not be deleted: %s", partition, error)
         partition.retire()
+
+
+def _settings(image: MetadataImage, configs: TopicConfigs, topic: str) -> TopicSettings:
+    own = image.topic_config(topic)
+    return TopicSettings(
+        configs.log_config(own),
+        configs.value("min.insync.replicas", own),
+        configs.value(LEADER_THROTTLED, own),
+        configs.value(FOLLOWER_THROTTLED, own),
+    )
