@@ -3,7 +3,7 @@
 #   make test     lint, strict types, import contracts, tests
 #   make up       a broker on localhost:9092, until Ctrl-C; its records stay in data/
 #   make bench    measurements, beside Apache Kafka where Java and Maven are there
-#   make soak     the long tests
+#   make soak     the long tests; SOAK_SECONDS=3600 simulates for an hour
 
 .DEFAULT_GOAL := test
 .PHONY: venv test lint pytest demo up bench soak clean
@@ -14,6 +14,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PORT ?= 9092
 DATA_DIR ?= data
+SOAK_SECONDS ?= 600
 
 venv: $(INSTALLED)
 
@@ -45,7 +46,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run
 
 soak: $(INSTALLED)
-	$(BIN)/python -m pytest -m soak
+	ODRADEK_SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -m soak
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

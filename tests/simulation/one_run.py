@@ -35,6 +35,7 @@ class Result:
     acknowledged: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     virtual_s: float = 0.0
+    events: int = 0
     trace: str = ""
 
     @property
@@ -60,6 +61,7 @@ async def _run(seed: int, seconds: float, kinds: list[str] | None, settings: dic
             raise
     assert world is not None
     result.violation, result.virtual_s, result.trace = world.violation, trio.current_time(), world.trace
+    result.events = world.events
     return result
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from one_run import Result, run_seed
 
 SECONDS = 5.0
+BATCH = 50
 
 
 def run_quietly(seed: int, seconds: float) -> Result:
@@ -45,12 +46,24 @@ def run_many(first: int, count: int, seconds: float) -> Iterator[tuple[int, Resu
         pool.shutdown(cancel_futures=True)
 
 
+def run_for(first: int, wall_s: float, seconds: float) -> Iterator[tuple[int, Result]]:
+    """As many as there is time for."""
+    until = time.monotonic() + wall_s
+    while time.monotonic() < until:
+        yield from run_many(first, BATCH, seconds)
+        first += BATCH
+
+
 def summary(results: list[Result]) -> str:
     faults = sum((result.faults for result in results), Counter[str]())
     hours = sum(result.virtual_s for result in results) / 3600
     records = sum(result.acknowledged for result in results)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(faults.items()))
-    return f"{len(results)} seeds, {hours:.2f} virtual hours, {records:,} acknowledged records, faults: {kinds}"
+    events = sum(result.events for result in results)
+    return (
+        f"{len(results)} seeds, {hours:.2f} virtual hours, {events:,} events, {records:,} acknowledged records; "
+        f"{sum(faults.values()):,} faults: {kinds}"
+    )
 
 
 def main() -> int:

@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from seeds import run_many, summary
+from seeds import run_for, run_many, summary
 
 SEEDS = 200
 SECONDS = 5.0
-SOAK_SECONDS = float(os.environ.get("ODRADEK_SOAK_SECONDS", "60"))
+LONG_SECONDS = 20.0
+SOAK_S = float(os.environ.get("ODRADEK_SOAK_SECONDS", "600"))
+FIRST_SOAK_SEED = int(os.environ.get("ODRADEK_SOAK_SEED", "10000"))
 
 
 def test_two_hundred_seeds_end_clean(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,9 +30,9 @@ def test_two_hundred_seeds_end_clean(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.soak
-def test_a_thousand_long_seeds_end_clean(capsys: pytest.CaptureFixture[str]) -> None:
+def test_as_many_seeds_as_there_is_time_for_end_clean(capsys: pytest.CaptureFixture[str]) -> None:
     results = []
-    for seed, result in run_many(10_000, 1000, SOAK_SECONDS):
+    for seed, result in run_for(FIRST_SOAK_SEED, SOAK_S, LONG_SECONDS):
         assert result.is_clean, f"seed {seed}: {result}"
         results.append(result)
     with capsys.disabled():
