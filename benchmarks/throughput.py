@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.client_processes import fresh_topic, run_client
+from benchmarks.client_processes import Served, fresh_topic, run_client
 from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE, Contender
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
-from referee import BrokerProcess
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
         for round_number in range(scale.rounds + 1):
             records = scale.records(load.records) // (WARM_UP_DIVISOR if round_number == 0 else 1)
             for contender in contenders:
-                written, read = _one_round(contender.broker, load, records)
+                written, read = one_round(contender.broker, load, records)
                 if round_number > 0:
                     into.add(contender.name, written)
                     if read is not None:
@@ -74,8 +73,9 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
             yield out
 
 
-def _one_round(broker: BrokerProcess, load: Load, records: int) -> tuple[float, float | None]:
-    with fresh_topic(broker, load.partitions) as topic:
+def one_round(broker: Served, load: Load, records: int, replicas: int = 1) -> tuple[float, float | None]:
+    """Records per second in, and out where the load is read back, of a topic that is there for this alone."""
+    with fresh_topic(broker, load.partitions, replicas) as topic:
         what = {
             "bootstrap": broker.bootstrap,
             "topic": topic,

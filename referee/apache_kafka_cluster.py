@@ -40,6 +40,10 @@ class ApacheKafkaNode(ApacheKafka):
         self._node_id = node_id
         self._voters = voters
 
+    def spawn(self) -> None:
+        self._write_properties()  # the ports may be others than the last time
+        super().spawn()
+
     def format(self) -> None:
         """Write the properties file beside the data directory and format the storage under the cluster's id."""
         assert self.cluster_id is not None
@@ -67,11 +71,10 @@ class ApacheKafkaCluster:
     name = ApacheKafka.name
 
     def __init__(self, data_dir: Path, config: Mapping[str, str] | None = None, heap_mb: int = 1024) -> None:
-        ports = free_ports(2 * NODES)
-        voters = dict(enumerate(ports[NODES:]))
-        self.nodes = [ApacheKafkaNode(data_dir / f"node-{id}", config or {}, id, voters, heap_mb) for id in voters]
-        for node, port in zip(self.nodes, ports, strict=False):
-            node.port = port  # all chosen at once, so that no two are the same
+        self._voters: dict[int, int] = {}
+        self.nodes = [
+            ApacheKafkaNode(data_dir / f"node-{id}", config or {}, id, self._voters, heap_mb) for id in range(NODES)
+        ]
         self._is_formatted = False
 
     @property
@@ -82,10 +85,13 @@ class ApacheKafkaCluster:
     def data_dirs(self) -> list[Path]:
         return [node.data_dir for node in self.nodes]
 
+    @property
+    def pids(self) -> list[int]:
+        return [node.pid for node in self.nodes]
+
     def format(self) -> None:
-        """All nodes; does nothing the second time. `start` does it otherwise."""
-        if self._is_formatted:
-            return
+        """All nodes, under one cluster id."""
+        self._take_ports()
         cluster_id = run_java_tool("kafka-storage", "random-uuid").stdout.decode().split()[-1]
         for node in self.nodes:
             node.cluster_id = cluster_id
@@ -93,12 +99,21 @@ class ApacheKafkaCluster:
         self._is_formatted = True
 
     def start(self) -> None:
-        """Spawn all at once and wait until each is ready. Raises BrokerStartError."""
-        self.format()
+        """Format, the first time; spawn all at once and wait until each is ready. Raises BrokerStartError."""
+        if not self._is_formatted:
+            self.format()
+        self._take_ports()
         for node in self.nodes:
             node.spawn()
         for node in self.nodes:
             node.wait_ready()
+
+    def _take_ports(self) -> None:
+        """New ones at each start: those that were free a while ago may have been taken by others since."""
+        ports = free_ports(2 * NODES)
+        self._voters.update(enumerate(ports[NODES:]))
+        for node, port in zip(self.nodes, ports, strict=False):
+            node.port = port
 
     def kill(self, node_id: int) -> None:
         """SIGKILL, then wait."""

@@ -65,6 +65,11 @@ class BrokerProcess:
         assert self._process is not None, "not started"
         return self._process.pid
 
+    @property
+    def pids(self) -> list[int]:
+        """As a cluster has several."""
+        return [self.pid]
+
     def command(self) -> list[str]:
         raise NotImplementedError
 

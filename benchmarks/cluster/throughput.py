@@ -1,0 +1,36 @@
+"""Records per second into topics with three replicas, under the same client: acks=all, two must be in sync.
+
+    python -m benchmarks.run cluster.throughput
+
+The loads are those of one broker (benchmarks/throughput.py), half as many records, not read back. A cluster is started
+for each turn, and each load is preceded by a shorter one that warms it up and does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.cluster.clusters import BROKERS, make
+from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE
+from benchmarks.measurement import Measurement
+from benchmarks.scale import Scale
+from benchmarks.throughput import LOADS, WARM_UP_DIVISOR, one_round
+
+GOALS = {PAGE_CACHE: 1.0, FSYNC: 1.0}
+LOADS_IN = [replace(load, read_back=False, records=load.records // 2) for load in LOADS]
+
+
+def measure(names: list[str], directory: Path, scale: Scale) -> Iterator[Measurement]:
+    contenders = make(names, directory)
+    measured = [Measurement(f"3 brokers: in, {load.name}", "records/s", True, KAFKA, GOALS) for load in LOADS_IN]
+    for _ in range(scale.rounds):
+        for contender in contenders:
+            with contender.cluster as cluster:
+                for load, measurement in zip(LOADS_IN, measured, strict=True):
+                    records = scale.records(load.records)
+                    one_round(cluster, load, records // WARM_UP_DIVISOR, BROKERS)
+                    written, _ = one_round(cluster, load, records, BROKERS)
+                    measurement.add(contender.name, written)
+    yield from measured
