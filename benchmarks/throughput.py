@@ -63,7 +63,7 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
         for round_number in range(scale.rounds + 1):
             records = scale.records(load.records) // (WARM_UP_DIVISOR if round_number == 0 else 1)
             for contender in contenders:
-                written, read = one_round(contender.broker, load, records)
+                written, read = _one_round(contender.broker, load, records)
                 if round_number > 0:
                     into.add(contender.name, written)
                     if read is not None:
@@ -73,18 +73,18 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
             yield out
 
 
-def one_round(broker: Served, load: Load, records: int, replicas: int = 1) -> tuple[float, float | None]:
-    """Records per second in, and out where the load is read back, of a topic that is there for this alone."""
-    with fresh_topic(broker, load.partitions, replicas) as topic:
-        what = {
-            "bootstrap": broker.bootstrap,
-            "topic": topic,
-            "records": records,
-            "value_bytes": load.value_bytes,
-            "partitions": load.partitions,
-        }
-        written = run_client("confluent", "produce", **what, values=load.values, config=load.config)
+def _one_round(broker: Served, load: Load, records: int) -> tuple[float, float | None]:
+    with fresh_topic(broker, load.partitions) as topic:
+        written = write(broker, topic, load, records)
         if not load.read_back:
-            return written["records_per_s"], None
-        read = run_client("confluent", "consume", **what)
-    return written["records_per_s"], read["records_per_s"]
+            return written, None
+        what = {"topic": topic, "records": records, "value_bytes": load.value_bytes, "partitions": load.partitions}
+        read = run_client("confluent", "consume", bootstrap=broker.bootstrap, **what)
+    return written, read["records_per_s"]
+
+
+def write(broker: Served, topic: str, load: Load, records: int) -> float:
+    """Records per second into a topic that is there."""
+    what = {"topic": topic, "records": records, "value_bytes": load.value_bytes, "partitions": load.partitions}
+    where = {"bootstrap": broker.bootstrap, "values": load.values, "config": load.config}
+    return run_client("confluent", "produce", **where, **what)["records_per_s"]

@@ -2,8 +2,9 @@
 
     python -m benchmarks.run cluster.throughput
 
-The loads are those of one broker (benchmarks/throughput.py), half as many records, not read back. A cluster is started
-for each turn, and each load is preceded by a shorter one that warms it up and does not count.
+The loads are those of one broker (benchmarks/throughput.py), a third as many records, not read back. A cluster is
+started for each turn. Each load is preceded by a shorter one into the same topic that does not count: by then everybody
+is warm, and the followers of a topic that has just been made have begun to fetch.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.client_processes import fresh_topic
 from benchmarks.cluster.clusters import BROKERS, make
 from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
-from benchmarks.throughput import LOADS, WARM_UP_DIVISOR, one_round
+from benchmarks.throughput import LOADS, WARM_UP_DIVISOR, write
 
 GOALS = {PAGE_CACHE: 1.0, FSYNC: 1.0}
-LOADS_IN = [replace(load, read_back=False, records=load.records // 2) for load in LOADS]
+LOADS_IN = [replace(load, records=load.records // 3) for load in LOADS]
 
 
 def measure(names: list[str], directory: Path, scale: Scale) -> Iterator[Measurement]:
@@ -30,7 +32,7 @@ def measure(names: list[str], directory: Path, scale: Scale) -> Iterator[Measure
             with contender.cluster as cluster:
                 for load, measurement in zip(LOADS_IN, measured, strict=True):
                     records = scale.records(load.records)
-                    one_round(cluster, load, records // WARM_UP_DIVISOR, BROKERS)
-                    written, _ = one_round(cluster, load, records, BROKERS)
-                    measurement.add(contender.name, written)
+                    with fresh_topic(cluster, load.partitions, BROKERS) as topic:
+                        write(cluster, topic, load, records // WARM_UP_DIVISOR)
+                        measurement.add(contender.name, write(cluster, topic, load, records))
     yield from measured
