@@ -18,6 +18,7 @@ class Scale:
     """Each of them takes ten seconds and more."""
     controller_kills: int
     idle_seconds: float
+    warm_up_seconds: float
 
     def records(self, count: int) -> int:
         """`count` scaled, in whole thousands."""
@@ -39,6 +40,7 @@ QUICK = Scale(
     kafka_kills=2,
     controller_kills=2,
     idle_seconds=5,
+    warm_up_seconds=3,
 )
 NORMAL = Scale(
     rounds=3,
@@ -51,5 +53,6 @@ NORMAL = Scale(
     kafka_kills=3,
     controller_kills=5,
     idle_seconds=20,
+    warm_up_seconds=20,
 )
 FULL = replace(NORMAL, rounds=5, log_gigabytes=20, load_seconds=600)

@@ -28,6 +28,8 @@ from benchmarks.scale import Scale
 GOALS_MS = {PAGE_CACHE: 1000.0, FSYNC: 1000.0}
 SHOWN_BEFORE_SECONDS, SHOWN_AFTER_SECONDS = 2.0, 14.0
 STEP_SECONDS = 0.05
+STEADY_SECONDS = 3.0
+"""Between a burst of what a start or a restart has held up and the next kill; more than is shown before it."""
 DOWN_AT_LEAST_SECONDS = 2.0
 IN_SYNC_TIMEOUT_SECONDS = 120
 
@@ -59,7 +61,8 @@ def _one_turn(contender: ClusterContender, kills: int, gaps: Measurement) -> Non
     ):
         for _ in range(kills):
             wait_in_sync(cluster, topic)
-            writer.wait_for_acknowledgements(time.monotonic(), round(RECORDS_PER_SECOND * SHOWN_BEFORE_SECONDS))
+            writer.wait_for_acknowledgements(time.monotonic())
+            time.sleep(STEADY_SECONDS)
             leader, shown = leader_of(cluster, topic), contender.name not in gaps.timelines
             at = time.monotonic()
             gaps.add(contender.name, gap_ms(cluster, leader, writer, SHOWN_AFTER_SECONDS if shown else 0))

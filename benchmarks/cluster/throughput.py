@@ -3,18 +3,21 @@
     python -m benchmarks.run cluster.throughput
 
 The loads are those of one broker (benchmarks/throughput.py), a third as many records, not read back. A cluster is
-started for each turn. Each load is preceded by a shorter one into the same topic that does not count: by then everybody
-is warm, and the followers of a topic that has just been made have begun to fetch.
+started for each turn, and written to for `warm_up_seconds` first, as three JVMs on few cores take long to compile what
+is hot. Each load is preceded by a shorter one into the same topic that does not count, so that the followers of a topic
+that has just been made have begun to fetch.
 """
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.client_processes import fresh_topic
-from benchmarks.cluster.clusters import BROKERS, make
+from benchmarks.cluster.clusters import BROKERS, ThreeBrokers, make
 from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
@@ -30,9 +33,20 @@ def measure(names: list[str], directory: Path, scale: Scale) -> Iterator[Measure
     for _ in range(scale.rounds):
         for contender in contenders:
             with contender.cluster as cluster:
+                _warm_up(cluster, scale)
                 for load, measurement in zip(LOADS_IN, measured, strict=True):
                     records = scale.records(load.records)
                     with fresh_topic(cluster, load.partitions, BROKERS) as topic:
                         write(cluster, topic, load, records // WARM_UP_DIVISOR)
                         measurement.add(contender.name, write(cluster, topic, load, records))
     yield from measured
+
+
+def _warm_up(cluster: ThreeBrokers, scale: Scale) -> None:
+    """All loads by turns, until the time is over."""
+    over = time.monotonic() + scale.warm_up_seconds
+    for load in itertools.cycle(LOADS_IN):
+        with fresh_topic(cluster, load.partitions, BROKERS) as topic:
+            write(cluster, topic, load, scale.records(load.records) // WARM_UP_DIVISOR)
+        if time.monotonic() > over:
+            return
