@@ -4,6 +4,7 @@
     python -m benchmarks.run --quick     a tenth of the records: a look, not a result
     python -m benchmarks.run throughput  one or more of the modules below
     python -m benchmarks.run --full      as well a 20 GB log and a ten-minute load
+    python -m benchmarks.run cluster     three brokers of each: see cluster/, which is not part of everything
 
     throughput.py   records in and out at 100 B, 1 KB, 10 KB; zstd; idempotent
     latency.py      one record in flight

@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass
 class Measurement:
-    """Contender -> values. `goals` are ratios to `baseline` that are aimed at, `goal_values` bounds in `unit`."""
+    """Contender -> values. `goals` are ratios to `baseline` that are aimed at, `goal_values` bounds in `unit`.
+
+    `timelines`, where there are any, show how one value came about: seconds and counts.
+    """
 
     name: str
     unit: str
@@ -19,6 +22,7 @@ class Measurement:
     goal_values: dict[str, float] = field(default_factory=dict)
     in_picture: bool = True
     values: dict[str, list[float]] = field(default_factory=dict)
+    timelines: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
 
     def add(self, contender: str, value: float) -> None:
         self.values.setdefault(contender, []).append(value)
@@ -30,11 +34,14 @@ class Measurement:
     def ratio(self, contender: str) -> float | None:
         """The median of the rounds' ratios to the baseline: above 1 is faster where higher is better.
 
-        Round by round, because a busy machine slows down those who run one after the other alike.
+        Round by round, because a busy machine slows down those who run one after the other alike. Where one has been
+        measured more often than the other there are no such rounds: then it is the ratio of the medians.
         """
         mine, base = self.values.get(contender, []), self.values.get(self.baseline, [])
         if not mine or not base or contender == self.baseline:
             return None
+        if len(mine) != len(base):
+            return statistics.median(mine) / statistics.median(base)
         return statistics.median(one / other for one, other in zip(mine, base, strict=True))
 
     def reached(self, contender: str) -> bool | None:

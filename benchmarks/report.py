@@ -31,7 +31,7 @@ def print_tables(measurements: list[Measurement], about: str) -> None:
 
 
 def _table(rows: list[Measurement], title: str) -> Table:
-    contenders = list(dict.fromkeys(name for each in rows for name in each.values))
+    contenders = _contenders(rows)
     table = Table(title=title, title_justify="left")
     table.add_column("measured")
     table.add_column("unit")
@@ -41,6 +41,12 @@ def _table(rows: list[Measurement], title: str) -> Table:
         cells = [_cell(each, name) for name in contenders]
         table.add_row(each.name, each.unit + (" ↑" if each.higher_is_better else " ↓"), *cells)
     return table
+
+
+def _contenders(rows: list[Measurement]) -> list[str]:
+    """The baseline first."""
+    names = dict.fromkeys(name for each in rows for name in each.values)
+    return sorted(names, key=lambda name: name != rows[0].baseline)
 
 
 def write_json(measurements: list[Measurement], path: Path, scale: Any) -> None:
@@ -54,6 +60,18 @@ def write_json(measurements: list[Measurement], path: Path, scale: Any) -> None:
     path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_markdown(measurements: list[Measurement], path: Path) -> None:
+    """The tables as docs/benchmarks.md has them, one for each baseline."""
+    tables = []
+    for baseline in dict.fromkeys(each.baseline for each in measurements):
+        rows = [each for each in measurements if each.baseline == baseline]
+        contenders = _contenders(rows)
+        lines = [["measured", "unit", *contenders], ["---"] * (2 + len(contenders))]
+        lines += [[each.name, each.unit, *(_value(each, name) for name in contenders)] for each in rows]
+        tables.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
+    path.write_text("\n".join(tables))
+
+
 def machine() -> dict[str, Any]:
     return {
         "cores": os.cpu_count(),
@@ -65,16 +83,18 @@ def machine() -> dict[str, Any]:
 
 
 def _cell(measurement: Measurement, contender: str) -> str:
-    median = measurement.median(contender)
+    value, reached = _value(measurement, contender), measurement.reached(contender)
+    if reached is None:
+        return value
+    return f"{value} {'✓' if reached else '✗'}"
+
+
+def _value(measurement: Measurement, contender: str) -> str:
+    """The median and its ratio to the baseline's."""
+    median, ratio = measurement.median(contender), measurement.ratio(contender)
     if median is None:
         return ""
-    ratio, reached = measurement.ratio(contender), measurement.reached(contender)
-    parts = [number(median)]
-    if ratio is not None:
-        parts.append(f"({ratio:.2f}×)")
-    if reached is not None:
-        parts.append("✓" if reached else "✗")
-    return " ".join(parts)
+    return number(median) if ratio is None else f"{number(median)} ({ratio:.2f}×)"
 
 
 def number(value: float) -> str:

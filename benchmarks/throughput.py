@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.client_processes import fresh_topic, run_client
+from benchmarks.client_processes import Served, fresh_topic, run_client
 from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE, Contender
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
-from referee import BrokerProcess
 
 
 @dataclass(frozen=True)
@@ -74,17 +73,18 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
             yield out
 
 
-def _one_round(broker: BrokerProcess, load: Load, records: int) -> tuple[float, float | None]:
+def _one_round(broker: Served, load: Load, records: int) -> tuple[float, float | None]:
     with fresh_topic(broker, load.partitions) as topic:
-        what = {
-            "bootstrap": broker.bootstrap,
-            "topic": topic,
-            "records": records,
-            "value_bytes": load.value_bytes,
-            "partitions": load.partitions,
-        }
-        written = run_client("confluent", "produce", **what, values=load.values, config=load.config)
+        written = write(broker, topic, load, records)
         if not load.read_back:
-            return written["records_per_s"], None
-        read = run_client("confluent", "consume", **what)
-    return written["records_per_s"], read["records_per_s"]
+            return written, None
+        what = {"topic": topic, "records": records, "value_bytes": load.value_bytes, "partitions": load.partitions}
+        read = run_client("confluent", "consume", bootstrap=broker.bootstrap, **what)
+    return written, read["records_per_s"]
+
+
+def write(broker: Served, topic: str, load: Load, records: int) -> float:
+    """Records per second into a topic that is there."""
+    what = {"topic": topic, "records": records, "value_bytes": load.value_bytes, "partitions": load.partitions}
+    where = {"bootstrap": broker.bootstrap, "values": load.values, "config": load.config}
+    return run_client("confluent", "produce", **where, **what)["records_per_s"]

@@ -49,8 +49,7 @@ class ApacheKafka(BrokerProcess):
 
     def format(self) -> None:
         """Write the properties file beside the data directory and format the storage under a fresh cluster id."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._settings().items()))
+        self._write_properties()
         cluster_id = run_java_tool("kafka-storage", "random-uuid").stdout.decode().split()[-1]
         run_java_tool("kafka-storage", "format", "--standalone", "-t", cluster_id, "-c", str(self._properties))
 
@@ -60,6 +59,10 @@ class ApacheKafka(BrokerProcess):
 
     def environment(self) -> dict[str, str]:
         return self._environment
+
+    def _write_properties(self) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._settings().items()))
 
     @property
     def _properties(self) -> Path:

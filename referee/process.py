@@ -37,10 +37,11 @@ def free_ports(count: int) -> list[int]:
 
 
 class BrokerProcess:
-    """One broker on 127.0.0.1. Subclasses say how it is started and by which line it says that it is ready."""
+    """One broker on 127.0.0.1. Subclasses say how it is started and by how many lines of which kind it is ready."""
 
     name: str
     ready_line: re.Pattern[str]
+    ready_lines = 1
 
     def __init__(self, data_dir: Path, config: Mapping[str, str] | None = None, port: int | None = None) -> None:
         """`config` holds broker settings under Kafka's names; `port` is a free one unless given."""
@@ -55,9 +56,19 @@ class BrokerProcess:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def data_dirs(self) -> list[Path]:
+        """As a cluster has several."""
+        return [self.data_dir]
+
+    @property
     def pid(self) -> int:
         assert self._process is not None, "not started"
         return self._process.pid
+
+    @property
+    def pids(self) -> list[int]:
+        """As a cluster has several."""
+        return [self.pid]
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -90,12 +101,17 @@ class BrokerProcess:
     def wait_ready(self) -> None:
         """Raises BrokerStartError when the process ends or START_TIMEOUT_SECONDS pass first."""
         came = self._ready.wait(START_TIMEOUT_SECONDS)
-        if came and any(map(self.ready_line.search, self.lines[self._lines_before :])):
+        if came and self._ready_lines_seen() >= self.ready_lines:
             return
         self.kill()
         raise BrokerStartError(
             f"{self.name} was not ready; it said:\n" + "".join(self.lines[self._lines_before :][-40:])
         )
+
+    def terminate(self) -> None:
+        """SIGTERM, and return at once; `stop` waits."""
+        if self._process is not None:
+            self._process.terminate()
 
     def stop(self) -> int:
         """SIGTERM, then wait. Gives the exit status; a process that ignores it is killed."""
@@ -120,10 +136,13 @@ class BrokerProcess:
             process.stdout.close()
         return status
 
+    def _ready_lines_seen(self) -> int:
+        return sum(self.ready_line.search(line) is not None for line in self.lines[self._lines_before :])
+
     def _listen(self, output: Iterable[str]) -> None:
         for line in output:
             self.lines.append(line)
-            if self.ready_line.search(line):
+            if self.ready_line.search(line) and self._ready_lines_seen() >= self.ready_lines:
                 self._ready.set()
         self._ready.set()  # the process ended: whoever waits must look
 
