@@ -15,6 +15,7 @@ from odradek.testing import Cluster
 from odradek.testing.chaos.faults import KINDS
 from odradek.testing.chaos.history import Fault, History
 from odradek.testing.chaos.run import Plan, Verdict, run
+from odradek.testing.cluster import Journal
 from odradek_cli.session import FAILED, usage_error
 from odradek_cli.session import run as run_work
 
@@ -59,7 +60,8 @@ def chaos(
     async def work() -> None:
         console = Console(highlight=False, stderr=True)
         settings = parse_settings(setting or [])
-        async with Cluster(brokers, settings=settings, journal="etcd" if journal == "etcd" else "file") as cluster:
+        kind: Journal = "etcd" if journal == "etcd" else "file"
+        async with Cluster(brokers, settings=settings, journal=kind, network_faults=True) as cluster:
             verdict, happened = await run(cluster, plan, lambda each: _tell(console, each))
         verdicts.append(verdict)
         if history is not None:

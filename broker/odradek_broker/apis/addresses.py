@@ -41,21 +41,29 @@ def listener_name(context: RequestContext) -> str:
 
 
 def reachable_brokers(context: RequestContext, *, fenced_too: bool = False) -> list[tuple[BrokerImage, Address]]:
-    """The brokers that a client can be told of, in the order of their ids."""
+    """The brokers that a client can be told of, in the order of their ids.
+
+    One that has lost touch with the controller leaves itself out: what it knows grows old, and a client that knows of
+    no other broker would ask it for ever (librdkafka connects only to brokers that it has a use for).
+    """
     found = []
     for broker_id, broker in sorted(context.broker.image.brokers.items()):
         address = address_of(broker_id, context)
         is_there = fenced_too or not broker.fenced or context.broker.reachability.is_remembered(broker_id)
         if address is not None and is_there:
             found.append((broker, address))
-    return found
+    others = [each for each in found if each[0].broker_id != context.broker.node_id]
+    return found if context.broker.controller.has_lease else others or found
 
 
 def leader_of(partition: PartitionImage, context: RequestContext) -> tuple[ErrorCode, int]:
     """Whom the client is to ask about a partition; -1, and why, where there is nobody."""
-    leader = context.broker.image.brokers.get(partition.leader)
-    if leader is None or leader.fenced or context.broker.reachability.is_suspect(partition.leader):
+    broker = context.broker
+    leader = broker.image.brokers.get(partition.leader)
+    if leader is None or leader.fenced or broker.reachability.is_suspect(partition.leader):
         return ErrorCode.LEADER_NOT_AVAILABLE, NO_LEADER
+    if partition.leader == broker.node_id and not broker.controller.has_lease:
+        return ErrorCode.LEADER_NOT_AVAILABLE, NO_LEADER  # others may have elected another by now: let them tell
     if address_of(partition.leader, context) is None:
         return ErrorCode.LISTENER_NOT_FOUND, NO_LEADER
     return ErrorCode.NONE, partition.leader

@@ -273,6 +273,13 @@ class Broker:
         nursery.start_soon(self.fetchers.run)
         nursery.start_soon(remote.follow)
         await nursery.start(remote.beat)
+        nursery.start_soon(remote.watch_lease, self._on_lease)
+
+    def _on_lease(self, has_lease: bool) -> None:
+        for partition in self.partitions.values():
+            partition.may_be_deposed = not has_lease
+            if partition.may_be_deposed:
+                partition.give_up_waiting()
 
     def _registration(self, endpoints: tuple[Endpoint, ...]) -> BrokerRegistrationRequest:
         return BrokerRegistrationRequest(

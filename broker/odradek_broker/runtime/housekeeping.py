@@ -26,6 +26,8 @@ CHECKPOINT_SECONDS = 60
 """Kafka's log.flush.offset.checkpoint.interval.ms."""
 
 REMOVAL_SECONDS = 1
+REFUSALS_MS = 2_000
+"""A leader whose disk is full for so long ends, so that another leads. Shorter, and clients only have to try again."""
 
 
 class DiskFailed(OSError):
@@ -107,10 +109,15 @@ class Housekeeping:
         """Raises DiskFailed, as Kafka halts with its last log directory. What only we have we still answer for."""
         while True:
             await trio.sleep(REMOVAL_SECONDS)
+            now_ms = self._broker.clock.monotonic_ms()
             for partition in self._broker.partitions.values():
-                log = partition.log
-                if log.failed is not None and not log.is_closed and partition.replica_count > 1:
+                log, since_ms = partition.log, partition.disk_refuses_since_ms
+                if log.is_closed or partition.replica_count == 1:
+                    continue
+                if log.failed is not None:
                     raise DiskFailed(f"{partition} is out of use here, and other brokers have it: {log.failed}")
+                if partition.is_leader and since_ms is not None and now_ms - since_ms >= REFUSALS_MS:
+                    raise DiskFailed(f"the disk takes nothing for {partition} any more, and other brokers have it")
 
     async def _try_to_remove(self, remove: Callable[[str], None], path: str) -> None:
         """What cannot be removed goes at the next start."""

@@ -59,6 +59,8 @@ class Partition:
         self.topic_id = topic_id
         self.log = log
         self.min_insync = 1
+        self.disk_refuses_since_ms: int | None = None
+        """Since when every append has failed for want of room, or worse."""
         self.tells_watermark = False
         """Followers hear at once how far it is committed, because consumers read from them."""
         self.throttled_as_leader = False
@@ -67,6 +69,8 @@ class Partition:
         self.leader_id = -1
         self.replica_count = 1
         self.leadership: Leadership | None = None
+        self.may_be_deposed = False
+        """The controller has not been heard for so long that it may have made another the leader."""
         self.high_watermark = max(min(high_watermark, log.log_end_offset), log.log_start_offset)
         self._node_id = node_id
         self._flusher = flusher
@@ -113,12 +117,12 @@ class Partition:
         """Another broker leads, or nobody does."""
         self.leadership = None
         self.leader_id, self.leader_epoch, self.replica_count = image.leader, image.leader_epoch, len(image.replicas)
-        self._give_up_waiting()
+        self.give_up_waiting()
 
     def retire(self) -> None:
         """It is no longer kept here."""
         self.leadership = None
-        self._give_up_waiting()
+        self.give_up_waiting()
         self._wake(self._flush_waiters)
 
     def truncated(self) -> None:
@@ -135,7 +139,10 @@ class Partition:
             )
         except (OSError, LogFailed) as error:
             logger.error("%s: cannot append: %s", self, error)
+            if self.disk_refuses_since_ms is None:
+                self.disk_refuses_since_ms = self._clock.monotonic_ms()
             return Refused(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+        self.disk_refuses_since_ms = None
         if not isinstance(appended, Refused):
             self._wake(self._replicas)
             self._flusher.written(self)
@@ -197,10 +204,11 @@ class Partition:
 
     def log_failed(self) -> None:
         """Nothing more will be committed here."""
-        self._give_up_waiting()
+        self.give_up_waiting()
         self._wake(self._flush_waiters)
 
-    def _give_up_waiting(self) -> None:
+    def give_up_waiting(self) -> None:
+        """Whoever waits for a commit is told that it will not be seen here."""
         for _, _, event in self._waiting:
             event.set()
         self._waiting.clear()
@@ -227,7 +235,7 @@ class Partition:
     def _raise_why_not(self) -> None:
         if self.log.failed is not None:
             raise LogFailed(self.log.failed)
-        if self.leadership is None:
+        if self.leadership is None or self.may_be_deposed:
             raise NotLeader(f"{self} has another leader")
 
     # ------------------------------------------------------------------------------------------------------- readers

@@ -108,7 +108,7 @@ class RemoteController(ControllerClient):
         """`own`: the active controller, when it is in this process; it is asked without a connection."""
         super().__init__(config)
         client_id = f"broker-{config.node_id}"
-        ours = {(each.host, each.port) for each in config.listeners}
+        ours = {(each.host, each.port) for each in (*config.listeners, *(config.advertised_listeners or ()))}
         if own is not None:
             addresses = [address for address in addresses if address not in ours]
         self._peers: list[Asked] = [Peer(network, address, client_id) for address in addresses]
@@ -122,6 +122,7 @@ class RemoteController(ControllerClient):
         self._image = MetadataImage()
         self._news = trio.Event()
         self._lease_until_ms = -1
+        self._lease_news = trio.Event()
         self._session_ms = config.broker_session_timeout_ms
         self._wants_to_stop = False
         self._unheard = 0
@@ -137,6 +138,22 @@ class RemoteController(ControllerClient):
     def has_lease(self) -> bool:
         """Whether no other broker can have been made leader of what is ours."""
         return self._clock.monotonic_ms() < self._lease_until_ms
+
+    async def watch_lease(self, on_change: Callable[[bool], None]) -> None:
+        """Say each time that the lease has run out, or is there again, until cancelled."""
+        while True:
+            left_ms = self._lease_until_ms - self._clock.monotonic_ms()
+            if left_ms > 0:
+                await trio.sleep(left_ms / 1000)
+            else:
+                on_change(False)
+                await self._lease_news.wait()
+                on_change(True)
+
+    def _extend_lease(self, sent_ms: int) -> None:
+        self._lease_until_ms = max(self._lease_until_ms, sent_ms + self._session_ms)
+        self._lease_news.set()
+        self._lease_news = trio.Event()
 
     # ------------------------------------------------------------------------------------------------------- asking
 
@@ -302,7 +319,7 @@ class RemoteController(ControllerClient):
             self._give_up_leaving()
             if len(self._heart) == 1 and isinstance(error.__cause__, ConnectionRefusedError):
                 # Nobody is there who could elect another; who comes next gives everybody a session first.
-                self._lease_until_ms = max(self._lease_until_ms, sent_ms + self._session_ms)
+                self._extend_lease(sent_ms)
             return None
         self._unheard = 0
         if answer.error_code:
@@ -315,7 +332,7 @@ class RemoteController(ControllerClient):
                 f"{ErrorCode.from_code(response.error_code).name}"
             )
         if not response.is_fenced:
-            self._lease_until_ms = sent_ms + self._session_ms
+            self._extend_lease(sent_ms)
         return response
 
     async def leave(self) -> None:

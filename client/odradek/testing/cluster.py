@@ -6,7 +6,7 @@ import json
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ import trio
 
 from odradek.admin import Admin
 from odradek.testing.etcd_node import EtcdNode
+from odradek.testing.links import Links
 from odradek.testing.node import Node, NodeFailed
 
 CONTROLLER_ID = 100
@@ -44,11 +45,13 @@ class Cluster:
         settings: Mapping[str, str] | None = None,
         journal: Journal = "file",
         controllers: int | None = None,
+        network_faults: bool = False,
     ) -> None:
         """Broker i listens at `port` + i (0: at any free ports). `settings` are Kafka's, for all processes.
 
         With journal="file" there is one controller, a process of its own. With "etcd" the first `controllers` brokers
         (3) are controllers too, and etcd, which has to be installed, decides which of them is the active one.
+        With `network_faults` proxies stand before all nodes, which `partition`, `isolate` and `slow` need.
         Raises ValueError for fewer brokers than the data directory was made for.
         """
         if brokers < 1:
@@ -58,6 +61,8 @@ class Cluster:
         self._host = host
         self._settings = {**_settings_for(brokers), **(settings or {})}
         ports = self._ports(brokers, port)
+        self._node_ports = dict(zip(ports, _free_ports(len(ports), ports), strict=True)) if network_faults else {}
+        self._links: Links | None = None
         self.controller: Node | None = None
         """The process that is a controller and nothing else, where there is one."""
         self.etcd: EtcdNode | None = None
@@ -120,6 +125,50 @@ class Cluster:
                     return
                 await trio.sleep(LOOK_AGAIN_SECONDS)
 
+    async def followers_of(self, topic: str, partition: int) -> list[Node]:
+        """The brokers that keep a partition and do not lead it. Raises trio.TooSlowError."""
+        leader = await self.leader_of(topic, partition)
+        async with self._admin() as admin:
+            replicas = (await admin.describe_topic(topic)).partitions[partition].replicas
+        return [self.brokers[replica] for replica in replicas if self.brokers[replica] is not leader]
+
+    # ----------------------------------------------------------------------------------------------- network faults
+
+    def partition(self, one: Node | str, other: Node | str) -> None:
+        """Nothing passes between the two any more, in either direction; "client" stands for whoever is no node.
+
+        What is sent is held back, and no connection breaks. Needs network_faults.
+        """
+        self._network.cut(_name(one), _name(other))
+
+    def isolate(self, node: Node | str) -> None:
+        """From all other nodes, not from clients. Needs network_faults."""
+        for other in self.nodes:
+            if other.name != _name(node):
+                self.partition(node, other)
+
+    def slow(
+        self, one: Node | str, other: Node | str, *, latency_s: float = 0.0, bytes_per_s: float | None = None
+    ) -> None:
+        """Between the two everything takes so much longer each way. Needs network_faults."""
+        self._network.slow(_name(one), _name(other), latency_s, bytes_per_s)
+
+    def heal(self) -> None:
+        """End all partitions and slowness; what was held back arrives. Room on all disks."""
+        if self._links is not None:
+            self._links.heal()
+        for node in self.nodes:
+            if node.pid is not None:
+                node.free_disk()
+
+    @property
+    def _network(self) -> Links:
+        if self._links is None:
+            raise RuntimeError("a cluster whose network is to fail is made with network_faults=True")
+        return self._links
+
+    # ----------------------------------------------------------------------------------------------- as a whole
+
     async def start(self) -> None:
         """Start every node that is down. Raises NodeFailed."""
         if self.etcd is not None and not self.etcd.is_running:
@@ -151,12 +200,25 @@ class Cluster:
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[Self]:
+        if self._node_ports:
+            self._links = Links()
+            for node in self.nodes:
+                node.front = self._links.front(node.name, node.host, node.port, self._node_ports[node.port])
+        try:
+            async with self._running():
+                yield self
+        finally:
+            if self._links is not None:
+                self._links.close()
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
         try:
             try:
                 await self.start()
             except* NodeFailed as failures:
                 raise failures.exceptions[0] from None
-            yield self
+            yield
         finally:
             with trio.CancelScope(shield=True):
                 if self._temporary:
@@ -175,10 +237,13 @@ class Cluster:
 
     async def _describe(self, topic: str) -> dict[int, tuple[int, int, int]]:
         """Leader, number of replicas in sync, and of replicas, of each partition."""
-        up = [broker.address for broker in self.brokers if broker.pid is not None]
-        async with Admin(",".join(up or [self.bootstrap])) as admin:
+        async with self._admin() as admin:
             described = await admin.describe_topic(topic)
             return {p.index: (p.leader, len(p.isr), len(p.replicas)) for p in described.partitions}
+
+    def _admin(self) -> Admin:
+        up = [broker.address for broker in self.brokers if broker.pid is not None]
+        return Admin(",".join(up or [self.bootstrap]))
 
     # ------------------------------------------------------------------------------------------------------ making
 
@@ -210,8 +275,14 @@ class Cluster:
 
     def _make(self, name: str, port: int, own: Mapping[str, str]) -> Node:
         directory = self.data_dir / name
-        where = {"listeners": f"{self._host}:{port}", "log.dir": str(directory)}
+        where = {"listeners": f"{self._host}:{self._node_ports.get(port, port)}", "log.dir": str(directory)}
+        if self._node_ports:
+            where["advertised.listeners"] = f"{self._host}:{port}"
         return Node(name, directory, self._host, port, {**self._settings, **where, **own})
+
+
+def _name(node: Node | str) -> str:
+    return node if isinstance(node, str) else node.name
 
 
 def _settings_for(brokers: int) -> dict[str, str]:
@@ -225,12 +296,14 @@ def _settings_for(brokers: int) -> dict[str, str]:
     }
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
+def _free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
+    """So many, and none of those that are `taken` but not in use yet."""
+    sockets = [socket.socket() for _ in range(count + len(taken))]
     try:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        ports = [each.getsockname()[1] for each in sockets]
+        return [port for port in ports if port not in taken][:count]
     finally:
         for each in sockets:
             each.close()

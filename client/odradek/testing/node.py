@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from enum import Enum
 from pathlib import Path
 
 import trio
+
+from odradek.testing.links import Front
 
 STARTS_WITHIN_SECONDS = 30.0
 STOPS_WITHIN_SECONDS = 20.0
@@ -37,6 +40,8 @@ class Node:
         self.host = host
         self.port = port
         self.settings = settings
+        self.front: Front | None = None
+        """What stands between it and the others, where the network is to fail."""
         self._process: trio.Process | None = None
         self._paused = False
 
@@ -74,6 +79,8 @@ class Node:
                 env=_environment(),
             )
         (self.directory / PID_FILE).write_text(f"{self._process.pid}\n")
+        if self.front is not None:
+            self.front.open()
         with trio.move_on_after(STARTS_WITHIN_SECONDS):
             if await self._says_ready():
                 return
@@ -99,6 +106,21 @@ class Node:
         self._signal(signal.SIGCONT)
         self._paused = False
 
+    def fill_disk(self) -> None:
+        """From now on no file of the process can grow, as on a full disk. Linux only."""
+        self._limit_files(0)
+
+    def free_disk(self) -> None:
+        """There is room again."""
+        if hasattr(resource, "prlimit"):
+            self._limit_files(resource.RLIM_INFINITY)
+
+    def _limit_files(self, size_bytes: int) -> None:
+        if self.pid is None:
+            raise NodeFailed(f"{self.name} is not running")
+        _, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
+
     async def stop(self) -> None:
         """SIGTERM, and wait until it has ended. Killed if that takes too long."""
         if self.pid is None:
@@ -116,6 +138,8 @@ class Node:
 
     def _ended(self) -> None:
         process, self._process, self._paused = self._process, None, False
+        if self.front is not None:
+            self.front.close()
         assert process is not None
         assert process.returncode is not None
         for stream in (process.stdin, process.stdout):

@@ -49,7 +49,8 @@ class Nemesis:
             await trio.sleep(self.random.uniform(0, REST_S))
 
     async def heal(self) -> None:
-        """Every node up again."""
+        """Every node up again, and everybody within reach."""
+        self.cluster.heal()
         for node in self.cluster.nodes:
             if node.pid is not None:
                 node.resume()
@@ -143,6 +144,54 @@ async def wipe_follower(nemesis: Nemesis, hold_s: float) -> None:
     nemesis.said("wipe-follower", node, healed=True)
 
 
+async def _network(nemesis: Nemesis, kind: str, leader: Node, hold_s: float) -> None:
+    """What has been done to the network lasts for a while."""
+    nemesis.said(kind, leader)
+    await trio.sleep(hold_s)
+    nemesis.cluster.heal()
+    nemesis.said(kind, leader, healed=True)
+
+
+async def cut_leader_from_followers(nemesis: Nemesis, hold_s: float) -> None:
+    leader = await nemesis.leader()
+    for broker in nemesis.cluster.brokers:
+        if broker is not leader:
+            nemesis.cluster.partition(leader, broker)
+    await _network(nemesis, "cut-leader-from-followers", leader, hold_s)
+
+
+async def cut_leader_from_controller(nemesis: Nemesis, hold_s: float) -> None:
+    leader, controller = await nemesis.leader(), await nemesis.cluster.active_controller()
+    if leader is not controller:
+        nemesis.cluster.partition(leader, controller)
+        await _network(nemesis, "cut-leader-from-controller", leader, hold_s)
+
+
+async def isolate_leader(nemesis: Nemesis, hold_s: float) -> None:
+    leader = await nemesis.leader()
+    nemesis.cluster.isolate(leader)
+    await _network(nemesis, "isolate-leader", leader, hold_s)
+
+
+async def slow_leader(nemesis: Nemesis, hold_s: float) -> None:
+    leader = await nemesis.leader()
+    for broker in nemesis.cluster.brokers:
+        if broker is not leader:
+            nemesis.cluster.slow(leader, broker, latency_s=nemesis.random.uniform(0.005, 0.2))
+    await _network(nemesis, "slow-leader", leader, hold_s)
+
+
+async def full_disk(nemesis: Nemesis, hold_s: float) -> None:
+    """A leader that takes nothing for some seconds ends, so that others go on."""
+    leader = await nemesis.leader()
+    nemesis.said("full-disk", leader)
+    leader.fill_disk()
+    await trio.sleep(hold_s)
+    nemesis.cluster.heal()
+    await nemesis.cluster.start()
+    nemesis.said("full-disk", leader, healed=True)
+
+
 KINDS: dict[str, Callable[[Nemesis, float], Awaitable[None]]] = {
     "kill-leader": kill_leader,
     "kill-follower": kill_follower,
@@ -154,6 +203,11 @@ KINDS: dict[str, Callable[[Nemesis, float], Awaitable[None]]] = {
     "pause-controller": pause_controller,
     "restart": restart,
     "wipe-follower": wipe_follower,
+    "cut-leader-from-followers": cut_leader_from_followers,
+    "cut-leader-from-controller": cut_leader_from_controller,
+    "isolate-leader": isolate_leader,
+    "slow-leader": slow_leader,
+    "full-disk": full_disk,
 }
 
 __all__ = ["KINDS", "Fault", "Nemesis"]
