@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import flat_cost, latency, own_client, startup, throughput
@@ -49,6 +50,7 @@ KNOWN = [*WITH_ONE_BROKER, CLUSTER, *WITH_THREE_BROKERS]
 def main() -> None:
     options = _options()
     scale = QUICK if options.quick else FULL if options.full else NORMAL
+    scale = replace(scale, rounds=options.rounds or scale.rounds)
     names = available([name for name in (KAFKA, PAGE_CACHE, FSYNC) if name not in options.without])
     measured = []
     with tempfile.TemporaryDirectory(dir=options.data_dir, prefix="odradek-bench-") as directory:
@@ -96,6 +98,7 @@ def _options() -> argparse.Namespace:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="one small round: a look, not a result")
     size.add_argument("--full", action="store_true", help="five rounds, a 20 GB log, a ten-minute load")
+    parser.add_argument("--rounds", type=int, help="how often each thing is measured (3)")
     parser.add_argument("--without", action="append", default=[], metavar="NAME", help=f"leave out, e.g. '{KAFKA}'")
     parser.add_argument("--data-dir", type=Path, help="where the brokers keep their files (a temporary directory)")
     parser.add_argument("--json", type=Path, default=HERE / "results.json")
