@@ -5,12 +5,16 @@ Through each of these no acknowledged record is lost, doubled or moved.
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 import trio
-from load import Writer, check, read_everything, writing
+from load import ConfluentWriter, Writer, check, read_everything, writing
 
 from odradek import Admin, Consumer, DeliveryTimedOut, Producer
 from odradek.testing import Cluster
@@ -176,3 +180,29 @@ async def test_brokers_that_are_started_again_at_once_need_not_wait_for_the_end_
                     node.kill()
                 await cluster.start()
                 await cluster.wait_in_sync("t")
+
+
+async def test_a_busy_cluster_elects_nobody(cluster: Cluster) -> None:
+    """Producers at full speed and other programs on all processors: heartbeats are late, and never too late."""
+    command = [sys.executable, "-c", "while True: pass"]
+    busy = [subprocess.Popen(command) for _ in range(os.cpu_count() or 1)]  # noqa: ASYNC220 (it takes no time)
+    try:
+        before = await epochs(cluster)
+        writers = [ConfluentWriter(cluster.bootstrap, "t") for _ in range(2)]
+        for writer in writers:
+            writer.records_per_second = 200_000
+            writer.start()
+        for writer in writers:
+            await in_thread(partial(writer.wait_for_acknowledgements, 100_000))
+        for writer in writers:
+            await in_thread(writer.stop)
+        assert await epochs(cluster) == before
+    finally:
+        for each in busy:
+            each.kill()
+            each.wait()
+
+
+async def epochs(cluster: Cluster) -> list[int]:
+    async with Admin(cluster.bootstrap) as admin:
+        return [partition.leader_epoch for partition in (await admin.describe_topic("t")).partitions]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from odradek import Admin
+from odradek import Admin, Consumer, TopicPartition
 from odradek.testing import Cluster
 from referee import run_java_tool, why_java_is_unavailable
 
@@ -71,3 +71,30 @@ async def test_topics_and_configurations_are_seen_through_any_broker(cluster: Cl
     where = ["--entity-type", "topics", "--entity-name", "made"]
     await tool(cluster, "kafka-configs", *where, "--alter", "--add-config", "retention.ms=5000")
     assert "retention.ms=5000" in await tool(cluster, "kafka-configs", *where, "--describe")
+
+
+async def test_what_kafkas_verifiable_producer_was_told_its_verifiable_consumer_reads(cluster: Cluster) -> None:
+    """With the leader killed half-way. That producer does not try again, so some of what it sends is refused."""
+    count, place, said = 20_000, TopicPartition("v", 0), []
+    sending = ["--topic", "v", "--max-messages", str(count), "--throughput", "4000", "--acks", "-1"]
+
+    async def produce() -> None:
+        said.append(await tool(cluster, "kafka-verifiable-producer", *sending))
+
+    async with Admin(cluster.bootstrap) as admin:
+        await admin.create_topic("v", 1, 3)
+    async with Consumer(cluster.bootstrap) as consumer, trio.open_nursery() as nursery:
+        nursery.start_soon(produce)
+        while (await consumer.end_offsets(place))[place] < count // 4:  # noqa: ASYNC110 (the broker tells nobody)
+            await trio.sleep(0.05)
+        (await cluster.leader_of("v", 0)).kill()
+    acknowledged = values(said[0], "producer_send_success")
+    assert len(acknowledged) > count // 2, "it has gone on with another leader"
+    reading = ["--topic", "v", "--group-id", "g", "--max-messages", str(len(acknowledged)), "--verbose"]
+    read = values(await tool(cluster, "kafka-verifiable-consumer", *reading), "record_data")
+    assert acknowledged <= read
+
+
+def values(said: str, name: str) -> set[int]:
+    events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    return {int(event["value"]) for event in events if event["name"] == name}

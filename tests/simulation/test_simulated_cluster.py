@@ -14,7 +14,7 @@ import pytest
 from seeds import run_for, run_many, summary
 
 SEEDS = 200
-SECONDS = 5.0
+SECONDS = 3.0
 LONG_SECONDS = 20.0
 SOAK_S = float(os.environ.get("ODRADEK_SOAK_SECONDS", "600"))
 FIRST_SOAK_SEED = int(os.environ.get("ODRADEK_SOAK_SEED", "10000"))
