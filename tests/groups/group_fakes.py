@@ -105,6 +105,7 @@ class MemoryBroker:
     """What GroupsRuntime and the handlers need of a broker."""
 
     node_id = 1
+    has_lease = True  # as its own controller
 
     def __init__(self, **config: Any) -> None:
         self.config = BrokerConfig(**{"group_initial_rebalance_delay_ms": 0, **config})
