@@ -6,6 +6,7 @@ Through all of them no acknowledged record is lost, doubled or moved, the group 
 from __future__ import annotations
 
 import gc
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
@@ -34,7 +35,7 @@ Hurt = Callable[[Cluster, Callable[[], Awaitable[None]]], Awaitable[None]]
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(brokers=3, settings={"offsets.topic.num.partitions": "3"}) as running:
+    async with Cluster(brokers=3, network_faults=True, settings={"offsets.topic.num.partitions": "3"}) as running:
         async with Admin(running.bootstrap) as admin:
             await admin.create_topic("t", 1, 3)
         yield running
@@ -63,6 +64,20 @@ async def pause_the_leader(cluster: Cluster, go_on: Callable[[], Awaitable[None]
     leader.resume()
 
 
+async def pause_a_follower(cluster: Cluster, go_on: Callable[[], Awaitable[None]]) -> None:
+    (follower, _) = await cluster.followers_of("t", 0)
+    follower.pause()
+    await go_on()
+    follower.resume()
+
+
+async def pause_the_controller(cluster: Cluster, go_on: Callable[[], Awaitable[None]]) -> None:
+    assert cluster.controller is not None
+    cluster.controller.pause()
+    await go_on()
+    cluster.controller.resume()
+
+
 async def stop_the_leader(cluster: Cluster, go_on: Callable[[], Awaitable[None]]) -> None:
     leader = await cluster.leader_of("t", 0)
     await leader.stop()
@@ -83,7 +98,68 @@ async def kill_everything(cluster: Cluster, go_on: Callable[[], Awaitable[None]]
     await cluster.start()
 
 
-FAULTS: list[Hurt] = [kill_the_leader, pause_the_leader, stop_the_leader, kill_the_controller, kill_everything]
+async def kill_the_leader_five_times(cluster: Cluster, go_on: Callable[[], Awaitable[None]]) -> None:
+    for _ in range(5):
+        leader = await cluster.leader_of("t", 0)
+        leader.kill()
+        await go_on()
+        await leader.start()
+
+
+async def restart_one_after_the_other(cluster: Cluster, go_on: Callable[[], Awaitable[None]]) -> None:
+    for broker in cluster.brokers:
+        await broker.stop()
+        await broker.start()
+        await cluster.wait_in_sync("t")
+
+
+async def wipe_a_follower(cluster: Cluster, go_on: Callable[[], Awaitable[None]]) -> None:
+    (follower, _) = await cluster.followers_of("t", 0)
+    follower.kill()
+    shutil.rmtree(follower.directory)
+    await go_on()
+    await follower.start()
+
+
+async def cut_the_leader_from_its_followers(cluster: Cluster, go_on: Callable[[], Awaitable[None]]) -> None:
+    """With min.insync.replicas=2 it acknowledges nothing, until it reaches them again."""
+    leader = await cluster.leader_of("t", 0)
+    for follower in await cluster.followers_of("t", 0):
+        cluster.partition(leader, follower)
+    await trio.sleep(CUT_S)
+    cluster.heal()
+
+
+async def cut_the_leader_from_the_controller(cluster: Cluster, go_on: Callable[[], Awaitable[None]]) -> None:
+    leader = await cluster.leader_of("t", 0)
+    cluster.partition(leader, "controller")
+    await until_led_by_another(cluster, leader)
+    await go_on()
+    cluster.heal()
+
+
+async def cut_the_leader_from_both(cluster: Cluster, go_on: Callable[[], Awaitable[None]]) -> None:
+    cluster.isolate(await cluster.leader_of("t", 0))
+    await go_on()
+    cluster.heal()
+
+
+CUT_S = 1.0
+FAULTS: list[Hurt] = [
+    kill_the_leader,
+    pause_the_leader,
+    pause_a_follower,
+    stop_the_leader,
+    kill_the_controller,
+    pause_the_controller,
+    kill_everything,
+    kill_the_leader_five_times,
+    restart_one_after_the_other,
+    wipe_a_follower,
+    cut_the_leader_from_its_followers,
+    cut_the_leader_from_the_controller,
+    cut_the_leader_from_both,
+]
 
 
 async def until_led_by_another(cluster: Cluster, leader: Node) -> None:

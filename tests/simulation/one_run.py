@@ -10,7 +10,7 @@ from random import Random
 import trio
 from deterministic_trio import run_in_virtual_time
 from invariants import Violated
-from world import SimNode, World
+from world import LAG_S, SimNode, World
 
 from odradek import Admin, Consumer
 from odradek.producer import Delivery
@@ -223,36 +223,47 @@ async def restart(world: World, random: Random) -> None:
     await world.start()
 
 
+async def _cut_for_a_while(world: World, random: Random, pairs: list[tuple[str, str]]) -> None:
+    for pair in pairs:
+        world.network.cut(*pair)
+    await hold(random)
+    for pair in pairs:
+        world.network.mend(*pair)
+
+
 async def cut_leader(world: World, random: Random) -> None:
     """From its followers, from the controller, or from both; clients reach it all the time."""
     leader = _leader(world, random)
     others = random.choice([[world.controller], world.brokers, world.nodes])
-    for other in others:
-        if other is not leader:
-            world.network.cut(leader.name, other.name)
-    await hold(random)
-    world.network.heal()
+    await _cut_for_a_while(world, random, [(leader.name, other.name) for other in others if other is not leader])
 
 
 async def cut_any(world: World, random: Random) -> None:
     one, other = random.sample(world.nodes, 2)
-    world.network.cut(one.name, other.name)
-    await hold(random)
-    world.network.heal()
+    await _cut_for_a_while(world, random, [(one.name, other.name)])
 
 
 async def cut_clients(world: World, random: Random) -> None:
-    for broker in random.sample(world.brokers, random.randint(1, 3)):
-        world.network.cut("client", broker.name)
-    await hold(random)
-    world.network.heal()
+    cut_off = random.sample(world.brokers, random.randint(1, 3))
+    await _cut_for_a_while(world, random, [("client", broker.name) for broker in cut_off])
 
 
 async def slow_any(world: World, random: Random) -> None:
     one, other = random.sample([*(node.name for node in world.nodes), "client"], 2)
     world.network.slow(one, other, random.uniform(0.01, 1.0))
     await hold(random)
-    world.network.heal()
+    world.network.mend(one, other)
+
+
+async def leave_behind(world: World, random: Random) -> None:
+    """A follower hears nothing from its leader, whose wish to go on without it is long on its way."""
+    leader = _leader(world, random)
+    follower = random.choice([broker for broker in world.brokers if broker is not leader])
+    world.network.slow(leader.name, world.controller.name, random.uniform(0.1, 2.0))
+    world.network.cut(leader.name, follower.name)
+    await trio.sleep(LAG_S + random.uniform(0, 2.0))
+    world.network.mend(leader.name, follower.name)
+    world.network.mend(leader.name, world.controller.name)
 
 
 async def reset_any(world: World, random: Random) -> None:
@@ -301,6 +312,7 @@ FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
     "cut-any": cut_any,
     "cut-clients": cut_clients,
     "slow-any": slow_any,
+    "leave-behind": leave_behind,
     "reset-any": reset_any,
     "full-disk": full_disk,
     "failing-syncs": failing_syncs,

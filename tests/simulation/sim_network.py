@@ -52,6 +52,12 @@ class SimNetwork:
         self._slow.clear()
         self._changed.unpark_all()
 
+    def mend(self, one: str, other: str) -> None:
+        """Between these two only."""
+        self._cuts.discard(frozenset((one, other)))
+        self._slow.pop(frozenset((one, other)), None)
+        self._changed.unpark_all()
+
     def is_cut(self, one: str, other: str) -> bool:
         return frozenset((one, other)) in self._cuts
 

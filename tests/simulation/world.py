@@ -27,6 +27,8 @@ CONTROLLER = "controller"
 SYNC_S = 0.0005
 READY_WITHIN_S = 90.0
 START_AGAIN_S = 0.2
+LAG_S = 2
+"""Then a follower is no longer in sync."""
 MOST_EVENTS = 2_000_000
 """A run of some seconds has a hundred thousand."""
 
@@ -191,7 +193,7 @@ class World:
             "min.insync.replicas": "2",
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",
-            "replica.lag.time.max.ms": "5000",
+            "replica.lag.time.max.ms": str(LAG_S * 1000),
             "offsets.topic.num.partitions": "1",
             **{name.replace("_", "."): value for name, value in settings.items()},
         }
