@@ -43,6 +43,12 @@ def test_partition_metadata_without_a_topic_id_is_refused(data):
         checkpoints.decode_partition_metadata(data)
 
 
+@pytest.mark.parametrize("noise", [b"\xef" * 30 + b"AAAAAAAAAAAA", b"AAAAAAAAAAA=", b"\x00AAAAAAAAAAAA"])
+def test_noise_within_a_topic_id_is_not_passed_over(noise):
+    with pytest.raises(CorruptCheckpoint):
+        checkpoints.decode_partition_metadata(b"version: 0\ntopic_id: AAAAAAAAAA" + noise)
+
+
 def test_properties_ignore_comments():
     data = b"#\n#Mon Jan 01\nversion=1\nnode.id = 3\n"
     assert checkpoints.decode_properties(data) == {"version": "1", "node.id": "3"}

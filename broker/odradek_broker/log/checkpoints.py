@@ -55,13 +55,19 @@ def encode_partition_metadata(topic_id: bytes) -> bytes:
 
 
 def decode_partition_metadata(data: bytes) -> bytes:
-    """The topic's id, 16 raw bytes."""
+    """The topic's id, 16 raw bytes.
+
+    Of a torn file nothing may pass for an id, so the text must be exactly the one that the id is written as: base64's
+    decoder would pass over noise.
+    """
     properties = dict(line.split(b": ", 1) for line in data.splitlines() if b": " in line)
+    text = properties.get(b"topic_id", b"")
     try:
-        topic_id = base64.urlsafe_b64decode(properties[b"topic_id"] + b"==")
-    except (KeyError, binascii.Error):
+        topic_id = base64.urlsafe_b64decode(text + b"==")
+    except binascii.Error:
         raise CorruptCheckpoint(f"no topic id in {data!r}") from None
-    if properties.get(b"version") != b"0" or len(topic_id) != 16:
+    is_whole = len(topic_id) == 16 and base64.urlsafe_b64encode(topic_id).rstrip(b"=") == text
+    if properties.get(b"version") != b"0" or not is_whole:
         raise CorruptCheckpoint(f"not a topic id of version 0: {data!r}")
     return topic_id
 
