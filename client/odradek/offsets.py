@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import trio
 from msgspec import Struct
@@ -32,15 +33,8 @@ class FoundOffset(Struct, frozen=True):
     leader_epoch: int
 
 
-class LookUp(Struct, frozen=True):
-    """What one attempt has come to, partition by partition: each one is in one of the two."""
-
-    found: dict[TopicPartition, FoundOffset]
-    failed: dict[TopicPartition, OdradekError]
-
-    def final_failure(self) -> OdradekError | None:
-        """One that no further attempt can mend."""
-        return next((error for error in self.failed.values() if not may_pass(error)), None)
+Answer: TypeAlias = FoundOffset | OdradekError
+"""What became of one partition in one round: an offset, or why there is none."""
 
 
 def may_pass(error: OdradekError) -> bool:
@@ -56,32 +50,48 @@ async def list_offsets(
     Tries again while leaders move. Raises RequestTimedOut when the time is over, or what a broker says that is final.
     """
     found: dict[TopicPartition, FoundOffset] = {}
-    failure: OdradekError | None = None
-    with trio.move_on_after(timeout_s):
+    failures: dict[TopicPartition, OdradekError] = {}
+    final: OdradekError | None = None
+
+    def take(partition: TopicPartition, answer: Answer) -> None:
+        nonlocal final
+        if isinstance(answer, FoundOffset):
+            found[partition] = answer
+            return
+        failures[partition] = answer
+        if not may_pass(answer):
+            final = answer
+            patience.cancel()  # who has not answered yet changes nothing any more
+
+    with trio.move_on_after(timeout_s) as patience:
         while len(found) < len(timestamps):
             missing = {partition: ts for partition, ts in timestamps.items() if partition not in found}
-            attempt = await look_up_offsets(cluster, missing, read_committed=read_committed)
-            found |= attempt.found
-            final = attempt.final_failure()
-            if final is not None:
-                raise final
-            if attempt.failed:
-                failure = next(iter(attempt.failed.values()))
+            await ask_leaders(cluster, missing, take, read_committed=read_committed)
+            if len(found) < len(timestamps):
                 await trio.sleep(cluster.backoff_s)
                 await _refresh(cluster)
-    if len(found) < len(timestamps):
-        raise failure or RequestTimedOut(
-            f"no offsets of {len(timestamps) - len(found)} partitions within {timeout_s:g} s"
-        )
+    if final is not None:
+        raise final
+    missing_ones = [partition for partition in timestamps if partition not in found]
+    if missing_ones:
+        failure = next((failures[partition] for partition in missing_ones if partition in failures), None)
+        raise failure or RequestTimedOut(f"no offsets of {len(missing_ones)} partitions within {timeout_s:g} s")
     return found
 
 
-async def look_up_offsets(
-    cluster: Cluster, timestamps: Mapping[TopicPartition, int], *, read_committed: bool
-) -> LookUp:
-    """Ask each leader once, all at the same time. A leader that is not there fails its own partitions only."""
+async def ask_leaders(
+    cluster: Cluster,
+    timestamps: Mapping[TopicPartition, int],
+    take: Callable[[TopicPartition, Answer], None],
+    *,
+    read_committed: bool,
+) -> None:
+    """Ask each leader once, all at the same time: `take` has each answer as soon as it is there.
+
+    A leader that is not there fails its own partitions only. One that is silent is waited for: this may be cancelled,
+    and what has been taken then, is taken.
+    """
     cluster.track(topic for topic, _ in timestamps)
-    attempt = LookUp({}, {})
     by_leader: dict[int, dict[TopicPartition, int]] = {}
     for partition, timestamp in timestamps.items():
         leader = cluster.image.leader(*partition)
@@ -89,37 +99,37 @@ async def look_up_offsets(
             known = cluster.image.topics.get(partition.topic)
             gone = known is None or partition.partition >= len(known.partitions) > 0
             code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if gone else ErrorCode.LEADER_NOT_AVAILABLE
-            attempt.failed[partition] = broker_error(code, str(partition))
+            take(partition, broker_error(code, str(partition)))
         else:
             by_leader.setdefault(leader, {})[partition] = timestamp
 
-    async def ask(leader: int, wanted: Mapping[TopicPartition, int]) -> None:
+    async def ask(leader: int, wanted: dict[TopicPartition, int]) -> None:
         try:
-            answer = await _ask_leader(cluster, leader, wanted, read_committed)
+            answers = _answers(await _ask_leader(cluster, leader, wanted, read_committed))
         except OdradekError as error:
-            attempt.failed.update(dict.fromkeys(wanted, error))
-            return
-        _take_answer(answer, wanted, attempt)
+            answers = dict.fromkeys(wanted, error)
+        for partition in wanted:
+            take(partition, answers.get(partition) or _left_out(partition))
 
     async with trio.open_nursery() as nursery:
         for leader, wanted in by_leader.items():
             nursery.start_soon(ask, leader, wanted)
-    return attempt
 
 
-def _take_answer(answer: ListOffsetsResponse, wanted: Mapping[TopicPartition, int], attempt: LookUp) -> None:
-    for topic in answer.topics:
+def _answers(response: ListOffsetsResponse) -> dict[TopicPartition, Answer]:
+    answers: dict[TopicPartition, Answer] = {}
+    for topic in response.topics:
         for p in topic.partitions:
             partition = TopicPartition(topic.name, p.partition_index)
             if p.error_code == ErrorCode.NONE:
-                attempt.found[partition] = FoundOffset(p.offset, p.timestamp, p.leader_epoch)
+                answers[partition] = FoundOffset(p.offset, p.timestamp, p.leader_epoch)
             else:
-                attempt.failed[partition] = broker_error(p.error_code, str(partition))
-    for partition in wanted:
-        if partition not in attempt.found:
-            attempt.failed.setdefault(
-                partition, broker_error(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{partition}: not in the answer")
-            )
+                answers[partition] = broker_error(p.error_code, str(partition))
+    return answers
+
+
+def _left_out(partition: TopicPartition) -> OdradekError:
+    return broker_error(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{partition}: not in the answer")
 
 
 async def _refresh(cluster: Cluster) -> None:

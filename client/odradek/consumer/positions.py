@@ -10,15 +10,16 @@ import trio
 from odradek.cluster import Cluster
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.partition import PartitionState
-from odradek.errors import NoOffset
-from odradek.offsets import LookUp, look_up_offsets, may_pass
+from odradek.errors import NoOffset, OdradekError
+from odradek.metadata import TopicPartition
+from odradek.offsets import Answer, ask_leaders, may_pass
 from odradek.wakeup import Wakeup
 
 logger = logging.getLogger(__name__)
 
 EARLIEST, LATEST = -2, -1
 ATTEMPT_S = 5.0
-"""How long one look-up may take, before those that have been moved meanwhile are sorted out."""
+"""How long one round waits for leaders that are silent, before those that have been moved meanwhile are asked for."""
 
 
 class Positions:
@@ -65,30 +66,35 @@ class Positions:
                 await self._find(lost)
 
     async def _find(self, lost: list[PartitionState]) -> None:
-        asked = [(state, state.version, state.reset_to) for state in lost if state.reset_to is not None]
-        timestamps = {state.topic_partition: timestamp for state, _, timestamp in asked if timestamp is not None}
-        attempt: LookUp | None = None
+        """One round. Each partition goes on as soon as its own leader has answered, whatever becomes of the others."""
+        asked = {state.topic_partition: (state, state.version) for state in lost}
+        timestamps = {state.topic_partition: state.reset_to for state in lost if state.reset_to is not None}
+        why = "no answer"
+
+        def take(partition: TopicPartition, answer: Answer) -> None:
+            nonlocal why
+            state, version = asked[partition]
+            if state.version != version:
+                del asked[partition]  # moved meanwhile
+            elif isinstance(answer, OdradekError) and may_pass(answer):
+                why = str(answer)
+            else:
+                del asked[partition]
+                self._go_on(state, answer)
+
         with trio.move_on_after(ATTEMPT_S):
-            attempt = await look_up_offsets(self._cluster, timestamps, read_committed=self._config.reads_committed)
-        for state, version, _ in asked:
-            if attempt is not None and state.version == version:  # else it was moved meanwhile
-                self._take(state, attempt)
-        self._on_found()
-        if attempt is None or attempt.failed:
-            why = "no answer" if attempt is None else str(next(iter(attempt.failed.values())))
+            await ask_leaders(self._cluster, timestamps, take, read_committed=self._config.reads_committed)
+        if asked:
             self._cluster.activities.begin("positions", why)
             self._cluster.wish_refresh()
             await trio.sleep(self._cluster.backoff_s)
 
-    def _take(self, state: PartitionState, attempt: LookUp) -> None:
-        answer = attempt.found.get(state.topic_partition)
-        if answer is None:
-            error = attempt.failed[state.topic_partition]
-            if not may_pass(error):
-                state.error, state.reset_to = error, None
-            return
-        if answer.offset >= 0:
+    def _go_on(self, state: PartitionState, answer: Answer) -> None:
+        if isinstance(answer, OdradekError):
+            state.error, state.reset_to = answer, None
+        elif answer.offset >= 0:
             state.seek(answer.offset)
         else:
             state.forget_position(LATEST)  # no record so late: go to the end
         logger.debug("%s begins at %s", state.topic_partition, state.position)
+        self._on_found()

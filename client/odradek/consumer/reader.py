@@ -20,7 +20,14 @@ from odradek.consumer.cursor import Cursor
 from odradek.consumer.group import Group
 from odradek.consumer.rebalance import Possession
 from odradek.consumer.subscription import Subscription
-from odradek.errors import CommitFailed, CorruptRecords, IllegalGeneration, RebalanceInProgress, SerializationFailed
+from odradek.errors import (
+    CommitFailed,
+    CorruptRecords,
+    IllegalGeneration,
+    OdradekError,
+    RebalanceInProgress,
+    SerializationFailed,
+)
 from odradek.record import Record
 from odradek.topic import Topic
 from odradek.wakeup import Changes
@@ -70,6 +77,10 @@ class Reader:
             self._possession.finished.announce()
             await self._checkpoint()
             return await self._wait_for_records(deadline)
+        except OdradekError:
+            # A program that reads on may meet the same error at once, for ever: others need a turn to bring records.
+            self._since_checkpoint = RECORDS_BETWEEN_CHECKPOINTS
+            raise
         finally:
             self._is_reading = False
 
