@@ -65,6 +65,8 @@ class Invariants:
         self.replicas: dict[tuple[int, Key], ReplicaView] = {}
         self.committed: dict[Key, Committed] = {}
         self._leaders: dict[tuple[Key, int], int] = {}
+        self._committed_at_end: dict[tuple[Key, int], int] = {}
+        """How many batches were committed when a leader epoch was over."""
         self._batches: dict[tuple[Key, int, int], tuple[Batch, Batch | None]] = {}
         self._images: dict[int, MetadataImage] = {}
         self._logs: dict[tuple[int, Key], Log] = {}
@@ -111,6 +113,9 @@ class Invariants:
                 before = old.partition(name, index)
                 if before is not None and before != partition:
                     self._check_change(f"{name}-{index}", before, partition)
+                    for epoch in range(before.leader_epoch, partition.leader_epoch):
+                        key = (topic.topic_id, index)
+                        self._committed_at_end[key, epoch] = len(self._committed(key).batches)
                 self._check_those_who_may_lead((topic.topic_id, index))
 
     def look_at_told(self, topic: str, index: int, offset: int) -> None:
@@ -162,13 +167,18 @@ class Invariants:
         committed = self._committed(key)
         if self._leaders.setdefault((key, partition.leader_epoch), node_id) != node_id:
             raise Violated(f"S1: {where} leads in epoch {partition.leader_epoch}, as another does")
-        number = len(committed.batches) - 1
-        if number >= 0 and (number >= len(view.batches) or view.batches[number] != committed.batches[number]):
+        # One that was cut off may hear of its election when others have been elected since, and have gone on.
+        elected_with = self._committed_at_end.get((key, partition.leader_epoch), len(committed.batches))
+        last = elected_with - 1
+        if last >= 0 and (last >= len(view.batches) or view.batches[last] != committed.batches[last]):
             raise Violated(f"S4: {where} leads in epoch {partition.leader_epoch} without all that is committed")
-        for batch in view.batches[number + 1 :]:
+        for number, batch in enumerate(view.batches[elected_with:], elected_with):
             if batch.next_offset > partition.high_watermark:
                 break
-            committed.add(batch)
+            if number == len(committed.batches):
+                committed.add(batch)
+            elif committed.batches[number] != batch:
+                raise Violated(f"S2: {where} believes another batch to be committed than {committed.batches[number]}")
 
     def _check_order(self, where: str, partition: Partition, before: tuple[object, ...]) -> None:
         _, _, _, high_watermark, leader_epoch, led_in, _ = before
