@@ -10,7 +10,7 @@ from random import Random
 import trio
 from deterministic_trio import run_in_virtual_time
 from invariants import Violated
-from world import LAG_S, SimNode, World
+from world import LAG_S, SESSION_S, SimNode, World
 
 from odradek import Admin, Consumer
 from odradek.producer import Delivery
@@ -266,6 +266,28 @@ async def leave_behind(world: World, random: Random) -> None:
     world.network.mend(leader.name, world.controller.name)
 
 
+async def overtake(world: World, random: Random) -> None:
+    """While the leader's wish to go on without one follower is on its way, the other is fenced and let in again.
+
+    What the leader asked for was then asked of a partition that is not the same any more, and names a replica that the
+    records written meanwhile have not reached.
+    """
+    leader = _leader(world, random)
+    followers = [broker for broker in world.brokers if broker is not leader]
+    random.shuffle(followers)
+    behind, fenced = followers
+    world.network.slow(leader.name, world.controller.name, random.uniform(0.5, 1.2))
+    world.network.cut(leader.name, behind.name)
+    world.network.cut(fenced.name, world.controller.name)
+    await trio.sleep(SESSION_S + random.uniform(-0.3, 0.3))
+    world.network.cut(leader.name, fenced.name)
+    world.network.mend(leader.name, behind.name)
+    world.network.mend(fenced.name, world.controller.name)
+    await trio.sleep(random.uniform(1.0, 3.0))
+    world.network.mend(leader.name, fenced.name)
+    world.network.mend(leader.name, world.controller.name)
+
+
 async def reset_any(world: World, random: Random) -> None:
     one, other = random.sample([*(node.name for node in world.nodes), "client"], 2)
     world.network.reset(one, other)
@@ -313,6 +335,7 @@ FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
     "cut-clients": cut_clients,
     "slow-any": slow_any,
     "leave-behind": leave_behind,
+    "overtake": overtake,
     "reset-any": reset_any,
     "full-disk": full_disk,
     "failing-syncs": failing_syncs,

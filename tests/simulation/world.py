@@ -27,6 +27,7 @@ CONTROLLER = "controller"
 SYNC_S = 0.0005
 READY_WITHIN_S = 90.0
 START_AGAIN_S = 0.2
+SESSION_S = 3
 LAG_S = 2
 """Then a follower is no longer in sync."""
 MOST_EVENTS = 2_000_000
@@ -191,7 +192,7 @@ class World:
         shared = {
             "default.replication.factor": "3",
             "min.insync.replicas": "2",
-            "broker.session.timeout.ms": "3000",
+            "broker.session.timeout.ms": str(SESSION_S * 1000),
             "broker.heartbeat.interval.ms": "500",
             "replica.lag.time.max.ms": str(LAG_S * 1000),
             "offsets.topic.num.partitions": "1",
