@@ -97,8 +97,12 @@ BUGS = [
     Bug(
         "edit of a former leader is taken",
         "controller/alter_partition.py",
-        "    if wanted.leader_epoch < partition.leader_epoch:\n",
-        "    if False:\n",
+        "    if wanted.leader_epoch < partition.leader_epoch:\n"
+        '        raise Refusal(ErrorCode.FENCED_LEADER_EPOCH, "another leader epoch has begun")\n'
+        "    if broker_id != partition.leader:\n"
+        '        raise Refusal(ErrorCode.INVALID_REQUEST, "only the leader may propose")\n'
+        "    if wanted.partition_epoch < partition.partition_epoch:",
+        "    if wanted.leader_epoch == partition.leader_epoch and wanted.partition_epoch < partition.partition_epoch:",
     ),
     Bug(
         "unclean elections",
