@@ -8,7 +8,7 @@ import pytest
 import trio
 from load import Writer, check, writing
 
-from odradek import Admin
+from odradek import Admin, Consumer, OdradekError, Producer
 from odradek.testing import Cluster, Node
 
 
@@ -87,6 +87,29 @@ async def test_a_leader_whose_disk_is_full_ends_and_others_go_on(cluster: Cluste
         await in_thread(writer.wait_for_acknowledgements)
         assert await cluster.leader_of("t", 0) is not leader
         await whole_again(cluster, writer)
+
+
+async def test_a_full_leader_goes_on_answering_readers_where_nobody_else_has_all(
+    cluster: Cluster,
+) -> None:
+    leader = await cluster.leader_of("t", 0)
+    async with Producer(leader.address) as producer:
+        await producer.send_and_wait("t", b"kept")
+    for follower in await cluster.followers_of("t", 0):
+        follower.kill()
+    leader.fill_disk()
+    refused = 0
+    async with Producer(leader.address, acks=1, request_timeout_ms=400, delivery_timeout_ms=500) as producer:
+        until = trio.current_time() + 5.0
+        while trio.current_time() < until:
+            with pytest.raises(OdradekError):
+                await producer.send_and_wait("t", bytes(10_000))
+            refused += 1
+    assert refused > 5
+    assert leader.pid is not None
+    async with Consumer(leader.address, "t") as consumer:
+        with trio.fail_after(10):
+            assert (await anext(consumer)).value == b"kept"
 
 
 async def test_a_follower_whose_disk_is_full_is_left_out_until_there_is_room(cluster: Cluster) -> None:

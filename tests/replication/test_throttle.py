@@ -24,6 +24,15 @@ def test_nothing_is_saved_up_while_nothing_goes() -> None:
     assert not throttle.is_exceeded(1000, 60_002)
 
 
+def test_what_replicas_in_sync_took_long_ago_is_not_held_against_those_that_catch_up() -> None:
+    throttle = Throttle()
+    for now_ms in range(0, 3_600_000, 1000):
+        throttle.is_exceeded(1000, now_ms)
+        throttle.note(5000)
+    assert throttle.is_exceeded(1000, 3_600_000)
+    assert not throttle.is_exceeded(1000, 3_600_000 + 12_000)
+
+
 def test_a_rate_of_nothing_stops_all() -> None:
     assert Throttle().is_exceeded(0, 0)
 

@@ -5,9 +5,15 @@ Only catching up is held back. A replica in sync is never throttled: that would 
 
 from __future__ import annotations
 
+MOST_DEBT_S = 10
+"""As far as Kafka's window looks back (replication.quota.window.num)."""
+
 
 class Throttle:
-    """One side of a broker's. Up to a second's worth may go at once; what goes beyond is paid back by waiting."""
+    """One side of a broker's. Up to a second's worth may go at once; what goes beyond is paid back by waiting.
+
+    Replicas in sync count too, which nothing holds back: so of what went long ago nothing is left to pay.
+    """
 
     def __init__(self) -> None:
         self._left_bytes = 0.0
@@ -26,5 +32,6 @@ class Throttle:
         if self._at_ms is None:
             self._left_bytes = float(bytes_per_s)
         else:
-            self._left_bytes = min(self._left_bytes + bytes_per_s * (now_ms - self._at_ms) / 1000, float(bytes_per_s))
+            owed = max(self._left_bytes, -float(bytes_per_s * MOST_DEBT_S))
+            self._left_bytes = min(owed + bytes_per_s * (now_ms - self._at_ms) / 1000, float(bytes_per_s))
         self._at_ms = now_ms

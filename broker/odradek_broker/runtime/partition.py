@@ -22,6 +22,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.validation import Origin, Refused
 from odradek_broker.replication.leader import UNKNOWN, Leadership
+from odradek_broker.runtime.refusals import Refusals
 
 if TYPE_CHECKING:
     from odradek_broker.controller.image import PartitionImage
@@ -59,15 +60,13 @@ class Partition:
         self.topic_id = topic_id
         self.log = log
         self.min_insync = 1
-        self.disk_refuses_since_ms: int | None = None
-        """Since when every append has failed for want of room, or worse."""
+        self.refusals = Refusals()
         self.tells_watermark = False
         """Followers hear at once how far it is committed, because consumers read from them."""
         self.throttled_as_leader = False
         self.throttled_as_follower = False
         self.leader_epoch = NO_EPOCH
         self.leader_id = -1
-        self.replica_count = 1
         self.leadership: Leadership | None = None
         self.may_be_deposed = False
         """The controller has not been heard for so long that it may have made another the leader."""
@@ -102,10 +101,11 @@ class Partition:
     def lead(self, image: PartitionImage) -> None:
         """The controller has made us the leader, or has changed the partition that we lead."""
         now_ms = self._clock.monotonic_ms()
-        self.leader_id, self.replica_count = self._node_id, len(image.replicas)
+        self.leader_id = self._node_id
         if self.leadership is not None and self.leadership.leader_epoch == image.leader_epoch:
             self.leadership.decided(image, now_ms)
         else:
+            self.refusals.over()
             self.leader_epoch = image.leader_epoch
             self.log.assign_leader_epoch(image.leader_epoch)
             self.leadership = Leadership(self._node_id, image, self.log.log_end_offset, now_ms)
@@ -116,7 +116,7 @@ class Partition:
     def follow(self, image: PartitionImage) -> None:
         """Another broker leads, or nobody does."""
         self.leadership = None
-        self.leader_id, self.leader_epoch, self.replica_count = image.leader, image.leader_epoch, len(image.replicas)
+        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch
         self.give_up_waiting()
 
     def retire(self) -> None:
@@ -139,10 +139,9 @@ class Partition:
             )
         except (OSError, LogFailed) as error:
             logger.error("%s: cannot append: %s", self, error)
-            if self.disk_refuses_since_ms is None:
-                self.disk_refuses_since_ms = self._clock.monotonic_ms()
+            self.refusals.refused(self._clock.monotonic_ms())
             return Refused(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
-        self.disk_refuses_since_ms = None
+        self.refusals.over()
         if not isinstance(appended, Refused):
             self._wake(self._replicas)
             self._flusher.written(self)
