@@ -35,7 +35,7 @@ def chaos(
     partitions: Annotated[int, typer.Option(min=1)] = 3,
     writers: Annotated[int, typer.Option(min=1)] = 2,
     readers: Annotated[int, typer.Option(min=0)] = 1,
-    rate: Annotated[float, typer.Option(help="Records a second of each writer.")] = 300.0,
+    rate: Annotated[float, typer.Option(min=1, help="Records a second of each writer.")] = 300.0,
     journal: Annotated[str, typer.Option(help="Where the metadata is kept: file or etcd.")] = "file",
     setting: Annotated[list[str] | None, typer.Option("--set", help="A broker setting; repeatable.")] = None,
     history: Annotated[Path | None, typer.Option(help="Write all that happened there, a JSON object a line.")] = None,
@@ -44,6 +44,11 @@ def chaos(
     """Kill, pause and wipe brokers under load; exit code 0 if nothing acknowledged was lost, doubled or moved."""
     from odradek_cli.broker_process import parse_settings
 
+    if journal not in ("file", "etcd"):
+        raise usage_error(f"--journal {journal}: file or etcd")
+    for path in (history, picture):
+        if path is not None and not path.parent.is_dir():
+            raise usage_error(f"{path}: there is no directory {path.parent}")
     plan = Plan(
         seconds=_seconds(time),
         seed=seed,
@@ -64,13 +69,13 @@ def chaos(
         async with Cluster(brokers, settings=settings, journal=kind, network_faults=True) as cluster:
             verdict, happened = await run(cluster, plan, lambda each: _tell(console, each))
         verdicts.append(verdict)
+        _show(Console(highlight=False), plan, verdict, happened)
         if history is not None:
             happened.save(history)
         if picture is not None:
             from odradek_cli.chaos_picture import draw
 
             await trio.to_thread.run_sync(draw, happened, plan.seconds, picture)
-        _show(Console(highlight=False), plan, verdict, happened)
 
     run_work(work)
     sys.exit(0 if verdicts[0].is_clean else FAILED)

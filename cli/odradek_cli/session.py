@@ -48,6 +48,11 @@ def _exit_code(error: BaseException) -> int:
     if isinstance(error, OdradekError | OSError | ValueError):
         print(f"odradek: {error}", file=sys.stderr)
         return FAILED
+    from odradek.testing import NodeFailed  # seldom, and it takes a while
+
+    if isinstance(error, NodeFailed):
+        print(f"odradek: {error}", file=sys.stderr)
+        return FAILED
     raise error
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 
@@ -33,6 +36,31 @@ def test_what_makes_no_sense_is_refused_in_one_line() -> None:
     unknown = chaos("--fault", "earthquake")
     assert unknown.returncode == 1
     assert "there is no fault earthquake" in unknown.stderr
+    assert chaos("--journal", "paper").returncode == 2
+    assert chaos("--rate", "0").returncode == 2
+    assert chaos("--history", "/no/such/directory/history.jsonl").returncode == 2
+    alone = chaos("--brokers", "1", "--fault", "kill-follower")
+    assert (alone.returncode, alone.stderr.splitlines()[-1]) == (1, "odradek: kill-follower needs a second broker")
+    unset = chaos("--brokers", "1", "--set", "no.such.setting=3")
+    assert unset.returncode == 1
+    assert "no.such.setting" in unset.stderr
+    assert "Traceback" not in unset.stderr
+
+
+def test_a_broker_that_crashes_by_itself_makes_a_run_unclean() -> None:
+    command = [sys.executable, "-m", "odradek_cli", "chaos", "--for", "6s", "--fault", "slow-leader", "--rate", "50"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "slow-leader" in running.stderr.readline()
+        os.kill(a_broker_of(running.pid), signal.SIGSEGV)
+        out, _ = running.communicate(timeout=120)
+    assert running.returncode == 1
+    assert "BAD   crash: 1" in out
+    assert "lost-write" not in out
+
+
+def a_broker_of(pid: int) -> int:
+    return next(each.pid for each in psutil.Process(pid).children() if "--set=process.roles=broker" in each.cmdline())
 
 
 @pytest.mark.soak

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from odradek.testing.chaos.checkers import Promise, check, longest_silence_s
-from odradek.testing.chaos.history import History, Outcome, Read, Write
+from odradek.testing.chaos.history import Fault, History, Outcome, Read, Write
 
 
 def write(number: int, offset: int = -1, outcome: Outcome = Outcome.OK, writer: str = "w") -> Write:
@@ -68,4 +68,22 @@ def test_what_was_not_promised_is_noted_only() -> None:
 
 
 def test_the_longest_silence_is_between_two_acknowledgements() -> None:
-    assert longest_silence_s(History([write(0, 0), write(1, 1), write(9, 2), write(10, 3)]), 0) == (8.0, 1.5)
+    history = History([write(0, 0), write(1, 1), write(9, 2), write(10, 3)])
+    assert longest_silence_s(history, 0, until_s=11.0) == (8.0, 1.5)
+
+
+def test_a_silence_until_the_end_counts_and_so_does_one_of_a_whole_run() -> None:
+    history = History([write(0, 0), write(1, 1), write(9, 2), write(10, 3)])
+    assert longest_silence_s(history, 0, until_s=60.0) == (49.5, 10.5)
+    assert longest_silence_s(History(), 0, until_s=60.0) == (60.0, 0.0)
+
+
+def test_a_partition_that_takes_nothing_when_all_is_healed_is_bad() -> None:
+    last = Write("last", 0, 0, "last-0", 61.0, 121.0, Outcome.INFO, error="timed out")
+    (anomaly,) = check(History([last]), Promise())
+    assert (anomaly.name, anomaly.bad) == ("unavailable", True)
+
+
+def test_a_node_that_ended_by_itself_is_bad() -> None:
+    (anomaly,) = check(History(faults=[Fault("crash", "broker-1", 3.0)]), Promise(durable=False))
+    assert (anomaly.name, anomaly.bad) == ("crash", True)

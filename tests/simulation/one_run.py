@@ -91,6 +91,7 @@ async def _live(world: World, random: Random, seconds: float, kinds: list[str] |
                 await _inflict(world, random, kinds, result.faults)
             await heal(world)
             over.set()
+        await workload.write_once_more()
         readers.cancel_scope.cancel()
     result.drained = await workload.drain(DRAIN_S)
     with trio.move_on_after(WHOLE_WITHIN_S):

@@ -44,6 +44,7 @@ class Node:
         """What stands between it and the others, where the network is to fail."""
         self._process: trio.Process | None = None
         self._paused = False
+        self._crash: int | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.address} {self.state.value}>"
@@ -67,6 +68,7 @@ class Node:
         """Return when clients would succeed. Raises NodeFailed."""
         if self.pid is not None:
             raise NodeFailed(f"{self.name} is running already")
+        self._notice_crash()
         self.directory.mkdir(parents=True, exist_ok=True)
         self._paused = False
         with (self.directory / LOG_FILE).open("ab") as log:
@@ -86,9 +88,19 @@ class Node:
                 return
         if self.pid is not None:
             self.kill()
-        elif self._process is not None:
-            self._ended()
+        self._notice_crash()
         raise NodeFailed(f"{self.name} did not start: {self._last_words()}")
+
+    def take_crash(self) -> int | None:
+        """The exit code of a process that ended by itself since this was asked last; None where none did."""
+        self._notice_crash()
+        crash, self._crash = self._crash, None
+        return crash
+
+    def _notice_crash(self) -> None:
+        if self._process is not None and self._process.returncode is not None:
+            self._crash = self._process.returncode
+            self._ended()
 
     def kill(self) -> None:
         """SIGKILL: as if the power of this process were cut."""

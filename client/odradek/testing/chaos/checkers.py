@@ -10,6 +10,8 @@ Bad (the run fails)
     nonmonotonic-poll     a reader went back
     poll-skip             a reader went on behind records that are there
     nonmonotonic-send     two acknowledged records of one writer lie the wrong way round
+    unavailable           when all was healed, a partition took no record any more
+    crash                 a node ended that nobody had told to
 Noted
     lost-write, duplicate, nonmonotonic-send where acks or idempotence promise no better
     unacknowledged-write  sent, never acknowledged, and there: the writer could not know
@@ -23,7 +25,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from odradek.testing.chaos.history import History, Outcome, Write
+from odradek.testing.chaos.history import CRASH, LAST_WRITER, History, Outcome, Write
 
 EXAMPLES = 10
 
@@ -53,6 +55,7 @@ def check(history: History, promise: Promise) -> list[Anomaly]:
         *_about_values(log),
         *_about_writes(history, log),
         *_about_polls(history, log),
+        *_about_the_end(history),
     ):
         found[name].append(example)
     anomalies = [
@@ -137,15 +140,24 @@ def _about_polls(history: History, log: _Log) -> Iterator[tuple[str, str]]:
             position[key] = offset + 1
 
 
+def _about_the_end(history: History) -> Iterator[tuple[str, str]]:
+    for write in history.writes:
+        if write.writer == LAST_WRITER and write.outcome is not Outcome.OK:
+            yield "unavailable", f"partition {write.partition}: {write.error}"
+    for fault in history.faults:
+        if fault.kind == CRASH:
+            yield CRASH, f"{fault.node}, noticed after {fault.at_s:.2f} s"
+
+
 def _where(places: set[tuple[int, int]]) -> str:
     return ", ".join(f"partition {partition} offset {offset}" for partition, offset in sorted(places))
 
 
-def longest_silence_s(history: History, partition: int) -> tuple[float, float]:
-    """The longest time between two acknowledgements in a partition, and when it began."""
-    times = sorted(write.done_s for write in history.writes if write.partition == partition and _is_ok(write))
-    gaps = [(later - sooner, sooner) for sooner, later in pairwise(times)]
-    return max(gaps, default=(0.0, 0.0))
+def longest_silence_s(history: History, partition: int, until_s: float) -> tuple[float, float]:
+    """The longest time without an acknowledgement in a partition, from the start until then, and when it began."""
+    acknowledged = (write.done_s for write in history.writes if write.partition == partition and _is_ok(write))
+    times = [0.0, *sorted(time for time in acknowledged if time < until_s), until_s]
+    return max((later - sooner, sooner) for sooner, later in pairwise(times))
 
 
 def _is_ok(write: Write) -> bool:

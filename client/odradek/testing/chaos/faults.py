@@ -10,7 +10,7 @@ from typing import TypeAlias
 import trio
 
 from odradek.errors import OdradekError
-from odradek.testing.chaos.history import Fault
+from odradek.testing.chaos.history import CRASH, Fault
 from odradek.testing.cluster import Cluster
 from odradek.testing.node import Node, NodeFailed
 
@@ -20,22 +20,29 @@ Tell: TypeAlias = Callable[[str, str, bool], None]
 SHORTEST_S, LONGEST_S = 0.2, 6.0
 REST_S = 2.0
 BOUNCES = 5
+ENDS_WITHIN_S = 10.0
+"""After its disk was full, a broker may end by itself for so long."""
 
 
 class Nemesis:
     """Does what it is told, or draws from all kinds."""
 
     def __init__(self, cluster: Cluster, topic: str, partitions: int, seed: int, kinds: list[str], tell: Tell) -> None:
-        """Raises ValueError for a kind that there is not."""
+        """Raises ValueError for a kind that there is not, or that the cluster is too small for."""
         unknown = sorted(set(kinds) - set(KINDS))
         if unknown:
             raise ValueError(f"there is no fault {unknown[0]}; there are {', '.join(KINDS)}")
+        possible = [kind for kind in KINDS if len(cluster.brokers) > 1 or kind not in AMONG_SEVERAL]
+        impossible = sorted(set(kinds) - set(possible))
+        if impossible:
+            raise ValueError(f"{impossible[0]} needs a second broker")
         self.cluster = cluster
         self.topic = topic
         self.random = Random(seed)
         self._partitions = partitions
-        self._kinds = kinds or list(KINDS)
+        self._kinds = kinds or possible
         self._tell = tell
+        self._may_end: dict[str, float] = {}
 
     async def run(self) -> None:
         """One fault after the other, until cancelled."""
@@ -46,15 +53,27 @@ class Nemesis:
                 await KINDS[kind](self, hold_s)
             except (NodeFailed, OdradekError, trio.TooSlowError):
                 await self.heal()  # what this fault wanted was not possible
+            self._look_for_crashes()
             await trio.sleep(self.random.uniform(0, REST_S))
 
     async def heal(self) -> None:
         """Every node up again, and everybody within reach."""
         self.cluster.heal()
+        self._look_for_crashes()
         for node in self.cluster.nodes:
             if node.pid is not None:
                 node.resume()
         await self.cluster.start()
+
+    def may_end(self, node: Node) -> None:
+        """What has been done to it is a reason to end by itself, before long."""
+        self._may_end[node.name] = trio.current_time() + ENDS_WITHIN_S
+
+    def _look_for_crashes(self) -> None:
+        for node in self.cluster.nodes:
+            code = node.take_crash()
+            if code is not None and trio.current_time() > self._may_end.get(node.name, 0.0):
+                self.said(CRASH, node)
 
     async def leader(self) -> Node:
         return await self.cluster.leader_of(self.topic, self.random.randrange(self._partitions))
@@ -187,6 +206,7 @@ async def full_disk(nemesis: Nemesis, hold_s: float) -> None:
     nemesis.said("full-disk", leader)
     leader.fill_disk()
     await trio.sleep(hold_s)
+    nemesis.may_end(leader)
     nemesis.cluster.heal()
     await nemesis.cluster.start()
     nemesis.said("full-disk", leader, healed=True)
@@ -209,5 +229,8 @@ KINDS: dict[str, Callable[[Nemesis, float], Awaitable[None]]] = {
     "slow-leader": slow_leader,
     "full-disk": full_disk,
 }
+
+AMONG_SEVERAL = {"kill-follower", "pause-follower", "wipe-follower", "cut-leader-from-followers", "slow-leader"}
+"""What they do to a broker that is alone is nothing."""
 
 __all__ = ["KINDS", "Fault", "Nemesis"]

@@ -8,6 +8,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+CRASH = "crash"
+"""The kind of a fault that is not the nemesis's: a node has ended that nobody has told to."""
+LAST_WRITER = "last"
+"""It writes to every partition once more, when all is healed."""
+
 
 class Outcome(Enum):
     OK = "ok"

@@ -41,7 +41,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     refused: int
     unknown: int
     longest_silence_s: float
-    """Between two acknowledgements in one partition."""
+    """Without an acknowledgement in one partition, while there was something to acknowledge."""
     silence_began_s: float
     drained: bool
     """Whether everything could be read at the end."""
@@ -80,15 +80,17 @@ async def run(cluster: Cluster, plan: Plan, tell: Callable[[Fault], None]) -> tu
                 await nemesis.run()
             await nemesis.heal()
             over.set()
+            over_s = now_s()
+        await workload.write_once_more()
         readers.cancel_scope.cancel()
     drained = await workload.drain(DRAIN_S)
-    return _verdict(history, plan, drained=drained), history
+    return _verdict(history, plan, over_s, drained=drained), history
 
 
-def _verdict(history: History, plan: Plan, *, drained: bool) -> Verdict:
+def _verdict(history: History, plan: Plan, over_s: float, *, drained: bool) -> Verdict:
     promise = Promise(durable=plan.acks == "all", idempotent=plan.idempotent)
     outcomes = [write.outcome for write in history.writes]
-    silence_s, since_s = max(longest_silence_s(history, partition) for partition in range(plan.partitions))
+    silence_s, since_s = max(longest_silence_s(history, partition, over_s) for partition in range(plan.partitions))
     return Verdict(
         anomalies=check(history, promise),
         sent=len(outcomes),

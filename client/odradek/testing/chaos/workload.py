@@ -21,7 +21,7 @@ from odradek.errors import (
 from odradek.metadata import TopicPartition
 from odradek.network import Surroundings
 from odradek.producer import Delivery, Producer
-from odradek.testing.chaos.history import History, Outcome, Read, Write
+from odradek.testing.chaos.history import LAST_WRITER, History, Outcome, Read, Write
 
 SURELY_NOT_WRITTEN = (NotEnoughReplicas, RecordTooLarge)
 REQUEST_TIMEOUT_MS = 3_000
@@ -68,19 +68,32 @@ class Workload:
                     await self._settle(write, delivery)
 
             nursery.start_soon(settle)
-            async with Producer(
-                self._bootstrap,
-                acks=self._acks,
-                idempotent=self._idempotent and self._acks == "all",
-                linger_ms=2,
-                request_timeout_ms=REQUEST_TIMEOUT_MS,
-                delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-                surroundings=self._surroundings(),
-            ) as producer:
+            async with self._producer() as producer:
                 async with tell:
                     await self._send_all(producer, name, records_per_s, until, tell)
                 with contextlib.suppress(Undelivered):  # each record's outcome is noted by itself
                     await producer.flush()
+
+    async def write_once_more(self) -> None:
+        """When all is healed: to every partition, which is to show that it is of use again."""
+        async with self._producer() as producer:
+            for partition in range(self._partitions):
+                write = Write(LAST_WRITER, partition, partition, f"{LAST_WRITER}-{partition}", self._now_s())
+                self._history.writes.append(write)
+                delivery = await self._send(producer, write)
+                if delivery is not None:
+                    await self._settle(write, delivery)
+
+    def _producer(self) -> Producer:
+        return Producer(
+            self._bootstrap,
+            acks=self._acks,
+            idempotent=self._idempotent and self._acks == "all",
+            linger_ms=2,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+            surroundings=self._surroundings(),
+        )
 
     async def _send_all(
         self,
@@ -98,13 +111,17 @@ class Workload:
                 write = Write(name, number, partition, value, self._now_s())
                 self._history.writes.append(write)
                 number += 1
-                try:
-                    delivery = await producer.send(self._topic, value.encode(), partition=partition)
-                except OdradekError as error:
-                    write.outcome, write.error, write.done_s = Outcome.FAIL, str(error), self._now_s()
-                else:
+                delivery = await self._send(producer, write)
+                if delivery is not None:
                     tell.send_nowait((write, delivery))
             await trio.sleep(TICK_S)
+
+    async def _send(self, producer: Producer, write: Write) -> Delivery | None:
+        try:
+            return await producer.send(self._topic, write.value.encode(), partition=write.partition)
+        except OdradekError as error:
+            write.outcome, write.error, write.done_s = Outcome.FAIL, str(error), self._now_s()
+            return None
 
     async def _settle(self, write: Write, delivery: Delivery) -> None:
         try:
