@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -198,6 +200,52 @@ async def test_a_write_that_has_filled_etcd_counts_though_it_was_answered_with_a
     assert journal.append(no_ops(1), 1) == 2
     assert replayed(journal) == (2, no_ops(3))
     etcd.close()
+
+
+@needs_etcd
+async def test_what_a_successor_has_written_is_not_taken_for_ones_own(
+    etcd_node: EtcdNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused by a full etcd, then paused; another controller decides the very same before it is read back."""
+    etcd = Etcd([etcd_node.endpoint])
+    old = EtcdJournal(etcd, "t", elect(etcd))
+    list(old.replay())
+
+    def full(*_: Any) -> bool:
+        monkeypatch.undo()
+        new = EtcdJournal(etcd, "t", elect(etcd))
+        list(new.replay())
+        new.append(no_ops(2), 1)
+        raise EtcdFull("etcd is full")
+
+    monkeypatch.setattr(etcd, "commit", full)
+    with pytest.raises(Deposed):
+        old.append(no_ops(2), 1)
+    etcd.close()
+
+
+def test_an_endpoint_that_is_no_url_is_an_etcd_that_does_not_answer() -> None:
+    etcd = Etcd(["http://[::1"])
+    with pytest.raises(EtcdUnavailable):
+        etcd.get(b"x")
+    etcd.close()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b""])
+def test_an_endpoint_that_is_something_else_is_an_etcd_that_does_not_answer(body: bytes) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        etcd = Etcd([f"http://127.0.0.1:{server.server_port}"])
+        with pytest.raises(EtcdUnavailable, match="does not answer as etcd does"):
+            etcd.get(b"x")
+        etcd.close()
 
 
 @needs_etcd

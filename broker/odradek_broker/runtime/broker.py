@@ -229,7 +229,7 @@ class Broker:
                 self._make_workers(),
                 self.network,
                 may_decide=has_lease,
-                ends_with_journal=True,
+                has_rivals=True,
             )
 
         def activate(controller: ControllerRuntime | None) -> None:

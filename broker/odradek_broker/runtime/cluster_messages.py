@@ -55,6 +55,8 @@ class FollowMetadataResponse(Struct, frozen=True):
     error_code: Int16 = 0
     cluster_id: String = ""
     controller_id: Int32 = -1
+    has_rivals: Boolean = False
+    """Whether others may be controller after it."""
     is_snapshot: Boolean = False
     """The records make the whole image; what the broker has is to be forgotten."""
     last_offset: Int64 = -1

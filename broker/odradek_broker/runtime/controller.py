@@ -95,12 +95,13 @@ class ControllerRuntime(ControllerClient):
         network: Network | None = None,
         *,
         may_decide: Callable[[], bool] = lambda: True,
-        ends_with_journal: bool = False,
+        has_rivals: bool = False,
     ) -> None:
         """`on_image` gets the old image and the new one before a decision is answered; it must not wait.
 
-        Without a network there are no other brokers. `may_decide`: whether no other controller can be active. With
-        `ends_with_journal`, `run` raises LogFailed once nothing can be written any more.
+        Without a network there are no other brokers. With
+        `has_rivals`, other processes may become controller: `may_decide` says whether none of them can be active, and
+        `run` raises LogFailed once nothing can be written any more.
         """
         super().__init__(config)
         self._image = MetadataImage(cluster_id=cluster_id)
@@ -118,7 +119,7 @@ class ControllerRuntime(ControllerClient):
         self._loss = trio.Event()
         self._is_stopping = False
         self.may_decide = may_decide
-        self._ends_with_journal = ends_with_journal
+        self._has_rivals = has_rivals
         self._journal_failed = trio.Event()
         self._decisions: dict[type, Decision] = {
             AllocateProducerIdsRequest: lambda image, request, _: allocate_producer_ids(image, request),
@@ -153,7 +154,7 @@ class ControllerRuntime(ControllerClient):
         """Fence who is silent, until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._prefer_first_replicas)
-            if self._ends_with_journal:
+            if self._has_rivals:
                 nursery.start_soon(self._end_with_journal)
             if self._network is not None:
                 nursery.start_soon(self._probe_the_lost)
@@ -250,6 +251,7 @@ class ControllerRuntime(ControllerClient):
         return FollowMetadataResponse(
             cluster_id=image.cluster_id,
             controller_id=self.static_config.node_id,
+            has_rivals=self._has_rivals,
             is_snapshot=is_snapshot,
             last_offset=image.offset,
             records=frames,

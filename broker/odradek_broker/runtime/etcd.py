@@ -53,7 +53,7 @@ class Etcd:
         except ImportError:
             raise EtcdUnavailable("controller.journal=etcd needs httpx: pip install odradek[etcd]") from None
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it has something to say about every request
-        self._errors = httpx.HTTPError
+        self._errors = (httpx.HTTPError, httpx.InvalidURL)
         self._not_reached = (httpx.ConnectError, httpx.ConnectTimeout)
         self._endpoints = [endpoint.rstrip("/") for endpoint in endpoints]
         self._client = httpx.Client(timeout=timeout_s, trust_env=False)
@@ -116,7 +116,7 @@ class Etcd:
     def revoke(self, lease: int) -> None:
         self._post("lease/revoke", {"ID": str(lease)})
 
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         why = "no endpoint is given"
         is_full = may_be_done = False
         for step in range(len(self._endpoints)):
@@ -128,8 +128,13 @@ class Etcd:
                 may_be_done = may_be_done or not isinstance(error, self._not_reached)
                 continue
             if answer.status_code == 200:
+                try:
+                    decoded = msgspec.json.decode(answer.content, type=dict[str, Any])
+                except msgspec.DecodeError:
+                    why, may_be_done = f"{self._endpoints[number]} does not answer as etcd does", True
+                    continue
                 self._first = number
-                return msgspec.json.decode(answer.content)
+                return decoded
             why = f"{self._endpoints[number]}: {answer.status_code} {answer.text[:200]}"
             if NO_SPACE in answer.text:
                 is_full = True

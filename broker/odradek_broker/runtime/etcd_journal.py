@@ -30,6 +30,7 @@ RECORDS_BETWEEN_SNAPSHOTS = 5_000
 PART_RECORDS = 5_000
 MAX_VALUE_BYTES = 1_400_000
 """etcd refuses requests of more than 1.5 MiB."""
+REPLACED = "another controller has taken over"
 
 
 class Deposed(LogFailed):
@@ -78,7 +79,7 @@ class EtcdJournal:
         try:
             self._commit([Compare(key, 0)], [(key, value)])
         except OSError:
-            if not self._is_written(key):
+            if not self._is_written(key, value):
                 raise
         self._next_offset = last_offset + 1
         self._since_snapshot += len(records)
@@ -121,16 +122,24 @@ class EtcdJournal:
             self._failed = str(error)  # it may have been written: only a new replay tells
             raise LogFailed(self._failed) from error
         if not done:
-            self._failed = "another controller has taken over"
+            self._failed = REPLACED
             raise Deposed(self._failed)
 
-    def _is_written(self, key: bytes) -> bool:
-        """Of a write that was answered with an error, but is over. Nobody else writes there."""
+    def _is_written(self, key: bytes, value: bytes) -> bool:
+        """Of a write that was answered with an error, but is over: whether it was made.
+
+        Raises Deposed where another controller may have written there.
+        """
         try:
-            return self._etcd.get(key) is not None
+            found = self._etcd.get(key)
+            leader = self._etcd.get(self._still_leading.key)
         except EtcdUnavailable as error:
             self._failed = str(error)
             raise LogFailed(self._failed) from error
+        if leader is None or leader.create_revision != self._still_leading.create_revision:
+            self._failed = REPLACED
+            raise Deposed(self._failed)
+        return found is not None and found.value == value
 
     def _key(self, name: str) -> bytes:
         return f"{self._prefix}/{name}".encode()

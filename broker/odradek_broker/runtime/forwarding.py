@@ -49,4 +49,7 @@ async def answer_forward(
 async def answer_follow(controller: ControllerRuntime | None, request: FollowMetadataRequest) -> FollowMetadataResponse:
     if controller is None or not controller.may_decide():
         return FollowMetadataResponse(error_code=ErrorCode.NOT_CONTROLLER)
-    return await controller.follow(request)
+    response = await controller.follow(request)
+    if not controller.may_decide():
+        return FollowMetadataResponse(error_code=ErrorCode.NOT_CONTROLLER)
+    return response

@@ -7,6 +7,9 @@
 The broker's lease: it may act as a leader until a session after the last heartbeat that was answered was *sent*. The
 controller counts the same session from when that heartbeat came, which is later. So a leader that is cut off stops
 before another can be elected.
+
+Where the only controller there can be is dead (its port refuses connections), nobody is elected, so a lease goes on:
+the next controller gives everybody a session first. A firewall that refuses in its place looks the same.
 """
 
 from __future__ import annotations
@@ -121,6 +124,8 @@ class RemoteController(ControllerClient):
         self._on_image = on_image
         self._image = MetadataImage()
         self._news = trio.Event()
+        self._is_only_controller = False
+        """Whether the controller has told us that no other process can take its place."""
         self._lease_until_ms = -1
         self._lease_news = trio.Event()
         self._session_ms = config.broker_session_timeout_ms
@@ -229,6 +234,7 @@ class RemoteController(ControllerClient):
         return answer
 
     def _take(self, answer: FollowMetadataResponse, *, apply: bool) -> None:
+        self._is_only_controller = not answer.has_rivals
         if answer.last_offset < self._image.offset or (answer.last_offset == self._image.offset and apply):
             return
         records = [unframe(bytes(each)) for each in answer.records]
@@ -317,8 +323,8 @@ class RemoteController(ControllerClient):
             self._look_elsewhere(active)
             self._unheard += 1
             self._give_up_leaving()
-            if len(self._heart) == 1 and isinstance(error.__cause__, ConnectionRefusedError):
-                # Nobody is there who could elect another; who comes next gives everybody a session first.
+            is_gone = len(self._heart) == 1 and isinstance(error.__cause__, ConnectionRefusedError)
+            if is_gone and self._is_only_controller and sent_ms < self._lease_until_ms:
                 self._extend_lease(sent_ms)
             return None
         self._unheard = 0
