@@ -59,7 +59,7 @@ def _find(directory: Path | None, endpoints: list[str], prefix: str) -> Journal:
 
 
 def _records(journal: Journal, as_json: bool) -> Iterator[str]:
-    for each in journal.decided:
+    for each in _all(journal):
         kind, fields = type(each.record).__name__, fields_of(each.record)
         if as_json:
             yield _json({"offset": each.offset, "timestamp": each.timestamp, "type": kind, "fields": fields})
@@ -69,14 +69,23 @@ def _records(journal: Journal, as_json: bool) -> Iterator[str]:
 
 
 def _image(journal: Journal, as_json: bool) -> Iterator[str]:
-    for kind, fields in rows_of(_replayed(list(journal.decided), journal.cluster_id)):
+    for kind, fields in rows_of(_replayed(list(_all(journal)), journal.cluster_id)):
         yield _json({"type": kind, "fields": fields}) if as_json else line_of(kind, fields)
+
+
+def _all(journal: Journal) -> Iterator[Decided]:
+    found = False
+    for each in journal.decided:
+        found = True
+        yield each
+    if not found:
+        raise NoMetadata("nothing has been decided there yet")
 
 
 def _replayed(decided: list[Decided], cluster_id: str) -> MetadataImage:
     empty = MetadataImage(cluster_id=cluster_id)
     try:
-        return replay(empty, [each.record for each in decided], decided[-1].offset if decided else -1)
+        return replay(empty, [each.record for each in decided], decided[-1].offset)
     except (AssertionError, KeyError) as error:
         raise NoMetadata(f"the records do not fit together: {type(error).__name__} {error}") from None
 

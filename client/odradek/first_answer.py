@@ -21,7 +21,8 @@ PATIENCE_S = 0.5
 async def first_answer(attempts: Iterable[Callable[[], Awaitable[T]]], patience_s: float = PATIENCE_S) -> T:
     """What the first attempt that goes well returns; the others are cancelled then.
 
-    The next one begins when the one before has failed, or has been silent for that long. Raises the last failure.
+    The next one begins when the one before has failed, or has been silent for that long. Raises the last failure,
+    and what is no OdradekError in a group, as any nursery does.
     """
     answers: list[T] = []
     failures: list[OdradekError] = []

@@ -19,6 +19,7 @@ from odradek_broker.controller.journal import Entry
 from odradek_broker.controller.replay import replay
 from odradek_broker.controller.tail import MetadataTail
 from odradek_broker.log.config import LogConfig
+from odradek_broker.ports.network import Network
 from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.runtime.controller import ControllerRuntime
 from odradek_broker.runtime.reachability import Reachability
@@ -71,7 +72,12 @@ class SmallLog:
 
 
 class SmallBroker:
-    def __init__(self, config: BrokerConfig | None = None, journal: MemoryJournal | None = None) -> None:
+    def __init__(
+        self,
+        config: BrokerConfig | None = None,
+        journal: MemoryJournal | None = None,
+        network: Network | None = None,
+    ) -> None:
         self.config = config or BrokerConfig()
         self.node_id = self.config.node_id
         self.clock = FixedClock()
@@ -85,6 +91,7 @@ class SmallBroker:
             "cluster",
             lambda old, new: self.images.append((old, new)),
             ThreadWorkers(1),
+            network,
         )
         self.disk = SimpleNamespace(free_bytes=lambda path: 12345, total_bytes=lambda path: 23456)
         self.partitions: dict[tuple[str, int], Any] = {}

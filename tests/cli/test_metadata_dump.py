@@ -140,6 +140,10 @@ def test_what_cannot_be_read_is_one_line_and_exit_code_1(
     assert dump(empty, code=1) == [
         f"odradek: {empty} has no __cluster_metadata-0: it is no controller's data directory"
     ]
+    (log := empty / "__cluster_metadata-0").mkdir()
+    (log / f"{0:020}.log").touch()
+    for how in ([], ["--image"], ["--json"]):
+        assert dump(empty, *how, code=1) == ["odradek: nothing has been decided there yet"]
     (refused,) = dump("--etcd", "http://127.0.0.1:1", code=1)
     assert refused.startswith("odradek: etcd: http://127.0.0.1:1: ")
     (segment,) = (directory / "__cluster_metadata-0").glob("*.log")

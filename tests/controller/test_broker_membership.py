@@ -110,11 +110,14 @@ def test_a_heartbeat_of_a_former_incarnation_is_stale() -> None:
     assert (same, answer.error_code) == (image, ErrorCode.STALE_BROKER_EPOCH)
 
 
-def test_who_wants_to_stop_may_once_others_lead() -> None:
-    image, answer = beat(three(), 1, want_shut_down=True)
+def test_who_wants_to_stop_may_once_others_lead_and_it_has_heard_so() -> None:
+    before = three()
+    image, answer = beat(before, 1, want_shut_down=True)
     assert not answer.should_shut_down
     assert image.brokers[1].in_controlled_shutdown
     assert all(each.leader != 1 and 1 not in each.isr for each in partitions(image))
+    same, answer = beat(image, 1, want_shut_down=True, offset=before.offset)
+    assert not answer.should_shut_down and same == image, "it would still answer as the leader"
     image, answer = beat(image, 1, want_shut_down=True)
     assert answer.should_shut_down and image.brokers[1].fenced
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 import trio
@@ -11,6 +12,12 @@ from msgspec import Struct
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
+from odradek.protocol.messages.broker_registration import (
+    BrokerRegistrationRequest,
+    BrokerRegistrationResponse,
+    Listener,
+)
 from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from odradek.protocol.messages.incremental_alter_configs import (
@@ -24,6 +31,7 @@ from odradek_broker.controller.configs import broker_config
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.log.failures import LogFailed
+from odradek_broker.ports.network import TcpNetwork
 from odradek_broker.runtime.controller_client import JournalUnavailable
 from tests.apis.small_broker import MemoryJournal, SmallBroker
 
@@ -205,3 +213,46 @@ async def test_a_delta_names_what_a_broker_has_to_do() -> None:
     assert sorted(each.topic.name for each in from_nothing.partitions) == ["again", "changed", "kept"]
     nothing = delta(broker.image, broker.image)
     assert (nothing.deleted, nothing.partitions, nothing.topic_configs, nothing.broker_configs) == ([], [], [], False)
+
+
+async def register(broker: SmallBroker, incarnation: bytes, port: int) -> int:
+    """Broker 2, with one and the same directory; the error code."""
+    request = BrokerRegistrationRequest(
+        broker_id=2,
+        cluster_id=broker.image.cluster_id,
+        incarnation_id=incarnation,
+        listeners=[Listener("PLAINTEXT", "127.0.0.1", port)],
+        rack=None,
+        log_dirs=[b"d" * 16],
+    )
+    return (await broker.controller.ask(request, BrokerRegistrationResponse, 4)).error_code
+
+
+async def let_in(broker: SmallBroker) -> int:
+    """Broker 2, whose connection then ends; its epoch."""
+    epoch = broker.image.brokers[2].epoch
+    beat = BrokerHeartbeatRequest(broker_id=2, broker_epoch=epoch, current_metadata_offset=epoch)
+    assert not (await broker.controller.ask(beat, BrokerHeartbeatResponse, 1)).is_fenced
+    broker.controller.connection_lost(2, epoch)
+    return epoch
+
+
+async def test_a_copy_of_a_directory_does_not_put_a_living_broker_out() -> None:
+    network = TcpNetwork()
+    broker = await SmallBroker(network=network).start()
+    living = await network.listen("127.0.0.1", 0)
+    with closing(living):
+        assert await register(broker, b"the first one...", living.address[1]) == 0
+        epoch = await let_in(broker)
+        answer = await register(broker, b"another process.", living.address[1] ^ 1)
+        assert answer == ErrorCode.DUPLICATE_BROKER_REGISTRATION
+        assert broker.image.brokers[2].epoch == epoch
+    assert await register(broker, b"another process.", living.address[1] ^ 1) == 0
+
+
+async def test_a_broker_that_has_its_predecessors_directory_and_port_takes_its_place_at_once() -> None:
+    broker = await SmallBroker(network=TcpNetwork()).start()
+    assert await register(broker, b"the first one...", 9) == 0
+    epoch = await let_in(broker)
+    assert await register(broker, b"started again...", 9) == 0
+    assert broker.image.brokers[2].epoch > epoch

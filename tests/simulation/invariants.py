@@ -10,6 +10,7 @@ S7   the sequence numbers of a producer run on without a gap in what is committe
 S8   the last stable offset never passes the high watermark
 S10  what the controller knows never goes back, is the same everywhere, and is on stable storage before it is told;
      a broker that is fenced does not come into an ISR
+     a broker that it has fenced does not lead any more, as far as that one knows: its lease was over before
 S11  what was on stable storage is there after a restart; recovering once more, or from the beginning, finds the same
 
 "With" a replica means on its stable storage where log.flush.policy is sync, as here. The sharpest of them is S2: each
@@ -26,6 +27,7 @@ from sim_disk import SimDisk
 
 from odradek_broker.controller.image import MetadataImage, PartitionImage
 from odradek_broker.log.log import Log
+from odradek_broker.runtime.broker import Broker
 from odradek_broker.runtime.partition import Partition
 
 Key: TypeAlias = tuple[bytes, int]
@@ -92,6 +94,16 @@ class Invariants:
             if seen != before and not log.is_closed:
                 self._seen[node_id, key] = seen
                 self._look_at_partition(node_id, disk, key, partition, before)
+
+    def look_at_lease(self, node_id: int, broker: Broker) -> None:
+        known = self.decided.brokers.get(node_id)
+        if known is None or not known.fenced or not broker.partitions:
+            return
+        if known.epoch != broker.controller.broker_epoch:
+            return
+        for topic, index in broker.partitions:
+            if isinstance(broker.partition(topic, index), Partition):
+                raise Violated(f"S10: broker {node_id} is fenced, and would answer as the leader of {topic}-{index}")
 
     def look_at_image(self, image: MetadataImage) -> None:
         """That of a broker."""

@@ -189,6 +189,24 @@ BUGS = [
         "isr = [replica for replica in partition.isr if replica != broker_id]\n            record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays, isr=isr)",
         "record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays)",
     ),
+    Bug(
+        "a lease has no end",
+        "runtime/remote_controller.py",
+        "return self._clock.monotonic_ms() < self._lease_until_ms",
+        "return self._lease_until_ms >= 0",
+    ),
+    Bug(
+        "a lease counts from the heartbeat's answer",
+        "runtime/remote_controller.py",
+        "        if not response.is_fenced:\n            self._extend_lease(sent_ms)",
+        "        if not response.is_fenced:\n            self._extend_lease(self._clock.monotonic_ms())",
+    ),
+    Bug(
+        "any refused connection extends a lease",
+        "runtime/remote_controller.py",
+        "            if is_gone and self._is_only_controller and sent_ms < self._lease_until_ms:",
+        "            if is_gone:",
+    ),
 ]
 
 

@@ -122,7 +122,7 @@ def unregister_broker(
 def take_heartbeat(
     image: MetadataImage, request: BrokerHeartbeatRequest, config: BrokerConfig
 ) -> Result[BrokerHeartbeatResponse]:
-    """Let the broker in once it knows of its own registration; let it stop once it leads nothing any more."""
+    """Let the broker in once it knows of its own registration; let it stop once it leads nothing, and has heard so."""
     broker = image.brokers.get(request.broker_id)
     if broker is None or broker.epoch != request.broker_epoch:
         return Result([], BrokerHeartbeatResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
@@ -131,7 +131,8 @@ def take_heartbeat(
     fenced, may_stop = broker.fenced, False
     if request.want_shut_down:
         records = begin_shutdown(image, request.broker_id, config)
-        if not records and not leads_any(image, request.broker_id):
+        knows_everything = request.current_metadata_offset >= image.offset
+        if not records and knows_everything and not leads_any(image, request.broker_id):
             may_stop = fenced = True
             records = fence_broker(image, request.broker_id, config)
     elif broker.fenced and knows_itself and not request.want_fence:

@@ -12,7 +12,7 @@ holds what a crash could take back. Who is cancelled in the middle of it gets no
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +25,11 @@ from odradek.protocol.messages.alter_configs import AlterConfigsRequest
 from odradek.protocol.messages.alter_partition import AlterPartitionRequest
 from odradek.protocol.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
-from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, BrokerRegistrationResponse
+from odradek.protocol.messages.broker_registration import (
+    BrokerRegistrationRequest,
+    BrokerRegistrationResponse,
+    Listener,
+)
 from odradek.protocol.messages.create_partitions import CreatePartitionsRequest
 from odradek.protocol.messages.create_topics import CreateTopicsRequest
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest
@@ -41,7 +45,7 @@ from odradek_broker.controller.delete_topics import delete_topics
 from odradek_broker.controller.elections import elect_leaders, elect_preferred
 from odradek_broker.controller.frame import frame
 from odradek_broker.controller.heartbeats import Heartbeats
-from odradek_broker.controller.image import BrokerImage, MetadataImage
+from odradek_broker.controller.image import BrokerImage, Endpoint, MetadataImage
 from odradek_broker.controller.journal import Journal
 from odradek_broker.controller.membership import (
     bootstrap,
@@ -277,9 +281,10 @@ class ControllerRuntime(ControllerClient):
     # ------------------------------------------------------------------------------------------------------ fencing
 
     async def _fence_predecessor(self, request: BrokerRegistrationRequest) -> None:
-        """Its connection has ended, and another process holds the lock of its directory: it is gone for sure.
+        """Its connection has ended, and another process has its directory: it is gone.
 
-        The probe cannot see that, where the new process has opened the port by then.
+        The probe cannot see that, where the new process has opened the port by then. Where it is on another port, the
+        old one has to refuse: a directory may have been copied.
         """
         broker = self._image.brokers.get(request.broker_id)
         if (
@@ -288,6 +293,7 @@ class ControllerRuntime(ControllerClient):
             and broker.incarnation_id != request.incarnation_id
             and broker.log_dirs == tuple(request.log_dirs)
             and self._heartbeats.is_lost(broker.broker_id, broker.epoch)
+            and (_addresses(broker.endpoints) == _addresses(request.listeners) or await self._is_refused(broker))
         ):
             await self._fence(broker.broker_id, "has been started again", broker.epoch)
 
@@ -378,3 +384,7 @@ class ControllerRuntime(ControllerClient):
         for entry in self._journal.replay():
             image = replay(image, entry.records, entry.last_offset)
         return image
+
+
+def _addresses(listeners: Iterable[Endpoint | Listener]) -> set[tuple[str, int]]:
+    return {(each.host, each.port) for each in listeners}
