@@ -124,9 +124,9 @@ BUGS = [
     ),
     Bug(
         "ack what was not committed when leadership is lost",
-        "runtime/partition.py",
-        '            self._raise_why_not()\n            raise NotLeader(f"{self} has another leader")',
-        "            return",
+        "apis/api_00_produce.py",
+        "        return ErrorCode.NOT_LEADER_OR_FOLLOWER\n    if not append.is_committed",
+        "        return ErrorCode.NONE\n    if not append.is_committed",
     ),
     Bug(
         "ack when appended",
@@ -176,7 +176,7 @@ BUGS = [
         "if known is not None and request.previous_broker_epoch != known.epoch:",
         "if False:",
     ),
-    Bug("recovery keeps damaged batches", "log/scan.py", "crc_is_valid(", "(lambda *_: True)("),
+    Bug("recovery keeps damaged batches", "log/scan.py", "and not self._crc_is_valid(header)", "and False"),
     Bug(
         "eligible replicas are forgotten",
         "controller/partition_change.py",
@@ -236,7 +236,9 @@ def catch(bug: Bug) -> str | None:
         file = copy / BROKER / bug.file
         source = file.read_text()
         assert bug.before in source, f"{bug.name}: {bug.file} has changed"
-        file.write_text(source.replace(bug.before, bug.after))
+        planted = source.replace(bug.before, bug.after)
+        compile(planted, bug.file, "exec")  # what cannot be run is not caught by the simulation
+        file.write_text(planted)
         environment = {**os.environ, "PYTHONPATH": f"{copy / 'client'}:{copy / 'broker'}"}
         command = [sys.executable, "tests/simulation/seeds.py", "0", str(SEEDS), str(SECONDS)]
         try:
