@@ -52,6 +52,7 @@ def test_nodes_are_listed_killed_and_started(cluster: tuple[subprocess.Popen[str
     killed = odradek("node", "kill", "leader-of", "t-0", *where).stdout
     assert killed.endswith("down\n")
     name = killed.split()[0]
+    assert not (data_dir / name / "pid").exists()
     described = odradek("topic", "describe", "t", "--json", "-b", bootstrap).stdout
     assert f'"leader":{1 - int(name[-1])}' in described
     assert odradek("node", "start", name, *where).stdout.split()[-1] == "up"
@@ -82,6 +83,7 @@ def test_all_nodes_end_with_the_cluster_and_it_starts_again_on_its_data(tmp_path
             process.wait(PATIENCE_SECONDS)
         for pid in pids:
             wait_until_gone(pid)
+        assert turn or not list(tmp_path.glob("*/pid"))
 
 
 def wait_until_gone(pid: int) -> None:

@@ -154,6 +154,7 @@ class Node:
             self.front.close()
         assert process is not None
         assert process.returncode is not None
+        (self.directory / PID_FILE).unlink(missing_ok=True)  # by now the number may be another's
         for stream in (process.stdin, process.stdout):
             if isinstance(stream, trio.lowlevel.FdStream):
                 stream.close()
