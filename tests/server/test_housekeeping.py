@@ -91,3 +91,18 @@ async def test_compaction_that_fails_leaves_the_log_as_it_is_and_others_are_comp
                 await trio.sleep(0.02)
         assert (await peer.values("b"))[-1:] == [b"new"]
         assert (await peer.produce(keyed(b"last", "b"))).error_code == ErrorCode.NONE
+
+
+async def test_nothing_is_compacted_while_the_cleaner_is_off(tmp_path: Path) -> None:
+    settings = {"log_cleaner_backoff_ms": "1", "log_retention_check_interval_ms": "1"}
+    async with serving(tmp_path, log_cleaner_enable="false", **settings) as served:
+        peer = await served.connect()
+        await peer.make_topic("a", cleanup_policy="compact", min_cleanable_dirty_ratio="0", segment_ms="1")
+        await peer.make_topic("b", retention_ms="0", segment_ms="1", **SMALL)
+        for value in (b"old", b"new"):
+            await peer.produce(keyed(value, "a"))
+            served.broker.partitions["a", 0].log.roll(0)
+        assert served.broker.partitions["a", 0].log.begin_compaction(2**62, 2) is not None, "it would be due"
+        await peer.produce(produce(b"v", topic="b"))
+        await until_gone(tmp_path / "b-0", "00000000000000000000.log")  # housekeeping has gone round many times
+        assert served.broker.partitions["a", 0].log.first_dirty_offset == 0

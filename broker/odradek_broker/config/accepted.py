@@ -50,6 +50,8 @@ _NAMES = """
     controller.socket.timeout.ms cordoned.log.dirs create.topic.policy.class.name
     delete.records.purgatory.purge.interval.requests early.start.listeners fetch.purgatory.purge.interval.requests
     follower.fetch.last.tiered.offset.enable group.consumer.assignment.interval.ms
+    group.consumer.assignors group.consumer.heartbeat.interval.ms group.consumer.max.size
+    group.consumer.session.timeout.ms
     group.consumer.max.assignment.interval.ms group.consumer.max.heartbeat.interval.ms
     group.consumer.max.session.timeout.ms group.consumer.migration.policy group.consumer.min.assignment.interval.ms
     group.consumer.min.heartbeat.interval.ms group.consumer.min.session.timeout.ms
@@ -66,6 +68,8 @@ _NAMES = """
     replica.socket.receive.buffer.bytes replica.socket.timeout.ms reserved.broker.max.id
     security.inter.broker.protocol security.providers server.max.startup.time.ms super.users telemetry.max.bytes
     transaction.partition.verification.enable transaction.state.log.load.buffer.size
+    transaction.abort.timed.out.transaction.cleanup.interval.ms transaction.max.timeout.ms
+    transaction.remove.expired.transaction.cleanup.interval.ms transactional.id.expiration.ms
     transaction.two.phase.commit.enable unclean.leader.election.interval.ms
     """
 

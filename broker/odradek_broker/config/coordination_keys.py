@@ -8,7 +8,6 @@ from odradek_broker.config.setting import (
     BOOLEAN,
     INT,
     INT_MAX,
-    LIST,
     LONG,
     LONG_MAX,
     SHORT,
@@ -16,11 +15,10 @@ from odradek_broker.config.setting import (
     Dynamic,
     Setting,
     at_least,
-    each_of,
     one_of,
 )
 from odradek_broker.config.storage_keys import LogStorageConfig
-from odradek_broker.config.units import DAY_MS, HOUR_MS, MIB, MINUTE_MS, SECOND_MS
+from odradek_broker.config.units import MIB, MINUTE_MS, SECOND_MS
 
 LIVE = Dynamic.CLUSTER
 RACK_AWARE = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
@@ -92,17 +90,6 @@ class GroupConfig(ReplicationConfig, frozen=True, kw_only=True):
         int, Setting("The longest session a member may ask for.", INT, at_least(1))
     ] = 30 * MINUTE_MS
     group_max_size: Annotated[int, Setting("Members that a group may have.", INT, at_least(1))] = INT_MAX
-    group_consumer_session_timeout_ms: Annotated[
-        int, Setting("The session of members of the newer protocol (KIP-848).", INT, at_least(1))
-    ] = 45 * SECOND_MS
-    group_consumer_heartbeat_interval_ms: Annotated[
-        int, Setting("How often they are to send heartbeats.", INT, at_least(1))
-    ] = 5 * SECOND_MS
-    group_consumer_max_size: Annotated[int, Setting("Members that such a group may have.", INT, at_least(1))] = INT_MAX
-    group_consumer_assignors: Annotated[
-        tuple[str, ...],
-        Setting("Ways to assign partitions, the preferred one first.", LIST, each_of("uniform", "range")),
-    ] = ("uniform", "range")
     offset_metadata_max_bytes: Annotated[
         int, Setting("The longest note that may accompany a committed offset.", INT, at_least(0))
     ] = 4096
@@ -134,18 +121,6 @@ class GroupConfig(ReplicationConfig, frozen=True, kw_only=True):
 class TransactionConfig(GroupConfig, frozen=True, kw_only=True):
     """Transactions and the ids of their producers."""
 
-    transaction_max_timeout_ms: Annotated[
-        int, Setting("The longest transaction a producer may ask for.", INT, at_least(1))
-    ] = 15 * MINUTE_MS
-    transactional_id_expiration_ms: Annotated[
-        int, Setting("A transactional id unused for so long is forgotten.", INT, at_least(1))
-    ] = 7 * DAY_MS
-    transaction_abort_timed_out_transaction_cleanup_interval_ms: Annotated[
-        int, Setting("How often transactions that have run out of time are looked for.", INT, at_least(1))
-    ] = 10 * SECOND_MS
-    transaction_remove_expired_transaction_cleanup_interval_ms: Annotated[
-        int, Setting("How often unused transactional ids are looked for.", INT, at_least(1))
-    ] = HOUR_MS
     transaction_state_log_num_partitions: Annotated[
         int, Setting("Partitions of __transaction_state; not to be changed later.", INT, at_least(1))
     ] = 50

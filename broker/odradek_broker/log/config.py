@@ -44,6 +44,10 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How far they may lie before it."""
     compression_type: str = "producer"
     """`producer` keeps what came; else `uncompressed`, `gzip`, `snappy`, `lz4` or `zstd`."""
+    flush_messages: int = _FOREVER_MS
+    """With log.flush.policy=interval: so many unsynced records are synced."""
+    flush_ms: int = _FOREVER_MS
+    """With log.flush.policy=interval: records that have lain unsynced for so long are synced."""
     file_delete_delay_ms: int = 60 * 1000
     """How long files marked `.deleted` stay, for those who still read them."""
     producer_id_expiration_ms: int = DAY_MS

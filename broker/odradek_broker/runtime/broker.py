@@ -176,7 +176,7 @@ class Broker:
 
     async def hand_over(self) -> None:
         """Before a stop: let others lead what we lead. Returns when that is done; may take for ever."""
-        if isinstance(self.controller, RemoteController):
+        if isinstance(self.controller, RemoteController) and self.config.controlled_shutdown_enable:
             await self.controller.leave()
 
     def end_waits(self) -> None:

@@ -39,8 +39,11 @@ class Flusher:
         """Something was appended: see that it is committed."""
         if self.syncs:
             self.flush_soon(partition)
-        else:
-            partition.advance()
+            return
+        partition.advance()
+        log = partition.log
+        if log.log_end_offset - log.flushed_offset >= log.config.flush_messages:
+            self.flush_soon(partition)
 
     def flush_soon(self, partition: Partition) -> None:
         if partition not in self._flushing:

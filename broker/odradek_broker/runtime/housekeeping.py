@@ -15,6 +15,7 @@ import trio
 
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.log.failures import LogFailed
+from odradek_broker.runtime.interval_flush import IntervalFlush
 
 if TYPE_CHECKING:
     from odradek_broker.runtime.broker import Broker
@@ -44,6 +45,8 @@ class Housekeeping:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._retain)
             nursery.start_soon(self._compact)
+            nursery.start_soon(self._forget_producers)
+            nursery.start_soon(IntervalFlush(self._broker).run)
             nursery.start_soon(self._checkpoint)
             nursery.start_soon(self._remove)
             nursery.start_soon(self._watch_disk)
@@ -56,13 +59,20 @@ class Housekeeping:
                 try:
                     for name in partition.log.delete_old_segments(now_ms, partition.high_watermark):
                         logger.info("%s: segment %s has outlived its retention", partition, name)
-                    partition.log.remove_expired_producers(now_ms)
                 except (OSError, LogFailed) as error:
                     logger.error("%s: retention failed: %s", partition, error)
                 await trio.lowlevel.checkpoint()
 
-    async def _compact(self) -> None:
+    async def _forget_producers(self) -> None:
         while True:
+            await trio.sleep(self._broker.config.producer_id_expiration_check_interval_ms / 1000)
+            now_ms = self._broker.clock.now_ms()
+            for partition in list(self._broker.partitions.values()):
+                partition.log.remove_expired_producers(now_ms)
+                await trio.lowlevel.checkpoint()
+
+    async def _compact(self) -> None:
+        while self._broker.config.log_cleaner_enable:
             await trio.sleep(self._broker.config.log_cleaner_backoff_ms / 1000)
             for partition in list(self._broker.partitions.values()):
                 if partition.log.config.compacts and partition.log.failed is None:

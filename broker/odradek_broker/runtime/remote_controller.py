@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REQUEST_TIMEOUT_SECONDS = 30.0
 ATTEMPT_SECONDS = 5.0
 FIRST_ATTEMPT_SECONDS = 0.3
 """A process that has just begun may listen, and not answer yet: do not wait for it while another could."""
@@ -163,7 +162,7 @@ class RemoteController(ControllerClient):
     # ------------------------------------------------------------------------------------------------------- asking
 
     async def ask(self, request: ApiMessage, answer: type[R], version: int) -> R:
-        deadline = trio.current_time() + REQUEST_TIMEOUT_SECONDS
+        deadline = trio.current_time() + self.static_config.request_timeout_ms / 1000
         forwarded = await self._ask_active(request, version, deadline)
         with trio.move_on_at(deadline):
             while self._image.offset < forwarded.offset:
@@ -256,7 +255,7 @@ class RemoteController(ControllerClient):
         refuse_at = None
         while True:
             try:
-                deadline = trio.current_time() + REQUEST_TIMEOUT_SECONDS
+                deadline = trio.current_time() + self.static_config.request_timeout_ms / 1000
                 forwarded = await self._ask_active(request, REGISTRATION_VERSION, deadline)
             except ControllerUnavailable as unavailable:
                 logger.warning("cannot register: %s", unavailable)
