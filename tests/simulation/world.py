@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from random import Random
-from typing import TypeVar
 
 import trio
 from invariants import Invariants, Violated
+from sim_clock import SimClock
 from sim_disk import SimDisk, SimMount
 from sim_network import SimNetwork
+from sim_workers import SimWorkers
 
 from odradek.network import Surroundings
 from odradek_broker.config import load_broker_config
@@ -19,12 +19,8 @@ from odradek_broker.runtime.broker import Broker
 from odradek_broker.runtime.housekeeping import DiskFailed
 from odradek_broker.server.server import Server
 
-T = TypeVar("T")
-
-EPOCH_MS = 1_700_000_000_000
 PORT = 9092
 CONTROLLER = "controller"
-SYNC_S = 0.0005
 READY_WITHIN_S = 90.0
 START_AGAIN_S = 0.2
 SESSION_S = 3
@@ -34,47 +30,6 @@ MOST_EVENTS = 2_000_000
 """A run of some seconds has a hundred thousand."""
 
 
-class SimClock:
-    """Virtual time, with an offset for the wall."""
-
-    def now_ms(self) -> int:
-        return EPOCH_MS + int(trio.current_time() * 1000)
-
-    def monotonic_ms(self) -> int:
-        return int(trio.current_time() * 1000)
-
-
-class SimWorkers:
-    """Work takes a little virtual time, and is done at its end: a crash before that has not done it."""
-
-    def __init__(self, nursery: trio.Nursery, random: Random) -> None:
-        self._nursery = nursery
-        self._random = random
-        self._closed = False
-
-    def submit(self, job: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
-        self._nursery.start_soon(self._do, job, done)
-
-    async def run(self, job: Callable[[], T]) -> T:
-        await trio.sleep(self._random.uniform(0, SYNC_S))
-        return job()
-
-    def close(self) -> None:
-        self._closed = True
-
-    async def _do(self, job: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
-        try:
-            await trio.sleep(self._random.uniform(0, 2 * SYNC_S))
-        finally:  # in a process that dies the disk refuses, and its flusher is told so: it waits for that
-            error: Exception | None = None
-            try:
-                job()
-            except Exception as raised:
-                error = raised
-            if not self._closed:
-                done(error)
-
-
 class SimNode:
     """A machine: a disk that stays, and a process that comes and goes."""
 
@@ -82,6 +37,7 @@ class SimNode:
         self.world = world
         self.name = name
         self.disk = SimDisk(Random(world.random.getrandbits(64)))
+        self.clock = SimClock()
         self.broker: Broker | None = None
         self._server: Server | None = None
         self._settings = settings
@@ -109,7 +65,7 @@ class SimNode:
             self._is_starting = False
 
     async def _run(self, task_status: trio.TaskStatus[bool] = trio.TASK_STATUS_IGNORED) -> None:
-        random, clock = Random(self.world.random.getrandbits(64)), SimClock()
+        random = Random(self.world.random.getrandbits(64))
         config = load_broker_config(
             None, {}, {"log.dir": "/data", "listeners": f"{self.name}:{PORT}", **self._settings}
         )
@@ -122,12 +78,12 @@ class SimNode:
                     broker = self.broker = Broker(
                         config.config,
                         disk=SimMount(self.disk),
-                        clock=clock,
+                        clock=self.clock,
                         random=random,
                         network=network,
                         make_workers=lambda: SimWorkers(workers, random),
                     )
-                    server = self._server = Server(broker, network, clock)
+                    server = self._server = Server(broker, network, self.clock)
                     async with trio.open_nursery() as nursery:
                         await nursery.start(server.run)
                         is_ready = True
