@@ -52,11 +52,16 @@ class MemoryJournal:
 
 
 class FixedClock:
+    """It stands still until a test sets it on."""
+
+    def __init__(self) -> None:
+        self.passed_ms = 0
+
     def now_ms(self) -> int:
         return 1_700_000_000_000
 
     def monotonic_ms(self) -> int:
-        return 0
+        return self.passed_ms
 
 
 class SmallLog:

@@ -15,11 +15,13 @@ from odradek.protocol.messages.alter_partition import (
     BrokerState,
 )
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
+from odradek.protocol.messages.metadata_records import UnregisterBrokerRecord
+from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from odradek_broker.controller.alter_partition import alter_partition
 from odradek_broker.controller.frame import frame, unframe
 from odradek_broker.controller.heartbeats import Heartbeats
 from odradek_broker.controller.image import MetadataImage, PartitionImage
-from odradek_broker.controller.membership import fence_broker, register_broker, take_heartbeat
+from odradek_broker.controller.membership import fence_broker, register_broker, take_heartbeat, unregister_broker
 from odradek_broker.controller.replay import replay
 from odradek_broker.controller.snapshot import records_of
 from odradek_broker.controller.tail import MetadataTail
@@ -80,6 +82,39 @@ def test_a_broker_with_an_empty_disk_is_in_sync_nowhere() -> None:
     image, _ = register(image, 2)
     image, _ = beat(image, 2)
     assert all(each.leader == 2 for each in partitions(image))
+
+
+def unregister(image: MetadataImage, broker: int) -> MetadataImage:
+    result = unregister_broker(image, UnregisterBrokerRequest(broker_id=broker), CONFIG)
+    assert not result.response.error_code
+    return replay(image, result.records)
+
+
+@pytest.mark.parametrize("gone_before", [(1, 2), (1, 2, 3)])
+def test_a_broker_that_was_unregistered_is_trusted_with_nothing_when_it_is_back(gone_before: tuple[int, ...]) -> None:
+    """Also where it was fenced at the time: it was among those that could have led."""
+    image = fenced(three(), *gone_before)
+    assert all(2 in each.elr for each in partitions(image))
+    image = unregister(image, 2)
+    assert all(2 not in (*each.isr, *each.elr) for each in partitions(image))
+    image, error = register(image, 2)
+    assert error == 0
+    image, _ = beat(image, 2)
+    image = fenced(image, 3)
+    assert all(each.leader == -1 for each in partitions(image)), "3 was the last to have all that is committed"
+
+
+def test_a_living_broker_that_is_unregistered_leads_nothing_and_is_in_no_isr() -> None:
+    image = unregister(three(), 1)
+    assert all(each.leader in (2, 3) and 1 not in each.isr for each in partitions(image))
+
+
+def test_a_broker_of_which_nothing_is_known_but_that_could_lead_is_trusted_with_nothing() -> None:
+    """As journals have it in which a broker was unregistered before that was seen to."""
+    image = fenced(three(), 1, 2)
+    image = replay(image, [UnregisterBrokerRecord(broker_id=2, broker_epoch=image.brokers[2].epoch)])
+    image, _ = register(image, 2)
+    assert all(2 not in each.elr for each in partitions(image))
 
 
 def test_a_second_process_with_an_id_that_is_in_use_is_refused_until_the_first_is_fenced() -> None:
@@ -192,11 +227,32 @@ def test_silence_is_measured_from_the_last_word_and_everybody_gets_a_first_sessi
     heartbeats = Heartbeats(1000)
     heartbeats.watch([(1, 5), (2, 6)], now_ms=0)
     heartbeats.heard(1, 5, now_ms=900)
-    assert list(heartbeats.expired(1000)) == [2]
+    assert heartbeats.silent(1000) == [(2, 6)]
     heartbeats.restart(5000)
-    assert list(heartbeats.expired(5999)) == []
-    heartbeats.forget(2)
-    assert list(heartbeats.expired(6000)) == [1]
+    assert heartbeats.silent(5999) == []
+    heartbeats.forget(2, 6)
+    assert heartbeats.silent(6000) == [(1, 5)]
+
+
+def test_what_is_said_of_an_earlier_life_changes_nothing_about_the_present_one() -> None:
+    heartbeats = Heartbeats(1000)
+    heartbeats.heard(1, 5, now_ms=0)
+    heartbeats.heard(1, 9, now_ms=100)
+    heartbeats.lost(1, 5)
+    heartbeats.forget(1, 5)
+    heartbeats.watch([(1, 5)], now_ms=900)
+    heartbeats.heard(1, 5, now_ms=900)
+    assert not heartbeats.is_lost(1, 9)
+    assert heartbeats.silent(1100) == [(1, 9)]
+
+
+def test_a_later_life_is_given_its_own_session_and_is_watched_though_an_earlier_one_was_known() -> None:
+    heartbeats = Heartbeats(1000)
+    heartbeats.heard(1, 5, now_ms=0)
+    heartbeats.watch([(1, 9)], now_ms=900)
+    assert heartbeats.is_lost(1, 9) and not heartbeats.is_lost(1, 5)
+    assert heartbeats.silent(1899) == []
+    assert heartbeats.silent(1900) == [(1, 9)]
 
 
 def test_a_snapshot_makes_the_image_again() -> None:

@@ -11,6 +11,7 @@ import trio
 from msgspec import Struct
 from trio.testing import wait_all_tasks_blocked
 
+from odradek.protocol.codec import encode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from odradek.protocol.messages.broker_registration import (
@@ -31,8 +32,11 @@ from odradek_broker.controller.configs import broker_config
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.log.failures import LogFailed
-from odradek_broker.ports.network import TcpNetwork
-from odradek_broker.runtime.controller_client import JournalUnavailable
+from odradek_broker.ports.network import TcpNetwork, TcpStream
+from odradek_broker.runtime.cluster_messages import ForwardRequest
+from odradek_broker.runtime.controller_client import JournalOver, JournalUnavailable
+from odradek_broker.runtime.forwarding import answer_forward
+from odradek_broker.runtime.housekeeping import DiskFailed
 from tests.apis.small_broker import MemoryJournal, SmallBroker
 
 
@@ -130,17 +134,35 @@ async def test_a_decision_stands_though_its_caller_is_cancelled() -> None:
     assert broker.image.offset == journal.entries[-1].last_offset
 
 
-@pytest.mark.parametrize("failure", [OSError("no space left"), LogFailed("sync failed")])
-async def test_what_cannot_be_written_down_is_not_decided_and_may_be_tried_again(failure: Exception) -> None:
+async def test_what_cannot_be_written_down_is_not_decided_and_may_be_tried_again() -> None:
     broker = await SmallBroker().start()
-    before, broker.journal.failure = broker.image, failure  # type: ignore[assignment]
-    with pytest.raises(JournalUnavailable, match=str(failure)):
+    before, broker.journal.failure = broker.image, OSError("no space left")
+    with pytest.raises(JournalUnavailable, match="no space left"):
         await broker.controller.ask(create("t"), CreateTopicsResponse, 7)
+    assert broker.controller.may_decide()
     assert broker.image is before
     assert len(broker.images) == 1
     broker.journal.failure = None
     await broker.controller.ask(create("t"), CreateTopicsResponse, 7)
     assert "t" in broker.image.topics
+
+
+async def test_a_controller_whose_journal_is_over_answers_nothing_from_that_moment_and_ends() -> None:
+    """It could keep leaders alive by answering their heartbeats, and never put another in their place."""
+    broker = await SmallBroker().start()
+    before, broker.journal.failure = broker.image, LogFailed("sync failed")  # type: ignore[assignment]
+    with pytest.raises(JournalOver, match="sync failed"):
+        await broker.controller.ask(create("t"), CreateTopicsResponse, 7)
+    broker.journal.failure = None
+    beat = BrokerHeartbeatRequest(broker_id=1, broker_epoch=broker.image.brokers[1].epoch, current_metadata_offset=99)
+    forwarded = ForwardRequest(beat.API_KEY, 1, encode(beat, 1))
+    assert (await answer_forward(broker.controller, forwarded, {})).error_code == ErrorCode.NOT_CONTROLLER
+    with pytest.raises(JournalOver):
+        await broker.controller.ask(create("t"), CreateTopicsResponse, 7)
+    assert broker.image is before
+    assert not broker.controller.has_lease
+    with pytest.RaisesGroup(DiskFailed):
+        await broker.controller.run()
 
 
 async def test_a_refusal_writes_nothing() -> None:
@@ -215,10 +237,10 @@ async def test_a_delta_names_what_a_broker_has_to_do() -> None:
     assert (nothing.deleted, nothing.partitions, nothing.topic_configs, nothing.broker_configs) == ([], [], [], False)
 
 
-async def register(broker: SmallBroker, incarnation: bytes, port: int) -> int:
-    """Broker 2, with one and the same directory; the error code."""
+async def register(broker: SmallBroker, incarnation: bytes, port: int, broker_id: int = 2) -> int:
+    """With one and the same directory; the error code."""
     request = BrokerRegistrationRequest(
-        broker_id=2,
+        broker_id=broker_id,
         cluster_id=broker.image.cluster_id,
         incarnation_id=incarnation,
         listeners=[Listener("PLAINTEXT", "127.0.0.1", port)],
@@ -228,11 +250,17 @@ async def register(broker: SmallBroker, incarnation: bytes, port: int) -> int:
     return (await broker.controller.ask(request, BrokerRegistrationResponse, 4)).error_code
 
 
+async def heard_of(broker: SmallBroker, broker_id: int) -> int:
+    """A heartbeat that lets it in, or keeps it in; its epoch."""
+    epoch = broker.image.brokers[broker_id].epoch
+    beat = BrokerHeartbeatRequest(broker_id=broker_id, broker_epoch=epoch, current_metadata_offset=epoch)
+    assert not (await broker.controller.ask(beat, BrokerHeartbeatResponse, 1)).is_fenced
+    return epoch
+
+
 async def let_in(broker: SmallBroker) -> int:
     """Broker 2, whose connection then ends; its epoch."""
-    epoch = broker.image.brokers[2].epoch
-    beat = BrokerHeartbeatRequest(broker_id=2, broker_epoch=epoch, current_metadata_offset=epoch)
-    assert not (await broker.controller.ask(beat, BrokerHeartbeatResponse, 1)).is_fenced
+    epoch = await heard_of(broker, 2)
     broker.controller.connection_lost(2, epoch)
     return epoch
 
@@ -256,3 +284,59 @@ async def test_a_broker_that_has_its_predecessors_directory_and_port_takes_its_p
     epoch = await let_in(broker)
     assert await register(broker, b"started again...", 9) == 0
     assert broker.image.brokers[2].epoch > epoch
+
+
+class LateRefusal(TcpNetwork):
+    """A machine that is starting again: who asks for its port is answered late, and then refused."""
+
+    def __init__(self) -> None:
+        self.asked, self.answers = trio.Event(), trio.Event()
+
+    async def connect(self, host: str, port: int) -> TcpStream:
+        self.asked.set()
+        await self.answers.wait()
+        raise ConnectionRefusedError
+
+
+async def test_a_late_probe_of_a_brokers_earlier_life_leaves_the_present_one_alone() -> None:
+    network = LateRefusal()
+    broker = await SmallBroker(network=network).start()
+    assert await register(broker, b"the first one...", 9) == 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(broker.controller.run)
+        await wait_all_tasks_blocked()
+        await let_in(broker)
+        await network.asked.wait()
+        assert await register(broker, b"started again...", 9) == 0
+        epoch = await heard_of(broker, 2)
+        network.answers.set()
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert not broker.image.brokers[2].fenced
+    assert broker.controller._heartbeats.silent(broker.config.broker_session_timeout_ms) == [(2, epoch)], (
+        "when it is silent for a session, it is seen"
+    )
+
+
+async def test_who_is_heard_of_while_the_disk_is_slow_to_fence_another_is_not_fenced() -> None:
+    journal = SlowJournal()
+    config = BrokerConfig(broker_session_timeout_ms=400, broker_heartbeat_interval_ms=100)
+    broker = await SmallBroker(config, journal=journal).start()
+    for broker_id in (2, 3):
+        assert await register(broker, bytes([broker_id]) * 16, broker_id, broker_id) == 0
+        await heard_of(broker, broker_id)
+    close(journal.gate)
+    broker.clock.passed_ms = 400
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(broker.controller.run)
+        while not broker.controller._lock.locked():  # noqa: ASYNC110 (nobody tells)
+            await trio.sleep(0.001)
+        async with trio.open_nursery() as both:
+            both.start_soon(heard_of, broker, 3)
+            await wait_all_tasks_blocked()
+            journal.gate.release(100)
+        while not broker.image.brokers[2].fenced:  # noqa: ASYNC110
+            await trio.sleep(0.001)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert not broker.image.brokers[3].fenced, "its lease goes on from when it sent what was heard"

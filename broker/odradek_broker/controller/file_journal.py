@@ -17,6 +17,7 @@ from odradek_broker.controller.frame import frame, unframe
 from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage
 from odradek_broker.controller.journal import LEADER_EPOCH, Entry
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Origin, Refused
 from odradek_broker.ports.disk import Disk
@@ -54,7 +55,10 @@ class FileJournal:
             memoryview(batch), leader_epoch=LEADER_EPOCH, now_ms=now_ms, origin=Origin.COORDINATOR
         )
         assert not isinstance(appended, Refused), appended
-        self._log.flush()
+        try:
+            self._log.flush()
+        except OSError as error:  # it is written, and nobody knows whether it stays: not even that it was refused
+            raise LogFailed(f"a sync of the journal failed: {error}") from error
         return appended.last_offset
 
     @property

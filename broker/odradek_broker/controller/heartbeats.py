@@ -2,11 +2,15 @@
 
 Who has not been heard of for a session is to be fenced. A controller that has just begun gives everybody a whole
 session. Times are the clock's, monotonic.
+
+Invariant
+    What is said of one life of a broker (its epoch) never touches what is known of a later one: probes and farewells
+    may come late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -29,27 +33,32 @@ class Heartbeats:
 
     def heard(self, broker_id: int, epoch: int, now_ms: int) -> None:
         contact = self._contacts.get(broker_id)
-        if contact is None or contact.epoch != epoch:
+        if contact is None or contact.epoch < epoch:
             contact = self._contacts[broker_id] = Contact(epoch, now_ms)
-        contact.heard_ms, contact.is_lost = now_ms, False
+        if contact.epoch == epoch:
+            contact.heard_ms, contact.is_lost = now_ms, False
 
     def lost(self, broker_id: int, epoch: int) -> None:
         """The connection over which it was heard has ended."""
-        contact = self._contacts.get(broker_id)
-        if contact is not None and contact.epoch == epoch:
+        contact = self._of(broker_id, epoch)
+        if contact is not None:
             contact.is_lost = True
 
     def is_lost(self, broker_id: int, epoch: int) -> bool:
-        contact = self._contacts.get(broker_id)
-        return contact is not None and contact.epoch == epoch and contact.is_lost
+        contact = self._of(broker_id, epoch)
+        return contact is not None and contact.is_lost
 
-    def forget(self, broker_id: int) -> None:
-        self._contacts.pop(broker_id, None)
+    def forget(self, broker_id: int, epoch: int) -> None:
+        """That life of the broker is over, and all before it."""
+        contact = self._contacts.get(broker_id)
+        if contact is not None and contact.epoch <= epoch:
+            del self._contacts[broker_id]
 
     def watch(self, brokers: Collection[tuple[int, int]], now_ms: int) -> None:
         """Expect to hear of these (id, epoch) within a session; those that are known keep their time."""
         for broker_id, epoch in brokers:
-            if broker_id not in self._contacts:
+            contact = self._contacts.get(broker_id)
+            if contact is None or contact.epoch < epoch:
                 self._contacts[broker_id] = Contact(epoch, now_ms, is_lost=True)
 
     def restart(self, now_ms: int) -> None:
@@ -57,5 +66,15 @@ class Heartbeats:
         for contact in self._contacts.values():
             contact.heard_ms = now_ms
 
-    def expired(self, now_ms: int) -> Iterator[int]:
-        return (broker_id for broker_id, each in self._contacts.items() if now_ms - each.heard_ms >= self.session_ms)
+    def is_silent(self, broker_id: int, epoch: int, now_ms: int) -> bool:
+        contact = self._of(broker_id, epoch)
+        return contact is not None and now_ms - contact.heard_ms >= self.session_ms
+
+    def silent(self, now_ms: int) -> list[tuple[int, int]]:
+        """Who (id, epoch) has not been heard of for a session."""
+        known = [(broker_id, contact.epoch) for broker_id, contact in self._contacts.items()]
+        return [each for each in known if self.is_silent(*each, now_ms)]
+
+    def _of(self, broker_id: int, epoch: int) -> Contact | None:
+        contact = self._contacts.get(broker_id)
+        return contact if contact is not None and contact.epoch == epoch else None

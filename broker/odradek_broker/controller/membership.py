@@ -44,8 +44,8 @@ def register_broker(
 ) -> Result[BrokerRegistrationResponse]:
     """Give a broker its epoch: the offset of its registration. It is fenced until it has caught up.
 
-    A broker whose disk may lack what it had (its previous epoch is not the one that we know) leaves all ISRs and ELRs
-    first. The same incarnation may ask again, if its answer was lost.
+    A broker whose disk may lack what it had (its previous epoch is not the one that we know, or we know none) leaves
+    all ISRs and ELRs first. The same incarnation may ask again, if its answer was lost.
     """
     if request.cluster_id != image.cluster_id:
         return _refused(ErrorCode.INCONSISTENT_CLUSTER_ID)
@@ -70,7 +70,7 @@ def register_broker(
         log_dirs=list(request.log_dirs),
     )
     changes: list[Struct] = []
-    if known is not None and request.previous_broker_epoch != known.epoch:
+    if known is None or request.previous_broker_epoch != known.epoch:
         changes = list(_forget_what_it_had(image, request.broker_id, config))
     return Result([registration, *changes], BrokerRegistrationResponse(broker_epoch=epoch))
 
@@ -109,12 +109,15 @@ def begin_shutdown(image: MetadataImage, broker_id: int, config: BrokerConfig) -
 def unregister_broker(
     image: MetadataImage, request: UnregisterBrokerRequest, config: BrokerConfig
 ) -> Result[UnregisterBrokerResponse]:
-    """Forget a broker for good (kafka-cluster unregister)."""
+    """Forget a broker for good (kafka-cluster unregister), and that it had anything, also where it is fenced already.
+
+    Registered again under its id it may be another machine, so nobody may count on what it has.
+    """
     known = image.brokers.get(request.broker_id)
     if known is None:
         error = ErrorCode.BROKER_ID_NOT_REGISTERED
         return Result([], UnregisterBrokerResponse(error_code=error, error_message="there is no such broker"))
-    left = _leave(image, request.broker_id, config) if not known.fenced else iter(())
+    left = _forget_what_it_had(image, request.broker_id, config)
     gone = UnregisterBrokerRecord(broker_id=known.broker_id, broker_epoch=known.epoch)
     return Result([*left, gone], UnregisterBrokerResponse(error_message=None))
 

@@ -11,8 +11,9 @@ holds what a crash could take back. Who is cancelled in the middle of it gets no
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -65,6 +66,7 @@ from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.clock import Clock
 from odradek_broker.runtime.cluster_messages import FollowMetadataRequest, FollowMetadataResponse
 from odradek_broker.runtime.controller_client import ControllerClient, JournalOver, JournalUnavailable
+from odradek_broker.runtime.housekeeping import DiskFailed
 
 if TYPE_CHECKING:
     from odradek_broker.ports.network import Network
@@ -103,9 +105,8 @@ class ControllerRuntime(ControllerClient):
     ) -> None:
         """`on_image` gets the old image and the new one before a decision is answered; it must not wait.
 
-        Without a network there are no other brokers. With
-        `has_rivals`, other processes may become controller: `may_decide` says whether none of them can be active, and
-        `run` raises LogFailed once nothing can be written any more.
+        Without a network there are no other brokers. With `has_rivals`, other processes may become controller, and
+        `may_decide` says whether none of them can be active.
         """
         super().__init__(config)
         self._image = MetadataImage(cluster_id=cluster_id)
@@ -122,9 +123,9 @@ class ControllerRuntime(ControllerClient):
         self._lost: list[BrokerImage] = []
         self._loss = trio.Event()
         self._is_stopping = False
-        self.may_decide = may_decide
+        self._has_right = may_decide
         self._has_rivals = has_rivals
-        self._journal_failed = trio.Event()
+        self._journal_over = trio.Event()
         self._decisions: dict[type, Decision] = {
             AllocateProducerIdsRequest: lambda image, request, _: allocate_producer_ids(image, request),
             AlterConfigsRequest: lambda image, request, _: alter_configs(image, request, config),
@@ -146,20 +147,37 @@ class ControllerRuntime(ControllerClient):
 
     # --------------------------------------------------------------------------------------------------------- life
 
+    def may_decide(self) -> bool:
+        """Whether anything may be answered: no other process is active, and the journal is not over.
+
+        A controller that could only answer heartbeats would keep leaders alive that it can never replace.
+        """
+        return self._has_right() and not self._journal_over.is_set()
+
+    @property
+    def has_lease(self) -> bool:
+        return not self._journal_over.is_set()
+
     async def start(self) -> None:
-        """Replay the journal, or begin it. `on_image` is not called. Raises OSError, ProtocolError."""
+        """Replay the journal, or begin it. `on_image` is not called.
+
+        Raises OSError, ProtocolError; with rivals also ControllerUnavailable.
+        """
         self._image = await self._workers.run(self._replay_journal)
         if self._image.offset < 0:
-            self._image = await self._write(self._image, bootstrap())
+            with self._beginning():
+                self._image = await self._write(self._image, bootstrap())
         self._tail = MetadataTail(self._image.offset + 1)
         self._watch_everybody()
 
     async def run(self) -> None:
-        """Fence who is silent, until cancelled."""
+        """Fence who is silent, until cancelled.
+
+        Once nothing can be written any more, raises LogFailed where another process may take over, else DiskFailed.
+        """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._prefer_first_replicas)
-            if self._has_rivals:
-                nursery.start_soon(self._end_with_journal)
+            nursery.start_soon(self._end_with_journal)
             if self._network is not None:
                 nursery.start_soon(self._probe_the_lost)
             await self._fence_the_silent()
@@ -186,12 +204,17 @@ class ControllerRuntime(ControllerClient):
                 logger.warning("the controller has stood still for %d ms; nobody is fenced for it", now_ms - looked_ms)
                 self._heartbeats.restart(now_ms)
             looked_ms = now_ms
-            for broker_id in list(self._heartbeats.expired(now_ms)):
-                await self._fence(broker_id, "has not been heard of for a session")
+            for broker_id, epoch in self._heartbeats.silent(now_ms):
+                await self._fence(broker_id, epoch, "has not been heard of for a session", only_if_silent=True)
 
     async def _end_with_journal(self) -> None:
-        await self._journal_failed.wait()
-        raise LogFailed("the journal is over")
+        await self._journal_over.wait()
+        if self._has_rivals:
+            raise LogFailed("the journal is over")
+        raise DiskFailed(
+            "the controller cannot go on: nobody knows how much of the metadata is on the disk. "
+            "It ends, and reads its journal anew when it is started again"
+        )
 
     def stop(self) -> None:
         """Those that follow get an answer now, and no more."""
@@ -204,7 +227,7 @@ class ControllerRuntime(ControllerClient):
     async def join(self, request: BrokerRegistrationRequest) -> BrokerRegistrationResponse:
         """Let the broker of this process in, in one step: its predecessor is gone for sure, and it follows us as we go.
 
-        Raises ControllerUnavailable.
+        Raises OSError.
         """
 
         def decide(image: MetadataImage) -> Result[BrokerRegistrationResponse]:
@@ -219,10 +242,21 @@ class ControllerRuntime(ControllerClient):
                 [*records, *unfence_broker(image, request.broker_id, self.static_config)], registered.response
             )
 
-        response = await self._decide(decide)
-        self._heartbeats.forget(request.broker_id)
+        with self._beginning():
+            response = await self._decide(decide)
+        self._heartbeats.forget(request.broker_id, response.broker_epoch)
         self.broker_epoch = response.broker_epoch
         return response
+
+    @contextlib.contextmanager
+    def _beginning(self) -> Iterator[None]:
+        """A controller that cannot write down even how it begins is none."""
+        try:
+            yield
+        except JournalUnavailable as error:
+            if self._has_rivals:
+                raise
+            raise DiskFailed(f"the controller cannot begin: {error}") from error
 
     # ---------------------------------------------------------------------------------------------------- requests
 
@@ -295,7 +329,7 @@ class ControllerRuntime(ControllerClient):
             and self._heartbeats.is_lost(broker.broker_id, broker.epoch)
             and (_addresses(broker.endpoints) == _addresses(request.listeners) or await self._is_refused(broker))
         ):
-            await self._fence(broker.broker_id, "has been started again", broker.epoch)
+            await self._fence(broker.broker_id, broker.epoch, "has been started again")
 
     async def _probe(self, broker: BrokerImage) -> None:
         for pause_s in PROBE_SECONDS:
@@ -303,7 +337,7 @@ class ControllerRuntime(ControllerClient):
             if self._image.brokers.get(broker.broker_id) != broker:
                 return
             if await self._is_refused(broker):
-                await self._fence(broker.broker_id, "is gone: its port refuses connections", broker.epoch)
+                await self._fence(broker.broker_id, broker.epoch, "is gone: its port refuses connections")
                 return
 
     async def _is_refused(self, broker: BrokerImage) -> bool:
@@ -319,20 +353,26 @@ class ControllerRuntime(ControllerClient):
             return False  # unreachable, which may be our own fault: its session will tell
         return False
 
-    async def _fence(self, broker_id: int, why: str, epoch: int | None = None) -> None:
-        def decide(image: MetadataImage) -> Result[bool]:
+    async def _fence(self, broker_id: int, epoch: int, why: str, *, only_if_silent: bool = False) -> None:
+        """That life of it; with `only_if_silent` only where it has not been heard of even now that we may decide."""
+
+        def is_over(image: MetadataImage) -> bool:
             broker = image.brokers.get(broker_id)
-            if broker is None or (epoch is not None and broker.epoch != epoch):
+            return broker is None or broker.epoch != epoch or broker.fenced
+
+        def decide(image: MetadataImage) -> Result[bool]:
+            now_ms = self._clock.monotonic_ms()
+            if is_over(image) or (only_if_silent and not self._heartbeats.is_silent(broker_id, epoch, now_ms)):
                 return Result([], False)
-            records = fence_broker(image, broker_id, self.static_config)
-            return Result(records, bool(records))
+            return Result(fence_broker(image, broker_id, self.static_config), True)
 
         try:
             if await self._decide(decide):
                 logger.warning("broker %d %s; others lead its partitions", broker_id, why)
         except JournalUnavailable:
             return  # tried again at the next look
-        self._heartbeats.forget(broker_id)
+        if is_over(self._image):
+            self._heartbeats.forget(broker_id, epoch)
 
     async def _prefer_first_replicas(self) -> None:
         while True:
@@ -364,17 +404,19 @@ class ControllerRuntime(ControllerClient):
         except (OSError, LogFailed) as error:
             logger.error("cannot write a snapshot of the metadata: %s", error)
             if isinstance(error, LogFailed):
-                self._journal_failed.set()
+                self._journal_over.set()
 
     async def _write(self, image: MetadataImage, records: list[Struct]) -> MetadataImage:
         """The image with these records, once they are durable."""
+        if self._journal_over.is_set():
+            raise JournalOver("the journal is over")
         now_ms = self._clock.now_ms()
         try:
             last_offset = await self._workers.run(partial(self._journal.append, records, now_ms))
         except (OSError, LogFailed) as error:
             logger.error("cannot write %d metadata records: %s", len(records), error)
             if isinstance(error, LogFailed):
-                self._journal_failed.set()
+                self._journal_over.set()
                 raise JournalOver(str(error)) from error
             raise JournalUnavailable(str(error)) from error
         return replay(image, records, last_offset)
