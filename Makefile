@@ -4,9 +4,10 @@
 #   make up       a broker on localhost:9092, until Ctrl-C; its records stay in data/
 #   make bench    measurements, beside Apache Kafka where Java and Maven are there
 #   make soak     the long tests; SOAK_SECONDS=3600 simulates for an hour
+#   make mutants  change the deciding cores bit by bit, and see that a test notices; CORES="groups log" for some
 
 .DEFAULT_GOAL := test
-.PHONY: venv test lint pytest demo up bench soak clean
+.PHONY: venv test lint pytest demo up bench soak mutants clean
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
@@ -15,6 +16,7 @@ INSTALLED := .venv/installed
 PORT ?= 9092
 DATA_DIR ?= data
 SOAK_SECONDS ?= 600
+CORES ?=
 
 venv: $(INSTALLED)
 
@@ -47,6 +49,10 @@ bench: $(INSTALLED)
 
 soak: $(INSTALLED)
 	ODRADEK_SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -m soak
+
+mutants: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/mutants/requirements.txt
+	$(BIN)/python tests/mutants/run.py $(CORES)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

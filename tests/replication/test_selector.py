@@ -25,10 +25,13 @@ def test_the_leader_where_it_is_as_near_or_nobody_is() -> None:
     assert preferred_replica(leading(), RACKS, "a", 0) is None
     assert preferred_replica(leading(), RACKS, "elsewhere", 0) is None
     assert preferred_replica(leading(), RACKS, "", 0) is None
+    assert preferred_replica(leading(), {1: "a", 2: ""}, "", 0) is None, "brokers that are in no rack are not near"
+    assert preferred_replica(leading(), {1: "b", 2: "b"}, "b", 0) is None
 
 
 def test_nobody_who_does_not_have_the_offset_yet() -> None:
     assert preferred_replica(leading(), RACKS, "c", 11) is None
+    assert preferred_replica(leading(), RACKS, "c", 10) == 4
     assert preferred_replica(leading(), RACKS, "b", 55) == 3
 
 

@@ -33,6 +33,14 @@ def test_what_replicas_in_sync_took_long_ago_is_not_held_against_those_that_catc
     assert not throttle.is_exceeded(1000, 3_600_000 + 12_000)
 
 
+def test_a_debt_is_paid_back_at_the_rate() -> None:
+    throttle = Throttle()
+    assert not throttle.is_exceeded(1000, 0)
+    throttle.note(11_000)
+    assert throttle.is_exceeded(1000, 10_000)
+    assert not throttle.is_exceeded(1000, 10_001)
+
+
 def test_a_rate_of_nothing_stops_all() -> None:
     assert Throttle().is_exceeded(0, 0)
 

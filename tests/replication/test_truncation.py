@@ -12,6 +12,8 @@ def test_the_last_epoch_is_that_of_the_last_batch_not_of_an_epoch_that_has_none(
     epochs = LeaderEpochs([(0, 0), (3, 10), (4, 20)])
     assert last_epoch(epochs, 20) == 3
     assert last_epoch(epochs, 21) == 4
+    assert last_epoch(epochs, 1) == 0
+    assert last_epoch(epochs, 0) == -1, "an empty log has none, whatever has begun"
     assert last_epoch(LeaderEpochs(), 0) == -1
 
 

@@ -7,7 +7,7 @@ from odradek_broker.log.leader_epochs import NO_EPOCH, LeaderEpochs
 
 def last_epoch(epochs: LeaderEpochs, log_end_offset: int) -> int:
     """The leader epoch of the last batch of a log, or -1 where it is empty."""
-    return epochs.epoch_at(log_end_offset - 1) if log_end_offset > 0 else NO_EPOCH
+    return epochs.epoch_at(log_end_offset - 1)
 
 
 def truncation_offset(epochs: LeaderEpochs, log_end_offset: int, epoch: int, end_offset: int) -> int:
@@ -20,5 +20,5 @@ def truncation_offset(epochs: LeaderEpochs, log_end_offset: int, epoch: int, end
     if own_epoch == NO_EPOCH:
         return min(end_offset, log_end_offset)
     if own_epoch == epoch:
-        return min(end_offset, own_end, log_end_offset)
+        return min(end_offset, own_end)
     return min(own_end, log_end_offset)

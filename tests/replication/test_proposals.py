@@ -1,0 +1,62 @@
+"""At the edges of what a leader proposes, and what it remembers of its followers."""
+
+from __future__ import annotations
+
+from odradek_broker.controller.image import PartitionImage
+from odradek_broker.replication.leader import Leadership
+
+LAG_MS = 1000
+
+
+def leading(isr: tuple[int, ...] = (1, 2)) -> Leadership:
+    partition = PartitionImage(replicas=(1, 2), isr=isr, leader=1, leader_epoch=5, partition_epoch=7)
+    return Leadership(1, partition, 0, now_ms=0)
+
+
+def test_a_proposal_says_of_which_epochs_it_is() -> None:
+    leader = leading(isr=(1,))
+    leader.fetched(2, 72, 100, 100, 0)
+    proposal = leader.propose_more(100, lambda _: True)
+    assert proposal is not None
+    assert (proposal.leader_epoch, proposal.partition_epoch) == (5, 7)
+    assert leader.leader_epoch == 5
+
+
+def test_a_follower_leaves_only_after_more_than_the_lag_time() -> None:
+    leader = leading()
+    leader.fetched(2, 72, 100, 100, now_ms=0)
+    assert leader.propose_less(200, now_ms=LAG_MS, max_lag_ms=LAG_MS) is None
+    assert leader.propose_less(200, now_ms=LAG_MS + 1, max_lag_ms=LAG_MS) is not None
+
+
+def test_a_follower_that_asks_for_what_comes_at_the_end_has_caught_up() -> None:
+    leader = leading()
+    leader.fetched(2, 72, 100, 100, now_ms=500)
+    assert leader.propose_less(200, now_ms=500 + LAG_MS, max_lag_ms=LAG_MS) is None
+
+
+def test_fetches_from_behind_are_no_catching_up() -> None:
+    leader = leading()
+    for now_ms in (500, 600, 700):
+        leader.fetched(2, 72, 10, 100, now_ms)
+    assert leader.propose_less(200, now_ms=LAG_MS + 1, max_lag_ms=LAG_MS) is not None
+
+
+def test_a_replica_that_is_added_has_the_lag_time_from_then_on() -> None:
+    leader = leading()
+    grown = PartitionImage(replicas=(1, 2, 3), isr=(1, 2, 3), leader=1, leader_epoch=5, partition_epoch=8)
+    leader.decided(grown, now_ms=5000)
+    leader.fetched(2, 72, 100, 100, now_ms=5000)
+    assert leader.propose_less(100, now_ms=5000 + LAG_MS, max_lag_ms=LAG_MS) is None
+    proposal = leader.propose_less(100, now_ms=5001 + LAG_MS, max_lag_ms=LAG_MS)
+    assert proposal is not None and [broker for broker, _ in proposal.isr] == [1, 2]
+
+
+def test_there_is_news_for_a_follower_until_it_has_been_told() -> None:
+    leader = leading()
+    assert leader.has_news_for(2, 0)
+    leader.told(2, 40)
+    assert leader.has_news_for(2, 41)
+    assert not leader.has_news_for(2, 40)
+    leader.told(9, 100)
+    assert not leader.has_news_for(9, 1000), "a stranger is told nothing"
