@@ -5,10 +5,11 @@ from __future__ import annotations
 from odradek.admin.configs import ConfigAdmin, ConfigEntry, ConfigSource, ResourceType
 from odradek.admin.groups import GroupAdmin, GroupDescription, GroupLag, GroupListing, MemberDescription
 from odradek.admin.records import ClusterDescription, RecordAdmin
+from odradek.admin.replicas import Reassignment, ReplicaAdmin
 from odradek.admin.topics import TopicAdmin, TopicDescription
 
 
-class Admin(TopicAdmin, ConfigAdmin, GroupAdmin, RecordAdmin):
+class Admin(TopicAdmin, ConfigAdmin, GroupAdmin, RecordAdmin, ReplicaAdmin):
     """Looks after a cluster. Use as `async with Admin("localhost:9092") as admin:`. Arguments are AdminOptions."""
 
 
@@ -21,6 +22,7 @@ __all__ = [
     "GroupLag",
     "GroupListing",
     "MemberDescription",
+    "Reassignment",
     "ResourceType",
     "TopicDescription",
 ]
