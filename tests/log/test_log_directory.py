@@ -28,6 +28,19 @@ def test_a_new_directory_is_marked_with_its_cluster_node_and_id(tmp_path):
     assert again.directory_id == ID, "it keeps the id it has"
 
 
+def test_the_names_of_new_directories_are_synced_to_the_first_that_was_there(tmp_path, monkeypatch):
+    """Else a power cut could take the whole directory, with whatever was synced inside."""
+    synced = []
+    monkeypatch.setattr(RealDisk, "sync_dir", lambda disk, path: synced.append(path))
+    (tmp_path / "there").mkdir()
+    open_directory(tmp_path / "there" / "new" / "data").release()
+    assert {str(tmp_path / "there"), str(tmp_path / "there" / "new")} <= set(synced)
+    assert str(tmp_path) not in synced
+    synced.clear()
+    open_directory(tmp_path / "there" / "new" / "data").release()
+    assert synced == []
+
+
 @pytest.mark.parametrize("other", [{"cluster_id": "c2"}, {"node_id": 2}])
 def test_the_directory_of_another_cluster_or_node_is_refused_and_let_go(tmp_path, other):
     open_directory(tmp_path).release()

@@ -267,7 +267,7 @@ class Invariants:
             self._check_matches(where, key, before, batch)
             before = batch
         if log.recovery is not None:
-            check_recovery(log, key[0], disk.copy(), where)
+            check_recovery(log, key[0], disk.copy(log.directory), where)
 
 
 def check_recovery(log: Log, topic_id: bytes, copy: SimDisk, where: str) -> None:

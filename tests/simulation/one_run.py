@@ -133,7 +133,7 @@ class _WatchedWorkload(Workload):
 async def heal(world: World) -> None:
     world.network.heal()
     for node in world.nodes:
-        node.disk.is_full = node.disk.syncs_fail = False
+        node.disk.heal()
     await world.start()
 
 

@@ -36,7 +36,7 @@ class SimNode:
     def __init__(self, world: World, name: str, settings: dict[str, str]) -> None:
         self.world = world
         self.name = name
-        self.disk = SimDisk(Random(world.random.getrandbits(64)))
+        self.disk = SimDisk(Random(world.random.getrandbits(64)), trio.current_time)
         self.clock = SimClock()
         self.broker: Broker | None = None
         self._server: Server | None = None

@@ -69,7 +69,7 @@ class LogDirectory:
         `new_directory_id`, 16 random bytes, is for a directory that has no id yet.
         Raises AlreadyLocked, InconsistentDirectory (it is another cluster's or node's), OSError.
         """
-        disk.make_dirs(path)
+        _make_for_good(disk, path)
         try:
             directory = cls(path, disk)
         except AlreadyLocked:
@@ -241,3 +241,15 @@ class LogDirectory:
     def _write_checkpoint(self, name: str, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         self._disk.replace_file(self._at(name), checkpoints.encode_offsets(offsets))
         return dict(offsets)
+
+
+def _make_for_good(disk: Disk, path: str) -> None:
+    """Create the directory with what is missing above it: a power cut takes none of them, and so nothing inside."""
+    changed: list[str] = []
+    missing = os.path.abspath(path)
+    while not disk.exists(missing):
+        missing = os.path.dirname(missing)
+        changed.append(missing)
+    disk.make_dirs(path)
+    for directory in changed:
+        disk.sync_dir(directory)

@@ -3,7 +3,9 @@
 Plain blocking calls, all of which raise OSError. What a real disk promises, and a simulated one breaks no sooner:
 
     - `append` is all or nothing as far as the running process can tell; what a power cut leaves is another matter.
-    - Bytes are safe after `sync`. A name (created, renamed, removed) is safe after `sync_dir` of its directory.
+    - Bytes are safe after `sync`. A name (created, renamed, removed) is safe after `sync_dir` of its directory, if that
+      one's own name is safe. Until then a power cut keeps a change of names or undoes it, and of bytes any part.
+    - A `sync` that fails may have lost what it should have written: a later one succeeds, and means nothing for those.
     - A file may be read through one handle while another thread syncs it.
     - A handle that is dropped closes itself, so that whoever still sends a slice of the file keeps it open, and
       nobody else need know. `close` only makes that happen at once.
@@ -105,7 +107,8 @@ class Disk(Protocol):
     def replace_file(self, path: str, data: Buffer, *, sync: bool = True) -> None:
         """Give a file new content at one stroke: a `.tmp` beside it, renamed over it.
 
-        With `sync` both content and name are safe on return; without, a power cut may leave it old, new or empty.
+        With `sync` both content and name are safe on return; without, a power cut may leave it old, new, empty or torn,
+        and the `.tmp` behind.
         """
 
     def free_bytes(self, path: str) -> int: ...
