@@ -16,15 +16,16 @@ from odradek.protocol.records.batch import iter_headers, stamp
 from odradek_broker.apis import RequestContext, load_apis
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import GROUP_TOPIC, BrokerImage, MetadataImage, PartitionImage, TopicImage
-from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.log import Appended
 from odradek_broker.log.validation import Refused
+from odradek_broker.runtime.commits import Commit, Commits
 from odradek_broker.runtime.groups import GroupsRuntime
 from odradek_broker.runtime.reachability import Reachability
 
 WALL_MS = 1_700_000_000_000
 PARTITIONS = 4
 APIS = load_apis()
+NONE = ErrorCode.NONE
 
 
 class TrioClock:
@@ -39,6 +40,7 @@ class MemoryLog:
     """Batches one after the other."""
 
     log_start_offset = 0
+    failed: str | None = None
 
     def __init__(self) -> None:
         self.batches: list[bytes] = []
@@ -74,8 +76,7 @@ class MemoryPartition:
         self.high_watermark = 0
         self.holds_commits = False
         self.refuses: ErrorCode | None = None
-        self.failed = False
-        self._moved = trio.Event()
+        self._commits = Commits()
 
     def append_internal(self, batch: bytes) -> Appended | Refused:
         if self.refuses is not None:
@@ -87,18 +88,14 @@ class MemoryPartition:
 
     def commit(self) -> None:
         self.high_watermark = self.log.log_end_offset
-        self._moved.set()
-        self._moved = trio.Event()
+        self._commits.reached(self.high_watermark)
 
-    async def wait_committed(self, offset: int) -> None:
-        while self.high_watermark <= offset:
-            if self.failed:
-                raise LogFailed("no more")
-            await self._moved.wait()
+    def commit_of(self, last_offset: int) -> Commit:
+        return self._commits.begin(last_offset) if last_offset >= self.high_watermark else Commit(last_offset, NONE)
 
     def fail(self) -> None:
-        self.failed = True
-        self._moved.set()
+        self.log.failed = "no more"
+        self._commits.fail(ErrorCode.KAFKA_STORAGE_ERROR)
 
 
 class MemoryBroker:

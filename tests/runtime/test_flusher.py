@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
 
+from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from odradek_broker.controller.image import PartitionImage
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.log import Log
+from odradek_broker.log.validation import Refused
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.disk import RealDisk
 from odradek_broker.runtime.flusher import Flusher
@@ -45,7 +45,13 @@ def workers() -> HandWorkers:
     return HandWorkers()
 
 
-def partition_of(tmp_path: Path, workers: HandWorkers, *, sync: bool = True, index: int = 0) -> Partition:
+def image(*, leader: int = 1, leader_epoch: int = 0, replicas: tuple[int, ...] = (1,)) -> PartitionImage:
+    return PartitionImage(replicas=replicas, isr=replicas, leader=leader, leader_epoch=leader_epoch)
+
+
+def partition_of(
+    tmp_path: Path, workers: HandWorkers, *, sync: bool = True, index: int = 0, replicas: tuple[int, ...] = (1,)
+) -> Partition:
     log = Log.open(str(tmp_path / f"t-{index}"), RealDisk(), LogConfig(), topic_id=bytes(16), clean=True, now_ms=0)
     partition = Partition(
         "t",
@@ -57,7 +63,7 @@ def partition_of(tmp_path: Path, workers: HandWorkers, *, sync: bool = True, ind
         flusher=Flusher(workers, sync=sync),
         clock=SystemClock(),
     )
-    partition.lead(PartitionImage(replicas=(1,), isr=(1,), leader=1))
+    partition.lead(image(replicas=replicas))
     return partition
 
 
@@ -87,56 +93,72 @@ async def test_interval_commits_without_a_flush(tmp_path: Path, workers: HandWor
     assert partition.high_watermark == 1 and not workers.jobs
 
 
-async def test_waiters_are_woken_in_the_order_of_their_offsets_and_one_may_leave(
-    tmp_path: Path, workers: HandWorkers
-) -> None:
-    partition, woken, leaving = partition_of(tmp_path, workers), [], trio.CancelScope()
-
-    async def wait(offset: int) -> None:
-        await partition.wait_committed(offset)
-        woken.append(offset)
-
-    async def wait_and_leave() -> None:
-        with leaving:
-            await wait(1)
-
-    async with trio.open_nursery() as nursery:
-        for _ in range(3):
-            append(partition)
-        for offset in (2, 0):
-            nursery.start_soon(wait, offset)
-        nursery.start_soon(wait_and_leave)
-        await wait_all_tasks_blocked()
-        leaving.cancel()
-        await wait_all_tasks_blocked()
-        workers.work()
-        await wait_all_tasks_blocked()
-        assert woken == [0]
-        workers.work()
-    assert woken == [0, 2]
-    await partition.wait_committed(1)
-
-
 async def test_a_failed_flush_is_told_to_all_who_wait_and_to_all_who_come_later(
     tmp_path: Path, workers: HandWorkers
 ) -> None:
-    partition, told = partition_of(tmp_path, workers), []
-
-    async def wait(offset: int) -> None:
-        with pytest.raises(LogFailed):
-            await partition.wait_committed(offset)
-        told.append(offset)
-
-    async with trio.open_nursery() as nursery:
-        for _ in range(2):
-            nursery.start_soon(wait, append(partition))
-        await wait_all_tasks_blocked()
-        workers.work(OSError(5, "Input/output error"))
-    assert sorted(told) == [0, 1]
-    await wait(0)
+    partition = partition_of(tmp_path, workers)
+    waits = [wait(append(partition)) for wait in (partition.commit_of, partition.flush_of) for _ in range(2)]
+    workers.work(OSError(5, "Input/output error"))
+    assert [wait.outcome for wait in waits] == [ErrorCode.KAFKA_STORAGE_ERROR] * 4
+    assert partition.commit_of(0).outcome is ErrorCode.KAFKA_STORAGE_ERROR
     assert partition.high_watermark == 0
     append_again = partition.append_internal(build_batch([Record(timestamp=1, value=b"v")]))
     assert not hasattr(append_again, "last_offset") and not workers.jobs
+
+
+async def test_our_own_disk_is_enough_for_one_and_not_for_the_other(tmp_path: Path, workers: HandWorkers) -> None:
+    """The follower has not fetched anything yet."""
+    partition = partition_of(tmp_path, workers, replicas=(1, 2))
+    offset = append(partition)
+    flushed, committed = partition.flush_of(offset), partition.commit_of(offset)
+    assert flushed.outcome is None
+    workers.work()
+    assert flushed.outcome is ErrorCode.NONE and committed.outcome is None
+    partition.replica_fetched(2, 1, offset + 1)
+    assert committed.outcome is ErrorCode.NONE
+
+
+async def test_with_interval_nobody_waits_for_the_disk(tmp_path: Path, workers: HandWorkers) -> None:
+    partition = partition_of(tmp_path, workers, sync=False, replicas=(1, 2))
+    offset = append(partition)
+    assert partition.flush_of(offset).outcome is ErrorCode.NONE
+    assert partition.commit_of(offset).outcome is None
+
+
+async def test_what_is_settled_stays_so_when_another_leader_comes(tmp_path: Path, workers: HandWorkers) -> None:
+    partition = partition_of(tmp_path, workers)
+    first = partition.commit_of(append(partition))
+    workers.work()
+    second, on_disk = partition.commit_of(append(partition)), partition.flush_of(1)
+    partition.follow(image(leader=2, leader_epoch=1))
+    assert first.outcome is ErrorCode.NONE
+    assert {second.outcome, on_disk.outcome} == {ErrorCode.NOT_LEADER_OR_FOLLOWER}
+    workers.work()
+    partition.commit_up_to(2)
+    assert second.outcome is ErrorCode.NOT_LEADER_OR_FOLLOWER, "the record at its offset may be another's"
+    assert partition.commit_of(0).outcome is ErrorCode.NOT_LEADER_OR_FOLLOWER, "a follower settles nothing"
+    assert partition.flush_of(0).outcome is ErrorCode.NOT_LEADER_OR_FOLLOWER
+    assert isinstance(partition.append_internal(build_batch([Record(timestamp=1, value=b"v")])), Refused)
+
+
+async def test_a_leader_that_goes_on_in_a_new_epoch_keeps_those_who_wait(tmp_path: Path, workers: HandWorkers) -> None:
+    partition = partition_of(tmp_path, workers, replicas=(1, 2))
+    commit = partition.commit_of(append(partition))
+    workers.work()
+    partition.lead(image(leader_epoch=1, replicas=(1, 2)))
+    assert commit.outcome is None, "nothing is known of the others in the new epoch"
+    partition.replica_fetched(2, 1, 1)
+    assert commit.outcome is ErrorCode.NONE
+
+
+async def test_a_leader_without_a_lease_settles_nothing_any_more(tmp_path: Path, workers: HandWorkers) -> None:
+    partition = partition_of(tmp_path, workers)
+    commit = partition.commit_of(append(partition))
+    partition.may_be_deposed = True
+    partition.fail_commits()
+    workers.work()
+    assert commit.outcome is ErrorCode.NOT_LEADER_OR_FOLLOWER
+    assert partition.commit_of(0).outcome is ErrorCode.NOT_LEADER_OR_FOLLOWER
 
 
 async def test_readers_are_woken_by_a_commit_and_not_by_an_append(tmp_path: Path, workers: HandWorkers) -> None:
@@ -167,7 +189,7 @@ async def test_a_log_that_was_closed_during_its_flush_is_no_failure(
     partition = partition_of(tmp_path, workers)
     append(partition)
     partition.log.close(clean=False)
+    commit = partition.commit_of(0)
     workers.work()
     assert "out of use" not in caplog.text
-    with pytest.raises(LogFailed):
-        await partition.wait_committed(0)
+    assert commit.outcome is ErrorCode.KAFKA_STORAGE_ERROR

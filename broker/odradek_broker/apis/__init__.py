@@ -18,6 +18,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
     from odradek_broker.runtime.broker import Broker
 
 Answer: TypeAlias = ApiMessage | None
+
+
+class Later(Awaitable[Answer]):
+    """An answer that leaves something behind with those for whom it waits, unless it is awaited or closed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Nobody will await it any more: its connection has ended before its turn."""
 
 
 class Api(Struct, frozen=True):

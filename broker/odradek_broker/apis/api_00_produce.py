@@ -3,17 +3,19 @@
 Behaviour
     Partitions are answered one by one; a bad one never fails its neighbours.
     acks=all                  waits until the high watermark passes the batch, else REQUEST_TIMED_OUT; refused with
-                              NOT_ENOUGH_REPLICAS while fewer than min.insync.replicas are in sync, and
-                              NOT_ENOUGH_REPLICAS_AFTER_APPEND where that has become so meanwhile
-    another leader meanwhile  NOT_LEADER_OR_FOLLOWER
-    acks=1                    answers when the batch is appended
+                              NOT_ENOUGH_REPLICAS while fewer than min.insync.replicas are in sync. Where that becomes
+                              so meanwhile the watermark rests: NOT_ENOUGH_REPLICAS_AFTER_APPEND is never said, as
+                              nothing is ever committed by too few
+    acks=1                    waits until the leader has the batch on stable storage; answers when it is appended where
+                              log.flush.policy is interval
+    another leader meanwhile  NOT_LEADER_OR_FOLLOWER, whatever that one may have committed at these offsets
     acks=0                    no response is sent; an error closes the connection
     other acks                INVALID_REQUIRED_ACKS
     internal topics           INVALID_TOPIC_EXCEPTION, but for the client id __admin_client
     a transactional batch     INVALID_TXN_STATE: there are no transactions yet
     zstd before version 7     UNSUPPORTED_COMPRESSION_TYPE
     what the log refuses      see odradek_broker.log.validation
-    The next request is read while this one waits for its commit.
+    Every wait begins with its append; the next request is read meanwhile.
 Versions
     5 log_start_offset    8 record_errors, error_message (KIP-467)    9 flexible    13 topic ids (KIP-516)
 Advertised from version 0: old librdkafka compresses nothing where it does not find that (KAFKA-18659).
@@ -21,7 +23,8 @@ Advertised from version 0: old librdkafka compresses nothing where it does not f
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Generator, Iterable
+from typing import Any
 
 import trio
 from msgspec import Struct
@@ -39,11 +42,10 @@ from odradek.protocol.messages.produce import (
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import HEADER_BYTES
 from odradek.protocol.records.codecs import Codec
-from odradek_broker.apis import RequestContext
+from odradek_broker.apis import Later, RequestContext
 from odradek_broker.controller.image import INTERNAL_TOPICS
-from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.validation import Refused
-from odradek_broker.runtime.partition import NotLeader, Partition
+from odradek_broker.runtime.commits import Commit
 
 REQUEST, VERSIONS = ProduceRequest, range(3, 14)
 ADVERTISED_VERSIONS = range(14)
@@ -57,15 +59,18 @@ class Append(Struct, frozen=True, gc=False):
     """What became of one partition's batch."""
 
     response: PartitionProduceResponse
-    partition: Partition | None = None
-    last_offset: int = -1
+    commit: Commit | None = None
+    """What is waited for before the response is true."""
 
     @property
-    def is_committed(self) -> bool:
-        return self.partition is None or self.last_offset < self.partition.high_watermark
+    def is_done(self) -> bool:
+        return self.commit is None or self.commit.outcome is not None
 
 
-def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | Awaitable[ProduceResponse] | None:
+Appends = list[tuple[TopicProduceData, list[Append]]]
+
+
+def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | LaterResponse | None:
     topics = [(topic, _append_topic(topic, request, context)) for topic in request.topic_data]
     if request.acks == ACKS_NONE:
         for _, appends in topics:
@@ -74,9 +79,9 @@ def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse 
                     error = ErrorCode.from_code(append.response.error_code)
                     raise ProtocolError(f"{error.name} in a Produce request that takes no answer")
         return None
-    if request.acks == ACKS_ALL and not all(append.is_committed for _, appends in topics for append in appends):
-        return _answer_when_committed(topics, trio.current_time() + request.timeout_ms / 1000)
-    return _response((topic, [append.response for append in appends]) for topic, appends in topics)
+    if all(append.is_done for _, appends in topics for append in appends):
+        return _response(topics)
+    return LaterResponse(topics, trio.current_time() + request.timeout_ms / 1000)
 
 
 def _append_topic(topic: TopicProduceData, request: ProduceRequest, context: RequestContext) -> list[Append]:
@@ -115,7 +120,10 @@ def _append(topic: str, data: PartitionProduceData, request: ProduceRequest, con
     response = PartitionProduceResponse(
         data.index, 0, appended.base_offset, appended.log_append_time_ms, appended.log_start_offset
     )
-    return Append(response, partition, appended.last_offset)
+    if request.acks == ACKS_NONE:
+        return Append(response)
+    wait = partition.commit_of if request.acks == ACKS_ALL else partition.flush_of
+    return Append(response, wait(appended.last_offset))
 
 
 def _refused(index: int, error: ErrorCode, message: str | None = None, refused: Refused | None = None) -> Append:
@@ -131,32 +139,43 @@ def _refused(index: int, error: ErrorCode, message: str | None = None, refused: 
     )
 
 
-async def _answer_when_committed(
-    topics: list[tuple[TopicProduceData, list[Append]]], deadline: float
-) -> ProduceResponse:
-    answered = []
-    for topic, appends in topics:
-        responses = []
-        for append in appends:
-            error = ErrorCode.NONE if append.is_committed else await _wait(append, deadline)
-            responses.append(append.response if not error else _refused(append.response.index, error).response)
-        answered.append((topic, responses))
-    return _response(answered)
+class LaterResponse(Later):
+    """The response, once all that it waits for is settled or the time is over."""
+
+    def __init__(self, topics: Appends, deadline: float) -> None:
+        self._topics = topics
+        self._deadline = deadline
+
+    def __await__(self) -> Generator[Any, Any, ProduceResponse]:
+        return self._wait().__await__()
+
+    def close(self) -> None:
+        for commit in self._commits():
+            commit.leave()
+
+    async def _wait(self) -> ProduceResponse:
+        try:
+            with trio.move_on_at(self._deadline):
+                for commit in self._commits():
+                    await commit.wait()
+            return _response(self._topics)
+        finally:
+            self.close()
+
+    def _commits(self) -> Iterable[Commit]:
+        return (append.commit for _, appends in self._topics for append in appends if append.commit is not None)
 
 
-async def _wait(append: Append, deadline: float) -> ErrorCode:
-    assert append.partition is not None
-    try:
-        with trio.move_on_at(deadline):
-            await append.partition.wait_committed(append.last_offset)
-    except LogFailed:
-        return ErrorCode.KAFKA_STORAGE_ERROR
-    except NotLeader:
-        return ErrorCode.NOT_LEADER_OR_FOLLOWER
-    if not append.is_committed:
-        return ErrorCode.REQUEST_TIMED_OUT
-    return ErrorCode.NONE if append.partition.has_enough_replicas else ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
+def _response(topics: Appends) -> ProduceResponse:
+    return ProduceResponse(
+        [
+            TopicProduceResponse(topic.name, topic.topic_id, [_settled(append) for append in appends])
+            for topic, appends in topics
+        ]
+    )
 
 
-def _response(topics: Iterable[tuple[TopicProduceData, list[PartitionProduceResponse]]]) -> ProduceResponse:
-    return ProduceResponse([TopicProduceResponse(topic.name, topic.topic_id, responses) for topic, responses in topics])
+def _settled(append: Append) -> PartitionProduceResponse:
+    if append.commit is None or append.commit.outcome is ErrorCode.NONE:
+        return append.response
+    return _refused(append.response.index, append.commit.outcome or ErrorCode.REQUEST_TIMED_OUT).response

@@ -279,7 +279,8 @@ class Broker:
         for partition in self.partitions.values():
             partition.may_be_deposed = not has_lease
             if partition.may_be_deposed:
-                partition.give_up_waiting()
+                partition.fail_commits()
+        self.groups.refresh()
 
     def _registration(self, endpoints: tuple[Endpoint, ...]) -> BrokerRegistrationRequest:
         return BrokerRegistrationRequest(

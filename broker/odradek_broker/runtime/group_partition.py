@@ -30,11 +30,11 @@ from odradek_broker.groups.step import Answer, Instant, Result
 from odradek_broker.log.failures import LogFailed, OffsetOutOfRange
 from odradek_broker.log.replay import marker_in
 from odradek_broker.log.validation import Refused
-from odradek_broker.runtime.partition import NotLeader
 
 if TYPE_CHECKING:
     from odradek_broker.groups.settings import GroupSettings
     from odradek_broker.ports.clock import Clock
+    from odradek_broker.runtime.commits import Commit
     from odradek_broker.runtime.partition import Partition
 
 logger = logging.getLogger(__name__)
@@ -109,8 +109,8 @@ class GroupPartition:
         self._waiters: dict[int, _Waiter] = {}
         self._appended_offset = -1
         """The last record that is in the log."""
-        self._uncommitted: deque[tuple[int, list[Answer]]] = deque()
-        """Answers, each with the offset that must be committed before they may leave."""
+        self._uncommitted: deque[tuple[Commit, list[Answer]]] = deque()
+        """Answers, each with what must be committed before they may leave."""
         self._has_uncommitted = trio.Event()
         self._sleeps_until_ms: int | None = None
         self._earlier = trio.Event()
@@ -119,15 +119,18 @@ class GroupPartition:
     # ------------------------------------------------------------------------------------------------------ life
 
     async def run(self) -> None:
-        """Read the log, then see to timers and to what gets committed. Returns when `close` is called."""
+        """Read the log, then see to timers and to what gets committed.
+
+        Returns when `close` is called, and when that is of no use any more: nothing can be committed here, or read.
+        """
         try:
             with self._scope:
                 await self._load()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch_timers)
-                    await self._watch_commits()
-        except* NotLeader:
-            pass  # whoever leads now coordinates
+                    error = await self._watch_commits()
+                    logger.info("%s no longer coordinates groups: %s", self.partition, error.name)
+                    nursery.cancel_scope.cancel()
         except* (OSError, LogFailed, OffsetOutOfRange, ProtocolError) as errors:
             logger.error("%s no longer coordinates groups: %s", self.partition, errors.exceptions[0])
         finally:
@@ -141,6 +144,8 @@ class GroupPartition:
         for waiter in self._waiters.values():
             waiter.fail(ErrorCode.NOT_COORDINATOR)
         self._waiters.clear()
+        for commit, _ in self._uncommitted:
+            commit.leave()
 
     @property
     def why_not(self) -> ErrorCode:
@@ -183,7 +188,8 @@ class GroupPartition:
 
     def carry_out(self, result: Result[None]) -> None:
         """Do what follows from something that no request has asked for."""
-        self._carry_out(result, None, None)
+        if not self._closed:
+            self._carry_out(result, None, None)
 
     # --------------------------------------------------------------------------------------------- append, replay
 
@@ -220,10 +226,11 @@ class GroupPartition:
     def _answer_when_committed(self, answers: list[Answer]) -> None:
         if not answers:
             return
-        if self._appended_offset < self.partition.high_watermark:
+        commit = self.partition.commit_of(self._appended_offset)
+        if commit.outcome is ErrorCode.NONE:
             self._answer(answers)
         else:
-            self._uncommitted.append((self._appended_offset, answers))
+            self._uncommitted.append((commit, answers))
             self._has_uncommitted.set()
 
     def _answer(self, answers: Iterable[Answer]) -> None:
@@ -233,13 +240,15 @@ class GroupPartition:
             if waiter is not None:
                 waiter.answer(response)
 
-    async def _watch_commits(self) -> None:
+    async def _watch_commits(self) -> ErrorCode:
+        """Let answers leave. Returns why nothing more will be committed under this leadership."""
         while True:
             await self._has_uncommitted.wait()
             while self._uncommitted:
-                await self.partition.wait_committed(self._uncommitted[0][0])
-                while self._uncommitted and self._uncommitted[0][0] < self.partition.high_watermark:
-                    self._answer(self._uncommitted.popleft()[1])
+                error = await self._uncommitted[0][0].wait()
+                if error:
+                    return error
+                self._answer(self._uncommitted.popleft()[1])
             self._has_uncommitted = trio.Event()
 
     # ------------------------------------------------------------------------------------------------------ timers

@@ -42,6 +42,9 @@ R = TypeVar("R")
 LOADING_WAIT_SECONDS = 1.0
 """A request that comes while the log is still being read waits for so long before the client is sent away."""
 
+RELOAD_SECONDS = 1.0
+"""A coordinator that could not go on, where its broker still leads, is made anew no more often than that."""
+
 MINUTE_MS = 60_000
 
 
@@ -82,7 +85,10 @@ class GroupsRuntime:
                     each.carry_out(each.coordinator.forget_topics(gone, each.now()))
 
     def refresh(self) -> None:
-        """Take up the partitions that this broker has come to lead, and drop those that it no longer leads."""
+        """Take up the partitions that this broker has come to lead, and drop those that it no longer leads.
+
+        Also when the lease has run out, or is there again: nobody is answered meanwhile, and the log knows all.
+        """
         topic = self._broker.image.topics.get(GROUP_TOPIC)
         for index in set(self._partitions).union(() if topic is None else topic.partitions):
             self._take_up(index)
@@ -101,8 +107,17 @@ class GroupsRuntime:
             current.close()
         taken = GroupPartition(partition, _settings(self._broker.config), self._broker.clock)
         self._partitions[index] = taken
-        self._nursery.start_soon(taken.run)
+        self._nursery.start_soon(self._coordinate, index, taken)
         return taken
+
+    async def _coordinate(self, index: int, taken: GroupPartition) -> None:
+        """Until it is closed here. Where it ends by itself and we lead all the same, another begins after a while."""
+        await taken.run()
+        if self._partitions.get(index) is taken and taken.partition.log.failed is None:
+            await trio.sleep(RELOAD_SECONDS)
+            if self._partitions.get(index) is taken:
+                del self._partitions[index]
+                self._take_up(index)
 
     # ---------------------------------------------------------------------------------------------------- requests
 

@@ -4,15 +4,18 @@ Invariants
     The high watermark never falls while the broker runs, and never passes the log's end.
     With log.flush.policy=sync it never passes what is on stable storage, here and on every replica in sync: no
     consumer sees, and no acks=all producer is told of, a record that a power cut could take back.
-    Whoever waits for a record to be committed is told when that will not happen here: `wait_committed` raises.
+    Whoever waits for a record to be committed is told when that will not happen here (see commits.py). What is open is
+    failed when the partition follows, when another may lead (the lease is over), and when its log is lost. A leader
+    that goes on in a new epoch, as far as it knows without a break, keeps what is open: its log was not cut, since only
+    followers cut, so the record is still at its offset; and it is committed there once it is with all in sync of the
+    *new* epoch. That another has led in between, unheard of, changes nothing: a leader that was elected cleanly again
+    had all that the other has committed, and one elected uncleanly makes what is in its own log the truth.
 
 Everything here happens on the Trio thread; only the waiting for the disk is elsewhere (see flusher.py).
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 from typing import TYPE_CHECKING
 
@@ -22,6 +25,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.validation import Origin, Refused
 from odradek_broker.replication.leader import UNKNOWN, Leadership
+from odradek_broker.runtime.commits import Commit, Commits
 from odradek_broker.runtime.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -33,10 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NO_EPOCH = -1
-
-
-class NotLeader(Exception):
-    """Another broker leads, or will; what has been appended may still be committed, but not by us."""
 
 
 class Partition:
@@ -74,8 +74,7 @@ class Partition:
         self._node_id = node_id
         self._flusher = flusher
         self._clock = clock
-        self._waiting: list[tuple[int, int, trio.Event]] = []
-        self._order = itertools.count()
+        self._commits, self._flushes = Commits(), Commits()
         self._readers: set[trio.Event] = set()
         self._replicas: set[trio.Event] = set()
         self._flush_waiters: set[trio.Event] = set()
@@ -117,12 +116,12 @@ class Partition:
         """Another broker leads, or nobody does."""
         self.leadership = None
         self.leader_id, self.leader_epoch = image.leader, image.leader_epoch
-        self.give_up_waiting()
+        self.fail_commits()
 
     def retire(self) -> None:
         """It is no longer kept here."""
         self.leadership = None
-        self.give_up_waiting()
+        self.fail_commits()
         self._wake(self._flush_waiters)
 
     def truncated(self) -> None:
@@ -133,6 +132,8 @@ class Partition:
 
     def append(self, records: memoryview, origin: Origin = Origin.CLIENT) -> Appended | Refused:
         """Append as the leader; what the disk refuses is a KAFKA_STORAGE_ERROR and leaves the log as it was."""
+        if self.leadership is None or self.may_be_deposed:
+            return Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         try:
             appended = self.log.append_as_leader(
                 records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms(), origin=origin
@@ -179,8 +180,7 @@ class Partition:
             return
         assert offset <= self.log.log_end_offset
         self.high_watermark = offset
-        while self._waiting and self._waiting[0][0] < offset:
-            heapq.heappop(self._waiting)[2].set()
+        self._commits.reached(offset)
         self.wake_readers()
         if self.tells_watermark:
             self._wake(self._replicas)
@@ -188,6 +188,7 @@ class Partition:
     def flushed(self) -> None:
         """Everything up to `log.flushed_offset` is on stable storage."""
         self.advance()
+        self._flushes.reached(self.log.flushed_offset)
         self._wake(self._flush_waiters)
 
     async def wait_flushed(self) -> None:
@@ -203,39 +204,36 @@ class Partition:
 
     def log_failed(self) -> None:
         """Nothing more will be committed here."""
-        self.give_up_waiting()
+        self.fail_commits()
         self._wake(self._flush_waiters)
 
-    def give_up_waiting(self) -> None:
+    def commit_of(self, last_offset: int) -> Commit:
+        """Settled once all in sync have everything up to there. Ask in one go with the append that it is about."""
+        return self._begin(self._commits, last_offset, self.high_watermark)
+
+    def flush_of(self, last_offset: int) -> Commit:
+        """Settled once our own disk has everything up to there; at once where log.flush.policy is interval."""
+        reached = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset
+        return self._begin(self._flushes, last_offset, reached)
+
+    def _begin(self, commits: Commits, last_offset: int, reached: int) -> Commit:
+        error = self._why_not()
+        if last_offset < reached and error is not ErrorCode.NOT_LEADER_OR_FOLLOWER:
+            return Commit(last_offset, ErrorCode.NONE)
+        return Commit(last_offset, error) if error else commits.begin(last_offset)
+
+    def fail_commits(self) -> None:
         """Whoever waits for a commit is told that it will not be seen here."""
-        for _, _, event in self._waiting:
-            event.set()
-        self._waiting.clear()
+        error = self._why_not() or ErrorCode.NOT_LEADER_OR_FOLLOWER
+        self._commits.fail(error)
+        self._flushes.fail(error)
         self.wake_readers()
 
-    async def wait_committed(self, offset: int) -> None:
-        """Return once the record at `offset` is below the high watermark. Raises LogFailed, NotLeader."""
-        if offset < self.high_watermark:
-            return
-        self._raise_why_not()
-        event = trio.Event()
-        entry = (offset, next(self._order), event)
-        heapq.heappush(self._waiting, entry)
-        try:
-            await event.wait()
-        finally:
-            if not event.is_set():
-                self._waiting.remove(entry)
-                heapq.heapify(self._waiting)
-        if offset >= self.high_watermark:
-            self._raise_why_not()
-            raise NotLeader(f"{self} has another leader")
-
-    def _raise_why_not(self) -> None:
-        if self.log.failed is not None:
-            raise LogFailed(self.log.failed)
+    def _why_not(self) -> ErrorCode:
+        """Why nothing can be said of what is appended now."""
         if self.leadership is None or self.may_be_deposed:
-            raise NotLeader(f"{self} has another leader")
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        return ErrorCode.NONE if self.log.failed is None else ErrorCode.KAFKA_STORAGE_ERROR
 
     # ------------------------------------------------------------------------------------------------------- readers
 

@@ -23,6 +23,7 @@ import trio
 from odradek.protocol.framing import BASE_BYTES, FrameBuffer
 from odradek.protocol.headers import encode_response
 from odradek.protocol.primitives import ProtocolError
+from odradek_broker.apis import Later
 
 if TYPE_CHECKING:
     from odradek.protocol.headers import ApiMessage
@@ -94,7 +95,7 @@ class Connection:
         finally:
             self._stream.close()
             for _, answer in self._pending:
-                if isinstance(answer, Coroutine):
+                if isinstance(answer, Coroutine | Later):
                     answer.close()
             self._memory.give_back(self._buffer.capacity_bytes - BASE_BYTES, self)
             for farewell in self._farewells.values():

@@ -1,0 +1,205 @@
+"""Who is told that a record is kept, and when: through changes of leaders, lapses of leases, slow disks.
+
+Whole brokers in virtual time; throughout, the invariants of invariants.py hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+from deterministic_trio import run_in_virtual_time
+from test_known_losses import A, B, Scenario, until
+from world import SimNode, World
+
+from odradek import Admin, Consumer, Producer, TopicPartition
+from odradek.protocol.codec import decode
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.framing import FrameBuffer
+from odradek.protocol.headers import encode_request, read_response_header
+from odradek.protocol.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse, TopicPartitions
+from odradek.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+)
+from odradek.protocol.messages.produce import (
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.record import Record
+from odradek_broker.runtime.partition import Partition
+from odradek_broker.runtime.peer import Peer
+from odradek_broker.runtime.remote_controller import RemoteController
+
+PREFERRED = 0
+
+
+def play(scenario: Scenario, *, watched: bool = True, **settings: str) -> None:
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            world = World(nursery, seed=1, watched=watched, **settings)
+            await world.start()
+            await scenario(world)
+            assert world.violation is None, world.violation
+            nursery.cancel_scope.cancel()
+        assert world.violation is None, world.violation
+
+    run_in_virtual_time(1, run)
+
+
+def asker(world: World, node: SimNode) -> Peer:
+    return Peer(world.network.port("client"), (node.name, 9092), "raw")
+
+
+def produce(*entries: tuple[str, str], timeout_ms: int = 60_000, acks: int = -1) -> ProduceRequest:
+    """One record for partition 0 of each topic."""
+
+    def data(value: str) -> list[PartitionProduceData]:
+        batch = bytes(build_batch([Record(timestamp=1, value=value.encode())]))
+        return [PartitionProduceData(index=0, records=memoryview(batch))]
+
+    return ProduceRequest(
+        acks=acks,
+        timeout_ms=timeout_ms,
+        topic_data=[TopicProduceData(name=name, partition_data=data(value)) for name, value in entries],
+    )
+
+
+def in_order(responses: Sequence[ProduceResponse]) -> list[PartitionProduceResponse]:
+    return [topic.partition_responses[0] for response in responses for topic in response.responses]
+
+
+async def ask_pipelined(world: World, node: SimNode, requests: Sequence[ProduceRequest]) -> list[ProduceResponse]:
+    """All sent at once over one connection."""
+    stream = await world.network.port("client").connect(node.name, 9092)
+    for number, request in enumerate(requests):
+        await stream.send(encode_request(request, 9, number, "raw"))
+    buffer, answers = FrameBuffer(1 << 20), []
+    while len(answers) < len(requests):
+        while (frame := buffer.next_frame()) is None:
+            buffer.received(await stream.receive_into(buffer.room))
+        _, position = read_response_header(frame, ProduceResponse, 9)
+        answers.append(decode(ProduceResponse, frame, 9, position))
+    return answers
+
+
+async def elect_preferred(world: World, node: SimNode, topic: str) -> None:
+    request = ElectLeadersRequest(
+        election_type=PREFERRED, topic_partitions=[TopicPartitions(topic, [0])], timeout_ms=5_000
+    )
+    await asker(world, node).ask(request, ElectLeadersResponse, 2, 20)
+
+
+async def write(world: World, topic: str, *values: str) -> list[int]:
+    async with Producer(world.bootstrap, surroundings=world.client(), request_timeout_ms=2_000) as producer:
+        return [(await (await producer.send(topic, value.encode(), partition=0))).offset for value in values]
+
+
+async def read(world: World, topic: str) -> list[str]:
+    async with Consumer(world.bootstrap, start="earliest", surroundings=world.client()) as consumer:
+        place = TopicPartition(topic, 0)
+        await consumer.assign([place])
+        end, found = (await consumer.end_offsets(place))[place], []
+        while (consumer.position(place) or 0) < end:
+            found += [(record.value or b"").decode() for record in await consumer.poll(timeout_s=1)]
+        return found
+
+
+def partition(node: SimNode, topic: str) -> Partition:
+    assert node.broker is not None
+    return node.broker.partitions[topic, 0]
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_a_produce_whose_turn_to_be_answered_comes_late_is_not_told_of_another_leaders_record(pipelined: bool) -> None:
+    """Its leader is a follower by then, with other records at these offsets, and knows them to be committed."""
+
+    async def scenario(world: World) -> None:
+        a, b, c = world.brokers
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.create_topic("slow", replicas=[[0, 2]])
+            await admin.create_topic("moves", replicas=[[1, 0]])
+        b.kill()
+        await until(lambda: world.leader("moves") is a, "A leads")
+        await b.start()
+        await until(lambda: set(world.decided("moves").isr) == {A, B}, "both are in sync")  # type: ignore[union-attr]
+        await write(world, "slow", "x")
+        await write(world, "moves", "y")
+        world.network.cut(a.name, c.name)
+        world.network.cut(a.name, b.name)
+        answers: list[ProduceResponse] = []
+
+        async def send() -> None:
+            slow, moves = ("slow", "kept"), ("moves", "lost")
+            answers.extend(
+                await ask_pipelined(world, a, [produce(slow), produce(moves)] if pipelined else [produce(slow, moves)])
+            )
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            await trio.sleep(0.2)
+            assert partition(a, "moves").log.log_end_offset == 2
+            await elect_preferred(world, b, "moves")
+            await until(lambda: world.leader("moves") is b, "B leads")
+            world.network.mend(a.name, b.name)
+            assert await write(world, "moves", "1", "2", "3") == [1, 2, 3]
+            await until(lambda: partition(a, "moves").high_watermark >= 4, "A follows")
+            world.network.mend(a.name, c.name)
+        kept, lost = in_order(answers)
+        assert (kept.error_code, kept.base_offset) == (ErrorCode.NONE, 1)
+        assert (lost.error_code, lost.base_offset) == (ErrorCode.NOT_LEADER_OR_FOLLOWER, -1)
+        assert await read(world, "moves") == ["y", "1", "2", "3"]
+
+    play(scenario, replica_lag_time_max_ms="30000")
+
+
+def test_a_coordinator_whose_lease_lapsed_for_a_moment_coordinates_again() -> None:
+    """Its commit was waiting when the lease was over. It was never fenced, so it leads as before."""
+
+    async def scenario(world: World) -> None:
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.create_topic("t", replicas=[[0, 1, 2]])
+        place = TopicPartition("t", 0)
+        async with Consumer(world.bootstrap, group="g", surroundings=world.client()) as consumer:
+            await consumer.assign([place])
+            await consumer.commit({place: 1})
+        node = world.leader("__consumer_offsets")
+        assert node is not None and node.broker is not None
+        controller = node.broker.controller
+        assert isinstance(controller, RemoteController)
+
+        async def commit(offset: int) -> int:
+            topics = [OffsetCommitRequestTopic("t", partitions=[OffsetCommitRequestPartition(0, offset)])]
+            request = OffsetCommitRequest(group_id="g", topics=topics)
+            answer = await asker(world, node).ask(request, OffsetCommitResponse, 8, 30)
+            return answer.topics[0].partitions[0].error_code
+
+        world.network.cut(node.name, "controller")
+        lapses_at_s = controller._lease_until_ms / 1000
+        await trio.sleep_until(lapses_at_s - 0.004)
+        for other in world.brokers:
+            if other is not node:
+                world.network.slow(node.name, other.name, 0.05)
+        codes: list[int] = []
+
+        async def commit_meanwhile() -> None:
+            codes.append(await commit(5))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(commit_meanwhile)
+            await trio.sleep_until(lapses_at_s + 0.02)
+            assert not controller.has_lease
+            world.network.heal()
+            await until(lambda: controller.has_lease, "the lease is there again")
+        assert codes == [ErrorCode.NOT_COORDINATOR]
+        assert world.leader("__consumer_offsets") is node, "it was never fenced"
+        assert await commit(7) == ErrorCode.NONE
+
+    play(scenario)
