@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import select
+import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -172,7 +174,8 @@ async def test_a_connection_that_ends_leaves_nobody_waiting(tmp_path: Path) -> N
             with trio.fail_after(PATIENCE_SECONDS):
                 while len(partition._commits) < 4:  # noqa: ASYNC110 (nobody is told)
                     await trio.sleep(0.001)
-                await peer.stream.aclose()
+                peer.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                await peer.stream.aclose()  # with a reset
                 while len(partition._commits) > 1:  # noqa: ASYNC110
                     await trio.sleep(0.001)
         assert (await other.receive_produced()).error_code == ErrorCode.NONE
