@@ -13,7 +13,7 @@ import typer
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
-from odradek_broker.runtime.etcd import EtcdUnavailable
+from odradek_broker.election.etcd import EtcdUnavailable
 from odradek_cli.metadata_source import Decided, Journal, NoMetadata, in_directory, in_etcd, running
 from odradek_cli.metadata_text import fields_of, line_of, rows_of
 from odradek_cli.session import FAILED, AsJson

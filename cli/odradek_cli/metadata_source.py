@@ -14,10 +14,11 @@ from odradek.protocol.records.record import decode_batch
 from odradek_broker.controller.frame import unframe
 from odradek_broker.controller.image import METADATA_TOPIC
 from odradek_broker.controller.journal import Entry
+from odradek_broker.election.etcd import Etcd
+from odradek_broker.election.etcd_journal import EtcdJournal, cluster_id_key
+from odradek_broker.election.gateway import HttpGateway
 from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES
-from odradek_broker.runtime.etcd import Etcd
-from odradek_broker.runtime.etcd_journal import EtcdJournal, cluster_id_key
 from odradek_cli.segment_files import batches_of
 from odradek_cli.supervisor import NoCluster, find_cluster
 
@@ -68,15 +69,16 @@ def in_directory(directory: Path) -> Journal:
 
 
 def in_etcd(endpoints: Sequence[str], prefix: str) -> Journal:
-    """Raises NoMetadata, EtcdUnavailable, ProtocolError."""
-    etcd = Etcd(endpoints)
+    """Raises NoMetadata, EtcdUnavailable, ProtocolError; OSError where httpx is not installed."""
+    gateway = HttpGateway()
+    etcd = Etcd(endpoints, gateway)
     try:
         cluster_id = etcd.get(cluster_id_key(prefix))
         if cluster_id is None:
             raise NoMetadata(f"etcd at {', '.join(endpoints)} has no metadata with the prefix {prefix}")
         decided = list(_entries(EtcdJournal(etcd, prefix, NO_LEADER).replay()))
     finally:
-        etcd.close()
+        gateway.close()
     return Journal(cluster_id.value.decode(), iter(decided))
 
 

@@ -29,6 +29,7 @@ class Heartbeats:
 
     def __init__(self, session_ms: int) -> None:
         self.session_ms = session_ms
+        self._elsewhere_until_ms = -1
         self._contacts: dict[int, Contact] = {}
 
     def heard(self, broker_id: int, epoch: int, now_ms: int) -> None:
@@ -37,6 +38,10 @@ class Heartbeats:
             contact = self._contacts[broker_id] = Contact(epoch, now_ms)
         if contact.epoch == epoch:
             contact.heard_ms, contact.is_lost = now_ms, False
+
+    def heard_elsewhere(self, until_ms: int) -> None:
+        """A controller before us may hear any broker until then, and let it know: its session is not over sooner."""
+        self._elsewhere_until_ms = until_ms
 
     def lost(self, broker_id: int, epoch: int) -> None:
         """The connection over which it was heard has ended."""
@@ -68,7 +73,9 @@ class Heartbeats:
 
     def is_silent(self, broker_id: int, epoch: int, now_ms: int) -> bool:
         contact = self._of(broker_id, epoch)
-        return contact is not None and now_ms - contact.heard_ms >= self.session_ms
+        if contact is None:
+            return False
+        return now_ms - max(contact.heard_ms, self._elsewhere_until_ms) >= self.session_ms
 
     def silent(self, now_ms: int) -> list[tuple[int, int]]:
         """Who (id, epoch) has not been heard of for a session."""

@@ -24,16 +24,16 @@ from odradek_broker.controller.configs import broker_config, topic_configs
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.file_journal import FileJournal
 from odradek_broker.controller.image import Endpoint, MetadataImage
+from odradek_broker.election.candidate import Candidate, CannotLead, Leader, Term
+from odradek_broker.election.etcd import Etcd
+from odradek_broker.election.gateway import Gateway, HttpGateway
 from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES, LogDirectory
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.replication.throttle import Throttle
-from odradek_broker.runtime.candidate import Candidate
 from odradek_broker.runtime.controller import ControllerRuntime
-from odradek_broker.runtime.controller_client import ControllerClient
-from odradek_broker.runtime.etcd import Etcd
-from odradek_broker.runtime.etcd_journal import EtcdJournal
+from odradek_broker.runtime.controller_client import ControllerClient, ControllerUnavailable
 from odradek_broker.runtime.fetch_sessions import FetchSessions
 from odradek_broker.runtime.flusher import Flusher
 from odradek_broker.runtime.groups import GroupsRuntime
@@ -69,6 +69,7 @@ class Broker:
         random: Random,
         network: Network,
         make_workers: Callable[[], Workers] = lambda: ThreadWorkers(FLUSH_THREADS),
+        make_gateway: Callable[[], Gateway] = HttpGateway,
     ) -> None:
         self.config = config
         """With its dynamic changes; the one at the start is the controller's `static_config`."""
@@ -95,6 +96,7 @@ class Broker:
         self.is_stopping = False
         self._running = False
         self._make_workers = make_workers
+        self._make_gateway = make_gateway
 
     @property
     def image(self) -> MetadataImage:
@@ -213,31 +215,48 @@ class Broker:
 
     async def _stand_as_candidate(self, nursery: trio.Nursery, endpoints: tuple[Endpoint, ...]) -> str:
         """From now on this process is the active controller whenever it can be; return the cluster's id."""
-        etcd = Etcd(self.config.etcd_endpoints)
-        prefix, listener = self.config.etcd_prefix, self.config.inter_broker_listener
-        address = next((each.host, each.port) for each in endpoints if each.name == listener)
+        etcd = Etcd(self.config.etcd_endpoints, self._make_gateway())
+        listener = self.config.inter_broker_listener
+        host, port = next((each.host, each.port) for each in endpoints if each.name == listener)
+        workers = self._make_workers()
         cluster_id = ""
 
-        def make(journal: EtcdJournal, has_lease: Callable[[], bool]) -> ControllerRuntime:
-            return ControllerRuntime(
-                journal,
+        async def lead(term: Term) -> None:
+            controller = ControllerRuntime(
+                term.journal,
                 self.config,
                 self.clock,
                 self.random,
                 cluster_id,
                 lambda old, new: None,  # this broker follows the metadata as every other one
-                self._make_workers(),
+                workers,
                 self.network,
-                may_decide=has_lease,
+                may_decide=term.may_decide,
+                predecessor_ms=term.predecessor_ms,
                 has_rivals=True,
             )
-
-        def activate(controller: ControllerRuntime | None) -> None:
-            if self.active_controller is not None:
-                self.active_controller.stop()
+            try:
+                await controller.start()
+            except ControllerUnavailable as error:
+                raise CannotLead(str(error)) from error
+            logger.info("controller %d is active", self.node_id)
             self.active_controller = controller
+            try:
+                await controller.run()
+            finally:
+                self.active_controller = None
+                controller.stop()
 
-        candidate = Candidate(etcd, prefix, self.node_id, address, self.network, self.clock, make, activate)
+        candidate = Candidate(
+            etcd,
+            self.config.etcd_prefix,
+            Leader(self.node_id, host, port, self.random.randbytes(16).hex()),
+            self.config.broker_session_timeout_ms,
+            self.network,
+            self.clock,
+            workers,
+            lead,
+        )
         cluster_id = await candidate.cluster_id(_new_cluster_id(self.random))
         nursery.start_soon(candidate.run)
         return cluster_id

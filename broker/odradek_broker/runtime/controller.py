@@ -101,12 +101,14 @@ class ControllerRuntime(ControllerClient):
         network: Network | None = None,
         *,
         may_decide: Callable[[], bool] = lambda: True,
+        predecessor_ms: int = 0,
         has_rivals: bool = False,
     ) -> None:
         """`on_image` gets the old image and the new one before a decision is answered; it must not wait.
 
         Without a network there are no other brokers. With `has_rivals`, other processes may become controller, and
-        `may_decide` says whether none of them can be active.
+        `may_decide` says whether none of them can be active; for `predecessor_ms` from the start on the one before may
+        still answer heartbeats in our place.
         """
         super().__init__(config)
         self._image = MetadataImage(cluster_id=cluster_id)
@@ -124,6 +126,7 @@ class ControllerRuntime(ControllerClient):
         self._loss = trio.Event()
         self._is_stopping = False
         self._has_right = may_decide
+        self._predecessor_ms = predecessor_ms
         self._has_rivals = has_rivals
         self._journal_over = trio.Event()
         self._decisions: dict[type, Decision] = {
@@ -168,6 +171,7 @@ class ControllerRuntime(ControllerClient):
             with self._beginning():
                 self._image = await self._write(self._image, bootstrap())
         self._tail = MetadataTail(self._image.offset + 1)
+        self._heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)
         self._watch_everybody()
 
     async def run(self) -> None:

@@ -19,6 +19,8 @@ from odradek.testing.node import NodeFailed
 STARTS_WITHIN_SECONDS = 20.0
 LOOK_AGAIN_SECONDS = 0.05
 ASK_SECONDS = 1.0
+KEPT_REVISIONS = 1000
+"""etcd keeps what keys were before for ever, unless it is told not to; controllers never ask what was."""
 
 
 class EtcdNode:
@@ -44,6 +46,7 @@ class EtcdNode:
         command += [f"--listen-client-urls={self.endpoint}", f"--advertise-client-urls={self.endpoint}"]
         command += [f"--listen-peer-urls={self._peer}", f"--initial-advertise-peer-urls={self._peer}"]
         command += [f"--initial-cluster=odradek={self._peer}"]
+        command += ["--auto-compaction-mode=revision", f"--auto-compaction-retention={KEPT_REVISIONS}"]
         with (self.directory / "server.log").open("ab") as log:
             self._process = await trio.lowlevel.open_process(command, stdout=log, stderr=log, start_new_session=True)
         with trio.move_on_after(STARTS_WITHIN_SECONDS):
