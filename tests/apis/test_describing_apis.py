@@ -126,10 +126,12 @@ async def test_a_broker_tells_its_own_configuration_also_by_older_names() -> Non
 
 async def test_the_broker_without_a_name_tells_only_what_is_set_for_all() -> None:
     broker = await SmallBroker().start()
-    assert (await describe(broker, BROKER, "")).configs == []
     await set_config(broker, BROKER, "", log_retention_ms="78")
-    (config,) = (await describe(broker, BROKER, "")).configs
-    assert (config.name, config.value, config.config_source) == ("log.retention.ms", "78", 3)
+    configs = (await describe(broker, BROKER, "")).configs
+    assert [(config.name, config.value, config.config_source) for config in configs] == [
+        ("min.insync.replicas", "1", 3),
+        ("log.retention.ms", "78", 3),
+    ]
 
 
 @pytest.mark.parametrize(

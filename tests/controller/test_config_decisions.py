@@ -7,7 +7,8 @@ import pytest
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import alter_configs as whole
 from odradek.protocol.messages import incremental_alter_configs as incremental
-from odradek_broker.controller.configs import Operation, alter_configs, broker_config, incremental_alter_configs
+from odradek_broker.controller.configs import Operation, alter_configs, incremental_alter_configs
+from odradek_broker.controller.effective import broker_config
 from odradek_broker.controller.image import MetadataImage, ResourceType
 from odradek_broker.controller.replay import replay
 from tests.controller.images import CONFIG, cluster, creatable, with_topics

@@ -28,8 +28,8 @@ from odradek.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsResponse,
 )
 from odradek_broker.config import BrokerConfig
-from odradek_broker.controller.configs import broker_config
 from odradek_broker.controller.delta import delta
+from odradek_broker.controller.effective import broker_config
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.network import TcpNetwork, TcpStream
@@ -65,13 +65,18 @@ def close(gate: threading.Semaphore) -> None:
         pass
 
 
-async def test_a_new_journal_begins_with_feature_levels_and_the_brokers_registration() -> None:
+async def test_a_new_journal_begins_with_feature_levels_what_holds_for_all_and_the_brokers_registration() -> None:
     broker = await SmallBroker().start()
     kinds = [type(record).__name__ for entry in broker.journal.entries for record in entry.records]
-    assert kinds == ["FeatureLevelRecord"] * 3 + ["RegisterBrokerRecord", "BrokerRegistrationChangeRecord"]
+    assert kinds == [
+        *["FeatureLevelRecord"] * 3,
+        "ConfigRecord",
+        "RegisterBrokerRecord",
+        "BrokerRegistrationChangeRecord",
+    ]
     assert broker.image.features["metadata.version"] == 30
-    assert broker.image.brokers[1].epoch == 3
-    assert [(old.offset, new.offset) for old, new in broker.images] == [(2, 4)]
+    assert broker.image.brokers[1].epoch == 4
+    assert [(old.offset, new.offset) for old, new in broker.images] == [(3, 5)]
 
 
 async def test_after_a_restart_everything_is_as_it_was_but_for_new_leader_epochs() -> None:

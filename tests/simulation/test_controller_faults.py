@@ -1,13 +1,27 @@
-"""What a controller whose disk, clock or network is bad may not do to the cluster: whole brokers in virtual time."""
+"""What the controller decides, and a controller that can decide nothing, may not do to acknowledged records.
+
+Whole brokers in virtual time, as in test_known_losses.py.
+"""
 
 from __future__ import annotations
 
+import pytest
 import trio
-from test_known_losses import A, B, C, in_sync, play, read, until, whole_again, write
-from world import World
+from test_known_losses import A, B, C, in_sync, partition, play, read, until, whole_again, write
+from world import PORT, SimNode, World
 
 from odradek import Admin
 from odradek.errors import OdradekError
+from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from odradek.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
+from odradek_broker.controller.configs import Operation
+from odradek_broker.controller.image import ResourceType
+from odradek_broker.runtime.peer import Peer
 
 
 async def try_to_create(world: World, name: str) -> bool:
@@ -63,3 +77,119 @@ def test_a_controller_whose_disk_is_full_fences_the_dead_as_soon_as_there_is_roo
         assert await read(world) == ["1", "2"]
 
     play(scenario)
+
+
+# ------------------------------------------------------------------------------------------------ min.insync.replicas
+
+
+async def lose(world: World, *brokers: int) -> None:
+    """One after the other."""
+    for broker in brokers:
+        left = in_sync(world) - {broker}
+        world.brokers[broker].kill()
+        await until(lambda left=left: in_sync(world) == left, f"{broker} is out of sync")  # type: ignore[misc]
+
+
+def through(world: World, node: SimNode) -> Peer:
+    """To ask that broker and no other."""
+    return Peer(world.network.port("client"), (node.name, PORT), "test")
+
+
+async def set_min_insync(
+    world: World, node: SimNode, value: str, kind: int = ResourceType.TOPIC, name: str = "t"
+) -> None:
+    change = AlterConfigsResource(kind, name, [AlterableConfig("min.insync.replicas", Operation.SET, value)])
+    answer = await through(world, node).ask(
+        IncrementalAlterConfigsRequest([change]), IncrementalAlterConfigsResponse, 1, 20
+    )
+    assert [each.error_code for each in answer.responses] == [0]
+
+
+@pytest.mark.parametrize("whose", ["the topic's", "all brokers'"])
+def test_records_committed_by_a_lower_min_insync_replicas_survive_the_leaders_death(whose: str) -> None:
+    """B has left the ISR when two were needed, so that it could have led; then one is enough, and A commits alone."""
+    resource = (ResourceType.TOPIC, "t") if whose == "the topic's" else (ResourceType.BROKER, "")
+
+    async def scenario(world: World) -> None:
+        a, b, _ = world.brokers
+        await write(world, "1")
+        await lose(world, C, B)
+        await set_min_insync(world, a, "1", *resource)
+        await write(world, "2", "3")
+        await lose(world, A)
+        await b.start()
+        await trio.sleep(5)
+        assert world.leader("t") is None, "B lacks what was acknowledged"
+        await whole_again(world)
+        assert await read(world) == ["1", "2", "3"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(("controllers", "brokers"), [("1", "2"), ("2", "1")])
+def test_leaders_count_by_the_controllers_min_insync_replicas_whatever_they_were_given(
+    controllers: str, brokers: str
+) -> None:
+    def arrange(world: World) -> None:
+        for node in world.nodes:
+            node._settings["min.insync.replicas"] = controllers if node is world.controller else brokers
+
+    async def scenario(world: World) -> None:
+        b = world.brokers[B]
+        await write(world, "1")
+        await lose(world, C, B)
+        acknowledged = ["1"]
+        try:
+            await write(world, "2")
+        except OdradekError:
+            assert controllers == "2"
+        else:
+            assert controllers == "1"
+            acknowledged.append("2")
+        await lose(world, A)
+        await b.start()
+        if controllers == "1":
+            await trio.sleep(5)
+            assert world.leader("t") is None, "A has committed alone"
+        else:
+            await until(lambda: world.leader("t") is b, "B has all that was committed")
+        await whole_again(world)
+        assert (await read(world))[: len(acknowledged)] == acknowledged
+
+    play(scenario, arrange=arrange)
+
+
+def test_a_leader_that_hears_at_once_of_a_higher_number_and_of_a_smaller_isr_commits_nothing_alone() -> None:
+    """B may lead from then on, so what A has alone is not committed, though one in sync was enough until then."""
+
+    async def scenario(world: World) -> None:
+        a, b, _ = world.brokers
+        await write(world, "1")
+        await lose(world, C)
+        committed = partition(a).high_watermark
+        world.network.cut(a.name, b.name)
+        world.network.cut(a.name, world.controller.name)
+        world.nursery.start_soon(write_in_vain, world)
+        await until(lambda: partition(a).log.log_end_offset > committed, "A has what nobody else has")
+        # What A asks the controller is answered by the first of these; the others come together after that.
+        create = CreateTopicsRequest([CreatableTopic("another", 1, 1)])
+        await through(world, b).ask(create, CreateTopicsResponse, 7, 20)
+        await set_min_insync(world, b, "2")
+        await lose(world, B)
+        decided = world.decided("t")
+        assert decided is not None and (decided.isr, decided.elr) == ((A,), (B,))
+        world.network.mend(a.name, world.controller.name)
+        await until(lambda: a.broker is not None and a.broker.image.partition("t", 0) == decided, "A has heard of it")
+        await trio.sleep(1)
+        assert partition(a).high_watermark == committed
+        world.network.heal()
+        await whole_again(world)
+
+    play(scenario, min_insync_replicas="1")
+
+
+async def write_in_vain(world: World) -> None:
+    try:
+        await write(world, "only A has it")
+    except OdradekError:
+        pass

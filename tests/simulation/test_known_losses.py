@@ -23,10 +23,15 @@ PATIENCE_S = 60.0
 A, B, C = 0, 1, 2
 
 
-def play(scenario: Scenario, *, watched: bool = True, **settings: str) -> None:
+def play(
+    scenario: Scenario, *, watched: bool = True, arrange: Callable[[World], None] = lambda _: None, **settings: str
+) -> None:
+    """`arrange` is called before anything is started."""
+
     async def run() -> None:
         async with trio.open_nursery() as nursery:
             world = World(nursery, seed=1, watched=watched, **settings)
+            arrange(world)
             await world.start()
             async with Admin(world.bootstrap, surroundings=world.client()) as admin:
                 await admin.create_topic("t", replicas=[[A, B, C]])

@@ -23,7 +23,7 @@ from odradek.protocol.messages.describe_configs import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.config.effective import ConfigEntry, broker_default_entries, broker_entries
-from odradek_broker.controller.configs import ALL_BROKERS, topic_configs
+from odradek_broker.controller.effective import ALL_BROKERS, topic_configs
 from odradek_broker.controller.image import ResourceType
 from odradek_broker.controller.names import check_topic_name
 from odradek_broker.controller.result import Refusal

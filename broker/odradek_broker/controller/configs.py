@@ -1,7 +1,7 @@
 """Change the configuration of topics and brokers (ConfigurationControlManager.java, and what 4.3.1 answers).
 
 A resource is changed as a whole or not at all; a bad one never fails its neighbours. A key that gets the value which
-it has makes no record.
+it has makes no record. What the change means for partitions (min_insync.py) is decided with it: all of it or nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import alter_configs as whole
 from odradek.protocol.messages import incremental_alter_configs as incremental
 from odradek.protocol.messages.metadata_records import ConfigRecord
-from odradek_broker.config import BrokerConfig, TopicConfigs
+from odradek_broker.config import BrokerConfig
 from odradek_broker.config.broker_config import broker_keys
-from odradek_broker.config.effective import effective_broker_config, is_list
+from odradek_broker.config.effective import is_list
 from odradek_broker.config.setting import Dynamic, SettingError
+from odradek_broker.controller.effective import ALL_BROKERS, broker_config, topic_configs
 from odradek_broker.controller.image import MetadataImage, ResourceType
+from odradek_broker.controller.min_insync import partitions_by_new_rules, refuse_min_insync
 from odradek_broker.controller.names import check_topic_name
 from odradek_broker.controller.result import Refusal, Result
-
-ALL_BROKERS = ""
-"""The name of the broker resource that stands for all."""
 
 
 class Operation(IntEnum):
@@ -36,24 +35,6 @@ class Operation(IntEnum):
     DELETE = 1
     APPEND = 2
     SUBTRACT = 3
-
-
-def topic_configs(image: MetadataImage, config: BrokerConfig) -> TopicConfigs:
-    """What topics fall back to on the broker whose configuration at start this is."""
-    return TopicConfigs(
-        config,
-        image.config(ResourceType.BROKER, str(config.node_id)),
-        image.config(ResourceType.BROKER, ALL_BROKERS),
-    )
-
-
-def broker_config(image: MetadataImage, config: BrokerConfig) -> BrokerConfig:
-    """The configuration that was given at start, with the image's changes for that broker laid over it."""
-    return effective_broker_config(
-        config,
-        image.config(ResourceType.BROKER, str(config.node_id)),
-        image.config(ResourceType.BROKER, ALL_BROKERS),
-    )
 
 
 def refuse_bad_topic_config(image: MetadataImage, config: BrokerConfig, own: Mapping[str, str]) -> None:
@@ -107,7 +88,7 @@ def _alter(
     """Records, and the fields of each resource's answer. `changed` gives the new values of a resource or refuses."""
     resources = list(resources)
     occurrences = Counter((resource.resource_type, resource.resource_name) for resource in resources)
-    records: list[Struct] = []
+    records: list[ConfigRecord] = []
     answers = []
     for resource in resources:
         kind, name = resource.resource_type, resource.resource_name
@@ -124,7 +105,7 @@ def _alter(
             answer.update(error_code=refusal.error_code, error_message=refusal.message)
             continue
         records += _difference(kind, name, current, values)
-    return records, answers
+    return [*records, *partitions_by_new_rules(image, records, config)], answers
 
 
 def _difference(kind: int, name: str, old: Mapping[str, str], new: Mapping[str, str]) -> list[ConfigRecord]:
@@ -212,6 +193,7 @@ def _refuse_values(
     if kind == ResourceType.TOPIC:
         refuse_bad_topic_config(image, config, values)
         return
+    refuse_min_insync(image, name, values, touched)
     for key in sorted(touched & values.keys()):
         _refuse_broker_value(key, values[key], name)
 

@@ -22,7 +22,8 @@ from odradek.protocol.messages.create_topics import (
 from odradek.protocol.messages.metadata_records import ConfigRecord, TopicRecord
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.assignment import MAX_PARTITIONS, refuse_assignment, refuse_replication
-from odradek_broker.controller.configs import refuse_bad_topic_config, topic_configs
+from odradek_broker.controller.configs import refuse_bad_topic_config
+from odradek_broker.controller.effective import topic_configs
 from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage, ResourceType
 from odradek_broker.controller.names import check_topic_name, collision_key
 from odradek_broker.controller.partitions import new_partition

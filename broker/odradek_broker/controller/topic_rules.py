@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odradek_broker.config import BrokerConfig
-from odradek_broker.controller.configs import topic_configs
+from odradek_broker.controller.effective import topic_configs
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.partition_change import Rules
 

@@ -20,10 +20,11 @@ import trio
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, Listener
 from odradek_broker.config.effective import TopicConfigs
-from odradek_broker.controller.configs import broker_config, topic_configs
 from odradek_broker.controller.delta import delta
+from odradek_broker.controller.effective import broker_config, topic_configs
 from odradek_broker.controller.file_journal import FileJournal
 from odradek_broker.controller.image import Endpoint, MetadataImage
+from odradek_broker.controller.min_insync import overruled
 from odradek_broker.election.candidate import Candidate, CannotLead, Leader, Term
 from odradek_broker.election.etcd import Etcd
 from odradek_broker.election.gateway import Gateway, HttpGateway
@@ -352,6 +353,8 @@ class Broker:
     def on_image(self, _: MetadataImage, new: MetadataImage) -> None:
         """Make everything here agree with the metadata, be it the first that comes or a change."""
         old, self._image = self._image, new
+        if old.offset < 0 and self.is_broker and (line := overruled(new, self.controller.static_config)):
+            logger.warning("%s", line)
         changes = delta(old, new)
         self.reachability.take(old, new)
         if changes.broker_configs:

@@ -56,6 +56,7 @@ from odradek_broker.controller.membership import (
     unfence_broker,
     unregister_broker,
 )
+from odradek_broker.controller.min_insync import one_truth, overruled
 from odradek_broker.controller.producer_ids import allocate_producer_ids
 from odradek_broker.controller.reassignments import alter_reassignments
 from odradek_broker.controller.replay import replay
@@ -162,17 +163,21 @@ class ControllerRuntime(ControllerClient):
         return not self._journal_over.is_set()
 
     async def start(self) -> None:
-        """Replay the journal, or begin it. `on_image` is not called.
+        """Replay the journal, or begin it, and complete it. `on_image` is not called.
 
         Raises OSError, ProtocolError; with rivals also ControllerUnavailable.
         """
         self._image = await self._workers.run(self._replay_journal)
-        if self._image.offset < 0:
+        records = bootstrap() if self._image.offset < 0 else []
+        records += one_truth(self._image, self.static_config)
+        if records:
             with self._beginning():
-                self._image = await self._write(self._image, bootstrap())
+                self._image = await self._write(self._image, records)
         self._tail = MetadataTail(self._image.offset + 1)
         self._heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)
         self._watch_everybody()
+        if "broker" not in self.static_config.process_roles and (line := overruled(self._image, self.static_config)):
+            logger.warning("%s", line)
 
     async def run(self) -> None:
         """Fence who is silent, until cancelled.

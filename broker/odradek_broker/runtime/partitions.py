@@ -46,12 +46,16 @@ class Partitions(dict["TopicPartition", Partition]):
             for index in topic.partitions:
                 self._delete((topic.name, index))
         settings_of = cache(partial(_settings, image, configs))
+        # The settings come first, and nothing is committed before the roles are taken up, too: the controller has never
+        # decided by a new ISR with the old min.insync.replicas, nor by the old one with the new.
+        names = set(image.topics) if changes.broker_configs else set(changes.topic_configs)
+        configured = [partition for partition in self.values() if partition.topic in names]
+        for partition in configured:
+            self._configure(partition, settings_of(partition.topic))
         for change in changes.partitions:
             self._take_up(change, settings_of)
-        names = set(image.topics) if changes.broker_configs else set(changes.topic_configs)
-        for partition in self.values():
-            if partition.topic in names:
-                self._configure(partition, settings_of(partition.topic))
+        for partition in configured:
+            partition.advance()
 
     def set_aside_strays(self, image: MetadataImage) -> None:
         """Directories of partitions that nobody knows of, or that others keep, are renamed."""
@@ -108,7 +112,6 @@ class Partitions(dict["TopicPartition", Partition]):
         who = partition.index, self._broker.node_id
         partition.throttled_as_leader = is_throttled(settings.throttled_as_leader, *who)
         partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)
-        partition.advance()
 
     def _delete(self, key: TopicPartition) -> None:
         partition = self.pop(key, None)
