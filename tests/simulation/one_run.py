@@ -134,6 +134,7 @@ async def heal(world: World) -> None:
     world.network.heal()
     for node in world.nodes:
         node.disk.heal()
+        node.resume()
     await world.start()
 
 

@@ -1,13 +1,18 @@
-"""A network in memory between named hosts: bytes in order within a connection, latency, cuts, resets.
+"""A network in memory between named hosts: bytes in order within a connection, latency, cuts, resets, refusals.
 
-What happens to a connection: its bytes arrive late; a cut between two hosts holds them back, in both directions, until
-it is healed; the death of a process ends its connections as a kernel does, behind what had been sent; the death of a
-machine ends nothing: who is connected to it hears no more, until it is there again and refuses to know of it.
+What happens to a connection: its bytes arrive late, and in pieces; a cut from one host to another holds them back until
+it is healed, in that direction or in both; the death of a process ends its connections as a kernel does, behind what
+had been sent; the death of a machine ends nothing: who is connected to it hears no more, until it is there again and
+refuses to know of it. A connection that is reset breaks at both ends, and what is under way is lost; one that is given
+up breaks at one end alone, and what that end has sent arrives all the same, when its sender has long asked elsewhere.
+Within a connection nothing is lost, doubled or out of order: that is what TCP is for.
 """
 
 from __future__ import annotations
 
 import errno
+import heapq
+import math
 from collections import deque
 from collections.abc import Callable, Sequence, Sized
 from random import Random
@@ -16,55 +21,95 @@ from typing import TypeAlias, cast
 import trio
 
 Address: TypeAlias = tuple[str, int]
+Link: TypeAlias = tuple[str, str]
+"""From one host to another."""
 SHORTEST_S, LONGEST_S = 0.0001, 0.003
 
 
 class SimNetwork:
     """The whole of it; each host sees it through `port`."""
 
-    def __init__(self, nursery: trio.Nursery, random: Random) -> None:
-        self.nursery = nursery
-        """Bytes that were sent arrive, whatever becomes of the sender."""
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        random: Random,
+        *,
+        longest_s: float = LONGEST_S,
+        most_bytes: int | None = None,
+    ) -> None:
+        """`longest_s`: each two hosts are up to that far from each other. `most_bytes`: of what arrives at once."""
         self.random = random
+        self._longest_s = longest_s
+        self._most_bytes = most_bytes
         self._listeners: dict[Address, SimListener] = {}
         self._streams: dict[SimStream, None] = {}
         """In the order in which they were made: the order of a set would be chance that no seed rules."""
-        self._cuts: set[frozenset[str]] = set()
-        self._slow: dict[frozenset[str], float] = {}
+        self._cuts: set[Link] = set()
+        self._refusals: set[Link] = set()
+        self._slow: dict[Link, float] = {}
+        self._distances: dict[frozenset[str], float] = {}
         self._dark: set[str] = set()
         self._changed = trio.lowlevel.ParkingLot()
         self._ports = 40_000
+        self._due: list[tuple[float, int, SimStream]] = []
+        """A heap: when the next bytes of a stream arrive. Bytes that were sent do, whatever becomes of the sender."""
+        self._held_back: dict[SimStream, None] = {}
+        """Streams whose next bytes wait at a cut."""
+        self._sent = 0
+        self._nap = trio.CancelScope()
+        nursery.start_soon(self._carry)
 
     def port(self, host: str) -> SimPort:
         return SimPort(self, host)
 
     # ------------------------------------------------------------------------------------------------------- faults
 
-    def cut(self, one: str, other: str) -> None:
-        self._cuts.add(frozenset((one, other)))
+    def cut(self, one: str, other: str, *, one_way: bool = False) -> None:
+        """`one_way`: only what goes from one to the other is held back. No connection is made then either."""
+        self._cuts.add((one, other))
+        if not one_way:
+            self._cuts.add((other, one))
 
     def slow(self, one: str, other: str, longest_s: float) -> None:
         """From now on bytes between the two take up to that long; those of two connections overtake each other."""
-        self._slow[frozenset((one, other))] = longest_s
+        self._slow[one, other] = self._slow[other, one] = longest_s
+
+    def refuse(self, one: str, other: str, *, reset: bool = False) -> None:
+        """A rule in the way of one to the other rejects its new connections; with `reset` those that are there too."""
+        self._refusals.add((one, other))
+        if reset:
+            self.reset(one, other)
 
     def heal(self) -> None:
         self._cuts.clear()
+        self._refusals.clear()
         self._slow.clear()
-        self._changed.unpark_all()
+        self._go_on()
 
     def mend(self, one: str, other: str) -> None:
         """Between these two only."""
-        self._cuts.discard(frozenset((one, other)))
-        self._slow.pop(frozenset((one, other)), None)
-        self._changed.unpark_all()
+        for link in ((one, other), (other, one)):
+            self._cuts.discard(link)
+            self._refusals.discard(link)
+            self._slow.pop(link, None)
+        self._go_on()
 
     def is_cut(self, one: str, other: str) -> bool:
-        return frozenset((one, other)) in self._cuts
+        """For what goes from one to the other."""
+        return (one, other) in self._cuts
 
     def reset(self, one: str, other: str) -> None:
         """All connections between the two break, wherever their bytes are."""
-        for stream in [each for each in self._streams if {each.local[0], each.peer[0]} == {one, other}]:
+        for stream in (*self._ends_of(one, other), *self._ends_of(other, one)):
             stream.break_off()
+
+    def give_up(self, one: str, other: str, *, silently: bool = False) -> None:
+        """One takes its connections with the other for broken. What it has sent arrives, then the end of it.
+
+        `silently`: no end arrives. The other holds half a connection, until it sends into it.
+        """
+        for stream in self._ends_of(one, other):
+            stream.give_up(silently=silently)
 
     def process_dies(self, host: str) -> None:
         self._forget_listeners(host)
@@ -86,18 +131,25 @@ class SimNetwork:
     def _streams_of(self, host: str) -> list[SimStream]:
         return [each for each in self._streams if each.local[0] == host]
 
+    def _ends_of(self, one: str, other: str) -> list[SimStream]:
+        """Those at one, of its connections with the other."""
+        return [each for each in self._streams if each.local[0] == one and each.peer[0] == other]
+
     def _forget_listeners(self, host: str) -> None:
         for address in [address for address in self._listeners if address[0] == host]:
             self._listeners.pop(address).close()
 
     # ---------------------------------------------------------------------------------------------------- the inside
 
-    async def until_healed(self, one: str, other: str) -> None:
-        while self.is_cut(one, other):
-            await self._changed.park()
-
     def latency_s(self, one: str, other: str) -> float:
-        return self.random.uniform(SHORTEST_S, self._slow.get(frozenset((one, other)), LONGEST_S))
+        longest_s = self._slow.get((one, other))
+        if longest_s is None:
+            longest_s = self._distance_s(one, other)
+        return self.random.uniform(SHORTEST_S, longest_s)
+
+    def piece_bytes(self, length: int) -> int:
+        """Of what has arrived, how much is noticed at once."""
+        return length if self._most_bytes is None else min(length, self.random.randint(1, self._most_bytes))
 
     def listen(self, host: str, port: int) -> SimListener:
         address = (host, port)
@@ -111,8 +163,13 @@ class SimNetwork:
             del self._listeners[listener.address]
 
     async def connect(self, here: str, address: Address) -> SimStream:
-        await trio.sleep(self.latency_s(here, address[0]))
-        while self.is_cut(here, address[0]) or address[0] in self._dark:
+        there = address[0]
+        await trio.sleep(self.latency_s(here, there))
+        while True:
+            if (here, there) in self._refusals:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, "connection refused")
+            if not (self.is_cut(here, there) or self.is_cut(there, here) or there in self._dark):
+                break
             await self._changed.park()
         listener = self._listeners.get(address)
         if listener is None:
@@ -126,6 +183,46 @@ class SimNetwork:
 
     def forget(self, stream: SimStream) -> None:
         self._streams.pop(stream, None)
+
+    def will_arrive(self, stream: SimStream, at_s: float) -> None:
+        """The next bytes of a stream."""
+        self._sent += 1
+        heapq.heappush(self._due, (at_s, self._sent, stream))
+        if at_s < self._nap.deadline:
+            self._nap.deadline = at_s
+
+    async def _carry(self) -> None:
+        while True:
+            now_s = trio.current_time()
+            while self._due and self._due[0][0] <= now_s:
+                self._deliver(heapq.heappop(self._due)[2], now_s)
+            self._nap = trio.CancelScope(deadline=self._due[0][0] if self._due else math.inf)
+            with self._nap:
+                await trio.sleep_forever()
+
+    def _deliver(self, stream: SimStream, now_s: float) -> None:
+        if self.is_cut(stream.local[0], stream.peer[0]):
+            self._held_back[stream] = None
+        elif (next_s := stream.deliver(now_s)) is not None:
+            self.will_arrive(stream, next_s)
+
+    def _go_on(self) -> None:
+        self._changed.unpark_all()
+        held_back, self._held_back = self._held_back, {}
+        for stream in held_back:
+            self.will_arrive(stream, trio.current_time())
+
+    def _distance_s(self, one: str, other: str) -> float:
+        pair = frozenset((one, other))
+        if pair not in self._distances:
+            near = self._longest_s <= LONGEST_S
+            self._distances[pair] = self._longest_s if near else _between(LONGEST_S, self._longest_s, self.random)
+        return self._distances[pair]
+
+
+def _between(least: float, most: float, random: Random) -> float:
+    """Evenly over the orders of magnitude."""
+    return least * (most / least) ** random.random()
 
 
 class SimPort:
@@ -180,9 +277,10 @@ class SimStream:
         self.peer = peer
         self.other: SimStream
         self.is_silent = False
-        """Its machine has gone."""
+        """Whoever had it is gone, and has not said so."""
         self._network = network
         self._on_the_way: deque[tuple[float, bytes]] = deque()
+        """To the other end, with the moment of their arrival. The network knows of the first."""
         self._inbox = bytearray()
         self._readable = trio.lowlevel.ParkingLot()
         self._not_before = 0.0
@@ -202,7 +300,7 @@ class SimStream:
             await self._readable.park()
         await trio.lowlevel.checkpoint_if_cancelled()
         buffer = into if isinstance(into, memoryview) else into()
-        count = min(len(buffer), len(self._inbox))
+        count = self._network.piece_bytes(min(len(buffer), len(self._inbox)))
         buffer[:count] = self._inbox[:count]
         del self._inbox[:count]
         return count
@@ -224,7 +322,8 @@ class SimStream:
             self._closed = True
             self._network.forget(self)
             self._readable.unpark_all()
-            self._send_off(END)
+            if not self.is_silent:
+                self._send_off(END)
 
     def fall_silent(self) -> None:
         self._closed = self.is_silent = True
@@ -237,27 +336,39 @@ class SimStream:
             end._on_the_way.clear()
             end._readable.unpark_all()
 
+    def give_up(self, *, silently: bool) -> None:
+        """At this end it is broken, and whoever has it will close it."""
+        self._broken, self.is_silent = True, silently
+        self._inbox.clear()
+        self._readable.unpark_all()
+
+    def deliver(self, now_s: float) -> float | None:
+        """What has arrived at the other end by now; return when there will be more."""
+        while self._on_the_way:
+            arrival_s, data = self._on_the_way[0]
+            if arrival_s > now_s:
+                return arrival_s
+            self._on_the_way.popleft()
+            if data:
+                self.other._arrive(data)
+            else:
+                self.other._end()
+        return None
+
     def _send_off(self, data: bytes) -> None:
         # In order: nothing overtakes what was sent before on this connection.
-        latency_s = self._network.latency_s(self.local[0], self.peer[0])
-        self._not_before = max(self._not_before, trio.current_time() + latency_s)
-        self._on_the_way.append((self._not_before, data))
-        if len(self._on_the_way) == 1:
-            self._network.nursery.start_soon(self._carry)
-
-    async def _carry(self) -> None:
-        while self._on_the_way:
-            arrival, data = self._on_the_way[0]
-            await trio.sleep_until(arrival)
-            await self._network.until_healed(self.local[0], self.peer[0])
-            if self._on_the_way and self._on_the_way[0] == (arrival, data):
-                self._on_the_way.popleft()
-                if data:
-                    self.other._arrive(data)
-                else:
-                    self.other._end()
+        first = self._network.piece_bytes(len(data))
+        for piece in (data[:first], data[first:]) if first < len(data) else (data,):
+            latency_s = self._network.latency_s(self.local[0], self.peer[0])
+            self._not_before = max(self._not_before, trio.current_time() + latency_s)
+            self._on_the_way.append((self._not_before, piece))
+            if len(self._on_the_way) == 1:
+                self._network.will_arrive(self, self._not_before)
 
     def _arrive(self, data: bytes) -> None:
+        if self._broken and self.is_silent:
+            self.break_off()  # nobody knows of it here any more, which is the answer
+            return
         self._inbox += data
         self._readable.unpark_all()
 

@@ -6,6 +6,7 @@ import hashlib
 from random import Random
 
 import trio
+from deterministic_trio import Process
 from invariants import Invariants, Violated
 from sim_clock import SimClock
 from sim_disk import SimDisk, SimMount
@@ -42,6 +43,7 @@ class SimNode:
         self._server: Server | None = None
         self._settings = settings
         self._scope: trio.CancelScope | None = None
+        self._process = Process()
         self._ended = trio.Event()
         self._is_starting = False
 
@@ -71,6 +73,8 @@ class SimNode:
         )
         network = self.world.network.port(self.name)
         is_ready, ended = False, trio.Event()
+        self._process = Process()
+        self._process.enter()
         with trio.CancelScope() as scope:
             self._scope, self._ended = scope, ended
             try:
@@ -113,7 +117,17 @@ class SimNode:
             self.world.network.machine_dies(self.name)
         else:
             self.world.network.process_dies(self.name)
+        self._process.resume()
         self._scope = self.broker = self._server = None
+
+    def pause(self) -> None:
+        """SIGSTOP: nothing of it runs, its sockets stay open, its timers fire late."""
+        if self._scope is not None:
+            self._process.stop()
+
+    def resume(self) -> None:
+        """SIGCONT. Nothing, where it runs."""
+        self._process.resume()
 
     def wipe(self) -> None:
         self.disk.wipe()
@@ -125,7 +139,7 @@ class SimNode:
             return
         server, scope, ended = self._server, self._scope, self._ended
         if server.is_ready:
-            self.world.nursery.start_soon(server.stop)
+            self._process.start_soon(self.world.nursery, server.stop)
         else:
             scope.cancel()
         await ended.wait()
