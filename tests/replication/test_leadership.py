@@ -22,7 +22,7 @@ def fetch(leader: Leadership, replica: int, offset: int, end: int = 100, now_ms:
     assert leader.fetched(replica, broker_epoch=70 + replica, offset=offset, end_offset=end, now_ms=now_ms)
 
 
-def everybody(_: int) -> bool:
+def everybody(_: int, epoch: int) -> bool:
     return True
 
 
@@ -64,7 +64,8 @@ def test_who_has_caught_up_is_proposed_with_its_epoch() -> None:
     fetch(leader, 3, 89)
     assert leader.propose_more(90, everybody) is None
     fetch(leader, 3, 90)
-    assert leader.propose_more(90, lambda broker: broker != 3) is None, "it is fenced"
+    assert leader.propose_more(90, lambda broker, _: broker != 3) is None, "it is fenced"
+    assert leader.propose_more(90, lambda _, epoch: epoch != 73) is None, "it has begun another life since"
     proposal = leader.propose_more(90, everybody)
     assert proposal is not None
     assert proposal.isr == ((1, -1), (2, 72), (3, 73))
@@ -84,10 +85,43 @@ def test_whoever_is_proposed_holds_the_watermark_until_it_is_decided() -> None:
     leader = leading(isr=(1, 2))
     fetch(leader, 2, 100)
     fetch(leader, 3, 90)
-    assert leader.propose_more(90, everybody) is not None
+    proposal = leader.propose_more(90, everybody)
+    assert proposal is not None
     assert leader.committed(100, 1) == 90
-    leader.settled()
+    assert leader.refused(proposal)
     assert leader.committed(100, 1) == 100
+
+
+def test_a_late_answer_to_an_earlier_proposal_says_nothing_of_the_open_one() -> None:
+    """The partition has changed in between, and the same follower has been proposed again."""
+    leader = leading(isr=(1, 2))
+    fetch(leader, 2, 100)
+    fetch(leader, 3, 90)
+    earlier = leader.propose_more(90, everybody)
+    assert earlier is not None
+    leader.decided(image((1, 2), partition_epoch=1), 1)
+    assert not leader.is_open(earlier)
+    again = leader.propose_more(90, everybody)
+    assert again is not None and leader.is_open(again)
+    assert not leader.refused(earlier)
+    assert leader.is_proposing and leader.committed(100, 1) == 90
+    leader.decided(image((1, 2, 3), partition_epoch=2), 2)
+    assert not leader.is_proposing and leader.committed(100, 1) == 90
+
+
+def test_an_image_that_the_proposal_was_made_of_does_not_end_it() -> None:
+    leader = leading(isr=(1, 2))
+    fetch(leader, 3, 90)
+    assert leader.propose_more(90, everybody) is not None
+    leader.decided(image((1, 2)), 1)
+    assert leader.is_proposing
+
+
+def test_what_a_follower_has_said_in_an_earlier_life_is_passed_over() -> None:
+    leader = leading(isr=(1, 2))
+    assert leader.fetched(2, 80, offset=40, end_offset=100, now_ms=10)
+    assert not leader.fetched(2, 72, offset=90, end_offset=100, now_ms=11)
+    assert leader.committed(100, 1) == 40
 
 
 def test_whoever_is_to_leave_holds_the_watermark_until_it_is_decided() -> None:

@@ -16,7 +16,7 @@ def leading(isr: tuple[int, ...] = (1, 2)) -> Leadership:
 def test_a_proposal_says_of_which_epochs_it_is() -> None:
     leader = leading(isr=(1,))
     leader.fetched(2, 72, 100, 100, 0)
-    proposal = leader.propose_more(100, lambda _: True)
+    proposal = leader.propose_more(100, lambda *_: True)
     assert proposal is not None
     assert (proposal.leader_epoch, proposal.partition_epoch) == (5, 7)
     assert leader.leader_epoch == 5

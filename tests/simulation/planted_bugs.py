@@ -73,14 +73,14 @@ BUGS = [
     Bug(
         "watermark does not wait for a proposal",
         "replication/leader.py",
-        "return self._image.isr if self._proposed is None else self._proposed.union(self._image.isr)",
+        "return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)",
         "return self._image.isr",
     ),
     Bug(
         "proposed in-sync replicas count at once",
         "replication/leader.py",
-        "return self._image.isr if self._proposed is None else self._proposed.union(self._image.isr)",
-        "return self._image.isr if self._proposed is None else self._proposed",
+        "return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)",
+        "return self._image.isr if self._proposal is None else self._proposal.brokers",
     ),
     Bug(
         "in sync without having caught up",
@@ -124,9 +124,15 @@ BUGS = [
     ),
     Bug(
         "ack what was not committed when leadership is lost",
-        "apis/api_00_produce.py",
-        "        return ErrorCode.NOT_LEADER_OR_FOLLOWER\n    if not append.is_committed",
-        "        return ErrorCode.NONE\n    if not append.is_committed",
+        "runtime/partition.py",
+        "        self._commits.fail(error)",
+        "        self._commits.fail(ErrorCode.NONE)",
+    ),
+    Bug(
+        "an answer settles another proposal",
+        "replication/leader.py",
+        "        if self._proposal is not proposal:",
+        "        if self._proposal is None:",
     ),
     Bug(
         "ack when appended",

@@ -25,6 +25,12 @@ from odradek.protocol.messages.offset_commit import (
     OffsetCommitRequestTopic,
     OffsetCommitResponse,
 )
+from odradek.protocol.messages.offset_for_leader_epoch import (
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopic,
+)
 from odradek.protocol.messages.produce import (
     PartitionProduceData,
     PartitionProduceResponse,
@@ -201,5 +207,30 @@ def test_a_coordinator_whose_lease_lapsed_for_a_moment_coordinates_again() -> No
         assert codes == [ErrorCode.NOT_COORDINATOR]
         assert world.leader("__consumer_offsets") is node, "it was never fenced"
         assert await commit(7) == ErrorCode.NONE
+
+    play(scenario)
+
+
+def test_a_reader_that_knows_more_than_a_new_leader_does_not_hear_of_lost_records() -> None:
+    """A new leader learns late how far the one before had come: the end of an epoch is not its high watermark."""
+
+    async def scenario(world: World) -> None:
+        a, _, _ = world.brokers
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.create_topic("t", replicas=[[0, 1, 2]])
+        await write(world, "t", *"abcd")
+        assert await read(world, "t") == [*"abcd"]
+        epoch = partition(a, "t").leader_epoch
+        world.network.cut(world.brokers[1].name, world.brokers[2].name)
+        a.kill()
+        await until(lambda: world.leader("t") not in (None, a), "another leads")
+        leader = world.leader("t")
+        assert leader is not None
+        await until(lambda: partition(leader, "t").is_leader, "it knows")
+        assert partition(leader, "t").high_watermark < 4, "it does not know yet"
+        asked = OffsetForLeaderPartition(partition=0, leader_epoch=epoch)
+        request = OffsetForLeaderEpochRequest(replica_id=-1, topics=[OffsetForLeaderTopic("t", [asked])])
+        answer = await asker(world, leader).ask(request, OffsetForLeaderEpochResponse, 4, 5)
+        assert answer.topics[0].partitions[0].end_offset == 4
 
     play(scenario)

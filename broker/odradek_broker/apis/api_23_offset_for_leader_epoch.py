@@ -2,7 +2,8 @@
 
 Behaviour
     The largest known epoch at or below the one asked for, and where it ends; -1 and -1 where there is none.
-    The present epoch ends at the log's end, for a consumer at the high watermark.
+    The present epoch ends at the log's end, also for a consumer. It must not be told the high watermark: a new leader
+    learns late how far the one before had come, and whoever has read further would take that for lost records.
     The client's own leader epoch is checked as in Fetch.
 Versions
     3 replica_id    4 flexible
@@ -23,29 +24,21 @@ from odradek_broker.apis.leader_epochs import check_leader_epoch
 
 REQUEST, VERSIONS = OffsetForLeaderEpochRequest, range(2, 5)
 
-CONSUMER = -1
-
 
 def handle(request: OffsetForLeaderEpochRequest, context: RequestContext) -> OffsetForLeaderEpochResponse:
-    is_consumer = request.replica_id == CONSUMER
     return OffsetForLeaderEpochResponse(
         topics=[
-            OffsetForLeaderTopicResult(
-                topic.topic, [_end(topic.topic, one, is_consumer, context) for one in topic.partitions]
-            )
+            OffsetForLeaderTopicResult(topic.topic, [_end(topic.topic, one, context) for one in topic.partitions])
             for topic in request.topics
         ]
     )
 
 
-def _end(topic: str, wanted: OffsetForLeaderPartition, is_consumer: bool, context: RequestContext) -> EpochEndOffset:
+def _end(topic: str, wanted: OffsetForLeaderPartition, context: RequestContext) -> EpochEndOffset:
     partition = context.broker.partition(topic, wanted.partition)
     if isinstance(partition, ErrorCode):
         return EpochEndOffset(partition, wanted.partition)
     error = check_leader_epoch(partition, wanted.current_leader_epoch)
     if error:
         return EpochEndOffset(error, wanted.partition)
-    epoch, end_offset = partition.log.end_offset_for_epoch(wanted.leader_epoch)
-    if is_consumer:
-        end_offset = min(end_offset, partition.high_watermark)
-    return EpochEndOffset(0, wanted.partition, epoch, end_offset)
+    return EpochEndOffset(0, wanted.partition, *partition.log.end_offset_for_epoch(wanted.leader_epoch))

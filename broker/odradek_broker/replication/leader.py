@@ -7,7 +7,10 @@ Invariants
     The high watermark is at most what every member of the ISR has, and of the ISR that is proposed but not decided:
     whoever may be in sync by the time a leader is elected has all that is committed.
     It moves only while the ISR that the controller has decided is at least min.insync.replicas.
-    At most one proposal is under way; a decision of the controller, whatever it says, ends it.
+    At most one proposal is under way. It ends when what became of *it* is known: by an answer to it, or by a decision
+    with a later partition epoch, after which the controller cannot take it any more. An answer to an earlier one, late
+    as it may come, says nothing of it.
+    A follower counts for what it has said in its present life: what an earlier one still has on its way is passed over.
 """
 
 from __future__ import annotations
@@ -44,6 +47,10 @@ class Proposal(NamedTuple):
     leader_epoch: int
     partition_epoch: int
 
+    @property
+    def brokers(self) -> set[int]:
+        return {broker for broker, _ in self.isr}
+
 
 class Leadership:
     """Of one partition in one leader epoch."""
@@ -54,7 +61,7 @@ class Leadership:
         self.leader_epoch = image.leader_epoch
         self.start_offset = start_offset
         self._image = image
-        self._proposed: frozenset[int] | None = None
+        self._proposal: Proposal | None = None
         self._followers = {replica: Follower() for replica in image.replicas if replica != node_id}
         for replica in image.isr:
             if replica != node_id:
@@ -74,20 +81,28 @@ class Leadership:
             if replica != self.node_id
         }
         self._image = image
-        self._proposed = None
+        if self._proposal is not None and image.partition_epoch > self._proposal.partition_epoch:
+            self._proposal = None
 
     @property
     def is_proposing(self) -> bool:
-        return self._proposed is not None
+        return self._proposal is not None
 
-    def settled(self) -> None:
-        """What became of the proposal is known: what holds has been `decided`."""
-        self._proposed = None
+    def is_open(self, proposal: Proposal) -> bool:
+        """Whether it is not known yet what became of this one."""
+        return self._proposal is proposal
+
+    def refused(self, proposal: Proposal) -> bool:
+        """The controller has not taken it; False where it was not open any more."""
+        if self._proposal is not proposal:
+            return False
+        self._proposal = None
+        return True
 
     def fetched(self, replica: int, broker_epoch: int, offset: int, end_offset: int, now_ms: int) -> bool:
-        """A follower asks for what comes at `offset`. False where it is no replica."""
+        """A follower asks for what comes at `offset`. False where it is no replica, or has begun another life since."""
         follower = self._followers.get(replica)
-        if follower is None:
+        if follower is None or broker_epoch < follower.broker_epoch:
             return False
         if offset >= end_offset:
             follower.caught_up_ms = now_ms
@@ -130,23 +145,26 @@ class Leadership:
         return lowest
 
     def _in_sync_or_nearly(self) -> Iterable[int]:
-        return self._image.isr if self._proposed is None else self._proposed.union(self._image.isr)
+        return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)
 
-    def propose_more(self, high_watermark: int, is_active: Callable[[int], bool]) -> Proposal | None:
-        """The ISR with those that have caught up; None where there are none, or something is proposed already."""
-        if self._proposed is not None:
+    def propose_more(self, high_watermark: int, is_active: Callable[[int, int], bool]) -> Proposal | None:
+        """The ISR with those that have caught up; None where there are none, or something is proposed already.
+
+        `is_active`: whether a broker is, in the epoch in which it has fetched.
+        """
+        if self._proposal is not None:
             return None
         least = max(high_watermark, self.start_offset)
         back = [
             replica
             for replica, follower in self._followers.items()
-            if replica not in self._image.isr and follower.offset >= least and is_active(replica)
+            if replica not in self._image.isr and follower.offset >= least and is_active(replica, follower.broker_epoch)
         ]
         return self._propose([*self._image.isr, *back]) if back else None
 
     def propose_less(self, end_offset: int, now_ms: int, max_lag_ms: int) -> Proposal | None:
         """The ISR without those that have not had everything for `max_lag_ms`."""
-        if self._proposed is not None:
+        if self._proposal is not None:
             return None
         staying = [
             replica
@@ -159,6 +177,6 @@ class Leadership:
         return follower.offset == end_offset or now_ms - follower.caught_up_ms <= max_lag_ms
 
     def _propose(self, isr: list[int]) -> Proposal:
-        self._proposed = frozenset(isr)
         epochs = ((each, -1 if each == self.node_id else self._followers[each].broker_epoch) for each in isr)
-        return Proposal(tuple(epochs), self.leader_epoch, self._image.partition_epoch)
+        self._proposal = Proposal(tuple(epochs), self.leader_epoch, self._image.partition_epoch)
+        return self._proposal

@@ -2,7 +2,9 @@
 
 Invariant
     A proposal counts as open until it is known what became of it: as long as the controller may have taken it, the
-    high watermark waits for those that would be in sync.
+    high watermark waits for those that would be in sync. So it is asked about again and again, until it is refused, or
+    the metadata has gone past it. One that was taken is ended by the metadata only: an answer does not say that it is
+    here already.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ logger = logging.getLogger(__name__)
 
 VERSION = 3
 BACKOFF_SECONDS = 0.1
-STILL_TO_COME = {ErrorCode.INVALID_UPDATE_VERSION, ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.NOT_CONTROLLER}
-"""The metadata knows more than we do, or less; it will tell."""
+STILL_TO_COME = {ErrorCode.INVALID_UPDATE_VERSION, ErrorCode.FENCED_LEADER_EPOCH}
+"""The controller knows more than we do; the metadata will tell."""
 
 
 class IsrChanges:
@@ -59,11 +61,13 @@ class IsrChanges:
                 await self._due.wait()
                 self._due = trio.Event()
                 proposals, self._proposals = self._proposals, {}
-                await self._ask(proposals)
+                proposals = {partition: each for partition, each in proposals.items() if _is_open(partition, each)}
+                if proposals:
+                    await self._ask(proposals)
 
-    def _is_active(self, broker_id: int) -> bool:
+    def _is_active(self, broker_id: int, epoch: int) -> bool:
         broker = self._broker.image.brokers.get(broker_id)
-        return broker is not None and broker.is_active
+        return broker is not None and broker.is_active and epoch >= broker.epoch
 
     def _propose(self, partition: Partition, proposal: Proposal) -> None:
         self._proposals[partition] = proposal
@@ -101,31 +105,43 @@ class IsrChanges:
             answer = await self._broker.controller.ask(request, AlterPartitionResponse, VERSION)
         except ControllerUnavailable as error:
             logger.warning("cannot say who is in sync: %s", error)
-            self._again(proposals)
-            await trio.sleep(BACKOFF_SECONDS)
+            await self._again(proposals)
             return
-        codes = {
-            (topic.topic_id, each.partition_index): ErrorCode.from_code(each.error_code)
-            for topic in answer.topics
-            for each in topic.partitions
-        }
+        answers = {(topic.topic_id, each.partition_index): each for topic in answer.topics for each in topic.partitions}
+        unknown = {}
         for partition, proposal in proposals.items():
-            code = codes.get((partition.topic_id, partition.index), ErrorCode.from_code(answer.error_code))
-            self._settle(partition, proposal, code)
+            one = answers.get((partition.topic_id, partition.index))
+            code = ErrorCode.from_code(answer.error_code if one is None else one.error_code)
+            if code is ErrorCode.NOT_CONTROLLER:
+                unknown[partition] = proposal
+            elif code is ErrorCode.NONE:
+                self._taken(partition, proposal, proposal.partition_epoch if one is None else one.partition_epoch)
+            elif code not in STILL_TO_COME:
+                self._refused(partition, proposal, code)
+        if unknown:
+            await self._again(unknown)
 
-    def _settle(self, partition: Partition, proposal: Proposal, code: ErrorCode) -> None:
-        leadership = partition.leadership
-        if leadership is None or leadership.leader_epoch != proposal.leader_epoch or code in STILL_TO_COME:
-            return
-        leadership.settled()
-        if code is ErrorCode.NONE:
-            logger.info("%s: in sync are now %s", partition, ", ".join(map(str, leadership.isr)))
-        else:
+    def _taken(self, partition: Partition, proposal: Proposal, partition_epoch: int) -> None:
+        """It holds from that partition epoch on; where that is the one we know it has changed nothing."""
+        if partition_epoch > proposal.partition_epoch:
+            isr = ", ".join(str(broker) for broker, _ in proposal.isr)
+            logger.info("%s: in sync are now %s", partition, isr)
+        elif partition.leadership is not None and partition.leadership.refused(proposal):
+            partition.advance()
+
+    def _refused(self, partition: Partition, proposal: Proposal, code: ErrorCode) -> None:
+        if partition.leadership is not None and partition.leadership.refused(proposal):
             logger.info("%s: the controller refuses other in-sync replicas: %s", partition, code.name)
-        partition.advance()
+            partition.advance()
 
-    def _again(self, proposals: dict[Partition, Proposal]) -> None:
+    async def _again(self, proposals: dict[Partition, Proposal]) -> None:
+        """In a moment; nobody knows whether the controller has taken them."""
+        await trio.sleep(BACKOFF_SECONDS)
         for partition, proposal in proposals.items():
-            leadership = partition.leadership
-            if leadership is not None and leadership.leader_epoch == proposal.leader_epoch and leadership.is_proposing:
+            if _is_open(partition, proposal):
                 self._propose(partition, proposal)
+
+
+def _is_open(partition: Partition, proposal: Proposal) -> bool:
+    """Of this very proposal: another of the same partition may have taken its place."""
+    return partition.leadership is not None and partition.leadership.is_open(proposal)
