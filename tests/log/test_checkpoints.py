@@ -11,10 +11,19 @@ from odradek_broker.log.failures import CorruptCheckpoint
 
 
 def test_offset_checkpoints_are_kafkas():
-    data = checkpoints.encode_offsets({("orders", 1): 17, ("a.b-c", 0): 3})
-    assert data == b"0\n2\na.b-c 0 3\norders 1 17\n"
-    assert checkpoints.decode_offsets(data) == {("orders", 1): 17, ("a.b-c", 0): 3}
+    """But for the first column: the id of the topic, as Kafka writes ids, in the place of its name."""
+    offsets = {(bytes(range(16)), 1): 17, (bytes(16), 0): 3}
+    data = checkpoints.encode_offsets(offsets)
+    assert data == b"0\n2\nAAAAAAAAAAAAAAAAAAAAAA 0 3\nAAECAwQFBgcICQoLDA0ODw 1 17\n"
+    assert checkpoints.decode_offsets(data) == offsets
     assert checkpoints.decode_offsets(checkpoints.encode_offsets({})) == {}
+
+
+@pytest.mark.parametrize("name", ["orders", "a.b-c", "AAECAwQFBgcICQoLDA0ODx", "AAECAwQFBgcICQoLDA0OD", "A" * 23])
+def test_an_entry_that_names_a_topic_by_name_says_nothing(name):
+    """The last bits of an id are zeros, so not every name of 22 characters is one."""
+    data = f"0\n2\n{name} 0 3\nAAECAwQFBgcICQoLDA0ODw 1 17\n".encode()
+    assert checkpoints.decode_offsets(data) == {(bytes(range(16)), 1): 17}
 
 
 def test_epoch_checkpoints_are_kafkas():

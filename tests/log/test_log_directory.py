@@ -8,6 +8,7 @@ from log_fixtures import NOW, SMALL, TOPIC_ID, append
 
 from odradek_broker.log.directory import LogDirectory
 from odradek_broker.log.failures import InconsistentDirectory
+from odradek_broker.log.offset_checkpoints import CLEANER_OFFSETS, LOG_START_OFFSETS, NAMES, RECOVERY_POINTS
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
 
 ID = bytes(range(16, 32))
@@ -70,18 +71,17 @@ def test_a_start_is_clean_once_and_only_after_a_clean_stop(tmp_path):
 
 def test_checkpoints_are_read_back_and_damaged_ones_named(tmp_path):
     directory = open_directory(tmp_path)
-    directory.write_recovery_points({("t", 0): 5})
-    directory.write_log_start_offsets({("t", 0): 2})
-    directory.write_high_watermarks({("t", 0): 4})
-    directory.write_cleaner_offsets({("t", 0): 3})
+    key = (TOPIC_ID, 0)
+    for offset, name in enumerate(NAMES, start=2):
+        directory.checkpoints.write(name, lambda _, offset=offset: {key: offset})
     directory.release()
     again = open_directory(tmp_path)
-    assert again.recovery_points == {("t", 0): 5} and again.log_start_offsets == {("t", 0): 2}
-    assert again.high_watermarks == {("t", 0): 4} and again.cleaner_offsets == {("t", 0): 3}
+    assert [again.checkpoints.get(name, key) for name in NAMES] == [2, 3, 4, 5]
     again.release()
-    (tmp_path / "recovery-point-offset-checkpoint").write_bytes(b"rubbish")
+    (tmp_path / RECOVERY_POINTS).write_bytes(b"rubbish")
     damaged = open_directory(tmp_path)
-    assert damaged.recovery_points == {} and damaged.damaged == ["recovery-point-offset-checkpoint"]
+    assert [damaged.checkpoints.get(name, key) for name in NAMES] == [0, 3, 4, 5]
+    assert damaged.damaged == [RECOVERY_POINTS]
 
 
 def test_logs_are_opened_by_what_the_checkpoints_say(tmp_path):
@@ -91,15 +91,37 @@ def test_logs_are_opened_by_what_the_checkpoints_say(tmp_path):
         append(log, batch(b"a"))
     log.flush()
     log.close(clean=False)
-    directory.write_recovery_points({("orders", 3): 6})
-    directory.write_log_start_offsets({("orders", 3): 4})
-    directory.write_cleaner_offsets({("orders", 3): 5})
+    for name, offset in ((RECOVERY_POINTS, 6), (LOG_START_OFFSETS, 4), (CLEANER_OFFSETS, 5)):
+        directory.checkpoints.write(name, lambda _, offset=offset: {(TOPIC_ID, 3): offset})
     directory.release()
     directory = open_directory(tmp_path)
     assert directory.partitions() == [("orders", 3)]
     log = directory.open_log("orders", 3, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
     assert (log.log_start_offset, log.first_dirty_offset, log.flushed_offset) == (4, 5, 6)
     assert log.recovery.recovery_point == 6 and log.log_end_offset == 9
+
+
+def test_nothing_said_of_another_topic_of_the_same_name_is_believed(tmp_path):
+    directory = open_directory(tmp_path)
+    for name in NAMES:
+        directory.checkpoints.write(name, lambda _: {(bytes(16), 0): 40})
+    log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    assert (log.log_start_offset, log.log_end_offset, log.recovery_point, log.first_dirty_offset) == (0, 0, 0, 0)
+
+
+def test_a_log_that_was_moved_away_and_comes_back_is_believed_nothing_of_what_the_first_one_had(tmp_path):
+    """Its topic is the same; and a crash finds nothing either."""
+    directory = open_directory(tmp_path)
+    log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    for name in NAMES:
+        directory.checkpoints.write(name, lambda _: {(TOPIC_ID, 0): 40, (TOPIC_ID, 1): 7})
+    directory.delete_log(log, "aa", NOW)
+    log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    assert (log.log_start_offset, log.log_end_offset, log.first_dirty_offset) == (0, 0, 0)
+    directory.release()
+    again = open_directory(tmp_path)
+    assert [dict(again.checkpoints.written(name)) for name in NAMES] == [{(TOPIC_ID, 1): 7}] * 4
+    again.release()
 
 
 def test_deleted_and_stray_logs_are_no_partitions(tmp_path):

@@ -6,10 +6,11 @@ import errno
 
 import pytest
 from faulty_disk import FaultyDisk
-from log_batches import batch, headers
+from log_batches import TRANSACTIONAL, batch, headers, marker
 from log_fixtures import NOW, LogHouse, append, read_all
 
 from odradek_broker.log.failures import LogFailed
+from odradek_broker.log.validation import Origin
 
 
 @pytest.fixture
@@ -92,6 +93,44 @@ def test_indexes_that_could_not_be_written_are_written_with_the_next_flush(house
     log.flush()
     assert house.names(".index") == ["00000000000000000000.index"]
     assert [segment.unsaved for segment in log.segments] == [False, True]
+
+
+@pytest.mark.parametrize("what", ["indexes", "leader epochs"])
+def test_a_start_looks_where_what_is_derived_could_not_be_written(house, disk, monkeypatch, what):
+    """The batches are safe, and acknowledged; but a transaction index that is not there would call all committed."""
+    log = house.open()
+    append(log, batch(b"a", producer=(7, 0, 0), attributes=TRANSACTIONAL))
+    log.flush()
+    append(log, marker(7, 0, commit=False), origin=Origin.COORDINATOR)
+    expected = log.aborted_transactions(0, 2)
+    if what == "indexes":
+        monkeypatch.setattr(log.segments.active.__class__, "save", refuse_to_save)
+        log.roll(NOW)
+    else:
+        log.assign_leader_epoch(3)
+        disk.fails = {"replace_file"}
+    append(log, batch(b"b"), epoch=3)
+    log.flush()
+    assert (log.flushed_offset, log.recovery_point) == (3, 1)
+    log.close(clean=False)
+    monkeypatch.undo()
+    disk.fails = set()
+    again = house.open(clean=False, recovery_point=log.recovery_point)
+    assert again.aborted_transactions(0, 2) == expected != []
+    assert again.epochs.entries() == [(0, 0), (3, 2)]
+    again.flush()
+    assert again.recovery_point == 3
+
+
+def test_a_truncation_that_fails_half_way_claims_nothing_of_what_may_be_gone(house, disk):
+    log = house.open()
+    for _ in range(30):
+        append(log, batch(b"x" * 30))
+    log.flush()
+    disk.truncate_fails = True
+    with pytest.raises(OSError, match="truncate failed"):
+        log.truncate_to(5)
+    assert (log.flushed_offset, log.recovery_point) == (5, 5)
 
 
 def refuse_to_save(segment: object) -> list[str]:

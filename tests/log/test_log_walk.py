@@ -56,6 +56,7 @@ class Walk:
             self.start = self.end = self.end + self.rng.randint(0, 50)
             self.log.truncate_fully_and_start_at(self.end)
             self.model = []
+            self.flushed = 0
 
     def delete_records(self) -> None:
         self.start = self.rng.randint(self.start, self.end)

@@ -56,7 +56,7 @@ BUGS = [
         "if self._broker.flusher.syncs:",
         "if False:",
     ),
-    Bug("no truncation", "runtime/replica_fetcher.py", "log.truncate_to(offset)", "pass"),
+    Bug("no truncation", "runtime/replica_fetcher.py", "log.truncate_to(cut.offset)", "pass"),
     Bug(
         "truncate by watermark",
         "runtime/partition.py",

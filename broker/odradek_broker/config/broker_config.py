@@ -8,6 +8,8 @@ rest. Defaults are Kafka 4.3's but for these, each for a reason:
     node.id                 1: there need not be a configuration at all
     log.dir                 odradek-data: the system's temporary directory is no place for a log
     log.flush.policy        sync: a key of ours; an acknowledged record is on the disk (see there)
+    log.flush.offset.checkpoint.interval.ms    1 s: only before the point that is noted can a start tell damage from a
+                            write that a power cut has torn
     queued.max.request.bytes, max.connections    bounded: no client may fill the memory
 """
 

@@ -145,7 +145,7 @@ class LogStorageConfig(TopicDefaultsConfig, frozen=True, kw_only=True):
     ] = LONG_MAX
     log_flush_offset_checkpoint_interval_ms: Annotated[
         int, Setting("How often it is noted up to where each log is on the disk.", INT, at_least(1))
-    ] = MINUTE_MS
+    ] = SECOND_MS
     log_flush_start_offset_checkpoint_interval_ms: Annotated[
         int, Setting("How often it is noted where each log begins.", INT, at_least(1))
     ] = MINUTE_MS

@@ -7,7 +7,6 @@ that many lines (Kafka: CheckpointFile). Whoever writes one replaces the file at
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 
@@ -15,19 +14,28 @@ from odradek_broker.log.failures import CorruptCheckpoint
 
 VERSION = 0
 TopicPartition = tuple[str, int]
+LogKey = tuple[bytes, int]
+"""The topic's id, 16 raw bytes, and the partition's index: no other log ever has the same."""
 
 
-def encode_offsets(offsets: Mapping[TopicPartition, int]) -> bytes:
-    """Lines of `topic partition offset`."""
-    return _encode([f"{topic} {partition} {offset}" for (topic, partition), offset in sorted(offsets.items())])
+def encode_offsets(offsets: Mapping[LogKey, int]) -> bytes:
+    """Lines of `topic partition offset` as Kafka's, but for the topic's id in the place of its name."""
+    return _encode(
+        [f"{encode_id(topic)} {partition} {offset}" for (topic, partition), offset in sorted(offsets.items())]
+    )
 
 
-def decode_offsets(data: bytes) -> dict[TopicPartition, int]:
+def decode_offsets(data: bytes) -> dict[LogKey, int]:
+    """A line that names a topic by name says nothing: nobody knows which topic of that name it was."""
     offsets = {}
     for line in _decode(data):
         try:
             topic, partition, offset = line.split(" ")
-            offsets[topic, int(partition)] = int(offset)
+            topic_id = decode_id(topic)
+            if topic_id is not None:
+                offsets[topic_id, int(partition)] = int(offset)
+            else:
+                int(partition), int(offset)
         except ValueError:
             raise CorruptCheckpoint(f"not a topic, a partition and an offset: {line!r}") from None
     return offsets
@@ -51,25 +59,30 @@ def decode_epochs(data: bytes) -> list[tuple[int, int]]:
 
 def encode_partition_metadata(topic_id: bytes) -> bytes:
     """The topic's id, 16 raw bytes, as the text Kafka writes."""
-    return b"version: 0\ntopic_id: " + base64.urlsafe_b64encode(topic_id).rstrip(b"=")
+    return b"version: 0\ntopic_id: " + encode_id(topic_id).encode()
 
 
 def decode_partition_metadata(data: bytes) -> bytes:
-    """The topic's id, 16 raw bytes.
-
-    Of a torn file nothing may pass for an id, so the text must be exactly the one that the id is written as: base64's
-    decoder would pass over noise.
-    """
+    """The topic's id, 16 raw bytes. Of a torn file nothing may pass for one."""
     properties = dict(line.split(b": ", 1) for line in data.splitlines() if b": " in line)
-    text = properties.get(b"topic_id", b"")
-    try:
-        topic_id = base64.urlsafe_b64decode(text + b"==")
-    except binascii.Error:
-        raise CorruptCheckpoint(f"no topic id in {data!r}") from None
-    is_whole = len(topic_id) == 16 and base64.urlsafe_b64encode(topic_id).rstrip(b"=") == text
-    if properties.get(b"version") != b"0" or not is_whole:
+    topic_id = decode_id(properties.get(b"topic_id", b"").decode("latin-1"))
+    if properties.get(b"version") != b"0" or topic_id is None:
         raise CorruptCheckpoint(f"not a topic id of version 0: {data!r}")
     return topic_id
+
+
+def encode_id(topic_id: bytes) -> str:
+    """22 characters of unpadded base64url, as Kafka writes ids."""
+    return base64.urlsafe_b64encode(topic_id).rstrip(b"=").decode()
+
+
+def decode_id(text: str) -> bytes | None:
+    """16 raw bytes; None unless the text is exactly what an id is written as. (base64's decoder passes over noise.)"""
+    try:
+        topic_id = base64.urlsafe_b64decode(text + "==")
+    except ValueError:
+        return None
+    return topic_id if len(topic_id) == 16 and encode_id(topic_id) == text else None
 
 
 def encode_properties(properties: Mapping[str, str]) -> bytes:

@@ -3,37 +3,35 @@
     meta.properties                    which cluster and node it belongs to, and its own id
     .lock                              held while a broker uses it
     .kafka_cleanshutdown               there only between a clean stop and the next start
-    recovery-point-offset-checkpoint   all below is synced, of each log
-    log-start-offset-checkpoint        where each log begins, where DeleteRecords has moved that
-    replication-offset-checkpoint      high watermarks
-    cleaner-offset-checkpoint          how far compaction has come
+    recovery-point-offset-checkpoint   and three others: how far each log may be believed (offset_checkpoints)
     broker-registration.properties     the broker epoch in which it was last used, and since which boot (our own file)
 
-The clean-shutdown file is taken away before anything is opened: a crash from then on is a crash. Checkpoints only save
-work or shorten the way back; a damaged one is taken as empty and named in `damaged`. Kafka: LogManager, LogDirFailure.
+The clean-shutdown file is taken away before anything is opened: a crash from then on is a crash. Kafka: LogManager,
+LogDirFailure.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping
 
 from odradek_broker.log import checkpoints, filenames
-from odradek_broker.log.checkpoints import TopicPartition
+from odradek_broker.log.checkpoints import LogKey, TopicPartition
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.deleted_files import DeletedFiles
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
 from odradek_broker.log.log import Log
+from odradek_broker.log.offset_checkpoints import (
+    CLEANER_OFFSETS,
+    LOG_START_OFFSETS,
+    RECOVERY_POINTS,
+    OffsetCheckpoints,
+)
 from odradek_broker.ports.disk import AlreadyLocked, Disk
 
 META_PROPERTIES = "meta.properties"
 LOCK = ".lock"
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
-RECOVERY_POINTS = "recovery-point-offset-checkpoint"
-LOG_START_OFFSETS = "log-start-offset-checkpoint"
-HIGH_WATERMARKS = "replication-offset-checkpoint"
-CLEANER_OFFSETS = "cleaner-offset-checkpoint"
 REGISTRATION = "broker-registration.properties"
 
 _NO_EPOCH = -1
@@ -52,12 +50,10 @@ class LogDirectory:
         """Whether the broker that used it last has stopped cleanly."""
         self.previous_broker_epoch = _NO_EPOCH
         """Of that broker, where it has stopped cleanly."""
-        self.recovery_points: dict[TopicPartition, int] = {}
-        self.log_start_offsets: dict[TopicPartition, int] = {}
-        self.high_watermarks: dict[TopicPartition, int] = {}
-        self.cleaner_offsets: dict[TopicPartition, int] = {}
+        self.checkpoints: OffsetCheckpoints
         self.damaged: list[str] = []
-        """Checkpoint files that could not be read."""
+        """Files that could not be read."""
+        self._opened: set[LogKey] = set()
         self._deleted = DeletedFiles()
         self._disk = disk
         self._lock = disk.lock(self._at(LOCK))
@@ -77,10 +73,8 @@ class LogDirectory:
         try:
             directory._read_meta(cluster_id, node_id, new_directory_id)
             directory._take_clean_shutdown()
-            directory.recovery_points = directory._read_checkpoint(RECOVERY_POINTS)
-            directory.log_start_offsets = directory._read_checkpoint(LOG_START_OFFSETS)
-            directory.high_watermarks = directory._read_checkpoint(HIGH_WATERMARKS)
-            directory.cleaner_offsets = directory._read_checkpoint(CLEANER_OFFSETS)
+            directory.checkpoints = OffsetCheckpoints(path, disk)
+            directory.damaged += directory.checkpoints.damaged
         except BaseException:
             directory.release()
             raise
@@ -99,16 +93,19 @@ class LogDirectory:
 
     def open_log(self, topic: str, partition: int, config: LogConfig, *, topic_id: bytes, now_ms: int) -> Log:
         """Open a partition's log, or begin one, by what the checkpoints say. Raises OSError, TopicIdMismatch."""
-        key = (topic, partition)
+        path, key = self.path_of(topic, partition), (topic_id, partition)
+        if key in self._opened and not self._disk.exists(path):
+            self.checkpoints.forget(key)  # the log that was here has been moved away, and now comes back
+        self._opened.add(key)
         return Log.open(
-            self.path_of(topic, partition),
+            path,
             self._disk,
             config,
             topic_id=topic_id,
             clean=self.clean,
-            recovery_point=self.recovery_points.get(key, 0),
-            log_start_offset=self.log_start_offsets.get(key, 0),
-            first_dirty_offset=self.cleaner_offsets.get(key, 0),
+            recovery_point=self.checkpoints.get(RECOVERY_POINTS, key),
+            log_start_offset=self.checkpoints.get(LOG_START_OFFSETS, key),
+            first_dirty_offset=self.checkpoints.get(CLEANER_OFFSETS, key),
             now_ms=now_ms,
         )
 
@@ -142,20 +139,6 @@ class LogDirectory:
         for name in self._disk.list(path):
             self._disk.remove(os.path.join(path, name))
         self._disk.remove_dir(path)
-
-    # Checkpoints. Each call writes and syncs the whole file.
-
-    def write_recovery_points(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self.recovery_points = self._write_checkpoint(RECOVERY_POINTS, offsets)
-
-    def write_log_start_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self.log_start_offsets = self._write_checkpoint(LOG_START_OFFSETS, offsets)
-
-    def write_high_watermarks(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self.high_watermarks = self._write_checkpoint(HIGH_WATERMARKS, offsets)
-
-    def write_cleaner_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self.cleaner_offsets = self._write_checkpoint(CLEANER_OFFSETS, offsets)
 
     # Who has used it.
 
@@ -228,19 +211,6 @@ class LogDirectory:
             self.previous_broker_epoch = checkpoints.decode_clean_shutdown(self._disk.read_file(path))
             self._disk.remove(path)
             self._disk.sync_dir(self.path)
-
-    def _read_checkpoint(self, name: str) -> dict[TopicPartition, int]:
-        try:
-            return checkpoints.decode_offsets(self._disk.read_file(self._at(name)))
-        except FileNotFoundError:
-            return {}
-        except CorruptCheckpoint:
-            self.damaged.append(name)
-            return {}
-
-    def _write_checkpoint(self, name: str, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        self._disk.replace_file(self._at(name), checkpoints.encode_offsets(offsets))
-        return dict(offsets)
 
 
 def _make_for_good(disk: Disk, path: str) -> None:

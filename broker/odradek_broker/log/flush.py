@@ -18,7 +18,18 @@ T = TypeVar("T")
 class FlushPlan:
     """`sync` raises OSError, and the log is failed from that moment on (the pages may be marked clean, yet be lost)."""
 
-    __slots__ = ("_disk", "_fail", "directories", "done", "files", "offset", "paths", "sequence", "truncations")
+    __slots__ = (
+        "_disk",
+        "_fail",
+        "directories",
+        "done",
+        "files",
+        "is_whole",
+        "offset",
+        "paths",
+        "sequence",
+        "truncations",
+    )
 
     def __init__(
         self,
@@ -30,6 +41,7 @@ class FlushPlan:
         files: list[File],
         paths: list[str],
         directories: list[str],
+        is_whole: bool,
         fail: Callable[[str], None],
     ) -> None:
         self._disk = disk
@@ -44,6 +56,8 @@ class FlushPlan:
         self.paths = paths
         """Files that need not be open. One that is gone meanwhile needs no syncing."""
         self.directories = directories
+        self.is_whole = is_whole
+        """Whether all that is derived of the batches is among the files, or has been synced before."""
         self.done = False
 
     def sync(self) -> None:
@@ -88,7 +102,9 @@ class Unsynced:
     def add_directory(self, path: str) -> None:
         self._directories[path] = self._next()
 
-    def plan(self, disk: Disk, offset: int, truncations: int, fail: Callable[[str], None]) -> FlushPlan:
+    def plan(
+        self, disk: Disk, offset: int, truncations: int, fail: Callable[[str], None], *, is_whole: bool
+    ) -> FlushPlan:
         return FlushPlan(
             disk,
             offset=offset,
@@ -97,6 +113,7 @@ class Unsynced:
             files=list(self._files),
             paths=list(self._paths),
             directories=list(self._directories),
+            is_whole=is_whole,
             fail=fail,
         )
 

@@ -2,7 +2,8 @@
 
 Invariants
     Offsets from `log_start_offset` up to `log_end_offset` lie in the segments, in order; a new batch gets the latter.
-    All below `flushed_offset` is on stable storage for sure; it falls only when the log is truncated.
+    All below `flushed_offset` is on stable storage for sure; it falls only when the log is truncated, and before that.
+    So is all below `recovery_point`, with what is derived of it: a start need not look there. It is never the greater.
     A call that raises OSError has changed nothing that a reader could see.
     Once `failed` is set (a sync has failed), nothing is written any more: only a start from disk tells what is there.
 
@@ -87,9 +88,10 @@ class Log:
         """What a start without a clean stop found; None after a clean one."""
         self.log_start_offset = max(log_start_offset, self.segments.first.base_offset)
         self.log_end_offset = loaded.log_end_offset
-        self.flushed_offset = self.log_end_offset
+        self.flushed_offset = self.recovery_point = self.log_end_offset
         self.failed: str | None = None
         self.is_closed = False
+        self.is_deleted = False
         self.first_dirty_offset = min(max(first_dirty_offset, self.log_start_offset), self.log_end_offset)
         """Compaction has been over all before this."""
         self._disk = disk
@@ -132,7 +134,7 @@ class Log:
         if is_new:
             log._unsynced.add_directory(os.path.dirname(directory))
         if loaded.summary is not None:
-            log.flushed_offset = min(recovery_point, log.log_end_offset)
+            log.flushed_offset = log.recovery_point = min(recovery_point, log.log_end_offset)
             for segment in log.segments.from_offset(log.flushed_offset):
                 log._unsynced.add_file(segment.file)
             log._unsynced.add_directory(directory)
@@ -343,13 +345,14 @@ class Log:
         if self.failed is not None:
             raise LogFailed(self.failed)
         self._save_sealed()
+        is_whole = not self.segments.unsaved()
         try:
             self._write_epochs()
         except OSError:
-            pass  # the batches have them too; the next flush tries again
+            is_whole = False  # the batches have them too; the next flush tries again
         if self.flushed_offset < self.log_end_offset:
             self._unsynced.add_file(self.segments.active.file)
-        return self._unsynced.plan(self._disk, self.log_end_offset, self._truncations, self.fail)
+        return self._unsynced.plan(self._disk, self.log_end_offset, self._truncations, self.fail, is_whole=is_whole)
 
     def end_flush(self, plan: FlushPlan) -> None:
         """Take the result of a plan that has been synced. Raises LogFailed."""
@@ -359,6 +362,8 @@ class Log:
         self._unsynced.forget(plan)
         if plan.truncations == self._truncations:
             self.flushed_offset = max(self.flushed_offset, plan.offset)
+            if plan.is_whole:
+                self.recovery_point = max(self.recovery_point, plan.offset)
 
     def flush(self) -> None:
         """All three steps at once; blocks. Raises OSError, LogFailed."""
@@ -407,7 +412,7 @@ class Log:
             raise
 
     def _truncate_to(self, offset: int) -> None:
-        self._truncations += 1
+        self._claim_at_most(offset)
         segment, *later = self.segments.from_offset(offset)
         for gone in reversed(later):
             gone.remove()
@@ -421,7 +426,7 @@ class Log:
 
     def truncate_fully_and_start_at(self, offset: int) -> None:
         """Begin again, empty, at an offset. Raises OSError, and then the log has failed."""
-        self._truncations += 1
+        self._claim_at_most(0)
         try:
             gone = list(self.segments)
             for segment in reversed(gone):
@@ -436,12 +441,18 @@ class Log:
         self.epochs.clear()
         self._end_at(offset)
 
+    def _claim_at_most(self, offset: int) -> None:
+        """Before anything is cut: should that fail half-way, nothing is said of what may be gone."""
+        self._truncations += 1
+        self.flushed_offset = min(self.flushed_offset, offset)
+        self.recovery_point = min(self.recovery_point, offset)
+        self.first_dirty_offset = min(self.first_dirty_offset, offset)
+
     def _end_at(self, offset: int) -> None:
         """Bring everything that is derived from the batches down to the new end."""
+        self._claim_at_most(offset)  # which may lie before the offset that was asked for
         self.log_end_offset = offset
         self.log_start_offset = min(self.log_start_offset, offset)
-        self.flushed_offset = min(self.flushed_offset, offset)
-        self.first_dirty_offset = min(self.first_dirty_offset, offset)
         self.epochs.truncate_to(offset)
         self._snapshots.remove_after(offset)
         self.producers = self._recovery().producers_at(offset, list(self.segments), self._snapshots)
@@ -627,6 +638,7 @@ class Log:
         `mark` makes the name unique, so that a topic of the same name can be created at once.
         """
         self.close(clean=False)
+        self.is_deleted = True
         marked = filenames.marked_directory(self.directory, mark, filenames.DELETED_DIRECTORY)
         self._disk.rename(self.directory, marked)
         self._disk.sync_dir(os.path.dirname(marked))

@@ -31,8 +31,10 @@ from odradek_broker.election.gateway import Gateway, HttpGateway
 from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES, LogDirectory
 from odradek_broker.log.failures import LogFailed
+from odradek_broker.log.offset_checkpoints import NAMES
 from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.replication.throttle import Throttle
+from odradek_broker.runtime.checkpoints import Checkpoints
 from odradek_broker.runtime.controller import ControllerRuntime
 from odradek_broker.runtime.controller_client import ControllerClient, ControllerUnavailable
 from odradek_broker.runtime.fetch_sessions import FetchSessions
@@ -89,6 +91,7 @@ class Broker:
         self.active_controller: ControllerRuntime | None = None
         """The one in this process, while it may decide."""
         self.flusher: Flusher
+        self.checkpoints = Checkpoints(self)
         self.groups = GroupsRuntime(self)
         self.isr_changes = IsrChanges(self)
         self.fetchers = ReplicaFetchers(self)
@@ -325,28 +328,13 @@ class Broker:
         try:
             if self._running:
                 self.controller.close()
-                self.checkpoint()()
+                self.checkpoints.write_now(NAMES, list(self.partitions.values()))
                 if clean:
                     self.directory.mark_clean(self.controller.broker_epoch)
         except (OSError, LogFailed) as error:
             logger.error("the data directory could not be left cleanly: %s", error)
         finally:
             self.directory.release()
-
-    def checkpoint(self) -> Callable[[], None]:
-        """How far each log is flushed, begins, is committed and is compacted, as of now; call it to write that down."""
-        flushed = {key: partition.log.flushed_offset for key, partition in self.partitions.items()}
-        starts = {key: partition.log.log_start_offset for key, partition in self.partitions.items()}
-        committed = {key: partition.high_watermark for key, partition in self.partitions.items()}
-        compacted = {key: partition.log.first_dirty_offset for key, partition in self.partitions.items()}
-
-        def write() -> None:
-            self.directory.write_recovery_points(flushed)
-            self.directory.write_log_start_offsets(starts)
-            self.directory.write_high_watermarks(committed)
-            self.directory.write_cleaner_offsets(compacted)
-
-        return write
 
     # ----------------------------------------------------------------------------------------------------- metadata
 

@@ -15,6 +15,12 @@ import trio
 
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.log.failures import LogFailed
+from odradek_broker.log.offset_checkpoints import (
+    CLEANER_OFFSETS,
+    HIGH_WATERMARKS,
+    LOG_START_OFFSETS,
+    RECOVERY_POINTS,
+)
 from odradek_broker.runtime.interval_flush import IntervalFlush
 
 if TYPE_CHECKING:
@@ -23,9 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_SECONDS = 60
-"""Kafka's log.flush.offset.checkpoint.interval.ms."""
-
+FLUSH_SECONDS = 60
 REMOVAL_SECONDS = 1
 REFUSALS_MS = 2_000
 """A leader whose disk is full for so long ends, so that another leads. Shorter, and clients only have to try again."""
@@ -42,12 +46,19 @@ class Housekeeping:
         self._broker = broker
 
     async def run(self) -> None:
+        config = self._broker.config
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._retain)
             nursery.start_soon(self._compact)
             nursery.start_soon(self._forget_producers)
             nursery.start_soon(IntervalFlush(self._broker).run)
-            nursery.start_soon(self._checkpoint)
+            nursery.start_soon(self._flush_the_rest)
+            for name, interval_ms in (
+                (RECOVERY_POINTS, config.log_flush_offset_checkpoint_interval_ms),
+                (LOG_START_OFFSETS, config.log_flush_start_offset_checkpoint_interval_ms),
+                (HIGH_WATERMARKS, config.replica_high_watermark_checkpoint_interval_ms),
+            ):
+                nursery.start_soon(self._write_down, name, interval_ms)
             nursery.start_soon(self._remove)
             nursery.start_soon(self._watch_disk)
 
@@ -88,20 +99,30 @@ class Housekeeping:
                 if not log.install(plan, now_ms):
                     return
             log.end_compaction(plan)
+            await self._broker.checkpoints.write([CLEANER_OFFSETS])
         except (OSError, LogFailed, ProtocolError) as error:
             logger.error("%s: compaction failed: %s", partition, error)
 
-    async def _checkpoint(self) -> None:
+    async def _flush_the_rest(self) -> None:
+        """What nothing else flushes: a start has to look through all that lies behind a log's recovery point."""
         while True:
-            await trio.sleep(CHECKPOINT_SECONDS)
+            await trio.sleep(FLUSH_SECONDS)
             for partition in list(self._broker.partitions.values()):
                 log = partition.log
-                if log.failed is None and log.flushed_offset < log.log_end_offset:
+                if log.failed is None and log.recovery_point < log.log_end_offset:
                     self._broker.flusher.flush_soon(partition)
+
+    async def _write_down(self, name: str, interval_ms: int) -> None:
+        has_failed = False
+        while True:
+            await trio.sleep(interval_ms / 1000)
             try:
-                await self._broker.workers.run(self._broker.checkpoint())
+                await self._broker.checkpoints.write([name])
+                has_failed = False
             except OSError as error:
-                logger.error("cannot write checkpoints: %s", error)
+                if not has_failed:
+                    logger.error("cannot write %s: %s", name, error)
+                has_failed = True
 
     async def _remove(self) -> None:
         """What was deleted takes its space until it is old enough; freeing a gigabyte takes a while, so not here."""

@@ -14,6 +14,7 @@ from odradek_broker.controller.delta import Delta, PartitionDelta
 from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import LogFailed, TopicIdMismatch
+from odradek_broker.log.offset_checkpoints import HIGH_WATERMARKS
 from odradek_broker.runtime.partition import Partition
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Partitions(dict["TopicPartition", Partition]):
             topic_id,
             log,
             node_id=broker.node_id,
-            high_watermark=broker.directory.high_watermarks.get(key, 0),
+            high_watermark=broker.directory.checkpoints.get(HIGH_WATERMARKS, (topic_id, key[1])),
             flusher=broker.flusher,
             clock=broker.clock,
         )

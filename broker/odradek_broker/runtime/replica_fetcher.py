@@ -24,9 +24,11 @@ from odradek.protocol.messages.fetch import (
 )
 from odradek_broker.log.failures import LogFailed, OffsetOutOfRange, OffsetsOutOfOrder
 from odradek_broker.replication.truncation import last_epoch, truncation_offset
+from odradek_broker.runtime.checkpoints import Cut
 from odradek_broker.runtime.peer import Peer, PeerUnreachable
 
 if TYPE_CHECKING:
+    from odradek_broker.log.log import Log
     from odradek_broker.ports.network import Address
     from odradek_broker.runtime.broker import Broker
     from odradek_broker.runtime.partition import Partition
@@ -194,11 +196,16 @@ class ReplicaFetcher:
 
     async def _take(self, asked: dict[Key, Partition], epochs: dict[Key, int], answer: FetchResponse) -> None:
         grown: list[tuple[Partition, PartitionData]] = []
+        cuts: dict[Partition, Cut] = {}
         for topic in answer.responses:
             for data in topic.partitions:
                 key = (topic.topic_id, data.partition_index)
                 partition = asked.get(key)
                 if partition is None or not self._still_follows(partition, epochs[key]):
+                    continue
+                cut = _cut_to_make(partition.log, data)
+                if cut is not None:
+                    cuts[partition] = cut
                     continue
                 try:
                     if self._take_one(key, partition, data):
@@ -206,6 +213,8 @@ class ReplicaFetcher:
                 except (OSError, LogFailed, OffsetsOutOfOrder, OffsetOutOfRange) as error:
                     logger.error("%s: cannot take what its leader has sent: %s", partition, error)
                     self._rest(key, self._broker.config.replica_fetch_backoff_ms / 1000)
+        if cuts:
+            await self._cut(cuts, epochs)
         if self._broker.flusher.syncs:
             for partition, _ in grown:
                 self._broker.flusher.flush_soon(partition)
@@ -221,29 +230,10 @@ class ReplicaFetcher:
     def _take_one(self, key: Key, partition: Partition, data: PartitionData) -> bool:
         """Whether the log has grown. Raises OSError, LogFailed, OffsetsOutOfOrder."""
         log = partition.log
-        if data.error_code == ErrorCode.OFFSET_OUT_OF_RANGE and data.log_start_offset >= 0:
-            logger.warning(
-                "%s: begins again at offset %d, where its leader's log begins", partition, data.log_start_offset
-            )
-            log.truncate_fully_and_start_at(data.log_start_offset)
-            partition.truncated()
-            return False
         if data.error_code:
             code = ErrorCode.from_code(data.error_code)
             (logger.debug if code in EXPECTED else logger.warning)("%s: its leader answers %s", partition, code.name)
             self._rest(key, RETRY_SECONDS)
-            return False
-        if data.diverging_epoch.end_offset >= 0:
-            diverging = data.diverging_epoch
-            offset = truncation_offset(log.epochs, log.log_end_offset, diverging.epoch, diverging.end_offset)
-            logger.warning(
-                "%s: cutting %d records off at offset %d, which its leader does not have",
-                partition,
-                log.log_end_offset - offset,
-                offset,
-            )
-            log.truncate_to(offset)
-            partition.truncated()
             return False
         records = data.records
         if isinstance(records, memoryview) and len(records):
@@ -257,5 +247,48 @@ class ReplicaFetcher:
         partition.commit_up_to(min(data.high_watermark, log.log_end_offset))
         return False
 
+    async def _cut(self, cuts: dict[Partition, Cut], epochs: dict[Key, int]) -> None:
+        """Where a log parts from its leader's it is cut, once nothing on disk claims any more what goes."""
+        try:
+            async with self._broker.checkpoints.before_cut(cuts):
+                for partition, cut in cuts.items():
+                    if self._still_follows(partition, epochs[partition.topic_id, partition.index]):
+                        self._cut_one(partition, cut)
+        except OSError as error:
+            logger.error("cannot take back what is written of logs that are to be cut: %s", error)
+            for partition in cuts:
+                self._rest((partition.topic_id, partition.index), self._broker.config.replica_fetch_backoff_ms / 1000)
+
+    def _cut_one(self, partition: Partition, cut: Cut) -> None:
+        log = partition.log
+        try:
+            if cut.whole:
+                logger.warning("%s: begins again at offset %d, where its leader's log begins", partition, cut.offset)
+                log.truncate_fully_and_start_at(cut.offset)
+            else:
+                logger.warning(
+                    "%s: cutting %d records off at offset %d, which its leader does not have",
+                    partition,
+                    log.log_end_offset - cut.offset,
+                    cut.offset,
+                )
+                log.truncate_to(cut.offset)
+        except OSError as error:
+            logger.error("%s: cannot be cut: %s", partition, error)
+            return
+        partition.truncated()
+        if self._broker.flusher.syncs and log.flushed_offset < log.log_end_offset:
+            self._broker.flusher.flush_soon(partition)
+
     def _rest(self, key: Key, seconds: float) -> None:
         self._rest_until[key] = trio.current_time() + seconds
+
+
+def _cut_to_make(log: Log, data: PartitionData) -> Cut | None:
+    """What has to go before more can be taken from the leader; None where nothing has to."""
+    if data.error_code == ErrorCode.OFFSET_OUT_OF_RANGE and data.log_start_offset >= 0:
+        return Cut(data.log_start_offset, whole=True)
+    diverging = data.diverging_epoch
+    if data.error_code or diverging.end_offset < 0:
+        return None
+    return Cut(truncation_offset(log.epochs, log.log_end_offset, diverging.epoch, diverging.end_offset))
