@@ -255,6 +255,35 @@ def test_a_later_life_is_given_its_own_session_and_is_watched_though_an_earlier_
     assert heartbeats.silent(1900) == [(1, 9)]
 
 
+@pytest.mark.parametrize("session_ms", [200, 3_000, 9_000])
+@pytest.mark.parametrize("controllers_rate", [0.95, 1.0, 1.05])
+@pytest.mark.parametrize("brokers_rate", [0.95, 1.0, 1.05])
+def test_a_brokers_lease_is_over_before_it_is_silent_whatever_their_clocks(
+    session_ms: int, controllers_rate: float, brokers_rate: float
+) -> None:
+    """The heartbeat arrives in the moment when it is sent; its answer came, and nothing after it."""
+    for phase in range(0, 1000, 125):  # where the clocks stand within their milliseconds
+        sent_us = phase + 1_000_000
+
+        def controllers_ms(us: float) -> int:
+            return int(us * controllers_rate / 1000)
+
+        def brokers_ms(us: float, phase: int = phase) -> int:
+            return int((us + 3 * phase) * brokers_rate / 1000)
+
+        heartbeats = Heartbeats(session_ms)
+        heartbeats.heard(1, 5, controllers_ms(sent_us))
+        until_ms = brokers_ms(sent_us) + heartbeats.lease_ms
+        us = sent_us + int(session_ms * 1000 / 1.06)
+        while not heartbeats.is_silent(1, 5, controllers_ms(us)):
+            us += 50
+        assert brokers_ms(us) >= until_ms, "it is fenced, and would still lead"
+
+
+def test_a_lease_is_not_much_shorter_than_a_session() -> None:
+    assert Heartbeats(9_000).lease_ms > 8_000
+
+
 def test_a_snapshot_makes_the_image_again() -> None:
     image = fenced(three(retention_ms="5"), 2)
     again = replay(MetadataImage(cluster_id="test"), map(unframe, map(frame, records_of(image))), image.offset)

@@ -16,15 +16,19 @@ from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.network import Address, Stream, TcpNetwork, TcpStream
 from odradek_broker.runtime.cluster_messages import FollowMetadataResponse, ForwardResponse
 from odradek_broker.runtime.remote_controller import BACKOFF_SECONDS, HEARTBEAT_VERSION, RemoteController
+from tests.apis.small_broker import FixedClock
 
-SESSION_MS = 300
+TERM_MS = 300
 
 
 class SmallController:
     """Answers every heartbeat, and tells of an empty cluster."""
 
-    def __init__(self, *, has_rivals: bool) -> None:
+    def __init__(self, *, has_rivals: bool = False, term_ms: int = TERM_MS) -> None:
         self._has_rivals = has_rivals
+        self._term_ms = term_ms
+        self.fences = False
+        self.beats = 0
         self._life = trio.CancelScope()
 
     def die(self) -> None:
@@ -51,7 +55,9 @@ class SmallController:
     def _answer_to(self, api_key: int) -> ApiMessage:
         if api_key == FollowMetadataResponse.API_KEY:
             return FollowMetadataResponse(last_offset=0, is_snapshot=True, has_rivals=self._has_rivals)
-        return ForwardResponse(body=encode(BrokerHeartbeatResponse(is_fenced=False), HEARTBEAT_VERSION))
+        self.beats += 1
+        answer = encode(BrokerHeartbeatResponse(is_fenced=self.fences), HEARTBEAT_VERSION)
+        return ForwardResponse(body=answer, lease_ms=self._term_ms)
 
 
 class Refusals(TcpNetwork):
@@ -72,17 +78,17 @@ class Refusals(TcpNetwork):
 
 
 def broker_of(address: Address, network: TcpNetwork) -> RemoteController:
-    config = BrokerConfig(broker_session_timeout_ms=SESSION_MS, broker_heartbeat_interval_ms=50)
+    config = BrokerConfig(broker_heartbeat_interval_ms=50)
     return RemoteController([address], network, config, SystemClock(), lambda old, new: None)
 
 
 async def lease_when_the_controller_dies(*, has_rivals: bool) -> list[bool]:
-    """What the lease's watcher is told, once heartbeats have been refused for longer than a session."""
+    """What the lease's watcher is told, once heartbeats have been refused for longer than its term."""
     told: list[bool] = []
     controller = SmallController(has_rivals=has_rivals)
     async with trio.open_nursery() as nursery:
         address = await nursery.start(controller.serve)
-        network = Refusals(SESSION_MS // int(BACKOFF_SECONDS * 1000) * 3)
+        network = Refusals(TERM_MS // int(BACKOFF_SECONDS * 1000) * 3)
         broker = broker_of(address, network)
         await broker.first_image()
         await nursery.start(broker.beat)
@@ -112,3 +118,53 @@ async def test_a_port_that_refuses_gives_no_lease_to_who_has_none() -> None:
             await network.enough.wait()
             assert not broker.has_lease
             nursery.cancel_scope.cancel()
+
+
+async def test_a_lease_lasts_for_as_long_as_the_controller_says_from_when_the_heartbeat_was_sent() -> None:
+    """Whatever session the broker was configured with: it has an hour here."""
+    clock = FixedClock()
+    controller = SmallController(term_ms=1_000)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(controller.serve)
+        config = BrokerConfig(broker_session_timeout_ms=3_600_000, broker_heartbeat_interval_ms=1_800_000)
+        broker = RemoteController([address], TcpNetwork(), config, clock, lambda old, new: None)
+        await nursery.start(broker.beat)
+        clock.passed_ms = 999
+        assert broker.has_lease
+        clock.passed_ms = 1_000
+        assert not broker.has_lease
+        nursery.cancel_scope.cancel()
+    broker.disconnect()
+
+
+async def test_heartbeats_are_sent_several_times_in_a_term_however_seldom_they_are_configured() -> None:
+    controller = SmallController(term_ms=30)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(controller.serve)
+        config = BrokerConfig(broker_session_timeout_ms=3_600_000, broker_heartbeat_interval_ms=1_800_000)
+        broker = RemoteController([address], TcpNetwork(), config, SystemClock(), lambda old, new: None)
+        nursery.start_soon(broker.beat)
+        while controller.beats < 4:  # noqa: ASYNC110 (nobody tells)
+            await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
+    broker.disconnect()
+
+
+async def test_a_broker_that_hears_that_it_is_fenced_has_no_lease_from_that_moment() -> None:
+    told: list[bool] = []
+    controller = SmallController(term_ms=3_600_000)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(controller.serve)
+        broker = broker_of(address, TcpNetwork())
+        await nursery.start(broker.beat)
+        nursery.start_soon(broker.watch_lease, told.append)
+        assert broker.has_lease
+        controller.fences = True
+        while not told:  # noqa: ASYNC110
+            await trio.sleep(0.001)
+        assert not broker.has_lease
+        controller.fences = False
+        while told != [False, True]:  # noqa: ASYNC110
+            await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
+    broker.disconnect()

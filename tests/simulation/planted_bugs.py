@@ -204,8 +204,14 @@ BUGS = [
     Bug(
         "a lease counts from the heartbeat's answer",
         "runtime/remote_controller.py",
-        "        if not response.is_fenced:\n            self._extend_lease(sent_ms)",
-        "        if not response.is_fenced:\n            self._extend_lease(self._clock.monotonic_ms())",
+        "            self._term_ms = answer.lease_ms\n            self._extend_lease(sent_ms)",
+        "            self._term_ms = answer.lease_ms\n            self._extend_lease(self._clock.monotonic_ms())",
+    ),
+    Bug(
+        "a lease is as long as the controller's session",
+        "controller/heartbeats.py",
+        "        return shortest_ms * (100 - DRIFT_PERCENT) // (100 + DRIFT_PERCENT) - 1",
+        "        return self.session_ms",
     ),
     Bug(
         "any refused connection extends a lease",

@@ -193,3 +193,65 @@ async def write_in_vain(world: World) -> None:
         await write(world, "only A has it")
     except OdradekError:
         pass
+
+
+# ------------------------------------------------------------------------------------------------------------- leases
+
+
+@pytest.mark.parametrize(
+    ("controllers_rate", "brokers_rate", "brokers_session_ms"),
+    [(1.05, 0.95, None), (0.95, 1.05, None), (1.0, 1.0, "9000"), (1.05, 0.95, "9000")],
+)
+def test_a_leader_that_is_cut_off_stops_before_it_is_fenced_whatever_clocks_and_settings_say(
+    controllers_rate: float, brokers_rate: float, brokers_session_ms: str | None
+) -> None:
+    """The invariants watch it: who is fenced would answer for nothing any more."""
+
+    def arrange(world: World) -> None:
+        world.controller.clock.rate = controllers_rate
+        for node in world.brokers:
+            node.clock.rate = brokers_rate
+            if brokers_session_ms is not None:
+                node._settings["broker.session.timeout.ms"] = brokers_session_ms
+
+    async def scenario(world: World) -> None:
+        a = world.brokers[A]
+        await write(world, "1")
+        world.network.cut(a.name, world.controller.name)
+        await until(lambda: world.leader("t") not in (None, a), "another leads")
+        await write(world, "2")
+        await whole_again(world)
+        assert await read(world) == ["1", "2"]
+
+    play(scenario, arrange=arrange)
+
+
+@pytest.mark.parametrize("pause_s", [2.0, 10.0])
+def test_a_leader_that_has_stood_still_leads_no_more_when_it_goes_on(pause_s: float) -> None:
+    async def scenario(world: World) -> None:
+        a = world.brokers[A]
+        await write(world, "1")
+        a.pause()
+        await trio.sleep(pause_s)
+        a.resume()
+        await write(world, "2")
+        await whole_again(world)
+        assert await read(world) == ["1", "2"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("pause_s", [2.0, 10.0])
+def test_a_controller_that_has_stood_still_fences_nobody_for_it(pause_s: float) -> None:
+    async def scenario(world: World) -> None:
+        await write(world, "1")
+        before = world.decided("t")
+        world.controller.pause()
+        await trio.sleep(pause_s)
+        world.controller.resume()
+        await trio.sleep(10)
+        assert world.decided("t") == before
+        await write(world, "2")
+        assert await read(world) == ["1", "2"]
+
+    play(scenario)

@@ -3,7 +3,10 @@
 Who has not been heard of for a session is to be fenced. A controller that has just begun gives everybody a whole
 session. Times are the clock's, monotonic.
 
-Invariant
+Invariants
+    Who is silent for a session has no lease any more: what a broker is told of the session (`lease_ms`) is over before,
+    though it counts from when it sent the heartbeat by a clock that may be slow, and ours be fast. Nobody else knows
+    how long a session is.
     What is said of one life of a broker (its epoch) never touches what is known of a later one: probes and farewells
     may come late.
 """
@@ -13,6 +16,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from msgspec import Struct
+
+DRIFT_PERCENT = 5
+"""How much faster or slower than time a clock may run, or be made to run. Quartz is a thousand times better."""
 
 
 class Contact(Struct):
@@ -31,6 +37,12 @@ class Heartbeats:
         self.session_ms = session_ms
         self._elsewhere_until_ms = -1
         self._contacts: dict[int, Contact] = {}
+
+    @property
+    def lease_ms(self) -> int:
+        """For how long after it has sent a heartbeat a broker may count on not being silent, by its own clock."""
+        shortest_ms = self.session_ms - 1  # both clocks are read in whole milliseconds
+        return shortest_ms * (100 - DRIFT_PERCENT) // (100 + DRIFT_PERCENT) - 1
 
     def heard(self, broker_id: int, epoch: int, now_ms: int) -> None:
         contact = self._contacts.get(broker_id)

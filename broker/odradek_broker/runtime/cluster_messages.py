@@ -34,6 +34,9 @@ class ForwardResponse(Struct, frozen=True):
     body: Bytes = b""
     offset: Int64 = -1
     """Of the metadata that the answer is true of."""
+    lease_ms: Int32 = 0
+    """Answers to heartbeats and registrations: how long a broker that is let in may act as a leader, by its own clock,
+    from when it sent the heartbeat."""
 
 
 class FollowMetadataRequest(Struct, frozen=True):

@@ -162,6 +162,11 @@ class ControllerRuntime(ControllerClient):
     def has_lease(self) -> bool:
         return not self._journal_over.is_set()
 
+    @property
+    def lease_ms(self) -> int:
+        """What to tell brokers of how long they may act as leaders."""
+        return self._heartbeats.lease_ms
+
     async def start(self) -> None:
         """Replay the journal, or begin it, and complete it. `on_image` is not called.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from odradek.protocol.codec import decode, encode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
+from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest
 from odradek.protocol.registry import request_class, response_class
 from odradek_broker.runtime.cluster_messages import (
     FollowMetadataRequest,
@@ -43,7 +44,8 @@ async def answer_forward(
         return ForwardResponse(error_code=error.error_code)
     if not controller.may_decide():
         return ForwardResponse(error_code=ErrorCode.NOT_CONTROLLER)
-    return ForwardResponse(body=encode(response, request.version), offset=controller.image.offset)
+    lease_ms = controller.lease_ms if isinstance(inner, BrokerHeartbeatRequest | BrokerRegistrationRequest) else 0
+    return ForwardResponse(body=encode(response, request.version), offset=controller.image.offset, lease_ms=lease_ms)
 
 
 async def answer_follow(controller: ControllerRuntime | None, request: FollowMetadataRequest) -> FollowMetadataResponse:

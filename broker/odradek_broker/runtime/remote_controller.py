@@ -4,9 +4,10 @@
       RemoteController.follow    the metadata, by long poll
       RemoteController.beat      heartbeats; over a connection of their own, by whose end the controller sees ours
 
-The broker's lease: it may act as a leader until a session after the last heartbeat that was answered was *sent*. The
-controller counts the same session from when that heartbeat came, which is later. So a leader that is cut off stops
-before another can be elected.
+The broker's lease: it may act as a leader for so long as the answer to a heartbeat has said, counted from when that
+heartbeat was *sent*. The controller counts a session from when it came, which is later, and longer than the term that
+it tells (heartbeats.py). So a leader that is cut off stops before another can be elected. How long a session is only
+the controller knows.
 
 Where the only controller there can be is dead (its port refuses connections), nobody is elected, so a lease goes on:
 the next controller gives everybody a session first. A firewall that refuses in its place looks the same.
@@ -54,9 +55,11 @@ FIRST_ATTEMPT_SECONDS = 0.3
 """A process that has just begun may listen, and not answer yet: do not wait for it while another could."""
 BACKOFF_SECONDS = 0.05
 FOLLOW_WAIT_MS = 5_000
+BEATS_PER_TERM = 3
+"""At least so many heartbeats, however seldom they are to be sent: only the controller knows the session."""
 UNHEARD_WHEN_LEAVING = 5
-PREDECESSOR_SESSIONS = 2
-"""By then the controller has fenced whoever had our id before, unless that one lives."""
+PREDECESSOR_TERMS = 3
+"""Of a lease. By then the controller has fenced whoever had our id before, unless that one lives."""
 REGISTRATION_VERSION, HEARTBEAT_VERSION = 4, 1
 
 
@@ -127,7 +130,8 @@ class RemoteController(ControllerClient):
         """Whether the controller has told us that no other process can take its place."""
         self._lease_until_ms = -1
         self._lease_news = trio.Event()
-        self._session_ms = config.broker_session_timeout_ms
+        self._term_ms = 0
+        """Of a lease, as the controller has told it last."""
         self._wants_to_stop = False
         self._unheard = 0
         """Heartbeats in a row that nobody has answered."""
@@ -148,14 +152,19 @@ class RemoteController(ControllerClient):
         while True:
             left_ms = self._lease_until_ms - self._clock.monotonic_ms()
             if left_ms > 0:
-                await trio.sleep(left_ms / 1000)
+                with trio.move_on_after(left_ms / 1000):
+                    await self._lease_news.wait()
             else:
                 on_change(False)
-                await self._lease_news.wait()
+                while not self.has_lease:
+                    await self._lease_news.wait()
                 on_change(True)
 
     def _extend_lease(self, sent_ms: int) -> None:
-        self._lease_until_ms = max(self._lease_until_ms, sent_ms + self._session_ms)
+        self._set_lease(max(self._lease_until_ms, sent_ms + self._term_ms))
+
+    def _set_lease(self, until_ms: int) -> None:
+        self._lease_until_ms = until_ms
         self._lease_news.set()
         self._lease_news = trio.Event()
 
@@ -272,7 +281,7 @@ class RemoteController(ControllerClient):
             if refuse_at is None:
                 where, is_here = await self._predecessor(request)
                 logger.warning("broker %d is registered at %s; waiting for its end", request.broker_id, where)
-                patience_s = math.inf if is_here else PREDECESSOR_SESSIONS * self._session_ms / 1000
+                patience_s = math.inf if is_here else PREDECESSOR_TERMS * forwarded.lease_ms / 1000
                 refuse_at = trio.current_time() + patience_s
             if trio.current_time() >= refuse_at:
                 raise NotAdmitted(
@@ -303,8 +312,9 @@ class RemoteController(ControllerClient):
             if answer is not None and answer.should_shut_down:
                 self._may_stop.set()
             hurries = answer is None or answer.is_fenced or self._wants_to_stop
-            with trio.move_on_after(BACKOFF_SECONDS if hurries else interval_s):
-                await self._beat_now.wait() if hurries else await trio.sleep(interval_s)
+            pause_s = min(interval_s, self._term_ms / 1000 / BEATS_PER_TERM)
+            with trio.move_on_after(BACKOFF_SECONDS if hurries else pause_s):
+                await self._beat_now.wait() if hurries else await trio.sleep(pause_s)
 
     async def _beat_once(self, interval_s: float) -> BrokerHeartbeatResponse | None:
         request = BrokerHeartbeatRequest(
@@ -336,7 +346,10 @@ class RemoteController(ControllerClient):
                 f"the controller knows another broker {request.broker_id}: "
                 f"{ErrorCode.from_code(response.error_code).name}"
             )
-        if not response.is_fenced:
+        if response.is_fenced:
+            self._set_lease(min(self._lease_until_ms, sent_ms))
+        else:
+            self._term_ms = answer.lease_ms
             self._extend_lease(sent_ms)
         return response
 
