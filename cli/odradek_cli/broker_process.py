@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 
 from odradek_broker.config import BrokerConfig, ConfigError, load_broker_config
+from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.election.etcd import EtcdUnavailable
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
 from odradek_broker.ports.clock import SystemClock
@@ -23,6 +24,17 @@ from odradek_broker.runtime.remote_controller import NotAdmitted
 from odradek_broker.server.server import Server
 
 logger = logging.getLogger(__name__)
+
+ENDS = (
+    AlreadyLocked,
+    CorruptCheckpoint,
+    EtcdUnavailable,
+    InconsistentDirectory,
+    JournalDamaged,
+    NotAdmitted,
+    OSError,
+)
+"""What ends a broker with one line that says why."""
 
 
 def load_or_exit(file: Path | None, overrides: Mapping[str, str]) -> BrokerConfig:
@@ -63,7 +75,7 @@ def run_broker(config: BrokerConfig, on_ready: Callable[[list[Address]], None], 
     exit_code = 0
     try:
         trio.run(_serve, config, on_ready, with_parent)
-    except* (AlreadyLocked, CorruptCheckpoint, EtcdUnavailable, InconsistentDirectory, NotAdmitted, OSError) as errors:
+    except* ENDS as errors:
         print(f"odradek: {_first(errors)}", file=sys.stderr)
         exit_code = 1
     return exit_code

@@ -14,11 +14,13 @@ from odradek.protocol.records.record import decode_batch
 from odradek_broker.controller.frame import unframe
 from odradek_broker.controller.image import METADATA_TOPIC
 from odradek_broker.controller.journal import Entry
+from odradek_broker.controller.journal_files import newest_snapshot
 from odradek_broker.election.etcd import Etcd
 from odradek_broker.election.etcd_journal import EtcdJournal, cluster_id_key
 from odradek_broker.election.gateway import HttpGateway
 from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES
+from odradek_broker.ports.disk import RealDisk
 from odradek_cli.segment_files import batches_of
 from odradek_cli.supervisor import NoCluster, find_cluster
 
@@ -60,7 +62,7 @@ def in_directory(directory: Path) -> Journal:
     candidates = [directory / METADATA_LOG, directory / CONTROLLER / METADATA_LOG]
     if directory.name == METADATA_LOG:
         candidates.insert(0, directory)
-    log = next((each for each in candidates if any(each.glob("*.log"))), None)
+    log = next((each for each in candidates if any(each.glob("*.log")) or any(each.glob("*.checkpoint"))), None)
     if log is not None:
         return Journal(_cluster_id(log.parent), _decided(log))
     with suppress(NoCluster):
@@ -98,9 +100,16 @@ def _cluster_id(directory: Path) -> str:
 
 
 def _decided(log: Path) -> Iterator[Decided]:
-    """A batch that is being written at the moment is left out."""
+    """The newest snapshot, and what the log has behind it. A batch that is being written at the moment is left out."""
+    snapshot, _ = newest_snapshot(RealDisk(), str(log))
+    start = 0 if snapshot is None else snapshot.id.end_offset
+    if snapshot is not None:
+        for each in snapshot.records:
+            yield Decided(start - 1, snapshot.timestamp_ms, each)
     for path in sorted(log.glob("*.log")):
         for position, header, batch in batches_of(path):
+            if header.next_offset <= start:
+                continue
             if not crc_is_valid(batch, 0, header):
                 raise NoMetadata(f"{path}: the checksum does not match at position {position}")
             if header.is_control:

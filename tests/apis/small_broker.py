@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from random import Random
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
@@ -14,6 +14,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, Listener
 from odradek_broker.apis import RequestContext
 from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.history import History
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.journal import Entry
 from odradek_broker.controller.replay import replay
@@ -29,6 +30,8 @@ class MemoryJournal:
     """A journal that forgets with the process, and fails when it is told to."""
 
     wants_snapshot = False
+    history = History([(1, 0)])
+    torn = None
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -44,7 +47,10 @@ class MemoryJournal:
         self.entries.append(Entry(before + len(records), list(records)))
         return self.entries[-1].last_offset
 
-    def write_snapshot(self, image: MetadataImage) -> None:
+    def begin_snapshot(self, image: MetadataImage) -> Callable[[], None]:
+        raise AssertionError("nobody wants it")
+
+    def end_snapshot(self) -> None:
         raise AssertionError("nobody wants it")
 
     def close(self) -> None:

@@ -20,12 +20,15 @@ from odradek.protocol.messages.metadata_records import (
     BrokerRegistrationChangeRecord,
     ConfigRecord,
     FeatureLevelRecord,
+    NoOpRecord,
     PartitionChangeRecord,
     PartitionRecord,
     RegisterBrokerRecord,
     TopicRecord,
 )
 from odradek_broker.controller.file_journal import FileJournal
+from odradek_broker.controller.image import MetadataImage
+from odradek_broker.controller.replay import replay
 from odradek_broker.ports.disk import RealDisk
 
 NOW_MS = 1_700_000_000_000
@@ -120,6 +123,22 @@ def test_the_image_is_what_all_records_amount_to(directory: Path) -> None:
         "elr": [1],
     }
     assert "config  of=topic resource=t name=cleanup.policy" in "\n".join(dump(directory, "--image"))
+
+
+def test_a_snapshot_stands_for_what_lies_before_it(directory: Path) -> None:
+    image = dump(directory, "--image")
+    journal = FileJournal(str(directory), RealDisk(), NOW_MS)
+    shown = MetadataImage()
+    for entry in journal.replay():
+        shown = replay(shown, entry.records, entry.last_offset)
+    journal.append(DECISIONS[0], NOW_MS)
+    journal.begin_snapshot(replay(shown, DECISIONS[0]))()
+    journal.end_snapshot()
+    journal.append([NoOpRecord()], NOW_MS + 1)
+    journal.close()
+    offsets = [row["offset"] for row in dump_json(directory)]
+    assert set(offsets) == {7, 8} and offsets == sorted(offsets) and offsets.count(8) == 1
+    assert dump(directory, "--image") == [image[0].replace("offset=6", "offset=8"), *image[1:]]
 
 
 def test_looking_changes_nothing_and_a_half_written_batch_is_left_out(directory: Path) -> None:

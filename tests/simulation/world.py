@@ -16,6 +16,7 @@ from sim_workers import SimWorkers
 from odradek.network import Surroundings
 from odradek_broker.config import load_broker_config
 from odradek_broker.controller.image import PartitionImage
+from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.runtime.broker import Broker
 from odradek_broker.runtime.housekeeping import DiskFailed
 from odradek_broker.server.server import Server
@@ -92,7 +93,7 @@ class SimNode:
                         await nursery.start(server.run)
                         is_ready = True
                         task_status.started(True)
-            except* (DiskFailed, OSError):
+            except* (DiskFailed, JournalDamaged, OSError):
                 self.world.network.process_dies(self.name)
             finally:
                 ended.set()

@@ -22,7 +22,6 @@ from odradek.protocol.messages.describe_quorum import (
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.addresses import listener_name, reachable_brokers
 from odradek_broker.controller.image import METADATA_TOPIC
-from odradek_broker.controller.journal import LEADER_EPOCH
 
 REQUEST, VERSIONS = DescribeQuorumRequest, range(3)
 
@@ -54,7 +53,7 @@ def _partition(context: RequestContext) -> DescribeQuorumResponsePartitionData:
         partition_index=0,
         error_message=None,
         leader_id=context.broker.node_id,
-        leader_epoch=LEADER_EPOCH,
+        leader_epoch=context.broker.controller.metadata_epoch,
         high_watermark=end_offset,
         current_voters=[voter],
     )

@@ -21,7 +21,7 @@ from odradek_broker.config.setting import (
     not_empty,
     one_of,
 )
-from odradek_broker.config.units import KIB, MIB, MINUTE_MS, SECOND_MS
+from odradek_broker.config.units import HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS
 
 LIVE = Dynamic.CLUSTER
 
@@ -76,6 +76,18 @@ class IdentityConfig(Struct, frozen=True, kw_only=True):
             "Where controllers keep the metadata: in a file, for one; in etcd, for several.", STRING, one_of(*JOURNALS)
         ),
     ] = "file"
+    metadata_log_max_record_bytes_between_snapshots: Annotated[
+        int,
+        Setting(
+            "Bytes of metadata records after which a snapshot takes their place (a file; etcd counts records).",
+            LONG,
+            at_least(1),
+        ),
+    ] = 20 * MIB
+    metadata_log_max_snapshot_interval_ms: Annotated[
+        int,
+        Setting("The age of the oldest metadata record that is in no snapshot, at most; 0: any.", LONG, at_least(0)),
+    ] = HOUR_MS
     etcd_endpoints: Annotated[
         tuple[str, ...], Setting("Where etcd is, as http://host:2379; with controller.journal=etcd.", LIST)
     ] = ()

@@ -31,4 +31,7 @@ replay makes the same image: there is no second path.
     producer_ids.py     blocks of producer ids
     journal.py          the port through which records become durable
     file_journal.py     its implementation on one disk
+    journal_files.py    what is there on that disk: whole, torn, or damaged
+    snapshot_file.py    a snapshot as a file of Kafka's
+    history.py          which controller has decided what
 """

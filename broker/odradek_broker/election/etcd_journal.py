@@ -15,7 +15,8 @@ place of the very one that it was to replace, or of none. Values are framed reco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 import zstandard
@@ -23,6 +24,7 @@ from msgspec import Struct
 
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.controller.frame import frame, unframe
+from odradek_broker.controller.history import History
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.journal import Entry
 from odradek_broker.controller.snapshot import records_of
@@ -55,6 +57,10 @@ class Snapshot(Struct, frozen=True):
 
 class EtcdJournal:
     """Of the controller that has created the leader's key at that revision."""
+
+    history = History([(0, 0)])
+    """etcd keeps what it has acknowledged: there is one epoch."""
+    torn = None
 
     def __init__(self, etcd: Etcd, prefix: str, leader_revision: int) -> None:
         self._etcd = etcd
@@ -101,6 +107,13 @@ class EtcdJournal:
     @property
     def wants_snapshot(self) -> bool:
         return self._since_snapshot >= RECORDS_BETWEEN_SNAPSHOTS
+
+    def begin_snapshot(self, image: MetadataImage) -> Callable[[], None]:
+        self._pending = partial(self.write_snapshot, image)
+        return lambda: None
+
+    def end_snapshot(self) -> None:
+        self._pending()
 
     def write_snapshot(self, image: MetadataImage) -> None:
         """Put the whole image in the place of the log so far.

@@ -5,6 +5,7 @@
     .kafka_cleanshutdown               there only between a clean stop and the next start
     recovery-point-offset-checkpoint   and three others: how far each log may be believed (offset_checkpoints)
     broker-registration.properties     the broker epoch in which it was last used, and since which boot (our own file)
+    metadata-seen.properties           up to which record the metadata has been acted upon (our own file)
 
 The clean-shutdown file is taken away before anything is opened: a crash from then on is a crash. Kafka: LogManager,
 LogDirFailure.
@@ -33,8 +34,9 @@ META_PROPERTIES = "meta.properties"
 LOCK = ".lock"
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 REGISTRATION = "broker-registration.properties"
+SEEN_METADATA = "metadata-seen.properties"
 
-_NO_EPOCH = -1
+_NO_EPOCH = _NO_OFFSET = -1
 
 
 class LogDirectory:
@@ -51,6 +53,8 @@ class LogDirectory:
         self.previous_broker_epoch = _NO_EPOCH
         """Of that broker, where it has stopped cleanly."""
         self.checkpoints: OffsetCheckpoints
+        self.seen_metadata = (_NO_OFFSET, _NO_EPOCH)
+        """Offset and epoch of the newest metadata record that was acted upon here."""
         self.damaged: list[str] = []
         """Files that could not be read."""
         self._opened: set[LogKey] = set()
@@ -75,6 +79,7 @@ class LogDirectory:
             directory._take_clean_shutdown()
             directory.checkpoints = OffsetCheckpoints(path, disk)
             directory.damaged += directory.checkpoints.damaged
+            directory.seen_metadata = directory._read_seen_metadata()
         except BaseException:
             directory.release()
             raise
@@ -163,6 +168,22 @@ class LogDirectory:
             return _NO_EPOCH
         same_boot = bool(boot_id) and boot_id == self._disk.boot_id()
         return epoch if synced or self.clean or same_boot else _NO_EPOCH
+
+    def remember_metadata(self, offset: int, epoch: int) -> None:
+        """The metadata up to that record has been acted upon here."""
+        content = {"version": "0", "offset": str(offset), "epoch": str(epoch)}
+        self._disk.replace_file(self._at(SEEN_METADATA), checkpoints.encode_properties(content))
+        self.seen_metadata = offset, epoch
+
+    def _read_seen_metadata(self) -> tuple[int, int]:
+        try:
+            known = checkpoints.decode_properties(self._disk.read_file(self._at(SEEN_METADATA)))
+            return int(known["offset"]), int(known["epoch"])
+        except FileNotFoundError:
+            return _NO_OFFSET, _NO_EPOCH
+        except (CorruptCheckpoint, KeyError, ValueError):
+            self.damaged.append(SEEN_METADATA)
+            return _NO_OFFSET, _NO_EPOCH
 
     # The end.
 

@@ -42,6 +42,7 @@ from odradek_broker.runtime.flusher import Flusher
 from odradek_broker.runtime.groups import GroupsRuntime
 from odradek_broker.runtime.housekeeping import Housekeeping
 from odradek_broker.runtime.isr_changes import IsrChanges
+from odradek_broker.runtime.metadata_note import MetadataNote
 from odradek_broker.runtime.partition import Partition
 from odradek_broker.runtime.partitions import Partitions
 from odradek_broker.runtime.reachability import Reachability
@@ -94,6 +95,7 @@ class Broker:
         self.checkpoints = Checkpoints(self)
         self.groups = GroupsRuntime(self)
         self.isr_changes = IsrChanges(self)
+        self._metadata_note = MetadataNote(self)
         self.fetchers = ReplicaFetchers(self)
         self.reachability = Reachability(clock)
         self.leader_throttle, self.follower_throttle = Throttle(), Throttle()
@@ -154,6 +156,8 @@ class Broker:
         task_status: trio.TaskStatus[None],
     ) -> None:
         self.directory = self._open_directory(cluster_id)
+        if remote is not None:
+            remote.seen = self.directory.seen_metadata
         self.workers = self._make_workers()
         self.flusher = Flusher(self.workers, sync=self.config.log_flush_policy == "sync")
         try:
@@ -169,6 +173,7 @@ class Broker:
                 await nursery.start(self.groups.run)
                 nursery.start_soon(Housekeeping(self).run)
                 nursery.start_soon(self.isr_changes.run)
+                nursery.start_soon(self._metadata_note.run)
                 self._running = True
                 task_status.started()
                 await trio.sleep_forever()
@@ -267,7 +272,15 @@ class Broker:
 
     async def _start_controller(self, nursery: trio.Nursery, endpoints: tuple[Endpoint, ...]) -> None:
         """In this process; the broker of this process, if it is one, is let in at once."""
-        journal = FileJournal(self.directory.path, self.disk, self.clock.now_ms())
+        journal = FileJournal(
+            self.directory.path,
+            self.disk,
+            self.clock.now_ms(),
+            clean=self.directory.clean,
+            seen=self.directory.seen_metadata,
+            snapshot_bytes=self.config.metadata_log_max_record_bytes_between_snapshots,
+            snapshot_interval_ms=self.config.metadata_log_max_snapshot_interval_ms,
+        )
         controller = ControllerRuntime(
             journal,
             self.config,
@@ -329,6 +342,7 @@ class Broker:
             if self._running:
                 self.controller.close()
                 self.checkpoints.write_now(NAMES, list(self.partitions.values()))
+                self._metadata_note.write(*self._metadata_note.seen())
                 if clean:
                     self.directory.mark_clean(self.controller.broker_epoch)
         except (OSError, LogFailed) as error:
@@ -343,6 +357,7 @@ class Broker:
         old, self._image = self._image, new
         if old.offset < 0 and self.is_broker and (line := overruled(new, self.controller.static_config)):
             logger.warning("%s", line)
+        self._metadata_note.see()
         changes = delta(old, new)
         self.reachability.take(old, new)
         if changes.broker_configs:

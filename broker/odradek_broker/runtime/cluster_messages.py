@@ -2,15 +2,16 @@
 
 Forward           a request that the active controller is to decide, as it stands in Kafka's protocol, and its answer
 FollowMetadata    the metadata from some offset on, as soon as there is any: a long poll
+TellMetadata      all metadata as the node that is asked knows it, be it a controller or not
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from msgspec import Struct
 
-from odradek.protocol.schema import Array, Boolean, Bytes, Int16, Int32, Int64, String
+from odradek.protocol.schema import Array, Boolean, Bytes, Int16, Int32, Int64, String, Tag
 
 
 class ForwardRequest(Struct, frozen=True):
@@ -48,6 +49,11 @@ class FollowMetadataRequest(Struct, frozen=True):
     next_offset: Int64 = 0
     """Of the first record that the broker has not got."""
     max_wait_ms: Int32 = 0
+    cluster_id: Annotated[String, Tag(0)] = ""
+    """Empty where the broker does not know it yet."""
+    seen_offset: Annotated[Int64, Tag(1)] = -1
+    """Of the newest record that the broker has ever acted upon, in this life or one before."""
+    seen_epoch: Annotated[Int32, Tag(2)] = -1
 
 
 class FollowMetadataResponse(Struct, frozen=True):
@@ -65,3 +71,25 @@ class FollowMetadataResponse(Struct, frozen=True):
     last_offset: Int64 = -1
     records: Array[Bytes] = ()
     """Each as controller/frame.py frames it."""
+    epoch: Annotated[Int32, Tag(0)] = -1
+    """Of the last record."""
+
+
+class TellMetadataRequest(Struct, frozen=True):
+    API_KEY: ClassVar[int] = 20003
+    VERSIONS: ClassVar[range] = range(1)
+    FLEXIBLE: ClassVar[int | None] = 0
+
+
+class TellMetadataResponse(Struct, frozen=True):
+    API_KEY: ClassVar[int] = 20003
+    VERSIONS: ClassVar[range] = range(1)
+    FLEXIBLE: ClassVar[int | None] = 0
+
+    cluster_id: String = ""
+    node_id: Int32 = -1
+    last_offset: Int64 = -1
+    epoch: Int32 = -1
+    """Of the last record."""
+    records: Array[Bytes] = ()
+    """They make the whole image. Each as controller/frame.py frames it."""

@@ -47,7 +47,7 @@ from odradek_broker.controller.elections import elect_leaders, elect_preferred
 from odradek_broker.controller.frame import frame
 from odradek_broker.controller.heartbeats import Heartbeats
 from odradek_broker.controller.image import BrokerImage, Endpoint, MetadataImage
-from odradek_broker.controller.journal import Journal
+from odradek_broker.controller.journal import Journal, JournalDamaged
 from odradek_broker.controller.membership import (
     bootstrap,
     fence_broker,
@@ -130,6 +130,9 @@ class ControllerRuntime(ControllerClient):
         self._predecessor_ms = predecessor_ms
         self._has_rivals = has_rivals
         self._journal_over = trio.Event()
+        self._lost_history = ""
+        """Of what this controller has been told that it should know, where its journal is over for that."""
+        self._snapshot_due = trio.Event()
         self._decisions: dict[type, Decision] = {
             AllocateProducerIdsRequest: lambda image, request, _: allocate_producer_ids(image, request),
             AlterConfigsRequest: lambda image, request, _: alter_configs(image, request, config),
@@ -148,6 +151,10 @@ class ControllerRuntime(ControllerClient):
     @property
     def image(self) -> MetadataImage:
         return self._image
+
+    @property
+    def metadata_epoch(self) -> int:
+        return self._journal.history.epoch_of(self._image.offset)
 
     # --------------------------------------------------------------------------------------------------------- life
 
@@ -180,6 +187,8 @@ class ControllerRuntime(ControllerClient):
                 self._image = await self._write(self._image, records)
         self._tail = MetadataTail(self._image.offset + 1)
         self._heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)
+        if self._journal.wants_snapshot:
+            self._snapshot_due.set()
         self._watch_everybody()
         if "broker" not in self.static_config.process_roles and (line := overruled(self._image, self.static_config)):
             logger.warning("%s", line)
@@ -187,10 +196,12 @@ class ControllerRuntime(ControllerClient):
     async def run(self) -> None:
         """Fence who is silent, until cancelled.
 
-        Once nothing can be written any more, raises LogFailed where another process may take over, else DiskFailed.
+        Once nothing can be written any more, raises LogFailed where another process may take over, else DiskFailed;
+        JournalDamaged where something is gone that had been decided.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._prefer_first_replicas)
+            nursery.start_soon(self._write_snapshots)
             nursery.start_soon(self._end_with_journal)
             if self._network is not None:
                 nursery.start_soon(self._probe_the_lost)
@@ -224,7 +235,9 @@ class ControllerRuntime(ControllerClient):
     async def _end_with_journal(self) -> None:
         await self._journal_over.wait()
         if self._has_rivals:
-            raise LogFailed("the journal is over")
+            raise LogFailed(self._lost_history or "the journal is over")
+        if self._lost_history:
+            raise JournalDamaged(self._lost_history)
         raise DiskFailed(
             "the controller cannot go on: nobody knows how much of the metadata is on the disk. "
             "It ends, and reads its journal anew when it is started again"
@@ -291,7 +304,11 @@ class ControllerRuntime(ControllerClient):
         return response
 
     async def follow(self, request: FollowMetadataRequest) -> FollowMetadataResponse:
-        """The metadata from an offset on, once there is some, or the time is over."""
+        """The metadata from an offset on, once there is some, or the time is over.
+
+        Only true if `may_decide` afterwards: the broker may have been told what is not in the journal any more.
+        """
+        self._check_seen(request)
         with trio.move_on_after(request.max_wait_ms / 1000):
             while self._image.offset < request.next_offset and not self._is_stopping:
                 await self._news.wait()
@@ -307,7 +324,22 @@ class ControllerRuntime(ControllerClient):
             is_snapshot=is_snapshot,
             last_offset=image.offset,
             records=frames,
+            epoch=self._journal.history.epoch_of(image.offset),
         )
+
+    def _check_seen(self, request: FollowMetadataRequest) -> None:
+        """A broker is told what is durable. If it has been told more than there is, then the journal has lost its end,
+        or another controller has taken over: either way we must not go on.
+        """
+        if request.cluster_id != self._image.cluster_id or request.seen_offset < 0:
+            return
+        if not self._journal.history.has(request.seen_offset, request.seen_epoch, self._image.offset + 1):
+            self._lost_history = (
+                f"the journal of the metadata has lost what it had acknowledged: it ends at {self._image.offset}, "
+                f"but broker {request.broker_id} knows of offset {request.seen_offset}, epoch {request.seen_epoch}. "
+                "Nothing is decided without that. Brokers that run still know: odradek metadata restore"
+            )
+            self._journal_over.set()
 
     def connection_lost(self, broker_id: int, epoch: int) -> None:
         """The connection over which a broker sent heartbeats has ended: see whether the broker has, too."""
@@ -409,16 +441,26 @@ class ControllerRuntime(ControllerClient):
                 self._news.set()
                 self._news = trio.Event()
                 if self._journal.wants_snapshot:
-                    await self._write_snapshot()
+                    self._snapshot_due.set()
             return result.response
 
-    async def _write_snapshot(self) -> None:
-        try:
-            await self._workers.run(partial(self._journal.write_snapshot, self._image))
-        except (OSError, LogFailed) as error:
-            logger.error("cannot write a snapshot of the metadata: %s", error)
-            if isinstance(error, LogFailed):
-                self._journal_over.set()
+    async def _write_snapshots(self) -> None:
+        """Whenever one is due. Decisions wait for its beginning and its end only, which are short."""
+        while True:
+            await self._snapshot_due.wait()
+            self._snapshot_due = trio.Event()
+            if not self._journal.wants_snapshot:
+                continue
+            try:
+                async with self._lock:
+                    write = await self._workers.run(partial(self._journal.begin_snapshot, self._image))
+                await self._workers.run(write)
+                async with self._lock:
+                    await self._workers.run(self._journal.end_snapshot)
+            except (OSError, LogFailed) as error:
+                logger.error("cannot write a snapshot of the metadata: %s", error)
+                if isinstance(error, LogFailed):
+                    self._journal_over.set()
 
     async def _write(self, image: MetadataImage, records: list[Struct]) -> MetadataImage:
         """The image with these records, once they are durable."""

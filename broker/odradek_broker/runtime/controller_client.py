@@ -59,6 +59,11 @@ class ControllerClient(ABC):
         """The metadata as this broker knows it."""
 
     @property
+    @abstractmethod
+    def metadata_epoch(self) -> int:
+        """The epoch of the image's last record (controller/history.py)."""
+
+    @property
     def has_lease(self) -> bool:
         """Whether no other broker can have been made leader of what this one leads, as far as it knows."""
         return True

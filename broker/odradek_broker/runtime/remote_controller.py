@@ -30,6 +30,7 @@ from odradek.protocol.headers import ApiMessage
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, BrokerRegistrationResponse
 from odradek_broker.controller.frame import unframe
+from odradek_broker.controller.history import NO_EPOCH, NO_OFFSET
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
 from odradek_broker.runtime.cluster_messages import (
@@ -125,6 +126,10 @@ class RemoteController(ControllerClient):
         self._clock = clock
         self._on_image = on_image
         self._image = MetadataImage()
+        self._epoch = NO_EPOCH
+        self.seen = (NO_OFFSET, NO_EPOCH)
+        """Offset and epoch of the newest record that this broker had acted upon when it started: set it before the
+        metadata is acted upon. A controller that does not know of it has lost what had been decided."""
         self._news = trio.Event()
         self._is_only_controller = False
         """Whether the controller has told us that no other process can take its place."""
@@ -141,6 +146,10 @@ class RemoteController(ControllerClient):
     @property
     def image(self) -> MetadataImage:
         return self._image
+
+    @property
+    def metadata_epoch(self) -> int:
+        return self._epoch
 
     @property
     def has_lease(self) -> bool:
@@ -210,7 +219,13 @@ class RemoteController(ControllerClient):
         """What the cluster is like at the moment, for a broker that is not in it yet. Waits for a controller."""
         for attempt in itertools.count():
             try:
-                self._take(await self._poll(0), apply=False)
+                answer = await self._poll(0, self.seen if self.seen[0] >= 0 else (self._image.offset, self._epoch))
+                if answer.last_offset < self.seen[0]:
+                    raise PeerUnreachable(
+                        f"the controller's metadata ends at offset {answer.last_offset}, but this broker has acted "
+                        f"upon offset {self.seen[0]}: the controller has lost what it had decided"
+                    )
+                self._take(answer, apply=False)
                 return self._image
             except PeerUnreachable as error:
                 if attempt % 100 == 20:
@@ -222,13 +237,20 @@ class RemoteController(ControllerClient):
         """Hand every change of the metadata to the broker, until cancelled."""
         while True:
             try:
-                self._take(await self._poll(FOLLOW_WAIT_MS), apply=True)
+                self._take(await self._poll(FOLLOW_WAIT_MS, (self._image.offset, self._epoch)), apply=True)
             except PeerUnreachable as error:
                 logger.debug("following the metadata: %s", error)
                 await trio.sleep(BACKOFF_SECONDS)
 
-    async def _poll(self, max_wait_ms: int) -> FollowMetadataResponse:
-        request = FollowMetadataRequest(self.static_config.node_id, self._image.offset + 1, max_wait_ms)
+    async def _poll(self, max_wait_ms: int, seen: tuple[int, int]) -> FollowMetadataResponse:
+        request = FollowMetadataRequest(
+            self.static_config.node_id,
+            self._image.offset + 1,
+            max_wait_ms,
+            cluster_id=self._image.cluster_id,
+            seen_offset=seen[0],
+            seen_epoch=seen[1],
+        )
         active = self._active
         try:
             timeout_s = max_wait_ms / 1000 + (ATTEMPT_SECONDS if self._image.offset >= 0 else FIRST_ATTEMPT_SECONDS)
@@ -248,6 +270,7 @@ class RemoteController(ControllerClient):
         records = [unframe(bytes(each)) for each in answer.records]
         base = MetadataImage(cluster_id=answer.cluster_id) if answer.is_snapshot else self._image
         old, self._image = self._image, replay(base, records, answer.last_offset)
+        self._epoch = answer.epoch
         if apply:
             self._on_image(old, self._image)
         self._news.set()

@@ -3,6 +3,9 @@
 The key of a control record is an int16 version (0) and an int16 type. A transaction marker is alone in its batch; its
 value is an int16 version (0) and the epoch of the coordinator that wrote it, an int32. Later versions may add to
 either: what follows is passed over. Kafka: ControlRecordType.java, EndTransactionMarker.java.
+
+The first and the last record of a metadata snapshot are messages in Kafka's flexible encoding (SnapshotHeaderRecord,
+SnapshotFooterRecord, both of version 0): an int16 version, in the header an int64 timestamp, no tagged fields.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ MAX_CONTROL_BYTES = 1024 * 1024
 
 _KEY = struct.Struct(">hh")
 _MARKER = struct.Struct(">hi")
+_SNAPSHOT_HEADER = struct.Struct(">hqx")
+_SNAPSHOT_FOOTER = struct.Struct(">hx")
+SNAPSHOT_VERSION = 0
 
 
 class ControlType(IntEnum):
@@ -51,6 +57,26 @@ def build_end_transaction_marker(
     key = _KEY.pack(MARKER_VERSION, kind)
     builder.append(key, _MARKER.pack(MARKER_VERSION, marker.coordinator_epoch), (), timestamp_ms)
     return builder.build(producer_id, producer_epoch, is_transactional=True, is_control=True)
+
+
+def append_snapshot_header(builder: BatchBuilder, timestamp_ms: int) -> None:
+    """`timestamp_ms`: of the youngest record that the snapshot stands for."""
+    key = _KEY.pack(SNAPSHOT_VERSION, ControlType.SNAPSHOT_HEADER)
+    builder.append(key, _SNAPSHOT_HEADER.pack(SNAPSHOT_VERSION, timestamp_ms), (), timestamp_ms)
+
+
+def append_snapshot_footer(builder: BatchBuilder, timestamp_ms: int) -> None:
+    key = _KEY.pack(SNAPSHOT_VERSION, ControlType.SNAPSHOT_FOOTER)
+    builder.append(key, _SNAPSHOT_FOOTER.pack(SNAPSHOT_VERSION), (), timestamp_ms)
+
+
+def snapshot_timestamp(record: Record) -> int:
+    """The timestamp in a snapshot's header. Raises ProtocolError."""
+    value = record.value
+    if value is None or len(value) < _SNAPSHOT_HEADER.size:
+        raise ProtocolError("a snapshot header without a timestamp")
+    _, timestamp_ms = _SNAPSHOT_HEADER.unpack_from(value)
+    return int(timestamp_ms)
 
 
 def control_type(record: Record) -> ControlType:

@@ -1,0 +1,25 @@
+"""TellMetadata (API key 20003, Odradek's own): all metadata as this node knows it, for who has to make a journal anew.
+
+Behaviour
+    Any node answers, be it a controller or not. Never advertised.
+"""
+
+from __future__ import annotations
+
+from odradek_broker.apis import RequestContext
+from odradek_broker.controller.frame import frame
+from odradek_broker.controller.snapshot import records_of
+from odradek_broker.runtime.cluster_messages import TellMetadataRequest, TellMetadataResponse
+
+REQUEST, VERSIONS, ADVERTISED_VERSIONS = TellMetadataRequest, range(1), range(0)
+
+
+def handle(request: TellMetadataRequest, context: RequestContext) -> TellMetadataResponse:
+    image = context.broker.image
+    return TellMetadataResponse(
+        cluster_id=image.cluster_id,
+        node_id=context.broker.node_id,
+        last_offset=image.offset,
+        epoch=context.broker.controller.metadata_epoch,
+        records=[frame(record) for record in records_of(image)],
+    )
