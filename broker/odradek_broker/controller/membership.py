@@ -22,9 +22,10 @@ from odradek.protocol.messages.metadata_records import (
 )
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse
 from odradek_broker.config import BrokerConfig
-from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage, TopicImage
+from odradek_broker.controller.image import NO_LEADER, BrokerImage, MetadataImage, PartitionImage, TopicImage
 from odradek_broker.controller.partition_change import change_partition
 from odradek_broker.controller.partitions import is_active
+from odradek_broker.controller.replica_faults import RegistrationRequest, forget_replicas
 from odradek_broker.controller.result import Result
 from odradek_broker.controller.topic_rules import TopicRules
 
@@ -45,7 +46,8 @@ def register_broker(
     """Give a broker its epoch: the offset of its registration. It is fenced until it has caught up.
 
     A broker whose disk may lack what it had (its previous epoch is not the one that we know, or we know none) leaves
-    all ISRs and ELRs first. The same incarnation may ask again, if its answer was lost.
+    all ISRs and ELRs first; one that has found damage leaves those of the replicas that it names. The same incarnation
+    may ask again, if its answer was lost.
     """
     if request.cluster_id != image.cluster_id:
         return _refused(ErrorCode.INCONSISTENT_CLUSTER_ID)
@@ -70,9 +72,23 @@ def register_broker(
         log_dirs=list(request.log_dirs),
     )
     changes: list[Struct] = []
-    if known is None or request.previous_broker_epoch != known.epoch:
-        changes = list(_forget_what_it_had(image, request.broker_id, config))
+    if known is None or not _is_complete(request, known):
+        changes = list(forget_replicas(image, request.broker_id, config))
+    elif isinstance(request, RegistrationRequest):
+        changes = list(forget_replicas(image, request.broker_id, config, request.damaged))
     return Result([registration, *changes], BrokerRegistrationResponse(broker_epoch=epoch))
+
+
+def _is_complete(request: BrokerRegistrationRequest, known: BrokerImage) -> bool:
+    """Whether the broker's disk has all that it had in the epoch that we know.
+
+    The epoch may be one that the broker never heard of: its registration went through, and it died before the answer
+    was written down. Then it has done nothing in it, and its disk is what it was in the epoch before.
+    """
+    if request.previous_broker_epoch == known.epoch:
+        return True
+    earlier = request.earlier_incarnations if isinstance(request, RegistrationRequest) else ()
+    return request.previous_broker_epoch >= 0 and known.incarnation_id in {bytes(each) for each in earlier}
 
 
 def _refused(error: ErrorCode) -> Result[BrokerRegistrationResponse]:
@@ -117,7 +133,7 @@ def unregister_broker(
     if known is None:
         error = ErrorCode.BROKER_ID_NOT_REGISTERED
         return Result([], UnregisterBrokerResponse(error_code=error, error_message="there is no such broker"))
-    left = _forget_what_it_had(image, request.broker_id, config)
+    left = forget_replicas(image, request.broker_id, config)
     gone = UnregisterBrokerRecord(broker_id=known.broker_id, broker_epoch=known.epoch)
     return Result([*left, gone], UnregisterBrokerResponse(error_message=None))
 
@@ -180,22 +196,6 @@ def _take_up(image: MetadataImage, broker_id: int, config: BrokerConfig) -> Iter
     for topic, index, partition in _partitions(image):
         if partition.leader == NO_LEADER and broker_id in partition.replicas:
             record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), comes)
-            if record is not None:
-                yield record
-
-
-def _forget_what_it_had(image: MetadataImage, broker_id: int, config: BrokerConfig) -> Iterator[Struct]:
-    rules = TopicRules(image, config)
-
-    def stays(replica: int) -> bool:
-        return replica != broker_id and is_active(image, replica)
-
-    for topic, index, partition in _partitions(image):
-        if broker_id in partition.isr or broker_id in partition.elr:
-            isr = [replica for replica in partition.isr if replica != broker_id]
-            record = change_partition(
-                topic.topic_id, index, partition, rules.of(topic.name), stays, isr=isr, unclean_restart=(broker_id,)
-            )
             if record is not None:
                 yield record
 

@@ -102,12 +102,14 @@ def encode_clean_shutdown(broker_epoch: int) -> bytes:
 
 
 def decode_clean_shutdown(data: bytes) -> int:
-    """The broker epoch, or -1 where the file does not tell."""
+    """The broker epoch. Raises CorruptCheckpoint, also for an old Kafka's empty file: it may be what damage left."""
     try:
-        epoch = json.loads(data).get("brokerEpoch", -1)
-    except (ValueError, AttributeError):
-        return -1
-    return epoch if isinstance(epoch, int) else -1
+        epoch = json.loads(data)["brokerEpoch"]
+    except (ValueError, KeyError, TypeError):
+        raise CorruptCheckpoint(f"not the mark of a clean shutdown: {data[:80]!r}") from None
+    if not isinstance(epoch, int):
+        raise CorruptCheckpoint(f"not a broker epoch: {epoch!r}")
+    return epoch
 
 
 def _encode(lines: Sequence[str]) -> bytes:

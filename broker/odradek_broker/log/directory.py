@@ -4,11 +4,11 @@
     .lock                              held while a broker uses it
     .kafka_cleanshutdown               there only between a clean stop and the next start
     recovery-point-offset-checkpoint   and three others: how far each log may be believed (offset_checkpoints)
-    broker-registration.properties     the broker epoch in which it was last used, and since which boot (our own file)
+    broker-registration.properties     in which broker epoch it was last used, and how (our own: registration_note)
     metadata-seen.properties           up to which record the metadata has been acted upon (our own file)
 
-The clean-shutdown file is taken away before anything is opened: a crash from then on is a crash. Kafka: LogManager,
-LogDirFailure.
+The clean-shutdown file is taken away before anything is opened: a crash from then on is a crash. What cannot be
+believed is named in `damaged`. Kafka: LogManager, LogDirFailure.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from odradek_broker.log.offset_checkpoints import (
     RECOVERY_POINTS,
     OffsetCheckpoints,
 )
+from odradek_broker.log.registration_note import NO_EPOCH, RegistrationNote, decode_note, encode_note
 from odradek_broker.ports.disk import AlreadyLocked, Disk
 
 META_PROPERTIES = "meta.properties"
@@ -36,7 +37,7 @@ CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 REGISTRATION = "broker-registration.properties"
 SEEN_METADATA = "metadata-seen.properties"
 
-_NO_EPOCH = _NO_OFFSET = -1
+_NO_OFFSET = -1
 
 
 class LogDirectory:
@@ -50,13 +51,14 @@ class LogDirectory:
         self.node_id = -1
         self.clean = False
         """Whether the broker that used it last has stopped cleanly."""
-        self.previous_broker_epoch = _NO_EPOCH
+        self.previous_broker_epoch = NO_EPOCH
         """Of that broker, where it has stopped cleanly."""
+        self.registration = RegistrationNote()
         self.checkpoints: OffsetCheckpoints
-        self.seen_metadata = (_NO_OFFSET, _NO_EPOCH)
+        self.seen_metadata = (_NO_OFFSET, NO_EPOCH)
         """Offset and epoch of the newest metadata record that was acted upon here."""
         self.damaged: list[str] = []
-        """Files that could not be read."""
+        """Files that could not be believed: the start is one without them."""
         self._opened: set[LogKey] = set()
         self._deleted = DeletedFiles()
         self._disk = disk
@@ -76,6 +78,7 @@ class LogDirectory:
             raise AlreadyLocked(f"{path} is in use by another process") from None
         try:
             directory._read_meta(cluster_id, node_id, new_directory_id)
+            directory.registration = directory._read_registration()
             directory._take_clean_shutdown()
             directory.checkpoints = OffsetCheckpoints(path, disk)
             directory.damaged += directory.checkpoints.damaged
@@ -97,25 +100,29 @@ class LogDirectory:
         return self._at(filenames.partition_directory(topic, partition))
 
     def open_log(self, topic: str, partition: int, config: LogConfig, *, topic_id: bytes, now_ms: int) -> Log:
-        """Open a partition's log, or begin one, by what the checkpoints say. Raises OSError, TopicIdMismatch."""
+        """Open a partition's log, or begin one, by what the checkpoints say. Raises OSError, TopicIdMismatch.
+
+        That the last broker has stopped cleanly says nothing about a log that this one has had in use before.
+        """
         path, key = self.path_of(topic, partition), (topic_id, partition)
         if key in self._opened and not self._disk.exists(path):
             self.checkpoints.forget(key)  # the log that was here has been moved away, and now comes back
-        self._opened.add(key)
-        return Log.open(
+        log = Log.open(
             path,
             self._disk,
             config,
             topic_id=topic_id,
-            clean=self.clean,
+            clean=self.clean and key not in self._opened,
             recovery_point=self.checkpoints.get(RECOVERY_POINTS, key),
             log_start_offset=self.checkpoints.get(LOG_START_OFFSETS, key),
             first_dirty_offset=self.checkpoints.get(CLEANER_OFFSETS, key),
             now_ms=now_ms,
         )
+        self._opened.add(key)
+        return log
 
     def mark_stray(self, topic: str, partition: int, mark: str) -> str:
-        """Set aside the directory of a partition that nobody knows (any more); return its new path."""
+        """Set aside the directory of a partition that nobody knows (any more); return its new path. Raises OSError."""
         path = self.path_of(topic, partition)
         stray = filenames.marked_directory(path, mark, filenames.STRAY_DIRECTORY)
         self._disk.rename(path, stray)
@@ -147,27 +154,36 @@ class LogDirectory:
 
     # Who has used it.
 
-    def remember_epoch(self, broker_epoch: int) -> None:
-        """From now on the directory is used in this broker epoch."""
-        content = {"version": "0", "broker.epoch": str(broker_epoch), "boot.id": self._disk.boot_id()}
-        self._disk.replace_file(self._at(REGISTRATION), checkpoints.encode_properties(content))
+    def intend_to_register(self, incarnation_id: bytes) -> None:
+        """Write down that a registration is about to be asked for: who dies before its answer knows it by this.
 
-    def complete_since(self, *, synced: bool) -> int:
+        It says nothing new about the directory, so the boot stays the one in which it was last used. But what was
+        closed cleanly is on stable storage, whatever the policy was.
+        """
+        note = self.registration
+        if self.clean:
+            note = RegistrationNote(self.complete_since(), self._disk.boot_id(), True, note.incarnations)
+        self._write_registration(note.intending(incarnation_id))
+
+    def remember_epoch(self, broker_epoch: int, *, synced: bool) -> None:
+        """From now on the directory is used in this broker epoch, and only now anything may be acknowledged in it.
+
+        `synced`: whether that is on stable storage first.
+        """
+        self._write_registration(RegistrationNote(broker_epoch, self._disk.boot_id(), synced))
+
+    def complete_since(self) -> int:
         """The broker epoch in which the directory was last used, if it has all that was acknowledged then; else -1.
 
-        What was `synced` before it was acknowledged is there. What was left to the page cache is, after a clean stop,
-        or as long as the machine has not been started again.
+        What was on stable storage before it was acknowledged is there. What was left to the page cache is, after a
+        clean stop, or as long as the machine has not been started again. That is all that is known before the logs
+        have been opened: see what their recovery says about each.
         """
-        if not self._disk.exists(self._at(REGISTRATION)):
+        note = self.registration
+        if self.clean and note.epoch == NO_EPOCH:
             return self.previous_broker_epoch
-        try:
-            known = checkpoints.decode_properties(self._disk.read_file(self._at(REGISTRATION)))
-            epoch, boot_id = int(known["broker.epoch"]), known.get("boot.id", "")
-        except (CorruptCheckpoint, KeyError, ValueError):
-            self.damaged.append(REGISTRATION)
-            return _NO_EPOCH
-        same_boot = bool(boot_id) and boot_id == self._disk.boot_id()
-        return epoch if synced or self.clean or same_boot else _NO_EPOCH
+        same_boot = bool(note.boot_id) and note.boot_id == self._disk.boot_id()
+        return note.epoch if note.synced or self.clean or same_boot else NO_EPOCH
 
     def remember_metadata(self, offset: int, epoch: int) -> None:
         """The metadata up to that record has been acted upon here."""
@@ -180,10 +196,10 @@ class LogDirectory:
             known = checkpoints.decode_properties(self._disk.read_file(self._at(SEEN_METADATA)))
             return int(known["offset"]), int(known["epoch"])
         except FileNotFoundError:
-            return _NO_OFFSET, _NO_EPOCH
+            return _NO_OFFSET, NO_EPOCH
         except (CorruptCheckpoint, KeyError, ValueError):
             self.damaged.append(SEEN_METADATA)
-            return _NO_OFFSET, _NO_EPOCH
+            return _NO_OFFSET, NO_EPOCH
 
     # The end.
 
@@ -227,11 +243,28 @@ class LogDirectory:
 
     def _take_clean_shutdown(self) -> None:
         path = self._at(CLEAN_SHUTDOWN)
-        self.clean = self._disk.exists(path)
-        if self.clean:
+        if not self._disk.exists(path):
+            return
+        try:
             self.previous_broker_epoch = checkpoints.decode_clean_shutdown(self._disk.read_file(path))
-            self._disk.remove(path)
-            self._disk.sync_dir(self.path)
+            self.clean = True
+        except CorruptCheckpoint:
+            self.damaged.append(CLEAN_SHUTDOWN)
+        self._disk.remove(path)
+        self._disk.sync_dir(self.path)
+
+    def _read_registration(self) -> RegistrationNote:
+        try:
+            return decode_note(self._disk.read_file(self._at(REGISTRATION)))
+        except FileNotFoundError:
+            return RegistrationNote()
+        except CorruptCheckpoint:
+            self.damaged.append(REGISTRATION)
+            return RegistrationNote()
+
+    def _write_registration(self, note: RegistrationNote) -> None:
+        self._disk.replace_file(self._at(REGISTRATION), encode_note(note))
+        self.registration = note
 
 
 def _make_for_good(disk: Disk, path: str) -> None:

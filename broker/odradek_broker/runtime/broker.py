@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 import trio
 
 from odradek.protocol.errors import ErrorCode
-from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, Listener
+from odradek.protocol.messages.broker_registration import Listener
 from odradek_broker.config.effective import TopicConfigs
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.effective import broker_config, topic_configs
 from odradek_broker.controller.file_journal import FileJournal
 from odradek_broker.controller.image import Endpoint, MetadataImage
 from odradek_broker.controller.min_insync import overruled
+from odradek_broker.controller.replica_faults import RegistrationRequest
 from odradek_broker.election.candidate import Candidate, CannotLead, Leader, Term
 from odradek_broker.election.etcd import Etcd
 from odradek_broker.election.gateway import Gateway, HttpGateway
@@ -44,10 +45,11 @@ from odradek_broker.runtime.housekeeping import Housekeeping
 from odradek_broker.runtime.isr_changes import IsrChanges
 from odradek_broker.runtime.metadata_note import MetadataNote
 from odradek_broker.runtime.partition import Partition
-from odradek_broker.runtime.partitions import Partitions
+from odradek_broker.runtime.partitions import Partitions, log_config
 from odradek_broker.runtime.reachability import Reachability
 from odradek_broker.runtime.remote_controller import RemoteController
 from odradek_broker.runtime.replica_fetcher import ReplicaFetchers
+from odradek_broker.runtime.replica_logs import ReplicaLogs
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
@@ -84,6 +86,7 @@ class Broker:
         self.node_id = config.node_id
         self.is_broker = "broker" in config.process_roles
         self.partitions = Partitions(self)
+        self.replica_logs = ReplicaLogs(self)
         self.fetch_sessions = FetchSessions(config.max_incremental_fetch_session_cache_slots, random)
         self.workers: Workers
         self.directory: LogDirectory
@@ -167,9 +170,9 @@ class Broker:
                 if remote is None:
                     await self._start_controller(nursery, endpoints)
                 elif self.is_broker:
-                    await remote.first_image()
                     await self._join(nursery, remote, endpoints)
                 self.partitions.set_aside_strays(self._image)
+                nursery.start_soon(self.replica_logs.run)
                 await nursery.start(self.groups.run)
                 nursery.start_soon(Housekeeping(self).run)
                 nursery.start_soon(self.isr_changes.run)
@@ -294,8 +297,8 @@ class Broker:
         self.controller = controller
         await controller.start()
         if self.is_broker:
-            await controller.join(self._registration(endpoints))
-            self.directory.remember_epoch(controller.broker_epoch)
+            await controller.join(await self._registration(controller.image, endpoints))
+            self.directory.remember_epoch(controller.broker_epoch, synced=self.flusher.syncs)
             nursery.start_soon(self.fetchers.run)
         else:
             self.on_image(self._image, controller.image)
@@ -304,8 +307,9 @@ class Broker:
 
     async def _join(self, nursery: trio.Nursery, remote: RemoteController, endpoints: tuple[Endpoint, ...]) -> None:
         """Register, follow the metadata, and wait to be let in."""
-        epoch = await remote.register(self._registration(endpoints))
-        await self.workers.run(partial(self.directory.remember_epoch, epoch))
+        registration = await self._registration(await remote.first_image(), endpoints)
+        epoch = await remote.register(registration)
+        await self.workers.run(partial(self.directory.remember_epoch, epoch, synced=self.flusher.syncs))
         nursery.start_soon(self.fetchers.run)
         nursery.start_soon(remote.follow)
         await nursery.start(remote.beat)
@@ -318,19 +322,32 @@ class Broker:
                 partition.fail_commits()
         self.groups.refresh()
 
-    def _registration(self, endpoints: tuple[Endpoint, ...]) -> BrokerRegistrationRequest:
-        return BrokerRegistrationRequest(
+    async def _registration(self, image: MetadataImage, endpoints: tuple[Endpoint, ...]) -> RegistrationRequest:
+        """What the broker says about itself, and about its disk: logs are opened before, for it may be elected after.
+
+        `image`: the metadata as of now. Under which incarnation it asks is written down first.
+        """
+        configs, directory = topic_configs(image, self.controller.static_config), self.directory
+        await self.workers.run(partial(self.replica_logs.recover, image, partial(log_config, image, configs)))
+        incarnation_id, earlier = self.random.randbytes(16), directory.registration.incarnations
+        await self.workers.run(partial(directory.intend_to_register, incarnation_id))
+        request = RegistrationRequest(
             broker_id=self.node_id,
-            cluster_id=self.directory.cluster_id,
-            incarnation_id=self.random.randbytes(16),
+            cluster_id=directory.cluster_id,
+            incarnation_id=incarnation_id,
             listeners=[Listener(one.name, one.host, one.port, one.security_protocol) for one in endpoints],
             rack=self.config.broker_rack,
-            log_dirs=[self.directory.directory_id],
-            previous_broker_epoch=self.directory.complete_since(synced=self.flusher.syncs),
+            log_dirs=[directory.directory_id],
+            previous_broker_epoch=directory.complete_since(),
+            earlier_incarnations=earlier,
+            damaged=self.replica_logs.damaged(),
         )
+        self.replica_logs.told()
+        return request
 
     def _close(self) -> None:
-        clean = self._running
+        clean = self._running and not self.replica_logs.waiting
+        self.replica_logs.close()
         for partition in self.partitions.values():
             clean = clean and partition.log.failed is None
             try:
@@ -362,11 +379,11 @@ class Broker:
         self.reachability.take(old, new)
         if changes.broker_configs:
             self.config = broker_config(new, self.controller.static_config)
-        self.partitions.take(changes, new, self._topic_configs())
+        self.partitions.take(changes, new, self.topic_configs())
         self.fetchers.refresh()
         self.groups.on_image(old, new)
 
-    def _topic_configs(self) -> TopicConfigs:
+    def topic_configs(self) -> TopicConfigs:
         return topic_configs(self._image, self.controller.static_config)
 
 

@@ -60,6 +60,7 @@ from odradek_broker.controller.min_insync import one_truth, overruled
 from odradek_broker.controller.producer_ids import allocate_producer_ids
 from odradek_broker.controller.reassignments import alter_reassignments
 from odradek_broker.controller.replay import replay
+from odradek_broker.controller.replica_faults import RegistrationRequest, ReplicaFaultsRequest, take_replica_faults
 from odradek_broker.controller.result import Result
 from odradek_broker.controller.snapshot import records_of
 from odradek_broker.controller.tail import MetadataTail
@@ -145,6 +146,8 @@ class ControllerRuntime(ControllerClient):
             DeleteTopicsRequest: lambda image, request, version: delete_topics(image, request, config, version),
             ElectLeadersRequest: lambda image, request, _: elect_leaders(image, request, config),
             IncrementalAlterConfigsRequest: lambda image, request, _: incremental_alter_configs(image, request, config),
+            RegistrationRequest: lambda image, request, _: register_broker(image, request, config),
+            ReplicaFaultsRequest: lambda image, request, _: take_replica_faults(image, request, config),
             UnregisterBrokerRequest: lambda image, request, _: unregister_broker(image, request, config),
         }
 

@@ -4,13 +4,14 @@ broker in the same process without a connection."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from odradek.protocol.codec import decode, encode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest
 from odradek.protocol.registry import request_class, response_class
+from odradek_broker.controller.replica_faults import MESSAGES
 from odradek_broker.runtime.cluster_messages import (
     FollowMetadataRequest,
     FollowMetadataResponse,
@@ -30,7 +31,8 @@ async def answer_forward(
     if controller is None or not controller.may_decide():
         return ForwardResponse(error_code=ErrorCode.NOT_CONTROLLER)
     try:
-        inner = decode(request_class(request.api_key), request.body, request.version)
+        asked, answered = _messages(request.api_key)
+        inner = decode(asked, request.body, request.version)
     except KeyError:
         return ForwardResponse(error_code=ErrorCode.INVALID_REQUEST)
     if not controller.decides(type(inner)):
@@ -39,13 +41,18 @@ async def answer_forward(
         broker_id, epoch = inner.broker_id, inner.broker_epoch
         farewells["heartbeat"] = lambda: controller.connection_lost(broker_id, epoch)
     try:
-        response = await controller.ask(inner, response_class(request.api_key), request.version)
+        response = await controller.ask(inner, answered, request.version)
     except ControllerUnavailable as error:
         return ForwardResponse(error_code=error.error_code)
     if not controller.may_decide():
         return ForwardResponse(error_code=ErrorCode.NOT_CONTROLLER)
     lease_ms = controller.lease_ms if isinstance(inner, BrokerHeartbeatRequest | BrokerRegistrationRequest) else 0
     return ForwardResponse(body=encode(response, request.version), offset=controller.image.offset, lease_ms=lease_ms)
+
+
+def _messages(api_key: int) -> tuple[type[Any], type[Any]]:
+    """Raises KeyError."""
+    return MESSAGES.get(api_key) or (request_class(api_key), response_class(api_key))
 
 
 async def answer_follow(controller: ControllerRuntime | None, request: FollowMetadataRequest) -> FollowMetadataResponse:

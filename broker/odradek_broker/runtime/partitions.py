@@ -1,5 +1,5 @@
 """The partitions that a broker keeps. The metadata decides which there are, and who leads them: `take` makes the data
-directory agree with it. Nothing else creates or deletes a log."""
+directory agree with it. Nothing else creates or deletes a log. (How logs are opened: replica_logs.py.)"""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from odradek_broker.config.coordination_keys import RACK_AWARE
 from odradek_broker.config.topic_keys import FOLLOWER_THROTTLED, LEADER_THROTTLED, is_throttled
 from odradek_broker.controller.delta import Delta, PartitionDelta
 from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage
+from odradek_broker.controller.partition_change import RECOVERING
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.failures import LogFailed, TopicIdMismatch
 from odradek_broker.log.offset_checkpoints import HIGH_WATERMARKS
 from odradek_broker.runtime.partition import Partition
 
 if TYPE_CHECKING:
     from odradek_broker.config.effective import TopicConfigs
+    from odradek_broker.controller.image import PartitionImage
     from odradek_broker.log.checkpoints import TopicPartition
+    from odradek_broker.log.log import Log
     from odradek_broker.runtime.broker import Broker
 
 logger = logging.getLogger(__name__)
@@ -54,46 +56,69 @@ class Partitions(dict["TopicPartition", Partition]):
         for partition in configured:
             self._configure(partition, settings_of(partition.topic))
         for change in changes.partitions:
-            self._take_up(change, settings_of)
+            self._take_up(change, settings_of, image)
         for partition in configured:
             partition.advance()
 
     def set_aside_strays(self, image: MetadataImage) -> None:
         """Directories of partitions that nobody knows of, or that others keep, are renamed."""
         broker = self._broker
-        for topic, index in broker.directory.partitions():
-            known = image.partition(topic, index)
-            if topic != METADATA_TOPIC and (known is None or broker.node_id not in known.replicas):
+        for key in broker.replica_logs.waiting:
+            if not self._is_ours(key, image):
+                broker.replica_logs.let_go(key)
+        strays = [key for key in broker.directory.partitions() if key[0] != METADATA_TOPIC]
+        strays = [key for key in strays if not self._is_ours(key, image)]
+        for topic, index in strays:
+            try:
                 path = broker.directory.mark_stray(topic, index, broker.random.randbytes(16).hex())
+            except OSError as error:
+                logger.error("%s-%d is not for this broker, and cannot be set aside: %s", topic, index, error)
+            else:
                 logger.warning("%s-%d is not for this broker and was set aside as %s", topic, index, path)
 
-    def _take_up(self, change: PartitionDelta, settings_of: Callable[[str], TopicSettings]) -> None:
+    def take_up_again(self, topic: str, index: int, partition: PartitionImage) -> None:
+        """A partition whose log could not be served from when the metadata said that it is ours."""
+        broker = self._broker
+        self._take_up(
+            PartitionDelta(broker.image.topics[topic], index, None, partition),
+            cache(partial(_settings, broker.image, broker.topic_configs())),
+            broker.image,
+        )
+        if (topic, index) in self:
+            logger.info("%s-%d is in use from now on", topic, index)
+            broker.fetchers.refresh()
+            broker.groups.refresh()
+
+    def _is_ours(self, key: TopicPartition, image: MetadataImage) -> bool:
+        known = image.partition(*key)
+        return known is not None and self._broker.node_id in known.replicas
+
+    def _take_up(
+        self, change: PartitionDelta, settings_of: Callable[[str], TopicSettings], image: MetadataImage
+    ) -> None:
         key = (change.topic.name, change.index)
         if self._broker.node_id not in change.new.replicas:
             self._delete(key)
             return
         partition = self.get(key)
         if partition is None:
-            partition = self._open(key, change.topic.topic_id, settings_of(change.topic.name))
-            if partition is None:
+            settings = settings_of(change.topic.name)
+            log = self._broker.replica_logs.take(key, change.topic.topic_id, settings.log, image)
+            if log is None:
                 return
-            self[key] = partition
+            partition = self[key] = self._made(key, change.topic.topic_id, log, settings)
         if change.new.leader == self._broker.node_id:
+            is_recovering = change.new.leader_recovery_state == RECOVERING
+            if is_recovering and (change.old is None or change.old.leader_recovery_state != RECOVERING):
+                logger.warning(
+                    "%s: we lead with what we have, and it may lack records that were acknowledged", partition
+                )
             partition.lead(change.new)
         else:
             partition.follow(change.new)
 
-    def _open(self, key: TopicPartition, topic_id: bytes, settings: TopicSettings) -> Partition | None:
-        broker, now_ms = self._broker, self._broker.clock.now_ms()
-        try:
-            log = broker.directory.open_log(*key, settings.log, topic_id=topic_id, now_ms=now_ms)
-            if log.flushed_offset < log.log_end_offset:
-                log.flush()
-        except (OSError, LogFailed, TopicIdMismatch) as error:
-            logger.error("%s-%d cannot be opened: %s", *key, error)
-            return None
-        if log.recovery is not None and log.recovery.cut_bytes:
-            logger.warning("%s-%d: %s", *key, log.recovery)
+    def _made(self, key: TopicPartition, topic_id: bytes, log: Log, settings: TopicSettings) -> Partition:
+        broker = self._broker
         partition = Partition(
             *key,
             topic_id,
@@ -115,21 +140,25 @@ class Partitions(dict["TopicPartition", Partition]):
         partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)
 
     def _delete(self, key: TopicPartition) -> None:
-        partition = self.pop(key, None)
-        if partition is None:
-            return
-        broker = self._broker
-        try:
-            broker.directory.delete_log(partition.log, broker.random.randbytes(16).hex(), broker.clock.now_ms())
-        except OSError as error:
-            logger.error("%s could not be deleted: %s", partition, error)
-        partition.retire()
+        partition, broker = self.pop(key, None), self._broker
+        log = broker.replica_logs.let_go(key) if partition is None else partition.log
+        if log is not None:
+            try:
+                broker.directory.delete_log(log, broker.random.randbytes(16).hex(), broker.clock.now_ms())
+            except OSError as error:
+                logger.error("%s-%d could not be deleted: %s", *key, error)
+        if partition is not None:
+            partition.retire()
+
+
+def log_config(image: MetadataImage, configs: TopicConfigs, topic: str) -> LogConfig:
+    return configs.log_config(image.topic_config(topic))
 
 
 def _settings(image: MetadataImage, configs: TopicConfigs, topic: str) -> TopicSettings:
     own = image.topic_config(topic)
     return TopicSettings(
-        configs.log_config(own),
+        log_config(image, configs, topic),
         configs.value("min.insync.replicas", own),
         configs.value(LEADER_THROTTLED, own),
         configs.value(FOLLOWER_THROTTLED, own),

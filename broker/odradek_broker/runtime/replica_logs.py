@@ -1,0 +1,210 @@
+"""Logs of this broker's replicas that nobody is served from yet: they have been opened, or cannot be.
+
+    before it registers    what the metadata says is ours is opened and recovered, so that the registration tells what
+                           is damaged: whoever is let in may be elected at once
+    while it runs          a log in which damage is found is kept back until the controller has heard of it; one that
+                           cannot be opened is tried again, with longer and longer pauses
+
+A directory that holds another topic's log of the same name is set aside, and the log begun anew. Others see to it that
+this is never done on the word of metadata older than what this broker has acted upon before (metadata_note.py).
+
+Damage is what is missing of that which had been synced, as the recovery point says. What was written after it, within
+its last second, is not to be told from a torn tail, which a power cut leaves; there the log ends early without a word.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import trio
+from msgspec import Struct
+
+from odradek_broker.controller.replica_faults import ReplicaFaultsRequest, ReplicaFaultsResponse, ReplicaOf
+from odradek_broker.log import filenames
+from odradek_broker.log.failures import LogFailed, TopicIdMismatch
+from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS
+from odradek_broker.runtime.controller_client import ControllerUnavailable
+
+if TYPE_CHECKING:
+    from odradek_broker.controller.image import MetadataImage, PartitionImage
+    from odradek_broker.log.checkpoints import TopicPartition
+    from odradek_broker.log.config import LogConfig
+    from odradek_broker.log.log import Log
+    from odradek_broker.runtime.broker import Broker
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
+NO_EPOCH = -1
+
+
+class Waiting(Struct):
+    """One log."""
+
+    topic_id: bytes
+    log: Log | None
+    """None where it cannot be opened."""
+    is_damaged: bool = False
+    """And the controller has not been told."""
+    partition_epoch: int = NO_EPOCH
+    """Of the partition when the controller was told: until it is another, the metadata takes the replica for sound."""
+
+
+class _Ours(NamedTuple):
+    key: TopicPartition
+    waiting: Waiting
+    partition: PartitionImage
+
+    @property
+    def replica(self) -> ReplicaOf:
+        return ReplicaOf(self.waiting.topic_id, self.key[1])
+
+
+class ReplicaLogs:
+    """One for a broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._waiting: dict[TopicPartition, Waiting] = {}
+        self._has_work = trio.Event()
+
+    @property
+    def waiting(self) -> frozenset[TopicPartition]:
+        return frozenset(self._waiting)
+
+    # ------------------------------------------------------------------------------------------------------- opening
+
+    def recover(self, image: MetadataImage, config_of: Callable[[str], LogConfig]) -> None:
+        """Open what is here, or should be, of the partitions that are ours. Blocks; before anything else runs."""
+        directory = self._broker.directory
+        there, claimed = set(directory.partitions()), directory.checkpoints.written(RECOVERY_POINTS)
+        for topic in image.topics.values():
+            for index, partition in topic.partitions.items():
+                key = (topic.name, index)
+                is_here = key in there or (topic.topic_id, index) in claimed
+                if is_here and self._broker.node_id in partition.replicas:
+                    self._waiting[key] = self._open(key, topic.topic_id, config_of(topic.name))
+
+    def damaged(self) -> list[ReplicaOf]:
+        return [ReplicaOf(each.topic_id, index) for (_, index), each in self._waiting.items() if each.is_damaged]
+
+    def told(self) -> None:
+        """The broker's registration says what is damaged: nothing that is known of it will be older."""
+        for each in self._waiting.values():
+            each.is_damaged = False
+
+    def take(self, key: TopicPartition, topic_id: bytes, config: LogConfig, image: MetadataImage) -> Log | None:
+        """The log, to be served from from now on; None where that cannot be yet: then it is tried again."""
+        waiting = self._waiting.get(key)
+        if waiting is not None and waiting.topic_id != topic_id:
+            self.let_go(key)
+            waiting = None
+        if waiting is None:
+            waiting = self._waiting[key] = self._open(key, topic_id, config)
+        partition = image.partition(*key)
+        assert partition is not None
+        if waiting.log is None or waiting.is_damaged or waiting.partition_epoch == partition.partition_epoch:
+            self._has_work.set()
+            return None
+        del self._waiting[key]
+        return waiting.log
+
+    def let_go(self, key: TopicPartition) -> Log | None:
+        """The partition is no longer ours; return its log, closed, if it was open."""
+        waiting = self._waiting.pop(key, None)
+        if waiting is None or waiting.log is None:
+            return None
+        waiting.log.close(clean=False)
+        return waiting.log
+
+    def close(self) -> None:
+        for key in list(self._waiting):
+            self.let_go(key)
+
+    def _open(self, key: TopicPartition, topic_id: bytes, config: LogConfig) -> Waiting:
+        try:
+            log = self._open_or_begin(key, topic_id, config)
+            if log.flushed_offset < log.log_end_offset:
+                log.flush()
+        except (OSError, LogFailed, TopicIdMismatch) as error:
+            logger.error("%s-%d cannot be opened, and will be tried again: %s", *key, error)
+            return Waiting(topic_id, None)
+        synced_up_to = self._broker.directory.checkpoints.get(RECOVERY_POINTS, (topic_id, key[1]))
+        is_damaged = log.log_end_offset < synced_up_to
+        found = log.recovery
+        if is_damaged:
+            logger.error(
+                "%s-%d is damaged: %s ends at offset %d, where up to %d had been synced%s. Another replica leads, from"
+                " which the rest is fetched again; where this is the only one, those records are lost",
+                *key,
+                log.segments.active.path(filenames.LOG),
+                log.log_end_offset,
+                synced_up_to,
+                f" ({found.reason})" if found is not None and found.reason else "",
+            )
+        elif found is not None and found.cut_bytes:
+            logger.warning("%s-%d: %s", *key, found)
+        return Waiting(topic_id, log, is_damaged)
+
+    def _open_or_begin(self, key: TopicPartition, topic_id: bytes, config: LogConfig) -> Log:
+        """Raises OSError, LogFailed, TopicIdMismatch."""
+        broker = self._broker
+        directory, now_ms = broker.directory, broker.clock.now_ms()
+        try:
+            return directory.open_log(*key, config, topic_id=topic_id, now_ms=now_ms)
+        except TopicIdMismatch as mismatch:
+            path = directory.mark_stray(*key, broker.random.randbytes(16).hex())
+            logger.warning("%s: it was set aside as %s", mismatch, path)
+        return directory.open_log(*key, config, topic_id=topic_id, now_ms=now_ms)
+
+    # ------------------------------------------------------------------------------------------------- while it runs
+
+    async def run(self) -> None:
+        """Tell the controller of what is wrong, and try again what could not be opened, until cancelled."""
+        pause_s = FIRST_PAUSE_SECONDS
+        while True:
+            await self._has_work.wait()
+            await self._tell()
+            self._try_again()
+            if not self._waiting:
+                self._has_work, pause_s = trio.Event(), FIRST_PAUSE_SECONDS
+                continue
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_SECONDS)
+
+    async def _tell(self) -> None:
+        node_id, controller = self._broker.node_id, self._broker.controller
+        damaged = [each for each in self._ours() if each.waiting.is_damaged]
+        unreadable = [each for each in self._ours() if each.waiting.log is None and each.partition.leader == node_id]
+        if not (damaged or unreadable):
+            return
+        request = ReplicaFaultsRequest(
+            node_id,
+            controller.broker_epoch,
+            [each.replica for each in damaged],
+            [each.replica for each in unreadable],
+        )
+        try:
+            response = await controller.ask(request, ReplicaFaultsResponse, 0)
+        except ControllerUnavailable as error:
+            logger.warning("the controller cannot be told which replicas are damaged: %s", error)
+            return
+        if response.error_code:
+            return
+        for _, waiting, partition in damaged:
+            waiting.is_damaged = False
+            if node_id in (*partition.isr, *partition.elr):
+                waiting.partition_epoch = partition.partition_epoch
+
+    def _try_again(self) -> None:
+        for key, waiting, partition in self._ours():
+            if waiting.log is None:
+                del self._waiting[key]
+            self._broker.partitions.take_up_again(*key, partition)
+
+    def _ours(self) -> list[_Ours]:
+        """Those of which the metadata, as we know it, knows."""
+        found = [(key, waiting, self._broker.image.partition(*key)) for key, waiting in self._waiting.items()]
+        return [_Ours(key, waiting, partition) for key, waiting, partition in found if partition is not None]

@@ -1,0 +1,243 @@
+"""What a broker finds on its disk when it starts, and what becomes of that: whole brokers in virtual time."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+import pytest
+import trio
+from sim_disk import SimDisk
+from test_known_losses import C, in_sync, partition, play, read, until, whole_again, write
+from world import SimNode, World
+
+from odradek import Admin
+from odradek.protocol.records.batch import iter_headers
+from odradek_broker.log.directory import LogDirectory
+from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS
+
+AFTER_A_CHECKPOINT_S = 1.5
+MAGIC_POSITION = 16
+LOG = "/data/t-0/00000000000000000000.log"
+
+
+def flip_a_bit(disk: SimDisk, path: str) -> None:
+    """In a batch in the midst of what had been synced: it is of no known format any more."""
+    data = disk.read_file(path)
+    batches = list(iter_headers(data))
+    position = batches[len(batches) // 2][0] + MAGIC_POSITION
+    file = disk.open(path)
+    file.write_at(position, bytes([data[position] ^ 1]))
+    file.sync()
+
+
+def power_fails_everywhere(world: World) -> None:
+    for node in world.brokers:
+        node.kill(power=True)
+
+
+def everybody_is_gone(world: World) -> Callable[[], bool]:
+    def gone() -> bool:
+        decided = world.decided("t")
+        return decided is not None and decided.leader == -1
+
+    return gone
+
+
+def strays(node: SimNode) -> list[str]:
+    return [name for name in node.disk.list("/data") if name.endswith("-stray")]
+
+
+def test_a_replica_whose_disk_has_rotten_is_not_elected_while_another_has_everything() -> None:
+    async def scenario(world: World) -> None:
+        values = [str(number) for number in range(20)]
+        await write(world, *values)
+        await trio.sleep(AFTER_A_CHECKPOINT_S)
+        power_fails_everywhere(world)
+        await until(everybody_is_gone(world), "nobody leads")
+        decided = world.decided("t")
+        assert decided is not None and len(decided.elr) > 1
+        rotten = world.brokers[decided.elr[0]]
+        flip_a_bit(rotten.disk, LOG)
+        await rotten.start()
+        await trio.sleep(2)
+        assert world.leader("t") is None, "it comes first, and is not the one to lead"
+        await whole_again(world)
+        assert await read(world) == values
+
+    play(scenario, watched=False)
+
+
+def test_a_replica_that_has_forgotten_whose_it_is_begins_anew_and_is_not_elected() -> None:
+    """One bit of its topic's id has turned over: that may be another topic's log."""
+
+    async def scenario(world: World) -> None:
+        await write(world, "1", "2", "3")
+        await trio.sleep(AFTER_A_CHECKPOINT_S)
+        power_fails_everywhere(world)
+        await until(everybody_is_gone(world), "nobody leads")
+        decided = world.decided("t")
+        assert decided is not None and len(decided.elr) > 1
+        rotten = world.brokers[decided.elr[0]]
+        path = "/data/t-0/partition.metadata"
+        data = rotten.disk.read_file(path)
+        first = data.index(b"topic_id: ") + len(b"topic_id: ")
+        rotten.disk.replace_file(path, data[:first] + (b"b" if data[first] == ord("a") else b"a") + data[first + 1 :])
+        await rotten.start()
+        await trio.sleep(2)
+        assert world.leader("t") is None
+        await whole_again(world)
+        assert await read(world) == ["1", "2", "3"]
+        assert len(strays(rotten)) == 1
+
+    play(scenario, watched=False)
+
+
+def test_a_rotten_replica_that_is_the_only_one_leads_with_what_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(world: World) -> None:
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.delete_topic("t")
+            await admin.create_topic("t", replicas=[[C]])
+        values = [str(number) for number in range(20)]
+        await write(world, *values)
+        await trio.sleep(AFTER_A_CHECKPOINT_S)
+        node = world.brokers[C]
+        node.kill(power=True)
+        await until(everybody_is_gone(world), "nobody leads")
+        flip_a_bit(node.disk, LOG)
+        await node.start()
+        await until(lambda: world.leader("t") is node, "it leads all the same")
+        left = await read(world)
+        assert 0 < len(left) < len(values) and left == values[: len(left)]
+        await write(world, "more")
+        assert await read(world) == [*left, "more"]
+
+    play(scenario, watched=False, min_insync_replicas="1")
+    assert sum("t-0 is damaged" in line and LOG in line for line in caplog.messages) == 1
+    assert sum("we lead with what we have" in line for line in caplog.messages) == 1
+
+
+def test_a_log_that_cannot_be_opened_is_tried_again_and_meanwhile_another_leads() -> None:
+    async def scenario(world: World) -> None:
+        first = world.brokers[C]
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.delete_topic("t")
+            first.disk.is_full = True
+            await admin.create_topic("t", replicas=[[C, 0, 1]])
+            await until(lambda: world.leader("t") not in (None, first), "another leads")
+            await write(world, "1")
+            first.disk.is_full = False
+            await whole_again(world)
+            assert await read(world) == ["1"]
+
+    play(scenario)
+
+
+def test_a_leader_that_is_alone_leads_once_it_can_open_its_log() -> None:
+    async def scenario(world: World) -> None:
+        node = world.brokers[C]
+        node.disk.is_full = True
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.delete_topic("t")
+            await admin.create_topic("t", replicas=[[C]])
+        await trio.sleep(5)
+        node.disk.is_full = False
+        await write(world, "1")
+        assert await read(world) == ["1"]
+
+    play(scenario, min_insync_replicas="1")
+
+
+def test_a_replica_that_was_away_while_its_topic_was_made_again_comes_back() -> None:
+    async def scenario(world: World) -> None:
+        await write(world, "of the old topic")
+        away = world.brokers[C]
+        await away.stop()
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.delete_topic("t")
+            await admin.create_topic("t", replicas=[[0, 1, C]])
+        await write(world, "of the new one")
+        await whole_again(world)
+        assert await read(world) == ["of the new one"]
+        assert len(strays(away)) == 1, "what it had is set aside"
+
+    play(scenario)
+
+
+def test_a_topic_whose_directory_could_not_be_renamed_is_made_again_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "not now")
+
+    async def scenario(world: World) -> None:
+        await write(world, "of the old topic")
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            with monkeypatch.context() as patch:
+                patch.setattr(SimDisk, "rename", refuse)
+                await admin.delete_topic("t")
+                await until(lambda: all(_has_forgotten(node) for node in world.brokers), "it is gone")
+            await admin.create_topic("t", replicas=[[0, 1, C]])
+        await write(world, "of the new one")
+        assert in_sync(world) == {0, 1, C}
+        assert await read(world) == ["of the new one"]
+        assert all(len(strays(node)) == 1 for node in world.brokers)
+
+    play(scenario)
+
+
+def _has_forgotten(node: SimNode) -> bool:
+    return node.broker is not None and ("t", 0) not in node.broker.partitions
+
+
+def test_power_cuts_between_registration_and_its_note_cost_nobody_what_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(world: World) -> None:
+        await write(world, "1", "2", "3")
+        power_fails_everywhere(world)
+        await until(everybody_is_gone(world), "nobody leads")
+        cuts = dict.fromkeys(range(len(world.brokers)), 2)
+        remember = LogDirectory.remember_epoch
+
+        def cut_or_remember(directory: LogDirectory, *arguments: object, **more: object) -> None:
+            if cuts[directory.node_id]:
+                cuts[directory.node_id] -= 1
+                world.brokers[directory.node_id].kill(power=True)
+                raise OSError(errno.EIO, "the power is off")
+            remember(directory, *arguments, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(LogDirectory, "remember_epoch", cut_or_remember)
+        await world.start()
+        assert not any(cuts.values())
+        await whole_again(world)
+        assert await read(world) == ["1", "2", "3"]
+
+    play(scenario)
+
+
+def test_a_log_that_awaits_its_taking_up_serves_nobody() -> None:
+    """The broker of a damaged log is up, and the controller does not answer it."""
+
+    async def scenario(world: World) -> None:
+        await write(world, "1")
+        node = world.leader("t")
+        assert node is not None and node.broker is not None
+        log = partition(node).log
+        del node.broker.partitions["t", 0]
+        logs = node.broker.replica_logs
+        settings = log.config
+        log.close(clean=False)
+        topic_id = node.broker.image.topics["t"].topic_id
+        node.broker.directory.checkpoints.write(RECOVERY_POINTS, lambda _: {(topic_id, 0): 1_000})
+        world.network.cut(node.name, world.controller.name)
+        assert logs.take(("t", 0), topic_id, settings, node.broker.image) is None
+        await trio.sleep(1)
+        assert ("t", 0) not in node.broker.partitions
+        world.network.heal()
+        await until(lambda: node.broker is not None and ("t", 0) in node.broker.partitions, "the controller knows")
+        await whole_again(world)
+        assert await read(world) == ["1"]
+        assert logs.waiting == frozenset()
+
+    play(scenario, watched=False)
