@@ -76,6 +76,8 @@ def test_all_mistakes_are_told_at_once_and_name_their_source(tmp_path: Path) -> 
     ("name", "text", "wrong"),
     [
         ("log.segment.bytes", "1048575", "at least 1048576"),
+        ("offsets.topic.segment.bytes", "4000", "at least 1048576"),
+        ("transaction.state.log.segment.bytes", "1048575", "at least 1048576"),
         ("delete.topic.enable", "yes", "true or false"),
         ("log.cleaner.min.cleanable.ratio", "1.5", "between 0 and 1"),
         ("log.cleaner.min.cleanable.ratio", "nan", "must be a number"),

@@ -113,7 +113,7 @@ class GroupConfig(ReplicationConfig, frozen=True, kw_only=True):
             at_least(1),
         ),
     ] = 3
-    offsets_topic_segment_bytes: Annotated[int, Setting("Segment size of __consumer_offsets.", INT, at_least(1))] = (
+    offsets_topic_segment_bytes: Annotated[int, Setting("Segment size of __consumer_offsets.", INT, at_least(MIB))] = (
         100 * MIB
     )
 
@@ -141,5 +141,5 @@ class TransactionConfig(GroupConfig, frozen=True, kw_only=True):
         ),
     ] = 2
     transaction_state_log_segment_bytes: Annotated[
-        int, Setting("Segment size of __transaction_state.", INT, at_least(1))
+        int, Setting("Segment size of __transaction_state.", INT, at_least(MIB))
     ] = 100 * MIB
