@@ -83,6 +83,8 @@ OnImage = Callable[[MetadataImage, MetadataImage], None]
 Decision = Callable[[MetadataImage, Any, int], Result[Any]]
 
 LOOKS_PER_SESSION = 20
+WITNESS_SESSIONS = 0.2
+"""How long brokers have to say what they know, where the journal's end was left out. Who lives asks within a moment."""
 PROBE_SECONDS = (0.0, 0.01, 0.03, 0.1, 0.3)
 """When a broker whose connection has ended is tried: a process that is being killed closes its sockets one by one."""
 PROBE_TIMEOUT_SECONDS = 1.0
@@ -134,6 +136,10 @@ class ControllerRuntime(ControllerClient):
         self._lost_history = ""
         """Of what this controller has been told that it should know, where its journal is over for that."""
         self._snapshot_due = trio.Event()
+        self._witnesses: set[int] = set()
+        """Brokers that may know of decisions which are not in the journal, and have not been heard yet."""
+        self._all_heard = trio.Event()
+        self._hear_until = 0.0
         self._decisions: dict[type, Decision] = {
             AllocateProducerIdsRequest: lambda image, request, _: allocate_producer_ids(image, request),
             AlterConfigsRequest: lambda image, request, _: alter_configs(image, request, config),
@@ -192,6 +198,8 @@ class ControllerRuntime(ControllerClient):
         self._heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)
         if self._journal.wants_snapshot:
             self._snapshot_due.set()
+        if self._journal.torn is not None:
+            self._call_witnesses(self._journal.torn)
         self._watch_everybody()
         if "broker" not in self.static_config.process_roles and (line := overruled(self._image, self.static_config)):
             logger.warning("%s", line)
@@ -311,7 +319,7 @@ class ControllerRuntime(ControllerClient):
 
         Only true if `may_decide` afterwards: the broker may have been told what is not in the journal any more.
         """
-        self._check_seen(request)
+        self._take_evidence(request)
         with trio.move_on_after(request.max_wait_ms / 1000):
             while self._image.offset < request.next_offset and not self._is_stopping:
                 await self._news.wait()
@@ -330,7 +338,21 @@ class ControllerRuntime(ControllerClient):
             epoch=self._journal.history.epoch_of(image.offset),
         )
 
-    def _check_seen(self, request: FollowMetadataRequest) -> None:
+    def _call_witnesses(self, torn: str) -> None:
+        """The journal's end was left out. Who was told of it is to say so before anything is written in its place."""
+        logger.warning("the last decision is not whole, and left out: %s. Nobody was told of it, if it is torn", torn)
+        brokers = [each for each in self._image.brokers.values() if not each.fenced]
+        self._witnesses = {each.broker_id for each in brokers} - {self.static_config.node_id}
+        session_s = self.static_config.broker_session_timeout_ms / 1000
+        self._hear_until = trio.current_time() + WITNESS_SESSIONS * session_s
+
+    async def _hear_witnesses(self) -> None:
+        """Before a decision: until all are heard, or have had their time."""
+        with trio.move_on_at(self._hear_until):
+            await self._all_heard.wait()
+        self._witnesses.clear()
+
+    def _take_evidence(self, request: FollowMetadataRequest) -> None:
         """A broker is told what is durable. If it has been told more than there is, then the journal has lost its end,
         or another controller has taken over: either way we must not go on.
         """
@@ -343,6 +365,9 @@ class ControllerRuntime(ControllerClient):
                 "Nothing is decided without that. Brokers that run still know: odradek metadata restore"
             )
             self._journal_over.set()
+        self._witnesses.discard(request.broker_id)
+        if not self._witnesses:
+            self._all_heard.set()
 
     def connection_lost(self, broker_id: int, epoch: int) -> None:
         """The connection over which a broker sent heartbeats has ended: see whether the broker has, too."""
@@ -435,6 +460,8 @@ class ControllerRuntime(ControllerClient):
     # ------------------------------------------------------------------------------------------------------ deciding
 
     async def _decide(self, decision: Callable[[MetadataImage], Result[R]]) -> R:
+        if self._witnesses:
+            await self._hear_witnesses()
         async with self._lock:
             result = decision(self._image)
             if result.records:

@@ -1,0 +1,127 @@
+"""A controller's disk that has lost what was decided: the cluster may stand still for it, but nobody acts on less."""
+
+from __future__ import annotations
+
+import posixpath
+
+import trio
+from test_known_losses import A, B, C, play, read, whole_again, write
+from world import SimNode, World
+
+from odradek import Admin
+from odradek_broker.controller.file_journal import FileJournal
+from odradek_broker.log.directory import SEEN_METADATA
+
+JOURNAL = "/data/__cluster_metadata-0"
+NOTED_S = 1.5
+"""After this a node has written down how far it knows the metadata."""
+
+
+async def create(world: World, *names: str) -> None:
+    async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+        for name in names:
+            await admin.create_topic(name, replicas=[[A, B, C]])
+
+
+def flip_in_journal(node: SimNode, back: int) -> None:
+    """A bit that is so many bytes before the end of its only segment."""
+    path = posixpath.join(JOURNAL, f"{0:020}.log")
+    size = node.disk.size(path)
+    node.disk._names.file(path).flip(size - back, 3, is_cached=False)
+
+
+def forget_note(node: SimNode) -> None:
+    node.disk.remove(posixpath.join("/data", SEEN_METADATA))
+
+
+def strays(world: World) -> list[str]:
+    return [name for node in world.brokers for name in node.disk.list("/data") if "stray" in name]
+
+
+def topics(node: SimNode) -> set[str]:
+    return set() if node.broker is None else set(node.broker.image.topics)
+
+
+def is_ready(node: SimNode) -> bool:
+    return node._server is not None and node._server.is_ready
+
+
+async def restart_in_vain(world: World, node: SimNode) -> None:
+    """Try for some time, as a supervisor does."""
+    world.nursery.start_soon(node.start)
+    await trio.sleep(5)
+
+
+def test_a_controller_whose_journal_is_damaged_does_not_start_and_nothing_is_set_aside() -> None:
+    async def scenario(world: World) -> None:
+        await create(world, "u", "v")
+        await write(world, "1", "2")
+        world.controller.kill()
+        path = posixpath.join(JOURNAL, f"{0:020}.log")
+        flip_in_journal(world.controller, world.controller.disk.size(path) // 2)
+        before = world.controller.disk.read_file(path)
+        await restart_in_vain(world, world.controller)
+        assert not is_ready(world.controller)
+        assert world.controller.disk.read_file(path) == before
+        b = world.brokers[B]
+        b.kill()
+        await restart_in_vain(world, b)
+        assert topics(world.brokers[A]) == {"t", "u", "v"}
+        assert strays(world) == []
+
+    play(scenario)
+
+
+def test_a_controller_that_has_noted_the_last_decision_does_not_start_without_it() -> None:
+    async def scenario(world: World) -> None:
+        await create(world, "u")
+        await trio.sleep(NOTED_S)
+        world.controller.kill()
+        flip_in_journal(world.controller, 1)
+        await restart_in_vain(world, world.controller)
+        assert not is_ready(world.controller)
+
+    play(scenario)
+
+
+def test_a_controller_that_meets_a_broker_that_knows_more_ends_before_it_decides() -> None:
+    """Its journal could as well have been torn: the last decision is gone, and nothing on its own disk shows it."""
+
+    async def scenario(world: World) -> None:
+        await create(world, "u")
+        world.controller.kill()
+        flip_in_journal(world.controller, 1)
+        forget_note(world.controller)
+        path = posixpath.join(JOURNAL, f"{0:020}.log")
+        size = world.controller.disk.size(path)
+        await restart_in_vain(world, world.controller)
+        assert world.controller.disk.size(path) < size, "nothing was written in its place"
+        for node in world.brokers:
+            assert topics(node) == {"t", "u"}
+            await node.stop()
+        await trio.sleep(1)
+        for node in world.brokers:
+            world.nursery.start_soon(node.start)
+        await trio.sleep(10)
+        assert strays(world) == [], "they have noted what they had acted upon"
+
+    play(scenario, watched=False)
+
+
+def test_a_torn_last_decision_that_nobody_was_told_of_costs_nothing() -> None:
+    async def scenario(world: World) -> None:
+        await create(world, "u")
+        await write(world, "1")
+        world.controller.kill()
+        disk = world.controller.disk
+        file = disk.open(posixpath.join(JOURNAL, f"{0:020}.log"))
+        file.append(bytes(200))
+        file.sync()
+        await world.controller.start()
+        assert isinstance(journal := world.controller.broker.controller._journal, FileJournal)  # type: ignore[union-attr]
+        assert journal.torn is not None
+        await create(world, "v")
+        await whole_again(world)
+        assert await read(world) == ["1"]
+
+    play(scenario)
