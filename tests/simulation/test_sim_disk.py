@@ -444,6 +444,19 @@ def test_failures_are_planned_by_count_place_and_chance() -> None:
     assert set(outcomes(Failure(errno.EIO, chance=0.5))) == {".", "x"}
 
 
+def test_an_onlooker_meets_no_failure_and_spends_none() -> None:
+    disk = disk_with_a_file()
+    failure = disk.fail(Failure(errno.EIO, times=1))
+    SimDisk.is_spared = True
+    try:
+        assert disk.read_file("/d/a") == b"abc"
+    finally:
+        SimDisk.is_spared = False
+    assert failure.met == 0
+    with pytest.raises(OSError):
+        disk.read_file("/d/a")
+
+
 def test_an_append_that_fails_counts_for_nothing_whatever_it_has_left_behind() -> None:
     left = set()
     for seed in range(20):
