@@ -16,8 +16,10 @@ from odradek.protocol.records.codecs import Codec
 from odradek.protocol.records.record import decode_batch
 from odradek_cli.segment_files import batches_of
 from odradek_cli.session import AsJson, show, usage_error
+from odradek_cli.strays import strays
 
 log = typer.Typer(no_args_is_help=True, help="Segment files.")
+log.command()(strays)
 
 Paths = Annotated[list[Path], typer.Argument(help="Segment files, partition directories, or a whole data directory.")]
 COLUMNS = ["file", "position", "base_offset", "last_offset", "records", "codec", "bytes", "epoch", "timestamp"]

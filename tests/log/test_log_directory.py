@@ -151,3 +151,44 @@ def test_a_deleted_log_keeps_its_files_until_its_delay_is_over(tmp_path):
     assert directory.take_deleted_logs(due_ms) == directory.deleted_directories() != []
     assert directory.take_deleted_logs(due_ms) == []
     directory.release()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"version=1\ncluster.id=c1\n",
+        b"version=1\nnode.id=1\n",
+        b"version=5\ncluster.id=c1\nnode.id=1\n",
+        b"version=1\ncluster.id=c\xff\nnode.id=1\n",
+        b"version=1\ncluster.id=c1\nnode.id=!\n",
+        b"version=1\ncluster.id=c1\nnode.id=1\ndirectory.id=EBESExQVFhcYGRobHB0e!w\n",
+        b"version=1\ncluster.id=c1\nnode.id=1\ndirectory.id=EBES\n",
+    ],
+)
+def test_a_directory_that_does_not_say_any_more_whose_it_is_is_refused_with_what_to_do(tmp_path, damaged):
+    (tmp_path / "meta.properties").write_bytes(damaged)
+    with pytest.raises(InconsistentDirectory, match=r"damaged: .* the lines version=1, cluster.id=c1 and node.id=1"):
+        open_directory(tmp_path)
+    (tmp_path / "meta.properties").write_text("version=1\ncluster.id=c1\nnode.id=1\n")
+    directory = open_directory(tmp_path)
+    assert directory.directory_id == ID, "it gets a new one"
+    directory.release()
+
+
+def test_every_file_that_is_damaged_is_named_with_what_follows(tmp_path):
+    open_directory(tmp_path).release()
+    names = [".kafka_cleanshutdown", "broker-registration.properties", "recovery-point-offset-checkpoint"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"rubbish")
+    directory = open_directory(tmp_path)
+    lines = directory.what_damage_means()
+    assert len(lines) == len(names)
+    assert all(any(line.startswith(f"{tmp_path / name} is damaged: ") for line in lines) for name in names)
+    directory.release()
+
+
+def test_where_only_the_directory_knows_its_cluster_and_has_forgotten_it_no_other_is_made_up(tmp_path):
+    (tmp_path / "meta.properties").write_bytes(b"version=1\nnode.id=1\n")
+    with pytest.raises(InconsistentDirectory, match=r"cluster.id=\(as the other nodes have it\)"):
+        open_directory(tmp_path, cluster_id="")

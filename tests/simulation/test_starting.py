@@ -148,7 +148,7 @@ def test_a_leader_that_is_alone_leads_once_it_can_open_its_log() -> None:
     play(scenario, min_insync_replicas="1")
 
 
-def test_a_replica_that_was_away_while_its_topic_was_made_again_comes_back() -> None:
+def test_a_replica_that_was_away_while_its_topic_was_made_again_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(world: World) -> None:
         await write(world, "of the old topic")
         away = world.brokers[C]
@@ -162,6 +162,7 @@ def test_a_replica_that_was_away_while_its_topic_was_made_again_comes_back() -> 
         assert len(strays(away)) == 1, "what it had is set aside"
 
     play(scenario)
+    assert sum("1 directories in /data were set aside" in line for line in caplog.messages) == 1
 
 
 def test_a_topic_whose_directory_could_not_be_renamed_is_made_again_all_the_same(

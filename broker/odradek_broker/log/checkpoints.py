@@ -96,6 +96,21 @@ def decode_properties(data: bytes) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
+def decode_meta(data: bytes) -> dict[str, str]:
+    """What `meta.properties` says. Raises CorruptCheckpoint where it is not what Kafka or we have written."""
+    known = decode_properties(data)
+    is_sound = {
+        "version": known.get("version") in ("0", "1"),
+        "cluster.id": known.get("cluster.id", "").isprintable() and "\ufffd" not in known.get("cluster.id", "\ufffd"),
+        "node.id": known.get("node.id", known.get("broker.id", "")).isdecimal(),
+        "directory.id": "directory.id" not in known or decode_id(known["directory.id"]) is not None,
+    }
+    for name, sound in is_sound.items():
+        if not sound:
+            raise CorruptCheckpoint(f"its {name} is not there, or not to be read")
+    return known
+
+
 def encode_clean_shutdown(broker_epoch: int) -> bytes:
     """The file that says a broker stopped cleanly, and in which epoch it had been."""
     return json.dumps({"version": VERSION, "brokerEpoch": broker_epoch}, separators=(",", ":")).encode()

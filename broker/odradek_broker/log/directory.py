@@ -13,7 +13,6 @@ believed is named in `damaged`. Kafka: LogManager, LogDirFailure.
 
 from __future__ import annotations
 
-import base64
 import os
 
 from odradek_broker.log import checkpoints, filenames
@@ -36,6 +35,13 @@ LOCK = ".lock"
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 REGISTRATION = "broker-registration.properties"
 SEEN_METADATA = "metadata-seen.properties"
+
+_WITHOUT = {
+    CLEAN_SHUTDOWN: "all logs are recovered, as after a crash",
+    REGISTRATION: "nobody knows what this broker lacks, so it is in sync nowhere until it has caught up",
+    SEEN_METADATA: "the controller's word is taken for how far the metadata goes",
+}
+_WITHOUT_CHECKPOINT = "it claims nothing, and logs are recovered from their beginning where it is needed"
 
 _NO_OFFSET = -1
 
@@ -68,7 +74,8 @@ class LogDirectory:
     def open(cls, path: str, disk: Disk, *, cluster_id: str, node_id: int, new_directory_id: bytes) -> LogDirectory:
         """Take the directory, creating it where there is none.
 
-        `new_directory_id`, 16 random bytes, is for a directory that has no id yet.
+        `cluster_id` may be empty where nobody but the directory knows it. `new_directory_id`, 16 random bytes, is for a
+        directory that has no id yet.
         Raises AlreadyLocked, InconsistentDirectory (it is another cluster's or node's), OSError.
         """
         _make_for_good(disk, path)
@@ -201,6 +208,10 @@ class LogDirectory:
             self.damaged.append(SEEN_METADATA)
             return _NO_OFFSET, NO_EPOCH
 
+    def what_damage_means(self) -> list[str]:
+        """A line for each file in `damaged`, for the operator."""
+        return [f"{self._at(name)} is damaged: {_WITHOUT.get(name, _WITHOUT_CHECKPOINT)}" for name in self.damaged]
+
     # The end.
 
     def mark_clean(self, broker_epoch: int) -> None:
@@ -222,13 +233,20 @@ class LogDirectory:
         if not self._disk.exists(path):
             self._write_meta(path)
             return
-        found = checkpoints.decode_properties(self._disk.read_file(path))
+        try:
+            found = checkpoints.decode_meta(self._disk.read_file(path))
+        except CorruptCheckpoint as error:
+            raise InconsistentDirectory(
+                f"{path} is damaged: {error}. If the directory is this broker's, write the file anew, with the lines"
+                f" version=1, cluster.id={cluster_id or '(as the other nodes have it)'} and node.id={node_id}"
+            ) from None
         for key, ours in (("cluster.id", cluster_id), ("node.id", str(node_id))):
             theirs = found.get(key, ours)
             if theirs != ours:
                 raise InconsistentDirectory(f"{self.path} has {key} {theirs}, but this broker has {ours}")
-        if "directory.id" in found:
-            self.directory_id = base64.urlsafe_b64decode(found["directory.id"] + "==")
+        directory_id = checkpoints.decode_id(found.get("directory.id", ""))
+        if directory_id is not None:
+            self.directory_id = directory_id
         else:
             self._write_meta(path)
 
@@ -237,7 +255,7 @@ class LogDirectory:
             "version": "1",
             "cluster.id": self.cluster_id,
             "node.id": str(self.node_id),
-            "directory.id": base64.urlsafe_b64encode(self.directory_id).rstrip(b"=").decode(),
+            "directory.id": checkpoints.encode_id(self.directory_id),
         }
         self._disk.replace_file(path, checkpoints.encode_properties(properties))
 

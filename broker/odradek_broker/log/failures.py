@@ -28,7 +28,7 @@ class CorruptCheckpoint(Exception):
 
 
 class InconsistentDirectory(Exception):
-    """The log directory belongs to another cluster or another node."""
+    """The log directory belongs to another cluster or another node, or does not say any more whose it is."""
 
 
 class TopicIdMismatch(Exception):

@@ -33,6 +33,7 @@ from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES, LogDirectory
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.offset_checkpoints import NAMES
+from odradek_broker.log.strays import find_strays
 from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.replication.throttle import Throttle
 from odradek_broker.runtime.checkpoints import Checkpoints
@@ -159,6 +160,8 @@ class Broker:
         task_status: trio.TaskStatus[None],
     ) -> None:
         self.directory = self._open_directory(cluster_id)
+        for line in self.directory.what_damage_means():
+            logger.error("%s", line)
         if remote is not None:
             remote.seen = self.directory.seen_metadata
         self.workers = self._make_workers()
@@ -172,6 +175,7 @@ class Broker:
                 elif self.is_broker:
                     await self._join(nursery, remote, endpoints)
                 self.partitions.set_aside_strays(self._image)
+                nursery.start_soon(self._tell_of_strays)
                 nursery.start_soon(self.replica_logs.run)
                 await nursery.start(self.groups.run)
                 nursery.start_soon(Housekeeping(self).run)
@@ -202,11 +206,27 @@ class Broker:
         for partition in self.partitions.values():
             partition.wake_everybody()
 
+    async def _tell_of_strays(self) -> None:
+        path = self.directory.path
+        try:
+            strays = await self.workers.run(partial(find_strays, self.disk, path))
+        except OSError as error:
+            logger.error("cannot look for what was set aside: %s", error)
+            return
+        if strays:
+            size_bytes = sum(stray.size_bytes for stray in strays)
+            logger.warning(
+                "%d directories in %s were set aside, with %d bytes; `odradek log strays --data-dir %s` lists them, and"
+                " with --remove frees their space",
+                *(len(strays), path, size_bytes, path),
+            )
+
     def _open_directory(self, cluster_id: str) -> LogDirectory:
         path = self.config.data_directory
         meta = os.path.join(path, META_PROPERTIES)
-        known = decode_properties(self.disk.read_file(meta)) if self.disk.exists(meta) else {}
-        cluster_id = cluster_id or known.get("cluster.id") or _new_cluster_id(self.random)
+        is_new = not self.disk.exists(meta)
+        known = {} if is_new else decode_properties(self.disk.read_file(meta))
+        cluster_id = cluster_id or (_new_cluster_id(self.random) if is_new else known.get("cluster.id", ""))
         return LogDirectory.open(
             path, self.disk, cluster_id=cluster_id, node_id=self.node_id, new_directory_id=self.random.randbytes(16)
         )
