@@ -368,3 +368,20 @@ def test_few_sealed_segments_keep_their_files_open(house):
     for offset in range(0, log.log_end_offset, 7):
         log.read(offset, 100)
     assert sum(segment._file is not None for segment in log.segments) <= 6
+
+
+def test_a_read_that_meets_damage_ends(house):
+    """A length of -12 would keep a walk in one place for ever."""
+    log = house.open()
+    for _ in range(9):
+        append(log, batch(b"x" * 300))
+    path = house.path / house.names(".log")[0]
+    log.close(clean=True)
+    data = bytearray(path.read_bytes())
+    for length in (-12, -(2**31), 0, 48, 2**31 - 1):
+        data[8:12] = length.to_bytes(4, "big", signed=True)
+        path.write_bytes(data)
+        log = house.open(recovery_point=0)
+        with pytest.raises(OSError, match="batch"):
+            log.read(0, 1_000)
+        log.close(clean=False)

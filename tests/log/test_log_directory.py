@@ -101,6 +101,30 @@ def test_logs_are_opened_by_what_the_checkpoints_say(tmp_path):
     assert log.recovery.recovery_point == 6 and log.log_end_offset == 9
 
 
+@pytest.mark.parametrize("recovery_point", [0, 5])
+def test_what_is_said_beyond_the_end_that_a_start_has_found_is_taken_back(tmp_path, recovery_point):
+    """Others will have these offsets. But the recovery point, if it tells of damage, stays until that has been told."""
+    directory = open_directory(tmp_path)
+    log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    for _ in range(5):
+        append(log, batch(b"a"))
+    log.close(clean=False)
+    for name in NAMES:
+        offset = recovery_point if name == RECOVERY_POINTS else 5
+        directory.checkpoints.write(name, lambda _, offset=offset: {(TOPIC_ID, 0): offset})
+    directory.checkpoints.write(LOG_START_OFFSETS, lambda _: {})
+    directory.release()
+    path = tmp_path / "t-0" / "00000000000000000000.log"
+    path.write_bytes(path.read_bytes()[:-1])
+    directory = open_directory(tmp_path)
+    log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    assert log.log_end_offset == 4 and log.recovery.is_damage == (recovery_point == 5)
+    directory.release()
+    again = open_directory(tmp_path)
+    assert [again.checkpoints.get(name, (TOPIC_ID, 0)) for name in NAMES] == [recovery_point, 0, 4, 4]
+    again.release()
+
+
 def test_nothing_said_of_another_topic_of_the_same_name_is_believed(tmp_path):
     directory = open_directory(tmp_path)
     for name in NAMES:

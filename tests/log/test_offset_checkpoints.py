@@ -87,3 +87,12 @@ def test_a_log_is_forgotten_in_every_file_and_others_are_not(files, disk, tmp_pa
     assert disk.written == list(NAMES)
     again = OffsetCheckpoints(str(tmp_path), RealDisk())
     assert [(again.get(name, A), again.get(name, B)) for name in NAMES] == [(0, 6)] * 4
+
+
+def test_only_what_says_more_is_lowered(files, disk):
+    files.write(RECOVERY_POINTS, lambda _: {A: 5, B: 6})
+    files.write(HIGH_WATERMARKS, lambda _: {A: 2, B: 6})
+    disk.written.clear()
+    files.lower({A: 3})
+    assert disk.written == [RECOVERY_POINTS]
+    assert dict(files.written(RECOVERY_POINTS)) == {A: 3, B: 6} and files.get(HIGH_WATERMARKS, A) == 2

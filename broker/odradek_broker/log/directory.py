@@ -23,6 +23,7 @@ from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
 from odradek_broker.log.log import Log
 from odradek_broker.log.offset_checkpoints import (
     CLEANER_OFFSETS,
+    HIGH_WATERMARKS,
     LOG_START_OFFSETS,
     RECOVERY_POINTS,
     OffsetCheckpoints,
@@ -109,7 +110,9 @@ class LogDirectory:
     def open_log(self, topic: str, partition: int, config: LogConfig, *, topic_id: bytes, now_ms: int) -> Log:
         """Open a partition's log, or begin one, by what the checkpoints say. Raises OSError, TopicIdMismatch.
 
-        That the last broker has stopped cleanly says nothing about a log that this one has had in use before.
+        That the last broker has stopped cleanly says nothing about a log that this one has had in use before. Where it
+        is damaged its recovery point stays written as it was, so that the next start finds that too: whoever has told
+        those who must know brings it down.
         """
         path, key = self.path_of(topic, partition), (topic_id, partition)
         if key in self._opened and not self._disk.exists(path):
@@ -126,6 +129,7 @@ class LogDirectory:
             now_ms=now_ms,
         )
         self._opened.add(key)
+        self.checkpoints.lower({key: log.log_end_offset}, (LOG_START_OFFSETS, HIGH_WATERMARKS, CLEANER_OFFSETS))
         return log
 
     def mark_stray(self, topic: str, partition: int, mark: str) -> str:

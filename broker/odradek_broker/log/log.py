@@ -48,6 +48,7 @@ from odradek_broker.log.validation import Origin, Refused, validate
 from odradek_broker.ports.disk import Disk
 
 NO_TIMESTAMP = -1
+_NOT_WRITTEN = -1
 
 Placed = list[tuple[int, BatchHeader, int]]
 """Batches in a buffer: position, header, and the base offset in the log (the header may still have the producer's)."""
@@ -85,7 +86,7 @@ class Log:
         self.epochs: LeaderEpochs = loaded.epochs
         self.producers: ProducerStates = loaded.producers
         self.recovery: RecoverySummary | None = loaded.summary
-        """What a start without a clean stop found; None after a clean one."""
+        """What a start without a clean stop found; None after a clean one, if all was as it had been left."""
         self.log_start_offset = max(log_start_offset, self.segments.first.base_offset)
         self.log_end_offset = loaded.log_end_offset
         self.flushed_offset = self.recovery_point = self.log_end_offset
@@ -119,12 +120,14 @@ class Log:
         """Open a log, or begin one where there is none. Raises OSError, TopicIdMismatch.
 
         `clean` says that the broker stopped cleanly; else the log is recovered from `recovery_point` on. This and the
-        next two come from the checkpoints of the log directory.
+        next two come from the checkpoints of the log directory. What has been recovered is to be flushed, before
+        anybody is told that it is there.
         """
         is_new = not disk.exists(directory)
         if is_new:
             disk.make_dirs(directory)
-        metadata_is_new = _check_topic_id(disk, directory, topic_id)
+        was_synced = clean or recovery_point > 0
+        metadata_is_new = _check_topic_id(disk, directory, topic_id, was_synced=was_synced)
         recovery = Recovery(disk, directory, config, log_start_offset=log_start_offset, now_ms=now_ms)
         loaded = recovery.load(clean=clean, recovery_point=recovery_point)
         log = cls(directory, disk, config, loaded, log_start_offset, first_dirty_offset, now_ms)
@@ -137,7 +140,10 @@ class Log:
             log.flushed_offset = log.recovery_point = min(recovery_point, log.log_end_offset)
             for segment in log.segments.from_offset(log.flushed_offset):
                 log._unsynced.add_file(segment.file)
+            for path in loaded.written:
+                log._unsynced.add_path(path)
             log._unsynced.add_directory(directory)
+            log._epochs_written = _NOT_WRITTEN
         else:
             log.release_files()
         return log
@@ -451,6 +457,8 @@ class Log:
     def _end_at(self, offset: int) -> None:
         """Bring everything that is derived from the batches down to the new end."""
         self._claim_at_most(offset)  # which may lie before the offset that was asked for
+        if self.recovery is not None and self.recovery.gap_at_offset >= offset:
+            self.recovery.gap_at_offset = -1
         self.log_end_offset = offset
         self.log_start_offset = min(self.log_start_offset, offset)
         self.epochs.truncate_to(offset)
@@ -652,10 +660,11 @@ def _headers_of(records: memoryview) -> list[tuple[int, BatchHeader]]:
         raise OffsetsOutOfOrder(str(error)) from error
 
 
-def _check_topic_id(disk: Disk, directory: str, topic_id: bytes) -> bool:
+def _check_topic_id(disk: Disk, directory: str, topic_id: bytes, *, was_synced: bool) -> bool:
     """Write the topic's id where there is none yet, and say so. Raises TopicIdMismatch.
 
-    It is synced with the first records. Before that, a power cut may leave the file empty or torn.
+    It is synced with the first records. Before that, a power cut may leave the file empty or torn; and it is written
+    again, as all that nobody knows to be on stable storage.
     """
     path = os.path.join(directory, filenames.PARTITION_METADATA)
     try:
@@ -665,6 +674,7 @@ def _check_topic_id(disk: Disk, directory: str, topic_id: bytes) -> bool:
     if found is not None:
         if found != topic_id:
             raise TopicIdMismatch(f"{directory} belongs to topic id {found.hex()}, not {topic_id.hex()}")
-        return False
+        if was_synced:
+            return False
     disk.replace_file(path, checkpoints.encode_partition_metadata(topic_id), sync=False)
     return True

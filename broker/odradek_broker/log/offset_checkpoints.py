@@ -9,7 +9,8 @@ Invariants
     An entry belongs to a topic's id, so that it is never taken for another topic's of the same name.
     One file is written by one thread at a time, and what is written is what holds at the moment when its turn has
     come: a write that began earlier never puts older values in the place of newer ones.
-    Before a log is cut, or another takes its place, what is written of it is brought down (`write`, `forget`).
+    Before a log is cut, or another takes its place, what is written of it is brought down (`write`, `forget`); where
+    a start has found it shorter, before anything is appended to it (`lower`).
 
 What is not there counts as 0, which claims nothing. A file that is damaged is taken as empty and named in `damaged`.
 Kafka: OffsetCheckpointFile; its first column is the topic's name.
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from odradek_broker.log import checkpoints
 from odradek_broker.log.checkpoints import LogKey
@@ -31,6 +32,7 @@ LOG_START_OFFSETS = "log-start-offset-checkpoint"
 HIGH_WATERMARKS = "replication-offset-checkpoint"
 CLEANER_OFFSETS = "cleaner-offset-checkpoint"
 NAMES = (RECOVERY_POINTS, LOG_START_OFFSETS, HIGH_WATERMARKS, CLEANER_OFFSETS)
+_NO_LIMIT = 2**63 - 1
 
 
 class OffsetCheckpoints:
@@ -62,6 +64,14 @@ class OffsetCheckpoints:
             if offsets != self._written[name]:
                 self._disk.replace_file(os.path.join(self._path, name), checkpoints.encode_offsets(offsets))
                 self._written[name] = offsets
+
+    def lower(self, limits: Mapping[LogKey, int], names: Collection[str] = NAMES) -> None:
+        """Say no more than this of these logs: they end there. Blocks, where more is said. Raises OSError."""
+        for name in names:
+            if any(self.get(name, key) > limit for key, limit in limits.items()):
+                self.write(
+                    name, lambda written: {key: min(written[key], limits.get(key, _NO_LIMIT)) for key in written}
+                )
 
     def forget(self, key: LogKey) -> None:
         """Say nothing of a log any more: another will have its key. Blocks. Raises OSError."""

@@ -1,13 +1,22 @@
 """From the bytes in a directory to the state of a log.
 
 After a clean stop everything is as it was left: nothing is read but the end of the last segment and a few small files.
-After any other, whatever lies behind the recovery point may be torn, and is walked through:
+After any other, whatever lies behind the recovery point may be torn, and is walked through, from the beginning of the
+segment that holds it:
 
     - The log ends before the first batch that is not sound; what follows is cut off, later segments and all.
       A segment that does not begin where the one before it ends is as bad: something between them is lost.
-    - Checksums are verified from the recovery point on. What lies before it had been synced; there the headers are
-      walked, because indexes and producer state of that segment are built anew.
+      So is a batch of an older leader epoch: it had been cut off once, and is back.
+    - What lies behind the recovery point is written once more, as it is. It may be in the memory of the system alone,
+      and marked as written there, if syncing it had failed; now the next sync brings it to stable storage. The rest of
+      what such a sync would have covered (indexes, snapshots, leader epochs) is made anew and written by the log.
     - Doing it again changes nothing, and a crash in the midst of it only means doing it again.
+
+What lies before the recovery point had been on stable storage, and so had everything after a clean stop. If something
+is wrong there it is no torn write but damage (`RecoverySummary.is_damage`). It is found where it lies in a segment that
+is walked through; where the log ends too early; and, after a stop that was not clean, where a segment is missing or
+shorter than it was. Not found is damage inside of older segments, which are too much to read at every start: readers
+find it by the checksum. Nor are segments found missing that lay before all others.
 
 Kafka: LogLoader, LogSegment.recover.
 """
@@ -16,6 +25,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log import checkpoints, filenames, offset_index
@@ -31,12 +41,16 @@ from odradek_broker.log.swap import tidy
 from odradek_broker.log.transaction_index import AbortedTransaction, TransactionIndex
 from odradek_broker.ports.disk import Disk
 
+_WRITE_BYTES = 1024 * 1024
+
 
 @dataclass
 class RecoverySummary:
-    """What a start without a clean stop found."""
+    """What a start without a clean stop found, or one that was not what a clean stop leaves."""
 
     recovery_point: int
+    was_clean: bool = False
+    log_end_offset: int = 0
     scanned_segments: int = 0
     scanned_bytes: int = 0
     cut_at_offset: int = -1
@@ -45,15 +59,41 @@ class RecoverySummary:
     cut_segments: int = 0
     """Later segments, removed whole."""
     reason: str = ""
+    file: str = ""
+    """The path of the file that was cut."""
+    gap_at_offset: int = -1
+    """Where batches are missing between two segments that were both kept; -1 where none are (any more)."""
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether something is gone, or not what it was, that had been on stable storage.
+
+        A write that a power cut has torn is none. Nor can what has come since the recovery point was last written down
+        be told from one, however it was damaged.
+        """
+        was_cut_after_all = self.was_clean and self.cut_at_offset >= 0
+        return was_cut_after_all or self.log_end_offset < self.recovery_point or self.gap_at_offset >= 0
+
+    @property
+    def sound_up_to(self) -> int:
+        """All before this offset is as it was, as far as a start can tell."""
+        return self.gap_at_offset if self.gap_at_offset >= 0 else self.log_end_offset
 
     def __str__(self) -> str:
         """One line for the operator."""
-        scanned = f"scanned {self.scanned_bytes} bytes in {self.scanned_segments} segments"
-        if self.cut_at_offset < 0:
-            return f"{scanned}, nothing was cut"
-        where = f"cut {self.cut_bytes} bytes and {self.cut_segments} later segments at offset {self.cut_at_offset}"
-        synced = f", BELOW the recovery point {self.recovery_point}" if self.cut_at_offset < self.recovery_point else ""
-        return f"{scanned}, {where}{synced}: {self.reason}"
+        parts = [f"scanned {self.scanned_bytes} bytes in {self.scanned_segments} segments"]
+        if self.cut_at_offset >= 0:
+            parts.append(
+                f"cut {self.cut_bytes} bytes and {self.cut_segments} later segments at offset {self.cut_at_offset} "
+                f"({self.file}): {self.reason}"
+            )
+        else:
+            parts.append("nothing was cut")
+        if self.log_end_offset < self.recovery_point:
+            parts.append(f"the log ends BELOW the recovery point {self.recovery_point}")
+        if self.gap_at_offset >= 0:
+            parts.append(f"batches are MISSING from offset {self.gap_at_offset} on")
+        return ", ".join(parts)
 
 
 @dataclass
@@ -66,6 +106,8 @@ class Loaded:
     log_end_offset: int = 0
     producers: ProducerStates = field(default_factory=ProducerStates)
     summary: RecoverySummary | None = None
+    written: list[str] = field(default_factory=list)
+    """Paths of what was written and not synced, apart from the segments."""
 
 
 class Recovery:
@@ -86,11 +128,13 @@ class Recovery:
         epochs = self._read_epochs()
         loaded = Loaded(segments, snapshots, epochs or LeaderEpochs())
         end = self._clean_end(segments[-1]) if clean else None
-        if end is not None:
+        if end is not None and end >= recovery_point:
             loaded.log_end_offset = end
             loaded.producers = self.producers_at(end, segments, snapshots)
         else:
-            self._recover(loaded, segments[-1].base_offset if clean else recovery_point)
+            summary = loaded.summary = RecoverySummary(recovery_point, was_clean=clean)
+            self._recover(loaded, summary, segments[-1].base_offset if clean else recovery_point)
+            summary.log_end_offset = loaded.log_end_offset
         if loaded.log_end_offset < self._log_start_offset:
             self._start_over(loaded)
         if epochs is None:
@@ -154,12 +198,13 @@ class Recovery:
 
     # Any other start.
 
-    def _recover(self, loaded: Loaded, recovery_point: int) -> None:
-        """Walk the segments from the one that holds the recovery point to the end, or to the first fault."""
+    def _recover(self, loaded: Loaded, summary: RecoverySummary, from_offset: int) -> None:
+        """Walk the segments from the one that holds an offset to the end, or to the first fault."""
         segments, snapshots = loaded.segments, loaded.snapshots
-        first = max((i for i, segment in enumerate(segments) if segment.base_offset <= recovery_point), default=0)
+        first = max((i for i, segment in enumerate(segments) if segment.base_offset <= from_offset), default=0)
         start = segments[first].base_offset
-        summary = loaded.summary = RecoverySummary(recovery_point)
+        if not self._config.compacts:
+            summary.gap_at_offset = self._first_gap(segments[: first + 1])
         snapshots.remove_after(start)
         loaded.producers = self.producers_at(start, segments[: first + 1], snapshots)
         loaded.epochs.truncate_to(start)
@@ -167,22 +212,31 @@ class Recovery:
         for index in range(first, len(segments)):
             segment = segments[index]
             if segment.base_offset != loaded.log_end_offset:
-                self._cut(loaded, index - 1, None, f"no batches from there to offset {segment.base_offset}")
-                return
+                reason = f"no batches from there to offset {segment.base_offset}"
+                self._cut(loaded, summary, index - 1, None, reason)
+                break
             if index > first:
-                snapshots.take(segment.base_offset, loaded.producers)
-            scan = self._rescan(loaded, segment, recovery_point)
+                loaded.written.append(snapshots.take(segment.base_offset, loaded.producers))
+            scan, doubtful = self._rescan(loaded, segment, summary.recovery_point)
             summary.scanned_segments += 1
             summary.scanned_bytes += scan.position
             if scan.fault is not None:
-                self._cut(loaded, index, scan.position, scan.fault)
-                return
+                self._cut(loaded, summary, index, scan.position, scan.fault)
+            _write_again(segment, doubtful)
+            if scan.fault is not None:
+                break
 
-    def _rescan(self, loaded: Loaded, segment: Segment, recovery_point: int) -> Scan:
-        """Build indexes, producer state and epochs from one segment, as far as it is sound."""
+    def _rescan(self, loaded: Loaded, segment: Segment, recovery_point: int) -> tuple[Scan, int]:
+        """Build indexes, producer state and epochs from one segment, as far as it is sound.
+
+        Returns the walk, and the position from which on the file may not be on stable storage.
+        """
         segment.start_empty()
-        scan = segment.scan(check_crc_from_offset=recovery_point)
+        scan = segment.scan(verify=True, leader_epoch=loaded.epochs.latest)
+        doubtful = None
         for position, header in scan:
+            if doubtful is None and header.last_offset >= recovery_point:
+                doubtful = position
             segment.note(position, header, header.last_offset)
             loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
             if header.producer_id >= 0:
@@ -191,22 +245,38 @@ class Recovery:
                     segment.transaction_index.append(aborted)
         segment.complete_time_index()
         loaded.log_end_offset = scan.next_offset
-        return scan
+        return scan, scan.position if doubtful is None else doubtful
 
-    def _cut(self, loaded: Loaded, index: int, position: int | None, reason: str) -> None:
+    def _first_gap(self, segments: list[Segment]) -> int:
+        """Where the batches of a segment end before the next begins; -1 where they follow on one another."""
+        for segment, following in pairwise(segments):
+            if self._end_of(segment) != following.base_offset:
+                return self._end_of(segment)
+        return -1
+
+    def _end_of(self, segment: Segment) -> int:
+        end = self._clean_end(segment)
+        if end is None:
+            scan = segment.scan()
+            for _ in scan:
+                pass
+            end = scan.next_offset
+        segment.release()
+        return end
+
+    def _cut(self, loaded: Loaded, summary: RecoverySummary, index: int, position: int | None, reason: str) -> None:
         """End the log in that segment, at that position or where it ends anyway; the last goes first."""
-        summary = loaded.summary
-        assert summary is not None
         for later in reversed(loaded.segments[index + 1 :]):
             summary.cut_bytes += later.size_bytes
             summary.cut_segments += 1
             later.remove()
         del loaded.segments[index + 1 :]
+        segment = loaded.segments[index]
         if position is not None:
-            segment = loaded.segments[index]
             summary.cut_bytes += segment.size_bytes - position
             segment.file.truncate(position)
             segment.size_bytes = position
+        summary.file = segment.path(filenames.LOG)
         summary.cut_at_offset = loaded.log_end_offset
         summary.reason = reason
 
@@ -249,3 +319,13 @@ class Recovery:
     ) -> AbortedTransaction | None:
         size = header.size_bytes
         return replay(states, header, header.base_offset, lambda: segment.file.read(position, size), self._now_ms)
+
+
+def _write_again(segment: Segment, position: int) -> None:
+    """The same bytes in the same place, to the end of the file."""
+    while position < segment.size_bytes:
+        piece = segment.file.read(position, min(_WRITE_BYTES, segment.size_bytes - position))
+        if not piece:
+            raise OSError(f"{segment.path(filenames.LOG)} ends early")
+        segment.file.write_at(position, piece)
+        position += len(piece)

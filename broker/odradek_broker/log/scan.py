@@ -9,6 +9,7 @@ fall, or lie too far, are noticed here; a single batch moved a little way up is 
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Iterator
 
@@ -23,6 +24,7 @@ from odradek.protocol.records.batch import (
     crc_is_valid,
     read_header,
 )
+from odradek_broker.log.leader_epochs import NO_EPOCH
 from odradek_broker.log.offset_index import MAX_RELATIVE_OFFSET
 from odradek_broker.ports.disk import File
 
@@ -31,18 +33,25 @@ _CONTENT_CHUNK_BYTES = 1024 * 1024
 _WALK_BYTES = 8 * 1024
 _OUTLINE = struct.Struct(">qi11xi")
 """Base offset, length, last offset delta."""
-NOWHERE = 2**63 - 1
+_LEAST_LENGTH = HEADER_BYTES - LENGTH_COVERS_FROM
 
 
 def walk(file: File, position: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (position, end, last offset) of batches that are known to be sound: the quick way, for look-ups."""
+    """Yield (position, end, last offset) of batches that were found sound before: the quick way, for look-ups.
+
+    Raises OSError where they are not, so that a walk ends.
+    """
     start, chunk = position, b""
     while position < end:
         at = position - start
         if at + _OUTLINE.size > len(chunk):
             start, at, chunk = position, 0, file.read(position, _WALK_BYTES)
+        if len(chunk) - at < _OUTLINE.size:
+            raise OSError(errno.EIO, f"no batch fits in where one should be, at position {position}")
         base_offset, length, last_offset_delta = _OUTLINE.unpack_from(chunk, at)
         following = position + length + LENGTH_COVERS_FROM
+        if length < _LEAST_LENGTH or following > end:
+            raise OSError(errno.EIO, f"no batch has a length of {length}, as the one at position {position}")
         yield position, following, base_offset + last_offset_delta
         position = following
 
@@ -52,11 +61,19 @@ class Scan:
 
     No batch may lie before `next_offset`: give the base offset of the segment.
 
-    Batches that reach `check_crc_from_offset` are read whole and must match their checksum.
+    With `verify` batches are read whole and must match their checksum, and their leader epochs may not fall, nor be
+    below `leader_epoch`, that of what lies before.
     """
 
     def __init__(
-        self, file: File, position: int, end: int, *, next_offset: int, check_crc_from_offset: int = NOWHERE
+        self,
+        file: File,
+        position: int,
+        end: int,
+        *,
+        next_offset: int,
+        verify: bool = False,
+        leader_epoch: int = NO_EPOCH,
     ) -> None:
         self.position = position
         self.next_offset = next_offset
@@ -64,7 +81,8 @@ class Scan:
         self._furthest_offset = next_offset + MAX_RELATIVE_OFFSET
         self._file = file
         self._end = end
-        self._check_crc_from_offset = check_crc_from_offset
+        self._verify = verify
+        self._leader_epoch = leader_epoch
         self._chunk_bytes = _HEADERS_CHUNK_BYTES
         self._chunk = b""
         self._chunk_start = position
@@ -101,8 +119,13 @@ class Scan:
             return f"a batch of offsets {header.base_offset} to {header.last_offset} is out of order"
         if header.last_offset > self._furthest_offset:
             return f"a batch of offsets {header.base_offset} to {header.last_offset} is too far for its segment"
-        if header.last_offset >= self._check_crc_from_offset and not self._crc_is_valid(header):
-            return "a batch does not match its checksum"
+        if self._verify:
+            if not self._crc_is_valid(header):
+                return "a batch does not match its checksum"
+            epoch = header.partition_leader_epoch
+            if NO_EPOCH < epoch < self._leader_epoch:
+                return f"a batch of leader epoch {epoch} after one of {self._leader_epoch}"
+            self._leader_epoch = max(epoch, self._leader_epoch)
         return None
 
     def _have(self, length: int) -> None:

@@ -9,14 +9,16 @@ Invariants
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 
 from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log import filenames, offset_index, time_index
 from odradek_broker.log.failures import CorruptIndex
+from odradek_broker.log.leader_epochs import NO_EPOCH
 from odradek_broker.log.offset_index import OffsetIndex
-from odradek_broker.log.scan import NOWHERE, Scan, walk
+from odradek_broker.log.scan import Scan, walk
 from odradek_broker.log.tail import Tail
 from odradek_broker.log.time_index import TimeIndex
 from odradek_broker.log.transaction_index import TransactionIndex
@@ -264,9 +266,10 @@ class Segment:
         return None
 
     def header_at(self, position: int) -> BatchHeader:
-        """The header of the batch that begins there."""
-        _, header = next(iter(self.scan(position)))
-        return header
+        """The header of the batch that begins there. Raises OSError where the file is damaged."""
+        for _, header in self.scan(position):
+            return header
+        raise OSError(errno.EIO, f"no batch begins at position {position}", self.path(filenames.LOG))
 
     def last_boundary(self, boundary: int, limit: int) -> int:
         """The last boundary of a batch at or before `limit`, given one before it (or beyond it: then that one)."""
@@ -276,14 +279,15 @@ class Segment:
                 return max(position, boundary)
         return self.size_bytes
 
-    def scan(self, position: int = 0, *, check_crc_from_offset: int = NOWHERE) -> Scan:
+    def scan(self, position: int = 0, *, verify: bool = False, leader_epoch: int = NO_EPOCH) -> Scan:
         """Walk over the batches from a position where one begins."""
         return Scan(
             self.file,
             position,
             self.size_bytes,
             next_offset=self.base_offset,
-            check_crc_from_offset=check_crc_from_offset,
+            verify=verify,
+            leader_epoch=leader_epoch,
         )
 
     def batches_as_young_as(self, timestamp: int, from_offset: int) -> Iterator[tuple[int, BatchHeader]]:

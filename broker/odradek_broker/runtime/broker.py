@@ -319,6 +319,7 @@ class Broker:
         if self.is_broker:
             await controller.join(await self._registration(controller.image, endpoints))
             self.directory.remember_epoch(controller.broker_epoch, synced=self.flusher.syncs)
+            self.replica_logs.lower_recovery_points()
             nursery.start_soon(self.fetchers.run)
         else:
             self.on_image(self._image, controller.image)
@@ -330,6 +331,7 @@ class Broker:
         registration = await self._registration(await remote.first_image(), endpoints)
         epoch = await remote.register(registration)
         await self.workers.run(partial(self.directory.remember_epoch, epoch, synced=self.flusher.syncs))
+        await self.workers.run(self.replica_logs.lower_recovery_points)
         nursery.start_soon(self.fetchers.run)
         nursery.start_soon(remote.follow)
         await nursery.start(remote.beat)

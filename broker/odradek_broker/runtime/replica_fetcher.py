@@ -285,10 +285,14 @@ class ReplicaFetcher:
 
 
 def _cut_to_make(log: Log, data: PartitionData) -> Cut | None:
-    """What has to go before more can be taken from the leader; None where nothing has to."""
+    """What has to go before more can be taken from the leader; None where nothing has to.
+
+    Where a damaged log has a gap it is fetched anew from there: the leader has what is missing.
+    """
     if data.error_code == ErrorCode.OFFSET_OUT_OF_RANGE and data.log_start_offset >= 0:
         return Cut(data.log_start_offset, whole=True)
     diverging = data.diverging_epoch
     if data.error_code or diverging.end_offset < 0:
-        return None
+        gap = log.recovery.gap_at_offset if log.recovery is not None else -1
+        return Cut(gap) if not data.error_code and gap >= max(data.log_start_offset, 0) else None
     return Cut(truncation_offset(log.epochs, log.log_end_offset, diverging.epoch, diverging.end_offset))

@@ -8,8 +8,10 @@
 A directory that holds another topic's log of the same name is set aside, and the log begun anew. Others see to it that
 this is never done on the word of metadata older than what this broker has acted upon before (metadata_note.py).
 
-Damage is what is missing of that which had been synced, as the recovery point says. What was written after it, within
-its last second, is not to be told from a torn tail, which a power cut leaves; there the log ends early without a word.
+Damage is what is missing of that which had been synced, as the recovery point says (log/recovery.py). What was written
+after it, within its last second, is not to be told from a torn tail, which a power cut leaves; there the log ends early
+without a word. Until the controller knows of the damage the recovery point stays where it was, so that the next start
+finds it too; then it is brought down, before anything is appended.
 """
 
 from __future__ import annotations
@@ -22,14 +24,13 @@ import trio
 from msgspec import Struct
 
 from odradek_broker.controller.replica_faults import ReplicaFaultsRequest, ReplicaFaultsResponse, ReplicaOf
-from odradek_broker.log import filenames
 from odradek_broker.log.failures import LogFailed, TopicIdMismatch
 from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS
 from odradek_broker.runtime.controller_client import ControllerUnavailable
 
 if TYPE_CHECKING:
     from odradek_broker.controller.image import MetadataImage, PartitionImage
-    from odradek_broker.log.checkpoints import TopicPartition
+    from odradek_broker.log.checkpoints import LogKey, TopicPartition
     from odradek_broker.log.config import LogConfig
     from odradek_broker.log.log import Log
     from odradek_broker.runtime.broker import Broker
@@ -68,6 +69,8 @@ class ReplicaLogs:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._waiting: dict[TopicPartition, Waiting] = {}
+        self._damaged_ends: dict[LogKey, int] = {}
+        """Where damaged logs end, before what stands on disk as their recovery points."""
         self._has_work = trio.Event()
 
     @property
@@ -94,6 +97,11 @@ class ReplicaLogs:
         """The broker's registration says what is damaged: nothing that is known of it will be older."""
         for each in self._waiting.values():
             each.is_damaged = False
+
+    def lower_recovery_points(self) -> None:
+        """The controller knows what is damaged here: from now on that counts. Blocks. Raises OSError."""
+        self._broker.directory.checkpoints.lower(self._damaged_ends, [RECOVERY_POINTS])
+        self._damaged_ends = {}
 
     def take(self, key: TopicPartition, topic_id: bytes, config: LogConfig, image: MetadataImage) -> Log | None:
         """The log, to be served from from now on; None where that cannot be yet: then it is tried again."""
@@ -131,22 +139,21 @@ class ReplicaLogs:
         except (OSError, LogFailed, TopicIdMismatch) as error:
             logger.error("%s-%d cannot be opened, and will be tried again: %s", *key, error)
             return Waiting(topic_id, None)
-        synced_up_to = self._broker.directory.checkpoints.get(RECOVERY_POINTS, (topic_id, key[1]))
-        is_damaged = log.log_end_offset < synced_up_to
         found = log.recovery
-        if is_damaged:
+        if found is not None and found.is_damage:
+            self._damaged_ends[topic_id, key[1]] = found.log_end_offset
             logger.error(
-                "%s-%d is damaged: %s ends at offset %d, where up to %d had been synced%s. Another replica leads, from"
-                " which the rest is fetched again; where this is the only one, those records are lost",
+                "%s-%d is damaged: %s is sound up to offset %d, where up to %d had been synced (%s). Another replica"
+                " leads, from which the rest is fetched again; where this is the only one, those records are lost",
                 *key,
-                log.segments.active.path(filenames.LOG),
-                log.log_end_offset,
-                synced_up_to,
-                f" ({found.reason})" if found is not None and found.reason else "",
+                found.file or log.directory,
+                found.sound_up_to,
+                found.recovery_point,
+                found,
             )
         elif found is not None and found.cut_bytes:
             logger.warning("%s-%d: %s", *key, found)
-        return Waiting(topic_id, log, is_damaged)
+        return Waiting(topic_id, log, found is not None and found.is_damage)
 
     def _open_or_begin(self, key: TopicPartition, topic_id: bytes, config: LogConfig) -> Log:
         """Raises OSError, LogFailed, TopicIdMismatch."""
@@ -197,6 +204,10 @@ class ReplicaLogs:
             waiting.is_damaged = False
             if node_id in (*partition.isr, *partition.elr):
                 waiting.partition_epoch = partition.partition_epoch
+        try:
+            await self._broker.workers.run(self.lower_recovery_points)
+        except OSError as error:
+            logger.error("cannot write down that replicas are damaged: %s", error)
 
     def _try_again(self) -> None:
         for key, waiting, partition in self._ours():
