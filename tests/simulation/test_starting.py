@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
+from deterministic_trio import run_in_virtual_time
 from sim_disk import SimDisk
 from test_known_losses import C, in_sync, partition, play, read, until, whole_again, write
-from world import SimNode, World
+from world import PORT, SimNode, World
 
 from odradek import Admin
+from odradek.network import Surroundings
 from odradek.protocol.records.batch import iter_headers
+from odradek_broker.controller.image import PartitionImage
+from odradek_broker.controller.partition_change import RECOVERING
 from odradek_broker.log.directory import LogDirectory
 from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS
 
@@ -242,3 +246,113 @@ def test_a_log_that_awaits_its_taking_up_serves_nobody() -> None:
         assert logs.waiting == frozenset()
 
     play(scenario, watched=False)
+
+
+# A controller and its broker in one process: nobody else knows anything.
+
+
+class Alone:
+    """One node that is both."""
+
+    def __init__(self, world: World, settings: dict[str, str]) -> None:
+        self.world = world
+        self.node = SimNode(world, "alone", {"node.id": "7", "offsets.topic.num.partitions": "1", **settings})
+        self.bootstrap = f"alone:{PORT}"
+
+    async def start(self) -> None:
+        await self.node.start()
+
+    @property
+    def partition(self) -> PartitionImage:
+        assert self.node.broker is not None
+        found = self.node.broker.image.partition("t", 0)
+        assert found is not None
+        return found
+
+    async def make_topic(self) -> None:
+        async with Admin(self.bootstrap, surroundings=self.world.client()) as admin:
+            await admin.create_topic("t")
+
+    def client(self) -> Surroundings:
+        return self.world.client()
+
+
+def play_alone(scenario: Callable[[Alone], Awaitable[None]], **settings: str) -> None:
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            world = World(nursery, seed=1, brokers=0, watched=False)
+            alone = Alone(world, {name.replace("_", "."): value for name, value in settings.items()})
+            await alone.start()
+            await alone.make_topic()
+            await scenario(alone)
+            nursery.cancel_scope.cancel()
+
+    run_in_virtual_time(1, run)
+
+
+def test_a_broker_that_is_its_own_controller_hears_of_its_damage_before_it_leads(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(alone: Alone) -> None:
+        values = [str(number) for number in range(20)]
+        await write(alone, *values)
+        await trio.sleep(AFTER_A_CHECKPOINT_S)
+        epoch = alone.partition.leader_epoch
+        alone.node.kill(power=True)
+        flip_a_bit(alone.node.disk, LOG)
+        await alone.start()
+        assert alone.partition.leader == 7
+        assert alone.partition.leader_epoch > epoch
+        left = await read(alone)
+        assert 0 < len(left) < len(values)
+        assert left == values[: len(left)]
+
+    play_alone(scenario)
+    assert sum("we lead with what we have" in line for line in caplog.messages) == 1
+
+
+def test_power_cuts_before_a_node_has_written_down_its_epoch_do_not_make_it_doubt_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(alone: Alone) -> None:
+        await write(alone, "1", "2", "3")
+        alone.node.kill(power=True)
+        cuts = [None, None]
+        remember = LogDirectory.remember_epoch
+
+        def cut_or_remember(directory: LogDirectory, *arguments: object, **more: object) -> None:
+            if cuts:
+                cuts.pop()
+                alone.node.kill(power=True)
+                raise OSError(errno.EIO, "the power is off")
+            remember(directory, *arguments, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(LogDirectory, "remember_epoch", cut_or_remember)
+        await alone.start()
+        assert not cuts
+        assert await read(alone) == ["1", "2", "3"]
+
+    play_alone(scenario)
+    assert not any("we lead with what we have" in line for line in caplog.messages)
+
+
+def test_what_could_not_be_synced_before_the_registration_is_not_claimed_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was left to the page cache, and would go with the next power cut."""
+
+    async def scenario(alone: Alone) -> None:
+        await write(alone, "1")
+        alone.node.kill()
+        opened = LogDirectory.open_log
+
+        def refuse(directory: LogDirectory, topic: str, *arguments: object, **more: object) -> object:
+            if topic == "t":
+                raise OSError(errno.EIO, "not now")
+            return opened(directory, topic, *arguments, **more)  # type: ignore[arg-type]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LogDirectory, "open_log", refuse)
+            await alone.start()
+            assert alone.partition.leader_recovery_state == RECOVERING
+        assert await read(alone) == ["1"]
+
+    play_alone(scenario, log_flush_policy="interval")

@@ -183,6 +183,11 @@ class LogDirectory:
         """
         self._write_registration(RegistrationNote(broker_epoch, self._disk.boot_id(), synced))
 
+    @property
+    def was_synced(self) -> bool:
+        """Whether all that was acknowledged here had been on stable storage when this start began."""
+        return self.clean or self.registration.synced
+
     def complete_since(self) -> int:
         """The broker epoch in which the directory was last used, if it has all that was acknowledged then; else -1.
 
@@ -194,7 +199,7 @@ class LogDirectory:
         if self.clean and note.epoch == NO_EPOCH:
             return self.previous_broker_epoch
         same_boot = bool(note.boot_id) and note.boot_id == self._disk.boot_id()
-        return note.epoch if note.synced or self.clean or same_boot else NO_EPOCH
+        return note.epoch if self.was_synced or same_boot else NO_EPOCH
 
     def remember_metadata(self, offset: int, epoch: int) -> None:
         """The metadata up to that record has been acted upon here."""

@@ -48,7 +48,7 @@ class Waiting(Struct):
     log: Log | None
     """None where it cannot be opened."""
     is_damaged: bool = False
-    """And the controller has not been told."""
+    """It may lack what was acknowledged, and the controller has not been told."""
     partition_epoch: int = NO_EPOCH
     """Of the partition when the controller was told: until it is another, the metadata takes the replica for sound."""
 
@@ -80,7 +80,11 @@ class ReplicaLogs:
     # ------------------------------------------------------------------------------------------------------- opening
 
     def recover(self, image: MetadataImage, config_of: Callable[[str], LogConfig]) -> None:
-        """Open what is here, or should be, of the partitions that are ours. Blocks; before anything else runs."""
+        """Open what is here, or should be, of the partitions that are ours. Blocks; before anything else runs.
+
+        What nobody has synced is synced now, before the broker may claim to have it. Where that cannot be, it may go
+        with the next power cut, whatever this broker says of itself by then: so such a log is doubted at once.
+        """
         directory = self._broker.directory
         there, claimed = set(directory.partitions()), directory.checkpoints.written(RECOVERY_POINTS)
         for topic in image.topics.values():
@@ -88,7 +92,9 @@ class ReplicaLogs:
                 key = (topic.name, index)
                 is_here = key in there or (topic.topic_id, index) in claimed
                 if is_here and self._broker.node_id in partition.replicas:
-                    self._waiting[key] = self._open(key, topic.topic_id, config_of(topic.name))
+                    waiting = self._waiting[key] = self._open(key, topic.topic_id, config_of(topic.name))
+                    if waiting.log is None and not directory.was_synced:
+                        waiting.is_damaged = True
 
     def damaged(self) -> list[ReplicaOf]:
         return [ReplicaOf(each.topic_id, index) for (_, index), each in self._waiting.items() if each.is_damaged]
