@@ -1,4 +1,7 @@
-"""`odradek metadata`: what a controller has decided, out of its journal, with the controller down or not."""
+"""`odradek metadata`: what a controller has decided, out of its journal, with the controller down or not.
+
+What needs brokers, or writes, is imported by the command that does.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,11 @@ from odradek_broker.controller.replay import replay
 from odradek_broker.election.etcd import EtcdUnavailable
 from odradek_cli.metadata_source import Decided, Journal, NoMetadata, in_directory, in_etcd, running
 from odradek_cli.metadata_text import fields_of, line_of, rows_of
-from odradek_cli.session import FAILED, AsJson
+from odradek_cli.session import FAILED, AsJson, usage_error
 from odradek_cli.supervisor import NoCluster
 from odradek_cli.when import show_moment
 
 metadata = typer.Typer(no_args_is_help=True, help="The cluster's metadata.")
-
-
-@metadata.callback()
-def _nothing() -> None:
-    """A Typer of one command would leave out the command's name."""
 
 
 @metadata.command()
@@ -48,6 +46,52 @@ def dump(
     except (NoMetadata, NoCluster, EtcdUnavailable, ProtocolError, OSError) as error:
         print(f"odradek: {error}", file=sys.stderr)
         raise SystemExit(FAILED) from None
+
+
+@metadata.command()
+def restore(
+    data_dir: Annotated[Path, typer.Option(help="The data directory of a controller that does not run.")],
+    sources: Annotated[list[str], typer.Option("--from", help="HOST:PORT of nodes that run, by comma; repeatable.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Write; without it nothing is changed.")] = False,
+) -> None:
+    """Make a controller's journal anew, out of the newest metadata that running brokers have in memory."""
+    from odradek_broker.controller.restore import CannotRestore
+    from odradek_broker.log.failures import CorruptCheckpoint
+    from odradek_broker.ports.disk import AlreadyLocked
+    from odradek_cli.metadata_restore import Restoration, ask_all
+
+    restoration = Restoration(data_dir)
+    try:
+        found = ask_all([_address(each) for source in sources for each in source.split(",") if each])
+        for line in found.silent:
+            print(f"odradek: {line}", file=sys.stderr)
+        for each in found.known:
+            print(f"{each.by}: {_extent(each.image)}, epoch {each.epoch}")
+        newest = restoration.choose(found.known)
+        print(f"newest, with what the journal shows: {_extent(newest.image)}, out of {newest.by}")
+        if not yes:
+            print("nothing was changed; with --yes that is what the controller starts with")
+            return
+        with restoration.alone():
+            path, copy = restoration.write(restoration.choose(found.known))
+    except AlreadyLocked:
+        print(f"odradek: {data_dir} is in use: stop the controller first", file=sys.stderr)
+        raise SystemExit(FAILED) from None
+    except (CannotRestore, CorruptCheckpoint, OSError) as error:
+        print(f"odradek: {error}", file=sys.stderr)
+        raise SystemExit(FAILED) from None
+    print(f"wrote {path}" + (f"; the files that were there are copied to {copy}" if copy else ""))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise usage_error(f"--from {text}: write HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def _extent(image: MetadataImage) -> str:
+    return f"offset {image.offset}, {len(image.brokers)} brokers, {len(image.topics)} topics"
 
 
 def _find(directory: Path | None, endpoints: list[str], prefix: str) -> Journal:
