@@ -53,8 +53,8 @@ BUGS = [
     Bug(
         "follower fetches on before its sync",
         "runtime/replica_fetcher.py",
-        "if self._broker.flusher.syncs:",
-        "if False:",
+        "return self._broker.flusher.syncs and partition.log.flushed_offset < partition.log.log_end_offset",
+        "return False",
     ),
     Bug("no truncation", "runtime/replica_fetcher.py", "log.truncate_to(cut.offset)", "pass"),
     Bug(

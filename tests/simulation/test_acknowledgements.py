@@ -5,7 +5,8 @@ Whole brokers in virtual time; throughout, the invariants of invariants.py hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import pytest
 import trio
@@ -43,6 +44,9 @@ from odradek.protocol.records.record import Record
 from odradek_broker.runtime.partition import Partition
 from odradek_broker.runtime.peer import Peer
 from odradek_broker.runtime.remote_controller import RemoteController
+
+Job: TypeAlias = Callable[[], None]
+Done: TypeAlias = Callable[[Exception | None], None]
 
 PREFERRED = 0
 
@@ -234,3 +238,41 @@ def test_a_reader_that_knows_more_than_a_new_leader_does_not_hear_of_lost_record
         assert answer.topics[0].partitions[0].end_offset == 4
 
     play(scenario)
+
+
+def test_a_follower_asks_another_leader_only_when_what_it_holds_is_flushed() -> None:
+    """Its disk is slow, and has not written down yet what the leader before had sent."""
+
+    async def scenario(world: World) -> None:
+        a, b, c = world.brokers
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.create_topic("t", replicas=[[0, 2, 1]])
+        await write(world, "t", "1")
+        assert b.broker is not None
+        held: list[tuple[Job, Done]] = []
+        workers, submit = b.broker.workers, b.broker.workers.submit
+
+        def release() -> None:
+            workers.submit = submit  # type: ignore[method-assign]
+            while held:
+                job, done = held.pop()
+                job()
+                done(None)
+
+        workers.submit = lambda job, done: held.append((job, done))  # type: ignore[method-assign]
+        try:
+            await asker(world, a).ask(produce(("t", "2"), acks=1), ProduceResponse, 9, 5)
+            await until(lambda: partition(b, "t").log.log_end_offset == 2, "B has it")
+            await until(lambda: partition(c, "t").log.flushed_offset == 2, "C has it for good")
+            a.kill()
+            await until(lambda: world.leader("t") is c and partition(c, "t").is_leader, "C leads")
+            await trio.sleep(0.5)
+            assert partition(b, "t").leader_epoch == partition(c, "t").leader_epoch
+            assert world.decided("t").isr == (2, 1)  # type: ignore[union-attr]
+            assert partition(c, "t").high_watermark == 1, "a power cut could still take it from B"
+        finally:
+            release()
+        with trio.fail_after(0.1):
+            await until(lambda: partition(c, "t").high_watermark == 2, "B asks as soon as it is flushed")
+
+    play(scenario, replica_lag_time_max_ms="30000")

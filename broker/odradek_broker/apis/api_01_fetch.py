@@ -93,11 +93,16 @@ def _replica_id(request: FetchRequest) -> int:
 
 
 def _note_replica(wanted: list[Wanted], replica: int, broker_epoch: int, context: RequestContext) -> None:
-    """What a follower asks for it does not have yet, and what comes before it has."""
+    """What a follower asks for it does not have yet, and what comes before it has, on stable storage.
+
+    That is so only of what it says about this leader epoch (one that says none counts for nothing), and where its log
+    is a beginning of ours: not where both part, nor where it asks for what our log does not reach.
+    """
     for _, fetch, partition in wanted:
         if (
             isinstance(partition, Partition)
-            and not check_leader_epoch(partition, fetch.current_leader_epoch)
+            and fetch.current_leader_epoch == partition.leader_epoch
+            and partition.log.log_start_offset <= fetch.fetch_offset <= partition.log.log_end_offset
             and _diverging_epoch(partition, fetch).end_offset < 0
         ):
             partition.replica_fetched(replica, broker_epoch, fetch.fetch_offset)

@@ -127,6 +127,7 @@ class Partition:
     def truncated(self) -> None:
         """As a follower, what the leader does not have was cut off."""
         self.high_watermark = max(min(self.high_watermark, self.log.log_end_offset), self.log.log_start_offset)
+        self._wake(self._flush_waiters)
 
     # ----------------------------------------------------------------------------------------------------- appending
 

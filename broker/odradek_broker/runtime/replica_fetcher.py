@@ -1,14 +1,19 @@
 """Followers: for each broker that leads partitions of which we keep replicas, one task that fetches them all.
 
-A round: ask for what comes after the end of each log, append what came, wait until it is on stable storage (with
-log.flush.policy=sync), and ask again from the new ends. So the offset that a leader reads in a fetch says what the
-follower has for good.
+A round: wait until all that the logs hold is on stable storage (with log.flush.policy=sync), ask for what comes after
+the end of each, and append what came.
+
+Invariant
+    The offset that a leader reads in a fetch says what the follower has for good, whoever wrote it, and whenever: a
+    partition is not asked for while anything of it is still on its way to the disk, be it from an earlier leader, or
+    from when this broker led itself.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
@@ -125,6 +130,10 @@ class ReplicaFetcher:
             self._peer.close()
 
     async def _round(self) -> None:
+        with trio.CancelScope() as self._asking:
+            await self._wait_flushed(self._partitions.values())
+        if self._asking.cancelled_caught:
+            return
         asked = self._due(trio.current_time())
         if not asked:
             with trio.CancelScope() as self._asking:
@@ -151,13 +160,27 @@ class ReplicaFetcher:
         await self._take(asked, epochs, answer)
 
     def _due(self, now: float) -> dict[Key, Partition]:
-        """Not those whose log has failed: a fetch would say that all it holds is on stable storage."""
+        """Not those that hold anything which is not on stable storage, or whose log has failed: a fetch would lie."""
         self._rest_until = {key: until for key, until in self._rest_until.items() if until > now}
         return {
             key: each
             for key, each in self._partitions.items()
-            if key not in self._rest_until and each.log.failed is None and not self._is_held_back(each)
+            if key not in self._rest_until
+            and each.log.failed is None
+            and not self._is_behind_its_end(each)
+            and not self._is_held_back(each)
         }
+
+    def _is_behind_its_end(self, partition: Partition) -> bool:
+        """Whether something that it holds is still to be flushed."""
+        return self._broker.flusher.syncs and partition.log.flushed_offset < partition.log.log_end_offset
+
+    async def _wait_flushed(self, partitions: Iterable[Partition]) -> None:
+        behind = [each for each in partitions if self._is_behind_its_end(each) and each.log.failed is None]
+        for partition in behind:
+            self._broker.flusher.flush_soon(partition)
+        for partition in behind:
+            await partition.wait_flushed()
 
     def _is_held_back(self, partition: Partition) -> bool:
         if not partition.throttled_as_follower:
@@ -215,11 +238,7 @@ class ReplicaFetcher:
                     self._rest(key, self._broker.config.replica_fetch_backoff_ms / 1000)
         if cuts:
             await self._cut(cuts, epochs)
-        if self._broker.flusher.syncs:
-            for partition, _ in grown:
-                self._broker.flusher.flush_soon(partition)
-            for partition, _ in grown:
-                await partition.wait_flushed()
+        await self._wait_flushed(partition for partition, _ in grown)
         for partition, data in grown:
             if partition.leadership is None:
                 partition.commit_up_to(min(data.high_watermark, partition.log.log_end_offset))

@@ -1,0 +1,86 @@
+"""What a leader takes from the fetch of a follower for a claim that it has all before that offset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic, ReplicaState
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.record import Record
+from odradek_broker.apis import RequestContext, api_01_fetch
+from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.image import PartitionImage
+from odradek_broker.log.config import LogConfig
+from odradek_broker.log.log import Log
+from odradek_broker.ports.disk import RealDisk
+from odradek_broker.ports.workers import ThreadWorkers
+from odradek_broker.runtime.fetch_sessions import FetchSessions
+from odradek_broker.runtime.flusher import Flusher
+from odradek_broker.runtime.partition import Partition
+
+TOPIC_ID = b"t" * 16
+NOW = SimpleNamespace(now_ms=lambda: 1, monotonic_ms=lambda: 1)
+LEADER_EPOCH, BROKER_EPOCH, RECORDS = 5, 70, 4
+
+
+@pytest.fixture
+async def partition(tmp_path: Path) -> Partition:
+    """Four records of the epochs 3 and 5, committed by nobody."""
+    log = Log.open(str(tmp_path / "t-0"), RealDisk(), LogConfig(), topic_id=TOPIC_ID, clean=True, now_ms=0)
+    flusher = Flusher(ThreadWorkers(1), sync=False)
+    made = Partition("t", 0, TOPIC_ID, log, node_id=1, high_watermark=0, flusher=flusher, clock=NOW)
+    for epoch in (3, LEADER_EPOCH):
+        made.lead(PartitionImage(replicas=(1, 2), isr=(1, 2), leader=1, leader_epoch=epoch))
+        for _ in range(RECORDS // 2):
+            made.append_internal(build_batch([Record(timestamp=1, value=b"v")]))
+    return made
+
+
+async def fetch(partition: Partition, offset: int, epoch: int, last_fetched: int, broker: int = BROKER_EPOCH) -> None:
+    asked = FetchPartition(
+        partition=0, fetch_offset=offset, current_leader_epoch=epoch, last_fetched_epoch=last_fetched
+    )
+    request = FetchRequest(
+        replica_state=ReplicaState(2, broker), max_wait_ms=0, topics=[FetchTopic(topic_id=TOPIC_ID, partitions=[asked])]
+    )
+    around = SimpleNamespace(
+        fetch_sessions=FetchSessions(1, cast(Any, None)),
+        clock=NOW,
+        config=BrokerConfig(),
+        topic_name=lambda topic_id: "t",
+        partition=lambda topic, index, follower_too=False: partition,
+        isr_changes=SimpleNamespace(look_at=lambda partition: None),
+    )
+    await api_01_fetch.handle(request, RequestContext(cast(Any, around), {}, 17, "f", ("h", 1), ("h", 2)))
+
+
+async def test_all_before_the_offset_of_a_fetch_is_with_the_follower(partition: Partition) -> None:
+    await fetch(partition, 3, LEADER_EPOCH, LEADER_EPOCH)
+    assert partition.high_watermark == 3
+
+
+@pytest.mark.parametrize(
+    ("offset", "epoch", "last_fetched", "why"),
+    [
+        (4, 4, 4, "it was meant for a leader before"),
+        (4, 6, 5, "it is about a leader to come"),
+        (4, -1, 5, "it does not say which leader it means"),
+        (4, LEADER_EPOCH, 3, "its log parts from ours"),
+        (9, LEADER_EPOCH, -1, "an empty log, which begins where ours does not reach"),
+    ],
+)
+async def test_a_fetch_that_is_not_about_a_beginning_of_this_log_claims_nothing(
+    partition: Partition, offset: int, epoch: int, last_fetched: int, why: str
+) -> None:
+    await fetch(partition, offset, epoch, last_fetched)
+    assert partition.high_watermark == 0, why
+
+
+async def test_a_late_fetch_of_an_earlier_life_claims_nothing(partition: Partition) -> None:
+    await fetch(partition, 1, LEADER_EPOCH, 3, broker=BROKER_EPOCH + 5)
+    await fetch(partition, 4, LEADER_EPOCH, LEADER_EPOCH, broker=BROKER_EPOCH)
+    assert partition.high_watermark == 1
