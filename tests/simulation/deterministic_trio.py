@@ -107,3 +107,13 @@ class _Resurrection(trio.abc.Instrument):
             if not runner.runq and runner.deadlines.next_deadline() == math.inf:
                 for process in list(_stopped):
                     process.resume()
+
+
+def this_run() -> object:
+    """Of Trio, to be entered from another thread."""
+    return run_module.GLOBAL_RUN_CONTEXT.runner
+
+
+def enter(run: object) -> None:
+    """In another thread, which runs only while Trio's stands still: what time it is can be asked there too."""
+    run_module.GLOBAL_RUN_CONTEXT.runner = run  # type: ignore[assignment]

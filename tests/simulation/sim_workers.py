@@ -11,6 +11,7 @@ from random import Random
 from typing import TypeVar
 
 import trio
+from in_turns import Errand
 
 T = TypeVar("T")
 
@@ -51,3 +52,11 @@ class SimWorkers:
                 error = raised
             if not self._closed:
                 done(error)
+
+
+class WaitingWorkers(SimWorkers):
+    """For jobs that wait for others, as those that ask etcd do: they take as long as that takes."""
+
+    async def run(self, job: Callable[[], T]) -> T:
+        await super().run(lambda: None)
+        return await Errand(job).run()

@@ -8,10 +8,12 @@ from random import Random
 import trio
 from deterministic_trio import Process
 from invariants import Invariants, Violated
+from several_controllers import Controllers
 from sim_clock import SimClock
 from sim_disk import SimDisk, SimMount
+from sim_etcd import SimEtcd, SimGateway
 from sim_network import SimNetwork
-from sim_workers import SimWorkers
+from sim_workers import SimWorkers, WaitingWorkers
 
 from odradek.network import Surroundings
 from odradek_broker.config import load_broker_config
@@ -41,8 +43,9 @@ class SimNode:
         self.disk = SimDisk(Random(world.random.getrandbits(64)), trio.current_time)
         self.clock = SimClock()
         self.broker: Broker | None = None
-        self._server: Server | None = None
         self._settings = settings
+        self._gateway: SimGateway | None = None
+        self._server: Server | None = None
         self._scope: trio.CancelScope | None = None
         self._process = Process()
         self._ended = trio.Event()
@@ -73,6 +76,8 @@ class SimNode:
             None, {}, {"log.dir": "/data", "listeners": f"{self.name}:{PORT}", **self._settings}
         )
         network = self.world.network.port(self.name)
+        gateway = self._gateway = SimGateway(network)
+        kind = SimWorkers if self.world.etcd is None else WaitingWorkers
         is_ready, ended = False, trio.Event()
         self._process = Process()
         self._process.enter()
@@ -86,7 +91,8 @@ class SimNode:
                         clock=self.clock,
                         random=random,
                         network=network,
-                        make_workers=lambda: SimWorkers(workers, random),
+                        make_workers=lambda: kind(workers, random),
+                        make_gateway=lambda: gateway,
                     )
                     server = self._server = Server(broker, network, self.clock)
                     async with trio.open_nursery() as nursery:
@@ -109,6 +115,8 @@ class SimNode:
         if self._scope is None:
             return
         # First nothing has an effect any more, then the code that cleans up may run.
+        if self._gateway is not None:
+            self._gateway.die()
         if power:
             self.disk.lose_power()
         else:
@@ -150,9 +158,22 @@ class World:
     """Everything, out of one seed."""
 
     def __init__(
-        self, nursery: trio.Nursery, seed: int, brokers: int = 3, *, watched: bool = True, **settings: str
+        self,
+        nursery: trio.Nursery,
+        seed: int,
+        brokers: int = 3,
+        *,
+        watched: bool = True,
+        etcds: int = 0,
+        controllers: int = 1,
+        combined: bool = False,
+        **settings: str,
     ) -> None:
-        """`settings`: Kafka's, with underscores for dots. Not `watched` where records may be lost by settings."""
+        """`settings`: Kafka's, with underscores for dots. Not `watched` where records may be lost by settings.
+
+        With `etcds` there is an etcd of so many members, and so many `controllers` that may be the active one; where
+        they are `combined`, they are the first brokers.
+        """
         self.random = Random(seed)
         self.nursery = nursery
         self.network = SimNetwork(nursery, Random(self.random.getrandbits(64)))
@@ -169,11 +190,27 @@ class World:
             "offsets.topic.num.partitions": "1",
             **{name.replace("_", "."): value for name, value in settings.items()},
         }
-        self.controller = SimNode(self, CONTROLLER, {**shared, "process.roles": "controller", "node.id": "100"})
-        quorum = {"process.roles": "broker", "controller.quorum.bootstrap.servers": f"{CONTROLLER}:{PORT}"}
-        self.brokers = [
-            SimNode(self, f"broker-{number}", {**shared, **quorum, "node.id": str(number)}) for number in range(brokers)
-        ]
+        self.etcd: SimEtcd | None = None
+        names = [CONTROLLER]
+        if etcds:
+            self.etcd = SimEtcd(nursery, self.network, Random(self.random.getrandbits(64)), etcds)
+            names = [f"{'broker' if combined else CONTROLLER}-{number}" for number in range(controllers)]
+            shared |= {"etcd.endpoints": ",".join(self.etcd.endpoints)}
+            self._candidates = Controllers(self.etcd, self.invariants)
+        quorum = {"controller.quorum.bootstrap.servers": ",".join(f"{name}:{PORT}" for name in names)}
+        decides = {"process.roles": "controller"} | ({"controller.journal": "etcd", **quorum} if etcds else {})
+        both = decides | {"process.roles": "controller,broker"}
+        follows = {"process.roles": "broker", **quorum}
+        self.brokers = []
+        for number in range(brokers):
+            roles = both if combined and number < controllers else follows
+            self.brokers.append(SimNode(self, f"broker-{number}", {**shared, **roles, "node.id": str(number)}))
+        self.controllers = self.brokers[:controllers]
+        """Those that may decide."""
+        if not combined:
+            nodes = {name: {"node.id": str(100 + number)} for number, name in enumerate(names)}
+            self.controllers = [SimNode(self, name, {**shared, **decides, **own}) for name, own in nodes.items()]
+        self._controller = self.controllers[0]
         if watched:
             trio.lowlevel.add_instrument(_Onlooker(self))
 
@@ -183,7 +220,17 @@ class World:
 
     @property
     def nodes(self) -> list[SimNode]:
-        return [self.controller, *self.brokers]
+        return list(dict.fromkeys([*self.controllers, *self.brokers]))
+
+    @property
+    def controller(self) -> SimNode:
+        """Who decides; while nobody does, whoever did."""
+        for node in self.controllers:
+            active = None if node.broker is None else node.broker.active_controller
+            newest = self.invariants.decided.offset
+            if active is not None and active.may_decide() and active.image.offset >= newest:
+                self._controller = node
+        return self._controller
 
     def client(self) -> Surroundings:
         return Surroundings(
@@ -194,6 +241,8 @@ class World:
 
     async def start(self) -> None:
         """Start every node that is down."""
+        if self.etcd is not None:
+            await self.etcd.start()
         with trio.fail_after(READY_WITHIN_S):
             async with trio.open_nursery() as nursery:
                 for node in self.nodes:
@@ -208,8 +257,10 @@ class World:
         try:
             if self.events > MOST_EVENTS:
                 raise Violated("there is no end to it")
-            controller = None if self.controller.broker is None else self.controller.broker.active_controller
-            if controller is not None:
+            active = [node.broker.active_controller for node in self.controllers if node.broker is not None]
+            if self.etcd is not None:
+                self._candidates.look([each for each in active if each is not None], trio.current_time())
+            elif active and (controller := active[0]) is not None:
                 self.invariants.look_at_controller(controller.image, controller._journal._log.flushed_offset)  # type: ignore[attr-defined]
             for number, node in enumerate(self.brokers):
                 if node.broker is not None:
@@ -244,6 +295,9 @@ class World:
     def decided(self, topic: str, index: int = 0) -> PartitionImage | None:
         """What the controller knows of a partition; None while it is down."""
         controller = self.controller.broker
+        if self.etcd is not None:
+            active = None if controller is None else controller.active_controller
+            return None if active is None else active.image.partition(topic, index)
         return None if controller is None else controller.image.partition(topic, index)
 
     def leader(self, topic: str, index: int = 0) -> SimNode | None:

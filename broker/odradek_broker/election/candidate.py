@@ -130,12 +130,17 @@ class Candidate:
 
     async def run(self) -> None:
         """Until cancelled; then the key is given back."""
-        while True:
+        said = ""
+        for attempt in itertools.count():
             try:
                 await self._wait_until_vacant()
                 await self._stand()
+                said = ""
             except* (CannotLead, EtcdUnavailable, LogFailed, ProtocolError) as errors:
-                logger.warning("controller %d: %s", self._me.node_id, _first(errors))
+                why = str(_first(errors))
+                if why != said or attempt % SAID_EVERY == 0:
+                    logger.warning("controller %d: %s", self._me.node_id, why)
+                said = why
                 await trio.sleep(RETRY_SECONDS)
 
     # ------------------------------------------------------------------------------------------------------- waiting
@@ -226,11 +231,17 @@ class Candidate:
         scope.cancel()
 
     def _keep(self, lease: int, revision: int) -> bool:
-        """Have the lease last, and see whether the key is ours: who answers for leases need not have a majority."""
-        if not self._hurried.keep_alive(lease):
-            return False
+        """Have the lease last, and see whether the key is ours. Raises EtcdUnavailable where the lease may not last.
+
+        The second is what counts: whoever answers for leases need not have a majority, be the answer yes or no.
+        """
+        is_kept = self._hurried.keep_alive(lease)
         found = self._hurried.get(self._key)
-        return found is not None and found.create_revision == revision
+        if found is None or found.create_revision != revision:
+            return False
+        if not is_kept:
+            raise EtcdUnavailable("a member of etcd does not know our lease")
+        return True
 
     def _note_session(self, revision: int) -> int:
         """The longest session of all who have been active. Ours is written down before any broker hears of us."""
