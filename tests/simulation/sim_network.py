@@ -46,6 +46,7 @@ class SimNetwork:
         """In the order in which they were made: the order of a set would be chance that no seed rules."""
         self._cuts: set[Link] = set()
         self._refusals: set[Link] = set()
+        self._ever_refused: set[tuple[str, str]] = set()
         self._slow: dict[Link, float] = {}
         self._distances: dict[frozenset[str], float] = {}
         self._dark: set[str] = set()
@@ -77,6 +78,7 @@ class SimNetwork:
     def refuse(self, one: str, other: str, *, reset: bool = False) -> None:
         """A rule in the way of one to the other rejects its new connections; with `reset` those that are there too."""
         self._refusals.add((one, other))
+        self._ever_refused |= {(one, other), (other, one)}
         if reset:
             self.reset(one, other)
 
@@ -97,6 +99,10 @@ class SimNetwork:
     def is_cut(self, one: str, other: str) -> bool:
         """For what goes from one to the other."""
         return (one, other) in self._cuts
+
+    def was_refused(self, one: str, other: str) -> bool:
+        """Whether there has ever been a rule in the way between the two."""
+        return (one, other) in self._ever_refused
 
     def reset(self, one: str, other: str) -> None:
         """All connections between the two break, wherever their bytes are."""

@@ -5,12 +5,14 @@ Whole brokers in virtual time, as in test_known_losses.py.
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import trio
 from test_known_losses import A, B, C, in_sync, partition, play, read, until, whole_again, write
 from world import PORT, SimNode, World
 
-from odradek import Admin
+from odradek import Admin, Consumer, Producer, TopicPartition
 from odradek.errors import OdradekError
 from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.incremental_alter_configs import (
@@ -255,3 +257,106 @@ def test_a_controller_that_has_stood_still_fences_nobody_for_it(pause_s: float) 
         assert await read(world) == ["1", "2"]
 
     play(scenario)
+
+
+# ------------------------------------------------------------------------------------- living brokers that look dead
+
+
+def test_what_all_have_survives_a_firewall_that_makes_one_living_leader_after_the_other_look_dead() -> None:
+    """The controller's probe is refused, so another leads at once, while the old one still has its lease."""
+
+    async def scenario(world: World) -> None:
+        place = TopicPartition("t", 0)
+        acknowledged: list[str] = []
+        seen: list[str] = []
+
+        async def go_on_writing() -> None:
+            async with Producer(world.bootstrap, surroundings=world.client()) as producer:
+                for number in itertools.count():
+                    sent = await producer.send("t", str(number).encode(), partition=0)
+                    assert (await sent).offset == number
+                    acknowledged.append(str(number))
+
+        async def go_on_reading() -> None:
+            async with Consumer(world.bootstrap, start="earliest", surroundings=world.client()) as consumer:
+                await consumer.assign([place])
+                while True:
+                    for record in await consumer.poll(timeout_s=1):
+                        assert record.offset == len(seen)
+                        seen.append((record.value or b"").decode())
+
+        async with trio.open_nursery() as clients:
+            clients.start_soon(go_on_writing)
+            clients.start_soon(go_on_reading)
+            for _ in range(6):
+                await until(lambda: in_sync(world) == {A, B, C}, "all are in sync")
+                leader = world.leader("t")
+                assert leader is not None
+                count = len(acknowledged)
+                world.network.refuse(world.controller.name, leader.name, reset=True)
+                await until(lambda leader=leader: world.leader("t") not in (None, leader), "another leads")  # type: ignore[misc]
+                await until(lambda count=count: len(acknowledged) > count + 20, "it goes on")  # type: ignore[misc]
+                world.network.heal()
+            clients.cancel_scope.cancel()
+        await whole_again(world)
+        found = await read(world)
+        assert found[: len(acknowledged)] == acknowledged
+        assert found[: len(seen)] == seen
+
+    play(scenario)
+
+
+def test_a_leader_that_the_living_controller_refuses_acknowledges_nothing_that_is_not_kept() -> None:
+    """It takes the only controller to be dead, so its lease goes on: acks=all is safe all the same, acks=1 is not."""
+
+    async def scenario(world: World) -> None:
+        a, b, c = world.brokers
+        await write(world, "1")
+        world.network.refuse(a.name, world.controller.name, reset=True)
+        await until(lambda: world.leader("t") not in (None, a), "another leads")
+        assert partition(a).is_leader and a.broker is not None and a.broker.controller.has_lease
+        for other in (b, c):
+            world.network.cut("client", other.name)
+        assert await write(world, "only A has it", acks=1) == [1]
+        with trio.move_on_after(20):
+            with pytest.raises(OdradekError):
+                await write(world, "nobody was told of it")
+        assert partition(a).high_watermark <= 1, "no reader sees what is not kept"
+        for other in (b, c):
+            world.network.mend("client", other.name)
+        world.network.cut("client", a.name)
+        assert await write(world, "2") == [1]
+        await whole_again(world)
+        assert (await read(world))[:2] == ["1", "2"]
+
+    play(scenario)
+
+
+def test_a_deposed_leader_that_hears_at_once_of_its_successor_and_of_a_lower_number_commits_nothing() -> None:
+    """Alone, it would be enough by the new number; but by then B leads, which lacks what A has."""
+
+    async def scenario(world: World) -> None:
+        a, b, _ = world.brokers
+        await write(world, "1")
+        await lose(world, C, B)
+        world.network.cut(a.name, b.name)
+        await b.start()
+        assert await write_to(world, a, "only A has it") == 1
+        world.network.cut(a.name, world.controller.name)
+        world.network.refuse(world.controller.name, a.name, reset=True)
+        await until(lambda: world.leader("t") is b, "B leads, out of those that were eligible")
+        await set_min_insync(world, b, "1")
+        decided = world.decided("t")
+        world.network.mend(a.name, world.controller.name)
+        await until(lambda: a.broker is not None and a.broker.image.partition("t", 0) == decided, "A has heard of it")
+        assert partition(a).high_watermark <= 1
+        await whole_again(world)
+        assert await read(world) == ["1"]
+
+    play(scenario)
+
+
+async def write_to(world: World, node: SimNode, value: str) -> int:
+    """With acks=1, by whoever asks that broker; its offset."""
+    async with Producer(f"{node.name}:{PORT}", acks=1, surroundings=world.client()) as producer:
+        return (await (await producer.send("t", value.encode(), partition=0))).offset
