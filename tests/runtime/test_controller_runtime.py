@@ -13,6 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.codec import encode
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.headers import ApiMessage
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from odradek.protocol.messages.broker_registration import (
     BrokerRegistrationRequest,
@@ -345,3 +346,52 @@ async def test_who_is_heard_of_while_the_disk_is_slow_to_fence_another_is_not_fe
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert not broker.image.brokers[3].fenced, "its lease goes on from when it sent what was heard"
+
+
+PATIENCE_MS = 5_000
+
+
+def forwarded(request: ApiMessage, version: int, stamp: bytes) -> ForwardRequest:
+    return ForwardRequest(request.API_KEY, version, encode(request, version), stamp, PATIENCE_MS)  # type: ignore[arg-type]
+
+
+async def test_what_is_forwarded_without_a_fresh_stamp_is_not_carried_out_and_gets_one() -> None:
+    broker = await SmallBroker().start()
+    refused = await answer_forward(broker.controller, forwarded(create("t"), 7, b""), {})
+    assert (refused.error_code, "t" in broker.image.topics) == (ErrorCode.OPERATION_NOT_ATTEMPTED, False)
+    made = await answer_forward(broker.controller, forwarded(create("t"), 7, refused.stamp), {})
+    assert (made.error_code, "t" in broker.image.topics) == (0, True)
+    broker.clock.passed_ms += PATIENCE_MS
+    late = await answer_forward(broker.controller, forwarded(delete("t"), 6, made.stamp), {})
+    assert (late.error_code, "t" in broker.image.topics) == (ErrorCode.OPERATION_NOT_ATTEMPTED, True)
+
+
+async def test_a_heartbeat_needs_no_stamp_and_gets_one() -> None:
+    broker = await SmallBroker().start()
+    assert await register(broker, b"the first one...", 9) == 0
+    epoch = broker.image.brokers[2].epoch
+    beat = BrokerHeartbeatRequest(broker_id=2, broker_epoch=epoch, current_metadata_offset=epoch)
+    answer = await answer_forward(broker.controller, forwarded(beat, 1, b""), {})
+    assert answer.error_code == 0
+    assert (await answer_forward(broker.controller, forwarded(create("t"), 7, answer.stamp), {})).error_code == 0
+
+
+async def test_what_has_waited_for_a_slow_disk_until_its_sender_gave_up_is_not_carried_out() -> None:
+    journal = SlowJournal()
+    broker = await SmallBroker(journal=journal).start()
+    stamp = broker.controller.stamp()
+    close(journal.gate)
+    codes: list[int] = []
+
+    async def forward(name: str) -> None:
+        codes.append((await answer_forward(broker.controller, forwarded(create(name), 7, stamp), {})).error_code)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(forward, "first")
+        await wait_all_tasks_blocked()
+        nursery.start_soon(forward, "second")
+        await wait_all_tasks_blocked()
+        broker.clock.passed_ms += PATIENCE_MS
+        journal.gate.release(100)
+    assert codes == [0, ErrorCode.OPERATION_NOT_ATTEMPTED]
+    assert set(broker.image.topics) == {"first"}

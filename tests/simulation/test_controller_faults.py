@@ -14,7 +14,9 @@ from world import PORT, SimNode, World
 
 from odradek import Admin, Consumer, Producer, TopicPartition
 from odradek.errors import OdradekError
+from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from odradek.protocol.messages.incremental_alter_configs import (
     AlterableConfig,
     AlterConfigsResource,
@@ -360,3 +362,32 @@ async def write_to(world: World, node: SimNode, value: str) -> int:
     """With acks=1, by whoever asks that broker; its offset."""
     async with Producer(f"{node.name}:{PORT}", acks=1, surroundings=world.client()) as producer:
         return (await (await producer.send("t", value.encode(), partition=0))).offset
+
+
+# ---------------------------------------------------------------------------------------------------- late requests
+
+
+def test_a_deletion_that_arrives_late_does_not_delete_the_topic_that_was_made_again() -> None:
+    """A forwards it into a cut; whoever asked gives up, deletes through B, makes the topic again, and writes."""
+
+    async def scenario(world: World) -> None:
+        a, b, _ = world.brokers
+        await write(world, "of the first topic")
+        network, controller = world.network, world.controller.name
+        await set_min_insync(world, a, "2")  # now there is a connection for what A forwards
+        network.cut(a.name, controller, one_way=True)
+        delete = DeleteTopicsRequest(topics=[DeleteTopicState(name="t")], timeout_ms=2_000)
+        answer = await through(world, a).ask(delete, DeleteTopicsResponse, 6, 20)
+        assert answer.responses[0].error_code == ErrorCode.REQUEST_TIMED_OUT
+        answer = await through(world, b).ask(delete, DeleteTopicsResponse, 6, 20)
+        assert answer.responses[0].error_code == 0
+        async with Admin(f"{b.name}:{PORT}", surroundings=world.client()) as admin:
+            await admin.create_topic("t", replicas=[[B, C, A]])
+        assert await write(world, "1") == [0]
+        await trio.sleep(5)
+        network.heal()
+        await trio.sleep(10)
+        await whole_again(world)
+        assert await read(world) == ["1"]
+
+    play(scenario)

@@ -3,6 +3,7 @@
 Behaviour
     Not the active controller          NOT_CONTROLLER
     Not a request that it decides      INVALID_REQUEST
+    Has been on its way for long       OPERATION_NOT_ATTEMPTED, where it could do harm now (controller/stamps.py)
     The journal cannot be written      KAFKA_STORAGE_ERROR
     The inner answer is encoded in the version in which the inner request came. Never advertised.
     When a connection ends that has brought heartbeats, the controller sees at once whether the broker has died.

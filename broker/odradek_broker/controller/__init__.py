@@ -22,6 +22,7 @@ replay makes the same image: there is no second path.
     min_insync.py       min.insync.replicas: one truth, and what its changes do to partitions
     membership.py       brokers come and go
     heartbeats.py       who was heard of when
+    stamps.py           what is asked now, and what has been on its way for long
     elections.py        elections asked for by hand
     reassignments.py    partitions on their way to other brokers
     internal_topics.py  the topics of coordinators

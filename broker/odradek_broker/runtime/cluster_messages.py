@@ -23,6 +23,10 @@ class ForwardRequest(Struct, frozen=True):
     version: Int16 = 0
     body: Bytes = b""
     """The request without its header."""
+    stamp: Bytes = b""
+    """The newest that a controller has given us, as it gave it."""
+    patience_ms: Int32 = 0
+    """For how long the sender waits for the answer."""
 
 
 class ForwardResponse(Struct, frozen=True):
@@ -31,13 +35,15 @@ class ForwardResponse(Struct, frozen=True):
     FLEXIBLE: ClassVar[int | None] = 0
 
     error_code: Int16 = 0
-    """NOT_CONTROLLER, or why nothing could be decided."""
+    """NOT_CONTROLLER; OPERATION_NOT_ATTEMPTED for what has been on its way for long; why nothing was decided."""
     body: Bytes = b""
     offset: Int64 = -1
     """Of the metadata that the answer is true of."""
     lease_ms: Int32 = 0
     """Answers to heartbeats and registrations: how long a broker that is let in may act as a leader, by its own clock,
     from when it sent the heartbeat."""
+    stamp: Bytes = b""
+    """By which the controller knows what is asked after this answer from what has been on its way for long."""
 
 
 class FollowMetadataRequest(Struct, frozen=True):

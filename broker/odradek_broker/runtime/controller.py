@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import trio
 from msgspec import Struct
@@ -63,11 +63,12 @@ from odradek_broker.controller.replay import replay
 from odradek_broker.controller.replica_faults import RegistrationRequest, ReplicaFaultsRequest, take_replica_faults
 from odradek_broker.controller.result import Result
 from odradek_broker.controller.snapshot import records_of
+from odradek_broker.controller.stamps import TERM_BYTES, Stamps
 from odradek_broker.controller.tail import MetadataTail
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.clock import Clock
 from odradek_broker.runtime.cluster_messages import FollowMetadataRequest, FollowMetadataResponse
-from odradek_broker.runtime.controller_client import ControllerClient, JournalOver, JournalUnavailable
+from odradek_broker.runtime.controller_client import CameLate, ControllerClient, JournalOver, JournalUnavailable
 from odradek_broker.runtime.housekeeping import DiskFailed
 
 if TYPE_CHECKING:
@@ -88,6 +89,13 @@ WITNESS_SESSIONS = 0.2
 PROBE_SECONDS = (0.0, 0.01, 0.03, 0.1, 0.3)
 """When a broker whose connection has ended is tried: a process that is being killed closes its sockets one by one."""
 PROBE_TIMEOUT_SECONDS = 1.0
+
+
+class Arrived(NamedTuple):
+    """How a request came over a connection."""
+
+    stamp: bytes
+    patience_ms: int
 
 
 class ControllerRuntime(ControllerClient):
@@ -133,6 +141,7 @@ class ControllerRuntime(ControllerClient):
         self._predecessor_ms = predecessor_ms
         self._has_rivals = has_rivals
         self._journal_over = trio.Event()
+        self._stamps = Stamps(random.randbytes(TERM_BYTES))
         self._lost_history = ""
         """Of what this controller has been told that it should know, where its journal is over for that."""
         self._snapshot_due = trio.Event()
@@ -302,13 +311,24 @@ class ControllerRuntime(ControllerClient):
         """Whether requests of that kind are for a controller."""
         return kind in self._decisions
 
-    async def ask(self, request: Any, answer: type[A], version: int) -> A:
+    def stamp(self) -> bytes:
+        """To be given with every answer to what was forwarded."""
+        return self._stamps.stamp(self._clock.monotonic_ms())
+
+    async def ask(self, request: Any, answer: type[A], version: int, arrived: Arrived | None = None) -> A:
+        """`arrived`: how it came, where it would do harm when it comes late. Raises CameLate for that."""
         decision: Decision = self._decisions[type(request)]
+
+        def decide(image: MetadataImage) -> Result[Any]:
+            self._refuse_late(arrived)
+            return decision(image, request, version)
+
+        self._refuse_late(arrived)
         if isinstance(request, BrokerHeartbeatRequest):
             self._hear(request)
         if isinstance(request, BrokerRegistrationRequest):
             await self._fence_predecessor(request)
-        response: A = await self._decide(lambda image: decision(image, request, version))
+        response: A = await self._decide(decide)
         assert isinstance(response, answer)
         if isinstance(response, BrokerRegistrationResponse) and not response.error_code:
             self._heartbeats.heard(request.broker_id, response.broker_epoch, self._clock.monotonic_ms())
@@ -368,6 +388,10 @@ class ControllerRuntime(ControllerClient):
         self._witnesses.discard(request.broker_id)
         if not self._witnesses:
             self._all_heard.set()
+
+    def _refuse_late(self, arrived: Arrived | None) -> None:
+        if arrived is not None and not self._stamps.is_good(*arrived, self._clock.monotonic_ms()):
+            raise CameLate("it has been on its way for too long")
 
     def connection_lost(self, broker_id: int, epoch: int) -> None:
         """The connection over which a broker sent heartbeats has ended: see whether the broker has, too."""

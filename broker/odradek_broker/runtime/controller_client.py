@@ -43,6 +43,12 @@ class JournalOver(JournalUnavailable):
     error_code = ErrorCode.REQUEST_TIMED_OUT
 
 
+class CameLate(ControllerUnavailable):
+    """Whoever has asked may have given up, and somebody may have asked for something else since: nothing is decided."""
+
+    error_code = ErrorCode.OPERATION_NOT_ATTEMPTED
+
+
 class ControllerClient(ABC):
     """Made for one broker."""
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from odradek.protocol.codec import decode, encode
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest
+from odradek.protocol.messages.alter_partition import AlterPartitionRequest
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest
 from odradek.protocol.registry import request_class, response_class
@@ -18,10 +20,15 @@ from odradek_broker.runtime.cluster_messages import (
     ForwardRequest,
     ForwardResponse,
 )
+from odradek_broker.runtime.controller import Arrived
 from odradek_broker.runtime.controller_client import ControllerUnavailable
 
 if TYPE_CHECKING:
     from odradek_broker.runtime.controller import ControllerRuntime
+
+
+HARMLESS_WHEN_LATE = {AllocateProducerIdsRequest, AlterPartitionRequest, BrokerHeartbeatRequest}
+"""They name the epoch of the broker, or of the partition, to which they belong; unused producer ids are lost."""
 
 
 async def answer_forward(
@@ -41,13 +48,19 @@ async def answer_forward(
         broker_id, epoch = inner.broker_id, inner.broker_epoch
         farewells["heartbeat"] = lambda: controller.connection_lost(broker_id, epoch)
     try:
-        response = await controller.ask(inner, answered, request.version)
+        arrived = None if type(inner) in HARMLESS_WHEN_LATE else Arrived(bytes(request.stamp), request.patience_ms)
+        response = await controller.ask(inner, answered, request.version, arrived)
     except ControllerUnavailable as error:
-        return ForwardResponse(error_code=error.error_code)
+        return ForwardResponse(error_code=error.error_code, stamp=controller.stamp())
     if not controller.may_decide():
         return ForwardResponse(error_code=ErrorCode.NOT_CONTROLLER)
     lease_ms = controller.lease_ms if isinstance(inner, BrokerHeartbeatRequest | BrokerRegistrationRequest) else 0
-    return ForwardResponse(body=encode(response, request.version), offset=controller.image.offset, lease_ms=lease_ms)
+    return ForwardResponse(
+        body=encode(response, request.version),
+        offset=controller.image.offset,
+        lease_ms=lease_ms,
+        stamp=controller.stamp(),
+    )
 
 
 def _messages(api_key: int) -> tuple[type[Any], type[Any]]:

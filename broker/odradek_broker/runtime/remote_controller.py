@@ -135,6 +135,8 @@ class RemoteController(ControllerClient):
         """Whether the controller has told us that no other process can take its place."""
         self._lease_until_ms = -1
         self._lease_news = trio.Event()
+        self._stamp = b""
+        """The newest that a controller has given us."""
         self._term_ms = 0
         """Of a lease, as the controller has told it last."""
         self._wants_to_stop = False
@@ -180,7 +182,9 @@ class RemoteController(ControllerClient):
     # ------------------------------------------------------------------------------------------------------- asking
 
     async def ask(self, request: ApiMessage, answer: type[R], version: int) -> R:
-        deadline = trio.current_time() + self.static_config.request_timeout_ms / 1000
+        longest_ms = self.static_config.request_timeout_ms
+        patience_ms = min(longest_ms, getattr(request, "timeout_ms", 0) or longest_ms)  # of whoever has asked us
+        deadline = trio.current_time() + patience_ms / 1000
         forwarded = await self._ask_active(request, version, deadline)
         with trio.move_on_at(deadline):
             while self._image.offset < forwarded.offset:
@@ -188,16 +192,20 @@ class RemoteController(ControllerClient):
         return decode(answer, forwarded.body, version)
 
     async def _ask_active(self, request: ApiMessage, version: int, deadline: float) -> ForwardResponse:
-        forwarded = _forward(request, version)
         why = "no controller has answered"
-        while trio.current_time() < deadline:
-            active = self._active
-            timeout_s = min(ATTEMPT_SECONDS, deadline - trio.current_time())
+        while (left_s := deadline - trio.current_time()) > 0:
+            active, timeout_s = self._active, min(ATTEMPT_SECONDS, left_s)
+            forwarded = self._forward(request, version, timeout_s)
             try:
                 answer = await self._peers[active].ask(forwarded, ForwardResponse, 0, timeout_s)
             except PeerUnreachable as error:
                 why = str(error)
             else:
+                self._stamp = bytes(answer.stamp) or self._stamp
+                if answer.error_code == ErrorCode.OPERATION_NOT_ATTEMPTED:
+                    why = "nothing reaches the controller in time"
+                    await trio.lowlevel.checkpoint()
+                    continue
                 if answer.error_code != ErrorCode.NOT_CONTROLLER:
                     if answer.error_code == JournalUnavailable.error_code:
                         raise JournalUnavailable("the controller cannot write down what it decides")
@@ -208,6 +216,12 @@ class RemoteController(ControllerClient):
             self._look_elsewhere(active)
             await trio.sleep(BACKOFF_SECONDS)
         raise ControllerUnavailable(why)
+
+    def _forward(self, request: ApiMessage, version: int, timeout_s: float) -> ForwardRequest:
+        assert isinstance(request, Struct)
+        return ForwardRequest(
+            request.API_KEY, version, encode(request, version), self._stamp, patience_ms=int(timeout_s * 1000)
+        )
 
     def _look_elsewhere(self, active: int) -> None:
         if self._active == active:
@@ -348,8 +362,9 @@ class RemoteController(ControllerClient):
         )
         sent_ms = self._clock.monotonic_ms()
         active, timeout_s = self._active, max(interval_s, 1.0)
+        forwarded = self._forward(request, HEARTBEAT_VERSION, timeout_s)
         try:
-            answer = await self._heart[active].ask(_forward(request, HEARTBEAT_VERSION), ForwardResponse, 0, timeout_s)
+            answer = await self._heart[active].ask(forwarded, ForwardResponse, 0, timeout_s)
         except PeerUnreachable as error:
             logger.debug("heartbeat: %s", error)
             self._look_elsewhere(active)
@@ -360,6 +375,7 @@ class RemoteController(ControllerClient):
                 self._extend_lease(sent_ms)
             return None
         self._unheard = 0
+        self._stamp = bytes(answer.stamp) or self._stamp
         if answer.error_code:
             self._look_elsewhere(active)
             return None
@@ -394,8 +410,3 @@ class RemoteController(ControllerClient):
         """On the Trio thread: end the connections, none of which is in use any more."""
         for peer in [*self._peers, *self._heart]:
             peer.close()
-
-
-def _forward(request: ApiMessage, version: int) -> ForwardRequest:
-    assert isinstance(request, Struct)
-    return ForwardRequest(request.API_KEY, version, encode(request, version))
