@@ -51,29 +51,37 @@ def dump(
 @metadata.command()
 def restore(
     data_dir: Annotated[Path, typer.Option(help="The data directory of a controller that does not run.")],
-    sources: Annotated[list[str], typer.Option("--from", help="HOST:PORT of nodes that run, by comma; repeatable.")],
+    sources: Annotated[
+        list[str] | None, typer.Option("--from", help="HOST:PORT of nodes that run, by comma; repeatable.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Write; without it nothing is changed.")] = False,
+    even_if_less: Annotated[
+        bool, typer.Option("--even-if-less", help="Although more was decided; data of topics may be set aside.")
+    ] = False,
 ) -> None:
     """Make a controller's journal anew, out of the newest metadata that running brokers have in memory."""
-    from odradek_broker.controller.restore import CannotRestore
+    from odradek_broker.controller.restore import CannotRestore, choose
     from odradek_broker.log.failures import CorruptCheckpoint
     from odradek_broker.ports.disk import AlreadyLocked
     from odradek_cli.metadata_restore import Restoration, ask_all
 
     restoration = Restoration(data_dir)
     try:
-        found = ask_all([_address(each) for source in sources for each in source.split(",") if each])
+        found = ask_all([_address(each) for source in sources or [] for each in source.split(",") if each])
         for line in found.silent:
             print(f"odradek: {line}", file=sys.stderr)
         for each in found.known:
             print(f"{each.by}: {_extent(each.image)}, epoch {each.epoch}")
-        newest = restoration.choose(found.known)
+        remains, cluster_id = restoration.remains()
+        newest = choose(found.known, remains, cluster_id, even_if_less=even_if_less)
         print(f"newest, with what the journal shows: {_extent(newest.image)}, out of {newest.by}")
+        if newest.image.offset + 1 < remains.proven_end:
+            print(f"LESS than what was decided: the journal shows that it went on to offset {remains.proven_end - 1}")
         if not yes:
             print("nothing was changed; with --yes that is what the controller starts with")
             return
         with restoration.alone():
-            path, copy = restoration.write(restoration.choose(found.known))
+            path, copy = restoration.write(newest, restoration.remains()[0])
     except AlreadyLocked:
         print(f"odradek: {data_dir} is in use: stop the controller first", file=sys.stderr)
         raise SystemExit(FAILED) from None

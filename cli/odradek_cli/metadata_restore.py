@@ -15,7 +15,7 @@ from odradek.protocol.primitives import ProtocolError
 from odradek_broker.controller.frame import unframe
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
-from odradek_broker.controller.restore import Known, choose, remains_of, set_aside, write
+from odradek_broker.controller.restore import Known, Remains, remains_of, set_aside, write
 from odradek_broker.log.checkpoints import decode_properties, encode_properties
 from odradek_broker.log.directory import LOCK, META_PROPERTIES
 from odradek_broker.ports.disk import RealDisk
@@ -80,18 +80,18 @@ class Restoration:
         finally:
             lock.release()
 
-    def choose(self, known: list[Known]) -> Known:
-        """Raises CannotRestore, CorruptCheckpoint, OSError."""
+    def remains(self) -> tuple[Remains, str]:
+        """What the journal still shows, and the cluster's id. Raises CorruptCheckpoint, OSError."""
         meta = decode_properties(self._disk.read_file(self._meta)) if self._disk.exists(self._meta) else {}
         cluster_id = meta.get("cluster.id", "")
-        return choose(known, remains_of(self._disk, self._journal, cluster_id), cluster_id)
+        return remains_of(self._disk, self._journal, cluster_id), cluster_id
 
-    def write(self, newest: Known) -> tuple[str, str | None]:
+    def write(self, newest: Known, remains: Remains) -> tuple[str, str | None]:
         """The path of the snapshot that is the new journal, and where the old files have been copied to."""
         now_ms = time.time_ns() // 1_000_000
         copy = set_aside(self._disk, self._journal, str(now_ms))
         if not self._disk.exists(self._meta):
             properties = {"version": "1", "cluster.id": newest.image.cluster_id}
             self._disk.replace_file(self._meta, encode_properties(properties))
-        id = write(self._disk, self._journal, newest, now_ms)
+        id = write(self._disk, self._journal, newest, remains, now_ms)
         return os.path.join(self._journal, id.file_name), copy

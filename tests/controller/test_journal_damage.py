@@ -181,6 +181,19 @@ def test_snapshots_bound_the_log_and_the_image_stays_the_same(tmp_path: Path) ->
     assert len(keeper.files()) < 20
 
 
+def test_a_snapshot_is_wanted_no_sooner_than_the_log_is_as_long_as_the_last_one(keeper: Keeper) -> None:
+    keeper.decide(60)
+    keeper.snapshot_bytes = 1
+    keeper.journal.close()
+    keeper.journal = keeper.open()
+    keeper.decide(1)
+    size, sizes = keeper.snapshots[0].stat().st_size, []
+    while len(keeper.snapshots) < 2:
+        sizes.append(keeper.segment.stat().st_size)
+        keeper.decide(1)
+    assert size - 500 < sizes[-1] < size
+
+
 def test_a_snapshot_is_wanted_when_the_oldest_record_outside_of_one_is_old_enough(tmp_path: Path) -> None:
     journal = FileJournal(str(tmp_path), RealDisk(), 0, snapshot_interval_ms=1000)
     steps = decisions(Random(1), 10, EMPTY)
@@ -262,6 +275,13 @@ def test_damage_that_a_snapshot_covers_costs_nothing(tmp_path: Path) -> None:
     assert image_of(keeper.journal) == keeper.image
     keeper.decide(40)
     assert image_of(keeper.open()) == keeper.image
+
+
+def test_a_record_of_the_future_is_one_line(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper.decide(3)
+    monkeypatch.setattr("odradek_broker.controller.frame.FRAME_VERSION", 9)
+    with pytest.raises(JournalDamaged, match=r"offset 0 .* cannot be understood: .* a newer version"):
+        image_of(keeper.open())
 
 
 def test_every_start_has_an_epoch_of_its_own_and_knows_those_before(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from odradek_broker.controller.file_journal import FileJournal
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.controller.replay import replay
-from odradek_broker.controller.restore import CannotRestore, Known, choose, remains_of, set_aside, write
-from odradek_broker.ports.disk import RealDisk
+from odradek_broker.controller.restore import CannotRestore, Known, Remains, choose, remains_of, set_aside, write
+from odradek_broker.controller.snapshot_file import SnapshotId
+from odradek_broker.ports.disk import Disk, RealDisk
 from tests.controller.decisions import decisions
 
 EMPTY = MetadataImage(cluster_id="test")
@@ -46,8 +47,15 @@ class Damaged:
     def knows(self, decision: int, epoch: int = 1) -> Known:
         return Known(f"broker {decision}", self.images[decision], epoch)
 
-    def choose(self, *known: Known) -> Known:
-        return choose(known, remains_of(RealDisk(), self.directory, "test"), "test")
+    @property
+    def remains(self) -> Remains:
+        return remains_of(RealDisk(), self.directory, "test")
+
+    def choose(self, *known: Known, even_if_less: bool = False) -> Known:
+        return choose(known, self.remains, "test", even_if_less=even_if_less)
+
+    def write(self, newest: Known, disk: Disk | None = None) -> SnapshotId:
+        return write(disk or RealDisk(), self.directory, newest, self.remains, NOW_MS)
 
     def reopened(self) -> tuple[FileJournal, MetadataImage]:
         journal, image = FileJournal(self.path, RealDisk(), NOW_MS), EMPTY
@@ -107,10 +115,10 @@ def test_the_journal_goes_on_where_all_nodes_follow_and_what_was_damaged_is_kept
     damaged: Damaged, decision: int
 ) -> None:
     damaged.flip(decision)
-    before, disk = damaged.segment.read_bytes(), RealDisk()
+    before = damaged.segment.read_bytes()
     newest = damaged.choose(damaged.knows(DECISIONS - 1))
-    aside = set_aside(disk, damaged.directory, "5")
-    id = write(disk, damaged.directory, newest, NOW_MS)
+    aside = set_aside(RealDisk(), damaged.directory, "5")
+    id = damaged.write(newest)
     journal, image = damaged.reopened()
     assert image == structs.replace(damaged.images[-1], offset=id.end_offset - 1)
     assert aside is not None and Path(aside, damaged.segment.name).read_bytes() == before
@@ -130,6 +138,15 @@ def test_a_crash_before_the_snapshot_is_there_leaves_the_journal_damaged_as_it_w
             raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space"):
-        write(FullDisk(), damaged.directory, damaged.choose(damaged.knows(20)), NOW_MS)
+        damaged.write(damaged.choose(damaged.knows(20)), FullDisk())
     with pytest.raises(JournalDamaged):
         damaged.reopened()
+
+
+def test_a_lone_node_may_go_on_with_less_where_somebody_says_so(damaged: Damaged) -> None:
+    damaged.flip(10)
+    newest = damaged.choose(even_if_less=True)
+    assert (newest.by, newest.image) == ("the journal itself", damaged.images[9])
+    id = damaged.write(newest)
+    assert id.end_offset > damaged.images[-1].offset, "offsets that were in use are not used again"
+    assert damaged.reopened()[1].topics == damaged.images[9].topics

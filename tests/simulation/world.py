@@ -28,6 +28,7 @@ CONTROLLER = "controller"
 READY_WITHIN_S = 90.0
 START_AGAIN_S = 0.2
 SESSION_S = 3
+SNAPSHOT_BYTES = 2000
 LAG_S = 2
 """Then a follower is no longer in sync."""
 MOST_EVENTS = 2_000_000
@@ -188,6 +189,7 @@ class World:
             "broker.heartbeat.interval.ms": "500",
             "replica.lag.time.max.ms": str(LAG_S * 1000),
             "offsets.topic.num.partitions": "1",
+            "metadata.log.max.record.bytes.between.snapshots": str(SNAPSHOT_BYTES),
             **{name.replace("_", "."): value for name, value in settings.items()},
         }
         self.etcd: SimEtcd | None = None

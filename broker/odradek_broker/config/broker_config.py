@@ -7,6 +7,7 @@ rest. Defaults are Kafka 4.3's but for these, each for a reason:
     advertised.listeners    not set: a client is told the address by which it came, so a container's port works at once
     node.id                 1: there need not be a configuration at all
     log.dir                 odradek-data: the system's temporary directory is no place for a log
+    metadata.log.max.record.bytes.between.snapshots    4 MiB: a controller reads that in about two seconds
     log.flush.policy        sync: a key of ours; an acknowledged record is on the disk (see there)
     log.flush.offset.checkpoint.interval.ms    1 s: only before the point that is noted can a start tell damage from a
                             write that a power cut has torn

@@ -79,11 +79,11 @@ class IdentityConfig(Struct, frozen=True, kw_only=True):
     metadata_log_max_record_bytes_between_snapshots: Annotated[
         int,
         Setting(
-            "Bytes of metadata records after which a snapshot takes their place (a file; etcd counts records).",
+            "Bytes of metadata records after which a snapshot takes their place, unless the last one was larger.",
             LONG,
             at_least(1),
         ),
-    ] = 20 * MIB
+    ] = 4 * MIB
     metadata_log_max_snapshot_interval_ms: Annotated[
         int,
         Setting("The age of the oldest metadata record that is in no snapshot, at most; 0: any.", LONG, at_least(0)),

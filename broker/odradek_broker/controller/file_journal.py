@@ -18,13 +18,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
+from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import HEADER_BYTES, read_header
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.controller.frame import frame, unframe
 from odradek_broker.controller.history import NO_EPOCH, NO_OFFSET, History
 from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage
-from odradek_broker.controller.journal import Entry
+from odradek_broker.controller.journal import Entry, JournalDamaged
 from odradek_broker.controller.journal_files import damaged, examine, snapshots_of
 from odradek_broker.controller.snapshot import records_of
 from odradek_broker.controller.snapshot_file import Snapshot, SnapshotId, encode_snapshot
@@ -40,7 +41,7 @@ logger = logging.getLogger(__name__)
 METADATA_TOPIC_ID = bytes(15) + b"\x01"
 MAX_BATCH_BYTES = 100 * 1024 * 1024
 READ_BYTES = 1024 * 1024
-SNAPSHOT_BYTES = 20 * 1024 * 1024
+SNAPSHOT_BYTES = 4 * 1024 * 1024
 SNAPSHOT_INTERVAL_MS = 60 * 60 * 1000
 SNAPSHOTS_KEPT = 2
 
@@ -61,8 +62,8 @@ class FileJournal:
     ) -> None:
         """`seen`: offset and epoch of the newest record that this node has acted upon; the journal must have it.
 
-        A snapshot is wanted after so many bytes of records, or where the oldest record that is in none is so old (0:
-        age does not count). Raises JournalDamaged, OSError.
+        A snapshot is wanted after so many bytes of records, though no fewer than the last one has itself; or where the
+        oldest record that is in none is so old (0: age does not count). Raises JournalDamaged, OSError.
         """
         self._disk = disk
         self._directory = os.path.join(data_directory, f"{METADATA_TOPIC}-0")
@@ -98,6 +99,7 @@ class FileJournal:
         self._now_ms = now_ms
         self._pending: SnapshotId | None = None
         self._bytes_pending = 0
+        self._size = 0 if self._newest is None else disk.size(self._path_of(self._newest.id))
 
     def replay(self) -> Iterator[Entry]:
         snapshot, self._newest = self._newest, None  # it need not stay in memory
@@ -108,7 +110,7 @@ class FileJournal:
             data = found.read()
             records = [each for each in decode_records(data) if each.offset >= offset]
             offset = records[-1].offset + 1
-            yield Entry(offset - 1, [unframe(record.value or b"") for record in records])
+            yield Entry(offset - 1, [self._understood(record) for record in records])
 
     def append(self, records: Sequence[Struct], now_ms: int) -> int:
         assert records
@@ -132,7 +134,7 @@ class FileJournal:
         if self._pending is not None or self._oldest_ms is None:
             return False
         is_old = 0 < self._snapshot_interval_ms <= self._now_ms - self._oldest_ms
-        return is_old or self._bytes_since >= self._snapshot_bytes
+        return is_old or self._bytes_since >= max(self._snapshot_bytes, self._size)
 
     def begin_snapshot(self, image: MetadataImage) -> Callable[[], None]:
         assert image.offset + 1 == self._log.log_end_offset, "all that was appended, and no more"
@@ -142,11 +144,12 @@ class FileJournal:
 
         def write() -> None:
             try:
-                path = os.path.join(self._directory, id.file_name)
-                self._disk.replace_file(path, encode_snapshot(id, records_of(image), now_ms))
+                data = encode_snapshot(id, records_of(image), now_ms)
+                self._disk.replace_file(self._path_of(id), data)
             except BaseException:
                 self._pending = None
                 raise
+            self._size = len(data)
 
         return write
 
@@ -158,12 +161,24 @@ class FileJournal:
         *obsolete, older, _ = [None, *snapshots_of(self._disk, self._directory)]
         for each in obsolete:
             if each is not None:
-                self._disk.remove(os.path.join(self._directory, each.file_name))
+                self._disk.remove(self._path_of(each))
         if older is not None:
             self._cut(older.end_offset)
 
     def close(self) -> None:
         self._log.close(clean=True)
+
+    def _path_of(self, id: SnapshotId) -> str:
+        return os.path.join(self._directory, id.file_name)
+
+    def _understood(self, record: Record) -> Struct:
+        try:
+            return unframe(record.value or b"")
+        except ProtocolError as error:
+            raise JournalDamaged(
+                f"offset {record.offset} of the metadata in {self._directory} cannot be understood: {error}. "
+                "It may have been written by a newer version"
+            ) from error
 
     def _cut(self, offset: int) -> None:
         """Remove the segments that lie wholly before an offset."""

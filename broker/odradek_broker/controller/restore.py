@@ -67,6 +67,11 @@ class Remains(Struct, frozen=True):
     proven_end: int
     """Behind the last offset of which they show that it was decided."""
 
+    @property
+    def epoch(self) -> int:
+        """The last of which they show anything."""
+        return max([NO_EPOCH, *(each.epoch for each in self.decisions)])
+
 
 def remains_of(disk: Disk, directory: str, cluster_id: str) -> Remains:
     """Raises OSError."""
@@ -82,10 +87,10 @@ def remains_of(disk: Disk, directory: str, cluster_id: str) -> Remains:
     return Remains(known if known.image.offset >= 0 else None, decisions, max(ends))
 
 
-def choose(known: Sequence[Known], remains: Remains, cluster_id: str) -> Known:
+def choose(known: Sequence[Known], remains: Remains, cluster_id: str, *, even_if_less: bool = False) -> Known:
     """The newest of what is known, carried on as far as possible. `cluster_id`: of the directory, or empty.
 
-    Raises CannotRestore.
+    Raises CannotRestore; with `even_if_less` not because more was decided than anybody knows.
     """
     ids = {each.image.cluster_id for each in known} | ({cluster_id} if cluster_id else set())
     if len(ids) > 1:
@@ -94,7 +99,7 @@ def choose(known: Sequence[Known], remains: Remains, cluster_id: str) -> Known:
     if not candidates:
         raise CannotRestore("nobody that was asked knows anything of the metadata")
     newest = max((carried_on(each, remains.decisions) for each in candidates), key=lambda each: each.age)
-    if newest.image.offset + 1 < remains.proven_end:
+    if newest.image.offset + 1 < remains.proven_end and not even_if_less:
         raise CannotRestore(
             f"the journal shows that offset {remains.proven_end - 1} was decided, and nobody that was asked knows more "
             f"than offset {newest.image.offset}: ask the other brokers too"
@@ -115,9 +120,9 @@ def carried_on(known: Known, decisions: Iterable[Decision]) -> Known:
     return Known(known.by, image, epoch)
 
 
-def write(disk: Disk, directory: str, newest: Known, now_ms: int) -> SnapshotId:
+def write(disk: Disk, directory: str, newest: Known, remains: Remains, now_ms: int) -> SnapshotId:
     """Blocking; nobody else may use the directory. Raises OSError, and then everything is as before."""
-    id = SnapshotId(newest.image.offset + 1 + LEAP, max(newest.epoch, 0))
+    id = SnapshotId(max(newest.image.offset + 1, remains.proven_end) + LEAP, max(newest.epoch, remains.epoch, 0))
     image = structs.replace(newest.image, offset=id.end_offset - 1)
     disk.make_dirs(directory)
     disk.sync_dir(os.path.dirname(directory))

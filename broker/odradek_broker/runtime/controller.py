@@ -86,6 +86,8 @@ Decision = Callable[[MetadataImage, Any, int], Result[Any]]
 LOOKS_PER_SESSION = 20
 WITNESS_SESSIONS = 0.2
 """How long brokers have to say what they know, where the journal's end was left out. Who lives asks within a moment."""
+SNAPSHOT_AGAIN_S = 30.0
+"""How long after a snapshot that could not be written the next one is tried."""
 PROBE_SECONDS = (0.0, 0.01, 0.03, 0.1, 0.3)
 """When a broker whose connection has ended is tried: a process that is being killed closes its sockets one by one."""
 PROBE_TIMEOUT_SECONDS = 1.0
@@ -515,6 +517,7 @@ class ControllerRuntime(ControllerClient):
                 logger.error("cannot write a snapshot of the metadata: %s", error)
                 if isinstance(error, LogFailed):
                     self._journal_over.set()
+                await trio.sleep(SNAPSHOT_AGAIN_S)
 
     async def _write(self, image: MetadataImage, records: list[Struct]) -> MetadataImage:
         """The image with these records, once they are durable."""
