@@ -22,6 +22,7 @@ from odradek_broker.controller.tail import MetadataTail
 from odradek_broker.log.config import LogConfig
 from odradek_broker.ports.network import Network
 from odradek_broker.ports.workers import ThreadWorkers
+from odradek_broker.runtime.commits import Commit, Commits
 from odradek_broker.runtime.controller import ControllerRuntime
 from odradek_broker.runtime.reachability import Reachability
 
@@ -82,6 +83,35 @@ class SmallLog:
         self.log_start_offset = max(self.log_start_offset, offset)
 
 
+class SmallPartition:
+    """The only replica of it."""
+
+    high_watermark = 10
+
+    def __init__(self) -> None:
+        self.log = SmallLog()
+        self._deletions = Commits()
+
+    def deletion_of(self, offset: int) -> Commit:
+        return self._deletions.begin(offset - 1)
+
+    def log_start_written(self, offset: int) -> None:
+        self._deletions.reached(offset)
+
+
+class SmallCheckpoints:
+    """They write down at once what is asked for."""
+
+    failure: OSError | None = None
+
+    async def write(self, names: Sequence[str]) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def log_start_written(self, partition: SmallPartition) -> int:
+        return partition.log.log_start_offset
+
+
 class SmallBroker:
     def __init__(
         self,
@@ -108,6 +138,7 @@ class SmallBroker:
         self.partitions: dict[tuple[str, int], Any] = {}
         self.reachability = Reachability(self.clock)
         self.is_stopping = False
+        self.checkpoints = SmallCheckpoints()
 
     async def start(self) -> SmallBroker:
         await self.controller.start()
@@ -141,7 +172,7 @@ class SmallBroker:
         """One made up on the spot for each partition of the image."""
         if self.image.partition(topic, index) is None:
             return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        made = SimpleNamespace(log=SmallLog(), high_watermark=10)
+        made = SmallPartition()
         return self.partitions.setdefault((topic, index), made)
 
     async def ask(

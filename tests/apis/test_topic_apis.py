@@ -124,6 +124,15 @@ async def test_the_start_of_a_log_never_moves_back() -> None:
     assert response.topics[0].partitions[0].low_watermark == 8
 
 
+async def test_a_start_that_cannot_be_written_down_is_not_acknowledged() -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    broker.checkpoints.failure = OSError(28, "no space left on device")
+    response = await broker.ask(api_21_delete_records, delete_records("t", (0, 8)))
+    (partition,) = response.topics[0].partitions
+    assert (partition.low_watermark, partition.error_code) == (-1, ErrorCode.KAFKA_STORAGE_ERROR)
+
+
 async def test_compacted_internal_and_unknown_topics_keep_their_records() -> None:
     broker = await SmallBroker().start()
     await broker.create("t")

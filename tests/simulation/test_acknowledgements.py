@@ -19,6 +19,12 @@ from odradek.protocol.codec import decode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.framing import FrameBuffer
 from odradek.protocol.headers import encode_request, read_response_header
+from odradek.protocol.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
+    DeleteRecordsTopic,
+)
 from odradek.protocol.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse, TopicPartitions
 from odradek.protocol.messages.offset_commit import (
     OffsetCommitRequest,
@@ -276,3 +282,47 @@ def test_a_follower_asks_another_leader_only_when_what_it_holds_is_flushed() -> 
             await until(lambda: partition(c, "t").high_watermark == 2, "B asks as soon as it is flushed")
 
     play(scenario, replica_lag_time_max_ms="30000")
+
+
+async def delete_records(world: World, node: SimNode, offset: int, timeout_ms: int = 10_000) -> tuple[int, int]:
+    """Of t-0: the error code, and where it begins."""
+    wanted = DeleteRecordsTopic("t", [DeleteRecordsPartition(0, offset)])
+    request = DeleteRecordsRequest(topics=[wanted], timeout_ms=timeout_ms)
+    answer = await asker(world, node).ask(request, DeleteRecordsResponse, 2, 30)
+    one = answer.topics[0].partitions[0]
+    return one.error_code, one.low_watermark
+
+
+@pytest.mark.parametrize("policy", ["sync", "interval"])
+def test_deleted_records_do_not_come_back_with_another_leader_nor_after_a_power_cut(policy: str) -> None:
+    async def scenario(world: World) -> None:
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.create_topic("t", replicas=[[0, 1, 2]])
+        await write(world, "t", *"abcdef")
+        began = trio.current_time()
+        assert await delete_records(world, world.brokers[A], 4) == (ErrorCode.NONE, 4)
+        assert trio.current_time() - began < 0.1, "followers do not sit their long polls out"
+        for node in world.brokers:
+            node.kill(power=True)
+        for node in reversed(world.brokers):
+            await node.start()
+        await until(lambda: all(partition(node, "t").leader_epoch > 0 for node in world.brokers), "all know a leader")
+        assert [partition(node, "t").log.log_start_offset for node in world.brokers] == [4, 4, 4]
+
+    play(scenario, watched=False, log_flush_policy=policy)
+
+
+def test_records_are_not_deleted_before_every_replica_in_sync_has_written_that_down() -> None:
+    async def scenario(world: World) -> None:
+        a, b, _ = world.brokers
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.create_topic("t", replicas=[[0, 1, 2]])
+        await write(world, "t", *"abcdef")
+        world.network.cut(a.name, b.name)
+        assert await delete_records(world, a, 4, timeout_ms=1_000) == (ErrorCode.REQUEST_TIMED_OUT, -1)
+        assert partition(b, "t").log.log_start_offset == 0
+        world.network.heal()
+        assert await delete_records(world, a, 4) == (ErrorCode.NONE, 4)
+        assert partition(b, "t").log.log_start_offset == 4
+
+    play(scenario, watched=False, replica_lag_time_max_ms="30000")

@@ -105,7 +105,7 @@ def _note_replica(wanted: list[Wanted], replica: int, broker_epoch: int, context
             and partition.log.log_start_offset <= fetch.fetch_offset <= partition.log.log_end_offset
             and _diverging_epoch(partition, fetch).end_offset < 0
         ):
-            partition.replica_fetched(replica, broker_epoch, fetch.fetch_offset)
+            partition.replica_fetched(replica, broker_epoch, fetch.fetch_offset, fetch.log_start_offset)
             context.broker.isr_changes.look_at(partition)
 
 
@@ -171,9 +171,7 @@ def _read(wanted: list[Wanted], request: FetchRequest, context: RequestContext) 
 def _is_final(found: PartitionData, partition: Partition | ErrorCode, replica: int) -> bool:
     if found.error_code or found.diverging_epoch.epoch >= 0 or found.preferred_read_replica >= 0:
         return True
-    if isinstance(partition, ErrorCode) or partition.leadership is None or not partition.tells_watermark:
-        return False
-    return partition.leadership.has_news_for(replica, found.high_watermark)
+    return isinstance(partition, Partition) and partition.has_news_for(replica, found.high_watermark)
 
 
 def _nearer_replica(

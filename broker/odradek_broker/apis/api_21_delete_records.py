@@ -2,6 +2,10 @@
 
 Behaviour
     Partitions are answered one by one with the offset that their log begins with now. Offset -1 is the high watermark.
+    Waits until no record before it comes back: its start is written down here, and every replica in sync has told that
+    it has written it down too, else REQUEST_TIMED_OUT. As in Kafka the connection waits with it.
+    Another leader meanwhile                  NOT_LEADER_OR_FOLLOWER
+    The disk refuses to be told               KAFKA_STORAGE_ERROR
     Beyond the high watermark, or below -1    OFFSET_OUT_OF_RANGE
     Topic without the delete policy           POLICY_VIOLATION
     A coordinator's own topic                 INVALID_TOPIC_EXCEPTION
@@ -13,6 +17,11 @@ Versions
 
 from __future__ import annotations
 
+import logging
+
+import trio
+from msgspec import Struct
+
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.delete_records import (
     DeleteRecordsPartition,
@@ -23,39 +32,77 @@ from odradek.protocol.messages.delete_records import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.controller.image import INTERNAL_TOPICS
+from odradek_broker.log.offset_checkpoints import LOG_START_OFFSETS
+from odradek_broker.runtime.commits import Commit
+from odradek_broker.runtime.partition import Partition
 
 REQUEST, VERSIONS = DeleteRecordsRequest, range(3)
+
+logger = logging.getLogger(__name__)
 
 HIGH_WATERMARK, NO_LOW_WATERMARK = -1, -1
 
 
-def handle(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
+class Deletion(Struct, frozen=True):
+    """What has been done to one partition, and what is still to come."""
+
+    index: int
+    error: ErrorCode = ErrorCode.NONE
+    partition: Partition | None = None
+    everywhere: Commit | None = None
+
+
+async def handle(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
+    topics = [
+        (topic.name, [_delete(topic.name, each, context) for each in topic.partitions]) for topic in request.topics
+    ]
+    deletions = [each for _, partitions in topics for each in partitions]
+    begun = [(each.partition, each.everywhere) for each in deletions if each.partition is not None and each.everywhere]
+    try:
+        with trio.move_on_after(request.timeout_ms / 1000):
+            await _write_down([partition for partition, _ in begun], context)
+            for _, everywhere in begun:
+                await everywhere.wait()
+    except OSError as error:
+        logger.error("cannot write down where logs begin: %s", error)
+        for _, everywhere in begun:
+            everywhere.leave()
+            everywhere.settle(ErrorCode.KAFKA_STORAGE_ERROR)
+    finally:
+        for _, everywhere in begun:
+            everywhere.leave()
     return DeleteRecordsResponse(
-        topics=[
-            DeleteRecordsTopicResult(
-                name=topic.name,
-                partitions=[_delete(topic.name, partition, context) for partition in topic.partitions],
-            )
-            for topic in request.topics
-        ]
+        topics=[DeleteRecordsTopicResult(name, [_answer(each) for each in partitions]) for name, partitions in topics]
     )
 
 
-def _delete(topic: str, wanted: DeleteRecordsPartition, context: RequestContext) -> DeleteRecordsPartitionResult:
+def _delete(topic: str, wanted: DeleteRecordsPartition, context: RequestContext) -> Deletion:
     index = wanted.partition_index
     partition = context.broker.partition(topic, index)
     if isinstance(partition, ErrorCode):
-        return _refuse(index, partition)
+        return Deletion(index, partition)
     if topic in INTERNAL_TOPICS:
-        return _refuse(index, ErrorCode.INVALID_TOPIC_EXCEPTION)
+        return Deletion(index, ErrorCode.INVALID_TOPIC_EXCEPTION)
     if not partition.log.config.deletes:
-        return _refuse(index, ErrorCode.POLICY_VIOLATION)
+        return Deletion(index, ErrorCode.POLICY_VIOLATION)
     offset = partition.high_watermark if wanted.offset == HIGH_WATERMARK else wanted.offset
     if not 0 <= offset <= partition.high_watermark:
-        return _refuse(index, ErrorCode.OFFSET_OUT_OF_RANGE)
+        return Deletion(index, ErrorCode.OFFSET_OUT_OF_RANGE)
     partition.log.advance_log_start(offset)
-    return DeleteRecordsPartitionResult(partition_index=index, low_watermark=partition.log.log_start_offset)
+    return Deletion(index, partition=partition, everywhere=partition.deletion_of(offset))
 
 
-def _refuse(index: int, error: ErrorCode) -> DeleteRecordsPartitionResult:
-    return DeleteRecordsPartitionResult(partition_index=index, low_watermark=NO_LOW_WATERMARK, error_code=error)
+async def _write_down(partitions: list[Partition], context: RequestContext) -> None:
+    """Where the logs of these begin. Raises OSError."""
+    checkpoints = context.broker.checkpoints
+    await checkpoints.write((LOG_START_OFFSETS,))
+    for partition in partitions:
+        partition.log_start_written(checkpoints.log_start_written(partition))
+
+
+def _answer(deletion: Deletion) -> DeleteRecordsPartitionResult:
+    error = deletion.error
+    if deletion.everywhere is not None:
+        error = ErrorCode.REQUEST_TIMED_OUT if deletion.everywhere.outcome is None else deletion.everywhere.outcome
+    low = deletion.partition.log.log_start_offset if deletion.partition is not None and not error else NO_LOW_WATERMARK
+    return DeleteRecordsPartitionResult(partition_index=deletion.index, low_watermark=low, error_code=error)

@@ -30,6 +30,8 @@ class Follower(Struct):
 
     offset: int = UNKNOWN
     """All before it is with the follower."""
+    log_start_offset: int = UNKNOWN
+    """Its log begins there, also after a power cut."""
     broker_epoch: int = -1
     caught_up_ms: int = -1
     """When it had all that the leader had."""
@@ -99,7 +101,15 @@ class Leadership:
         self._proposal = None
         return True
 
-    def fetched(self, replica: int, broker_epoch: int, offset: int, end_offset: int, now_ms: int) -> bool:
+    def fetched(
+        self,
+        replica: int,
+        broker_epoch: int,
+        offset: int,
+        end_offset: int,
+        now_ms: int,
+        log_start_offset: int = UNKNOWN,
+    ) -> bool:
         """A follower asks for what comes at `offset`. False where it is no replica, or has begun another life since."""
         follower = self._followers.get(replica)
         if follower is None or broker_epoch < follower.broker_epoch:
@@ -109,6 +119,7 @@ class Leadership:
         elif follower.end_when_fetched != UNKNOWN and offset >= follower.end_when_fetched:
             follower.caught_up_ms = max(follower.caught_up_ms, follower.fetched_ms)
         follower.offset, follower.broker_epoch = offset, broker_epoch
+        follower.log_start_offset = log_start_offset
         follower.fetched_ms, follower.end_when_fetched = now_ms, end_offset
         return True
 
@@ -143,6 +154,18 @@ class Leadership:
             if replica != self.node_id:
                 lowest = min(lowest, self._followers[replica].offset)
         return lowest
+
+    def low_watermark(self, local_start_offset: int) -> int:
+        """Nothing before it comes back, whoever leads next: there, or behind, the logs of all in sync begin."""
+        lowest = local_start_offset
+        for replica in self._in_sync_or_nearly():
+            if replica != self.node_id:
+                lowest = min(lowest, self._followers[replica].log_start_offset)
+        return lowest
+
+    def begins_before(self, replica: int, offset: int) -> bool:
+        """Whether a replica in sync has not told yet that its log begins there."""
+        return replica in self._image.isr and self._followers[replica].log_start_offset < offset
 
     def _in_sync_or_nearly(self) -> Iterable[int]:
         return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)

@@ -74,7 +74,8 @@ class Partition:
         self._node_id = node_id
         self._flusher = flusher
         self._clock = clock
-        self._commits, self._flushes = Commits(), Commits()
+        self._commits, self._flushes, self._deletions = Commits(), Commits(), Commits()
+        self._log_start_written = 0
         self._readers: set[trio.Event] = set()
         self._replicas: set[trio.Event] = set()
         self._flush_waiters: set[trio.Event] = set()
@@ -160,11 +161,11 @@ class Partition:
 
     # ------------------------------------------------------------------------------------------------------- commits
 
-    def replica_fetched(self, replica: int, broker_epoch: int, offset: int) -> None:
-        """A follower has all before an offset."""
+    def replica_fetched(self, replica: int, broker_epoch: int, offset: int, log_start_offset: int = UNKNOWN) -> None:
+        """A follower has all before an offset, and its log begins, for good, at the other."""
         if self.leadership is not None:
             now_ms, end = self._clock.monotonic_ms(), self.log.log_end_offset
-            if self.leadership.fetched(replica, broker_epoch, min(offset, end), end, now_ms):
+            if self.leadership.fetched(replica, broker_epoch, min(offset, end), end, now_ms, log_start_offset):
                 self.advance()
 
     def advance(self) -> None:
@@ -174,6 +175,8 @@ class Partition:
             offset = self.leadership.committed(local, self.min_insync)
             if offset != UNKNOWN:
                 self.commit_up_to(offset)
+            if len(self._deletions):
+                self._deletions.reached(self.leadership.low_watermark(self._log_start_written))
 
     def commit_up_to(self, offset: int) -> None:
         """Raise the high watermark, and wake those who have waited for it."""
@@ -217,6 +220,25 @@ class Partition:
         reached = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset
         return self._begin(self._flushes, last_offset, reached)
 
+    def deletion_of(self, offset: int) -> Commit:
+        """Settled once no record before `offset` comes back, whoever leads next. Followers hear of it at once."""
+        self._wake(self._replicas)
+        low = UNKNOWN if self.leadership is None else self.leadership.low_watermark(self._log_start_written)
+        return self._begin(self._deletions, offset - 1, low)
+
+    def log_start_written(self, offset: int) -> None:
+        """Our own log begins there after a power cut."""
+        self._log_start_written = offset
+        self.advance()
+
+    def has_news_for(self, replica: int, high_watermark: int) -> bool:
+        """Whether a follower is to hear something at once, be there records for it or not."""
+        if self.leadership is None:
+            return False
+        if len(self._deletions) and self.leadership.begins_before(replica, self.log.log_start_offset):
+            return True
+        return self.tells_watermark and self.leadership.has_news_for(replica, high_watermark)
+
     def _begin(self, commits: Commits, last_offset: int, reached: int) -> Commit:
         error = self._why_not()
         if last_offset < reached and error is not ErrorCode.NOT_LEADER_OR_FOLLOWER:
@@ -228,6 +250,7 @@ class Partition:
         error = self._why_not() or ErrorCode.NOT_LEADER_OR_FOLLOWER
         self._commits.fail(error)
         self._flushes.fail(error)
+        self._deletions.fail(error)
         self.wake_readers()
 
     def _why_not(self) -> ErrorCode:

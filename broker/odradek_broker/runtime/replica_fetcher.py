@@ -6,7 +6,7 @@ the end of each, and append what came.
 Invariant
     The offset that a leader reads in a fetch says what the follower has for good, whoever wrote it, and whenever: a
     partition is not asked for while anything of it is still on its way to the disk, be it from an earlier leader, or
-    from when this broker led itself.
+    from when this broker led itself. So does the start of the log that it tells.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from odradek.protocol.messages.fetch import (
     ReplicaState,
 )
 from odradek_broker.log.failures import LogFailed, OffsetOutOfRange, OffsetsOutOfOrder
+from odradek_broker.log.offset_checkpoints import LOG_START_OFFSETS
 from odradek_broker.replication.truncation import last_epoch, truncation_offset
 from odradek_broker.runtime.checkpoints import Cut
 from odradek_broker.runtime.peer import Peer, PeerUnreachable
@@ -107,6 +108,7 @@ class ReplicaFetcher:
         self._partitions = partitions
         self._epochs = {key: partition.leader_epoch for key, partition in partitions.items()}
         self._rest_until: dict[Key, float] = {}
+        self._has_moved_starts = False
         self._asking = trio.CancelScope()
         self._scope = trio.CancelScope()
 
@@ -202,7 +204,7 @@ class ReplicaFetcher:
                     current_leader_epoch=partition.leader_epoch,
                     fetch_offset=end,
                     last_fetched_epoch=last_epoch(log.epochs, end),
-                    log_start_offset=log.log_start_offset,
+                    log_start_offset=self._broker.checkpoints.log_start_written(partition),
                     partition_max_bytes=config.replica_fetch_max_bytes,
                 )
             )
@@ -242,6 +244,16 @@ class ReplicaFetcher:
         for partition, data in grown:
             if partition.leadership is None:
                 partition.commit_up_to(min(data.high_watermark, partition.log.log_end_offset))
+        if self._has_moved_starts:
+            await self._write_starts()
+
+    async def _write_starts(self) -> None:
+        """The leader waits to be told: it may have been asked to delete records (DeleteRecords)."""
+        try:
+            await self._broker.checkpoints.write((LOG_START_OFFSETS,))
+            self._has_moved_starts = False
+        except OSError as error:
+            logger.error("cannot write down where logs begin: %s", error)
 
     def _still_follows(self, partition: Partition, epoch: int) -> bool:
         return partition.leadership is None and partition.leader_epoch == epoch and not partition.log.is_closed
@@ -261,6 +273,7 @@ class ReplicaFetcher:
                 self._broker.follower_throttle.note(len(records))
         if data.log_start_offset > log.log_start_offset:
             log.advance_log_start(min(data.log_start_offset, log.log_end_offset))
+            self._has_moved_starts = True
         if isinstance(records, memoryview) and len(records):
             return True
         partition.commit_up_to(min(data.high_watermark, log.log_end_offset))
