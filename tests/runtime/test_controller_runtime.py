@@ -34,9 +34,14 @@ from odradek_broker.controller.effective import broker_config
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.network import TcpNetwork, TcpStream
-from odradek_broker.runtime.cluster_messages import ForwardRequest
+from odradek_broker.runtime.cluster_messages import (
+    FollowMetadataRequest,
+    FollowMetadataResponse,
+    ForwardRequest,
+    ForwardResponse,
+)
 from odradek_broker.runtime.controller_client import JournalOver, JournalUnavailable
-from odradek_broker.runtime.forwarding import answer_forward
+from odradek_broker.runtime.forwarding import answer_follow, answer_forward
 from odradek_broker.runtime.housekeeping import DiskFailed
 from tests.apis.small_broker import MemoryJournal, SmallBroker
 
@@ -395,3 +400,45 @@ async def test_what_has_waited_for_a_slow_disk_until_its_sender_gave_up_is_not_c
         journal.gate.release(100)
     assert codes == [0, ErrorCode.OPERATION_NOT_ATTEMPTED]
     assert set(broker.image.topics) == {"first"}
+
+
+async def test_what_is_decided_while_the_right_to_decide_lapses_stands_and_is_not_answered() -> None:
+    """Whoever asked asks the next controller, which reads of it in the journal."""
+    journal = SlowJournal()
+    broker = await SmallBroker(journal=journal).start()
+    rights = [True]
+    broker.controller._has_right = lambda: rights[0]
+    close(journal.gate)
+    answers: list[ForwardResponse] = []
+    follows: list[FollowMetadataResponse] = []
+    before = broker.image.offset
+
+    async def forward() -> None:
+        request = forwarded(create("t"), 7, broker.controller.stamp())
+        answers.append(await answer_forward(broker.controller, request, {}))
+
+    async def follow() -> None:
+        request = FollowMetadataRequest(next_offset=before + 1, max_wait_ms=60_000)
+        follows.append(await answer_follow(broker.controller, request))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(follow)
+        nursery.start_soon(forward)
+        await wait_all_tasks_blocked()
+        rights[0] = False
+        journal.gate.release(100)
+    assert [answer.error_code for answer in answers] == [ErrorCode.NOT_CONTROLLER]
+    assert [(answer.error_code, answer.records) for answer in follows] == [(ErrorCode.NOT_CONTROLLER, ())]
+    assert "t" in (await SmallBroker(journal=journal).start()).image.topics
+
+
+async def test_those_who_follow_are_told_of_nothing_that_may_not_be_in_the_journal() -> None:
+    """Its outcome is not known, so neither this controller nor anybody who follows it may act upon it."""
+    broker = await SmallBroker().start()
+    before = broker.image.offset
+    broker.journal.failure = LogFailed("no answer of etcd")  # type: ignore[assignment]
+    request = FollowMetadataRequest(next_offset=before + 1, max_wait_ms=50)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer_forward, broker.controller, forwarded(create("t"), 7, broker.controller.stamp()), {})
+        assert (await answer_follow(broker.controller, request)).error_code == ErrorCode.NOT_CONTROLLER
+    assert (broker.image.offset, len(broker.images)) == (before, 1)

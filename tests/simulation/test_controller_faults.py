@@ -132,7 +132,7 @@ def test_records_committed_by_a_lower_min_insync_replicas_survive_the_leaders_de
 
 @pytest.mark.parametrize(("controllers", "brokers"), [("1", "2"), ("2", "1")])
 def test_leaders_count_by_the_controllers_min_insync_replicas_whatever_they_were_given(
-    controllers: str, brokers: str
+    controllers: str, brokers: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def arrange(world: World) -> None:
         for node in world.nodes:
@@ -140,6 +140,8 @@ def test_leaders_count_by_the_controllers_min_insync_replicas_whatever_they_were
 
     async def scenario(world: World) -> None:
         b = world.brokers[B]
+        said = f"min.insync.replicas={brokers} was given to this process, and has no effect"
+        assert caplog.text.count(said) == len(world.brokers), "each says so, once"
         await write(world, "1")
         await lose(world, C, B)
         acknowledged = ["1"]

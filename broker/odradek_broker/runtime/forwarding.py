@@ -1,5 +1,24 @@
 """The controller's side of Forward and FollowMetadata: for other processes by way of the handlers in apis/, and for the
-broker in the same process without a connection."""
+broker in the same process without a connection.
+
+A decision is durable before it is shown or answered. Where the right to decide has lapsed in between, the answer is
+NOT_CONTROLLER: the decision stands, and whoever has asked asks the next controller, which knows of it.
+
+So an answer may be lost, and a broker asks again until its client's patience is over: what it forwards may be carried
+out twice, or once though the client was told that the time was over; never after that (stamps.py). What comes of it:
+
+    AllocateProducerIds             a block of ids that nobody uses
+    AlterPartition                  nothing: it names the partition's epoch, which is another by then
+    BrokerHeartbeat                 nothing
+    BrokerRegistration              nothing: one incarnation has one epoch
+    ReplicaFaults                   a replica that has caught up in between has to do so again
+    CreateTopics, CreatePartitions  the second answer is TOPIC_ALREADY_EXISTS, or INVALID_PARTITIONS
+    DeleteTopics                    the second answer is UNKNOWN_TOPIC_OR_PARTITION
+    ElectLeaders                    the second answer is ELECTION_NOT_NEEDED
+    AlterConfigs, IncrementalAlterConfigs, AlterPartitionReassignments, UnregisterBroker
+                                    nothing
+    What names no epoch (the last four lines) may meet what somebody else has asked for between the two, and undo it.
+"""
 
 from __future__ import annotations
 
