@@ -32,16 +32,19 @@ def chaos(
     ] = None,
     acks: Annotated[str, typer.Option(help="all, 1 or 0.")] = "all",
     idempotent: Annotated[bool, typer.Option(help="Whether writers are idempotent.")] = True,
-    partitions: Annotated[int, typer.Option(min=1)] = 3,
+    topics: Annotated[int, typer.Option(min=1, help="How many topics.")] = 2,
+    partitions: Annotated[int, typer.Option(min=1, help="Of each topic.")] = 3,
     writers: Annotated[int, typer.Option(min=1)] = 2,
     readers: Annotated[int, typer.Option(min=0)] = 1,
+    members: Annotated[int, typer.Option(min=0, help="Of a consumer group that reads everything too.")] = 2,
     rate: Annotated[float, typer.Option(min=1, help="Records a second of each writer.")] = 300.0,
     journal: Annotated[str, typer.Option(help="Where the metadata is kept: file or etcd.")] = "file",
+    etcd_members: Annotated[int, typer.Option(min=1, max=7, help="With --journal etcd: how many etcds.")] = 3,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A broker setting; repeatable.")] = None,
     history: Annotated[Path | None, typer.Option(help="Write all that happened there, a JSON object a line.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw throughput and faults (PNG; needs matplotlib).")] = None,
 ) -> None:
-    """Kill, pause and wipe brokers under load; exit code 0 if nothing acknowledged was lost, doubled or moved."""
+    """Kill, pause, wipe and reconfigure brokers under load; exit code 0 if nothing acknowledged was lost or moved."""
     from odradek_cli.broker_process import parse_settings
 
     if journal not in ("file", "etcd"):
@@ -52,7 +55,9 @@ def chaos(
     plan = Plan(
         seconds=_seconds(time),
         seed=seed,
+        topics=topics,
         partitions=partitions,
+        members=members,
         writers=writers,
         readers=readers,
         records_per_s=rate,
@@ -66,7 +71,9 @@ def chaos(
         console = Console(highlight=False, stderr=True)
         settings = parse_settings(setting or [])
         kind: Journal = "etcd" if journal == "etcd" else "file"
-        async with Cluster(brokers, settings=settings, journal=kind, network_faults=True) as cluster:
+        async with Cluster(
+            brokers, settings=settings, journal=kind, etcd_members=etcd_members, network_faults=True
+        ) as cluster:
             verdict, happened = await run(cluster, plan, lambda each: _tell(console, each))
         verdicts.append(verdict)
         _show(Console(highlight=False), plan, verdict, happened)

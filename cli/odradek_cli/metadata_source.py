@@ -87,9 +87,9 @@ def in_etcd(endpoints: Sequence[str], prefix: str) -> Journal:
 def running(data_dir: str | None = None) -> Journal:
     """Of the cluster that `odradek up` runs, on that data directory. Raises NoCluster, and as the others do."""
     found = find_cluster(data_dir)
-    return (
-        in_etcd([found["etcd"]], ETCD_PREFIX) if found["etcd"] else in_directory(Path(found["data_dir"]) / CONTROLLER)
-    )
+    if found["etcd"]:
+        return in_etcd(found["etcd"].split(","), ETCD_PREFIX)
+    return in_directory(Path(found["data_dir"]) / CONTROLLER)
 
 
 def _cluster_id(directory: Path) -> str:

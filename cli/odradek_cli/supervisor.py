@@ -67,7 +67,7 @@ def _announced(cluster: Cluster) -> Iterator[Path]:
     directory.mkdir(mode=0o700, exist_ok=True)
     entry, path = directory / f"{os.getpid()}.json", directory / f"{os.getpid()}.sock"
     path.unlink(missing_ok=True)
-    etcd = None if cluster.etcd is None else cluster.etcd.endpoint
+    etcd = ",".join(member.endpoint for member in cluster.etcd) or None
     entry.write_text(json.dumps({"data_dir": str(cluster.data_dir.resolve()), "socket": str(path), "etcd": etcd}))
     try:
         yield path

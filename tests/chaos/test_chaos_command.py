@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,26 @@ def test_kills_and_pauses_end_with_a_clean_verdict_and_a_history(tmp_path: Path)
     assert not picture.exists()
 
 
+def test_what_an_administrator_does_under_load_costs_no_record_and_no_commit(tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    kinds = ["elect-preferred", "reassign", "min-insync", "segments", "make-anew"]
+    faults = [word for kind in kinds for word in ("--fault", kind)]
+    done = chaos("--for", "12s", "--seed", "2", "--history", str(history), *faults)
+    assert done.returncode == 0, done.stdout + done.stderr
+    entries = [json.loads(line) for line in history.read_text().splitlines()]
+    assert len({entry["kind"] for entry in entries if entry["type"] == "fault"}) >= 2
+    assert any(entry["type"] == "commit" for entry in entries)
+    assert {entry["topic"] for entry in entries if entry["type"] == "write"} == {"chaos", "chaos-1"}
+
+
+@pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
+def test_one_of_three_etcds_may_die_or_stand_still_at_any_time() -> None:
+    faults = [word for kind in ("kill-etcd", "pause-etcd", "kill-controller") for word in ("--fault", kind)]
+    done = chaos("--for", "15s", "--journal", "etcd", *faults)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "-etcd" in done.stdout
+
+
 def test_what_makes_no_sense_is_refused_in_one_line() -> None:
     assert chaos("--for", "soon").returncode == 2
     unknown = chaos("--fault", "earthquake")
@@ -41,6 +62,8 @@ def test_what_makes_no_sense_is_refused_in_one_line() -> None:
     assert chaos("--history", "/no/such/directory/history.jsonl").returncode == 2
     alone = chaos("--brokers", "1", "--fault", "kill-follower")
     assert (alone.returncode, alone.stderr.splitlines()[-1]) == (1, "odradek: kill-follower needs a second broker")
+    no_etcd = chaos("--fault", "kill-etcd")
+    assert (no_etcd.returncode, no_etcd.stderr.splitlines()[-1]) == (1, "odradek: kill-etcd needs --journal etcd")
     unset = chaos("--brokers", "1", "--set", "no.such.setting=3")
     assert unset.returncode == 1
     assert "no.such.setting" in unset.stderr

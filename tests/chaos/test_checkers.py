@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from odradek.testing.chaos.checkers import Promise, check, longest_silence_s
-from odradek.testing.chaos.history import Fault, History, Outcome, Read, Write
+from odradek.testing.chaos.history import Commit, Committed, Fault, History, Outcome, Read, Write
 
 
 def write(number: int, offset: int = -1, outcome: Outcome = Outcome.OK, writer: str = "w") -> Write:
@@ -69,19 +69,46 @@ def test_what_was_not_promised_is_noted_only() -> None:
 
 def test_the_longest_silence_is_between_two_acknowledgements() -> None:
     history = History([write(0, 0), write(1, 1), write(9, 2), write(10, 3)])
-    assert longest_silence_s(history, 0, until_s=11.0) == (8.0, 1.5)
+    assert longest_silence_s(history, ("", 0), until_s=11.0) == (8.0, 1.5)
 
 
 def test_a_silence_until_the_end_counts_and_so_does_one_of_a_whole_run() -> None:
     history = History([write(0, 0), write(1, 1), write(9, 2), write(10, 3)])
-    assert longest_silence_s(history, 0, until_s=60.0) == (49.5, 10.5)
-    assert longest_silence_s(History(), 0, until_s=60.0) == (60.0, 0.0)
+    assert longest_silence_s(history, ("", 0), until_s=60.0) == (49.5, 10.5)
+    assert longest_silence_s(History(), ("", 0), until_s=60.0) == (60.0, 0.0)
 
 
 def test_a_partition_that_takes_nothing_when_all_is_healed_is_bad() -> None:
     last = Write("last", 0, 0, "last-0", 61.0, 121.0, Outcome.INFO, error="timed out")
     (anomaly,) = check(History([last]), Promise())
     assert (anomaly.name, anomaly.bad) == ("unavailable", True)
+
+
+def test_an_offset_below_one_that_was_acknowledged_before_it_was_asked_for_is_a_lost_commit() -> None:
+    commits = [Commit("g", "t", 0, offset, sent_s=at, done_s=at + 1.0) for at, offset in ((0.0, 5), (2.0, 9))]
+
+    def found(offset: int, sent_s: float) -> list[str]:
+        asked = [Committed("g", "t", 0, offset, sent_s), Committed("g", "t", 1, -1, sent_s)]
+        return [each.name for each in check(History(commits=commits, committed=asked), Promise(durable=False))]
+
+    assert found(5, sent_s=2.5) == [], "the second commit may or may not have been made"
+    assert found(9, sent_s=2.5) == []
+    assert found(5, sent_s=3.5) == ["lost-commit"]
+    assert found(4, sent_s=2.5) == ["lost-commit"]
+    assert found(-1, sent_s=0.5) == []
+
+
+def test_the_same_partition_of_two_topics_is_two_places() -> None:
+    writes = [write(0, 0), write(1, 0)]
+    writes[1].topic = "other"
+    reads = [everything("w-0"), everything("w-1")]
+    reads[1].topic = "other"
+    assert names(writes, *reads) == {}
+
+
+def test_what_is_left_of_a_topic_that_was_deleted_is_bad() -> None:
+    (anomaly,) = check(History(faults=[Fault("remains", "t", 3.0)]), Promise())
+    assert (anomaly.name, anomaly.bad) == ("remains", True)
 
 
 def test_a_node_that_ended_by_itself_is_bad() -> None:

@@ -168,8 +168,7 @@ async def test_more_replicas_than_brokers_and_assignments_that_cannot_be_are_ref
 @needs_etcd
 async def test_a_node_that_finds_no_etcd_says_where_it_looks_and_starts_when_it_is_there() -> None:
     async with Cluster(brokers=1, journal="etcd") as cluster:
-        (broker,), etcd = cluster.brokers, cluster.etcd
-        assert etcd is not None
+        (broker,), (etcd,) = cluster.brokers, cluster.etcd
         broker.kill()
         etcd.kill()
         with trio.fail_after(ENDS_WITHIN_SECONDS):
@@ -190,13 +189,13 @@ async def test_a_node_that_finds_no_etcd_says_where_it_looks_and_starts_when_it_
 
 @needs_etcd
 async def test_an_etcd_that_stands_still_delays_decisions_and_loses_nothing(etcd_cluster: Cluster) -> None:
-    assert etcd_cluster.etcd is not None
+    (etcd,) = etcd_cluster.etcd
     with writing(etcd_cluster.bootstrap, "t") as writer:
-        etcd_cluster.etcd.pause()
+        etcd.pause()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(create, etcd_cluster, "made-meanwhile")
             await trio.sleep(5)
-            etcd_cluster.etcd.resume()
+            etcd.resume()
         await goes_on(writer)
         await finish(writer, etcd_cluster)
     assert all(broker.pid is not None for broker in etcd_cluster.brokers)
@@ -204,10 +203,10 @@ async def test_an_etcd_that_stands_still_delays_decisions_and_loses_nothing(etcd
 
 @needs_etcd
 async def test_a_full_etcd_refuses_topics_while_records_go_on(etcd_cluster: Cluster) -> None:
-    assert etcd_cluster.etcd is not None
+    (etcd,) = etcd_cluster.etcd
     active = await etcd_cluster.active_controller()
     with writing(etcd_cluster.bootstrap, "t") as writer:
-        await etcd_cluster.etcd.set_full(True)
+        await etcd.set_full(True)
         until = trio.current_time() + LONGER_THAN_LEASES_SECONDS
         async with Admin(etcd_cluster.bootstrap) as admin:
             while trio.current_time() < until:
@@ -216,20 +215,20 @@ async def test_a_full_etcd_refuses_topics_while_records_go_on(etcd_cluster: Clus
                 assert full.value.code is ErrorCode.KAFKA_STORAGE_ERROR
                 await goes_on(writer)
         assert await etcd_cluster.active_controller() is active
-        await etcd_cluster.etcd.set_full(False)
+        await etcd.set_full(False)
         await create(etcd_cluster, "more")
         await finish(writer, etcd_cluster)
 
 
 @needs_etcd
 async def test_an_etcd_that_is_killed_again_and_again_keeps_every_topic_and_every_record(etcd_cluster: Cluster) -> None:
-    assert etcd_cluster.etcd is not None
+    (etcd,) = etcd_cluster.etcd
     made = [f"made-{turn}" for turn in range(5)]
     with writing(etcd_cluster.bootstrap, "t") as writer:
         for topic in made:
             await create(etcd_cluster, topic)
-            etcd_cluster.etcd.kill()
-            await etcd_cluster.etcd.start()
+            etcd.kill()
+            await etcd.start()
             await goes_on(writer)
         await finish(writer, etcd_cluster)
     (await etcd_cluster.active_controller()).kill()

@@ -71,11 +71,11 @@ async def test_an_active_controller_that_stands_still_is_replaced_and_changes_no
 
 
 async def test_records_go_on_while_etcd_is_away_and_topics_are_made_when_it_is_back(cluster: Cluster) -> None:
-    assert cluster.etcd is not None
+    (etcd,) = cluster.etcd
     with writing(cluster.bootstrap, "t") as writer:
-        cluster.etcd.kill()
+        etcd.kill()
         await go_on(writer)
-        await cluster.etcd.start()
+        await etcd.start()
         with trio.fail_after(60):
             async with Admin(cluster.bootstrap) as admin:
                 await admin.create_topic("made-afterwards", 3, 3)

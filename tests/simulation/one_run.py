@@ -70,8 +70,7 @@ async def _live(world: World, random: Random, seconds: float, kinds: list[str] |
     history = History()
     workload = _WatchedWorkload(
         world.bootstrap,
-        TOPIC,
-        PARTITIONS,
+        [(TOPIC, index) for index in range(PARTITIONS)],
         history,
         trio.current_time,
         acks="all",

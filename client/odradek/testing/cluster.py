@@ -45,12 +45,14 @@ class Cluster:
         settings: Mapping[str, str] | None = None,
         journal: Journal = "file",
         controllers: int | None = None,
+        etcd_members: int = 1,
         network_faults: bool = False,
     ) -> None:
         """Broker i listens at `port` + i (0: at any free ports). `settings` are Kafka's, for all processes.
 
         With journal="file" there is one controller, a process of its own. With "etcd" the first `controllers` brokers
-        (3) are controllers too, and etcd, which has to be installed, decides which of them is the active one.
+        (3) are controllers too, and etcd, which has to be installed, decides which of them is the active one. Of three
+        `etcd_members` any one may die.
         With `network_faults` proxies stand before all nodes, which `partition`, `isolate` and `slow` need.
         Raises ValueError for fewer brokers than the data directory was made for.
         """
@@ -65,11 +67,12 @@ class Cluster:
         self._links: Links | None = None
         self.controller: Node | None = None
         """The process that is a controller and nothing else, where there is one."""
-        self.etcd: EtcdNode | None = None
+        self.etcd: list[EtcdNode] = []
+        """Its members, where it says who is controller."""
         candidates = 0
         if journal == "etcd":
             candidates = min(controllers or MANY, brokers)
-            self.etcd = EtcdNode(self.data_dir / "etcd", *_free_ports(2))
+            self.etcd = _etcd_members(self.data_dir, self._etcd_ports(etcd_members))
             quorum = [f"{host}:{each}" for each in ports[:candidates]]
         else:
             if controllers not in (None, 1):
@@ -99,12 +102,12 @@ class Cluster:
         """The process that decides at the moment; waits until one does. Raises trio.TooSlowError."""
         if self.controller is not None:
             return self.controller
-        assert self.etcd is not None
         with trio.fail_after(LEADER_WITHIN_SECONDS):
             while True:
-                found = await self.etcd.leader(ETCD_PREFIX)
-                if found is not None:
-                    return self.brokers[found]
+                for member in self.etcd:
+                    found = await member.leader(ETCD_PREFIX) if member.is_running and not member.is_paused else None
+                    if found is not None:
+                        return self.brokers[found]
                 await trio.sleep(LOOK_AGAIN_SECONDS)
 
     async def leader_of(self, topic: str, partition: int) -> Node:
@@ -171,8 +174,10 @@ class Cluster:
 
     async def start(self) -> None:
         """Start every node that is down. Raises NodeFailed."""
-        if self.etcd is not None and not self.etcd.is_running:
-            await self.etcd.start()
+        async with trio.open_nursery() as nursery:
+            for member in self.etcd:
+                if not member.is_running:
+                    nursery.start_soon(member.start)
         async with trio.open_nursery() as nursery:
             for node in self.nodes:
                 if node.pid is None:
@@ -185,8 +190,8 @@ class Cluster:
                 nursery.start_soon(broker.stop)
         if self.controller is not None:
             await self.controller.stop()
-        if self.etcd is not None:
-            self.etcd.kill()
+        for member in self.etcd:
+            member.kill()
 
     async def __aenter__(self) -> Self:
         self._scope = self._run()
@@ -232,8 +237,8 @@ class Cluster:
         for node in self.nodes:
             if node.pid is not None:
                 node.kill()
-        if self.etcd is not None:
-            self.etcd.kill()
+        for member in self.etcd:
+            member.kill()
 
     async def _describe(self, topic: str) -> dict[int, tuple[int, int, int]]:
         """Leader, number of replicas in sync, and of replicas, of each partition."""
@@ -256,8 +261,18 @@ class Cluster:
         ports = [port + i for i in range(brokers)] if port else _free_ports(brokers)
         ports.append(_free_ports(1)[0])
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"brokers": brokers, "ports": ports[:-1]}) + "\n")
+        path.write_text(json.dumps({**known, "brokers": brokers, "ports": ports[:-1]}) + "\n")
         return ports
+
+    def _etcd_ports(self, members: int) -> list[tuple[int, int]]:
+        """For clients and for each other. Several members know each other by them, so they stay as they were."""
+        path = self.data_dir / CLUSTER_FILE
+        known = json.loads(path.read_text())
+        ports = known.get("etcd_ports", ())
+        if len(ports) != 2 * members:
+            ports = _free_ports(2 * members)
+            path.write_text(json.dumps({**known, "etcd_ports": ports}) + "\n")
+        return list(zip(ports[::2], ports[1::2], strict=True))
 
     def _make_controller(self, port: int) -> Node:
         own = {"process.roles": "controller", "node.id": str(CONTROLLER_ID)}
@@ -269,8 +284,9 @@ class Cluster:
             "node.id": str(number),
             "controller.quorum.bootstrap.servers": ",".join(quorum),
         }
-        if decides and self.etcd is not None:
-            own |= {"controller.journal": "etcd", "etcd.endpoints": self.etcd.endpoint, "etcd.prefix": ETCD_PREFIX}
+        if decides and self.etcd:
+            endpoints = ",".join(member.endpoint for member in self.etcd)
+            own |= {"controller.journal": "etcd", "etcd.endpoints": endpoints, "etcd.prefix": ETCD_PREFIX}
         return self._make(f"broker-{number}", port, own)
 
     def _make(self, name: str, port: int, own: Mapping[str, str]) -> Node:
@@ -279,6 +295,15 @@ class Cluster:
         if self._node_ports:
             where["advertised.listeners"] = f"{self._host}:{port}"
         return Node(name, directory, self._host, port, {**self._settings, **where, **own})
+
+
+def _etcd_members(data_dir: Path, ports: list[tuple[int, int]]) -> list[EtcdNode]:
+    if len(ports) == 1:
+        return [EtcdNode(data_dir / "etcd", *ports[0])]
+    members = [EtcdNode(data_dir / f"etcd-{i}", *pair, name=f"etcd-{i}") for i, pair in enumerate(ports)]
+    for member in members:
+        member.members = members
+    return members
 
 
 def _name(node: Node | str) -> str:

@@ -1,4 +1,4 @@
-"""etcd as a process of a cluster: one member, on free ports, with its data beside the nodes'."""
+"""A member of etcd as a process of a cluster, on free ports, with its data beside the nodes'."""
 
 from __future__ import annotations
 
@@ -26,26 +26,37 @@ KEPT_REVISIONS = 1000
 class EtcdNode:
     """Made with the ports that it is to have, for clients and for other members."""
 
-    def __init__(self, directory: Path, client_port: int, peer_port: int) -> None:
+    def __init__(self, directory: Path, client_port: int, peer_port: int, name: str = "odradek") -> None:
+        """The only member, until `members` names the others too."""
+        self.name = name
         self.directory = directory
         self.endpoint = f"http://127.0.0.1:{client_port}"
         self._peer = f"http://127.0.0.1:{peer_port}"
+        self.members = [self]
         self._process: trio.Process | None = None
+        self._is_paused = False
 
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def is_paused(self) -> bool:
+        return self._is_paused
+
     async def start(self) -> None:
-        """Return when it answers. Raises NodeFailed, also where there is no etcd on this machine."""
+        """Return when it answers, for which most members have to run.
+
+        Raises NodeFailed, also where there is no etcd on this machine.
+        """
         program = shutil.which("etcd")
         if program is None:
             raise NodeFailed("there is no etcd on this machine: apt-get install etcd-server, or give --etcd an address")
         self.directory.mkdir(parents=True, exist_ok=True)
-        command = [program, "--name=odradek", f"--data-dir={self.directory / 'data'}"]
+        command = [program, f"--name={self.name}", f"--data-dir={self.directory / 'data'}"]
         command += [f"--listen-client-urls={self.endpoint}", f"--advertise-client-urls={self.endpoint}"]
         command += [f"--listen-peer-urls={self._peer}", f"--initial-advertise-peer-urls={self._peer}"]
-        command += [f"--initial-cluster=odradek={self._peer}"]
+        command += ["--initial-cluster=" + ",".join(f"{each.name}={each._peer}" for each in self.members)]
         command += ["--auto-compaction-mode=revision", f"--auto-compaction-retention={KEPT_REVISIONS}"]
         with (self.directory / "server.log").open("ab") as log:
             self._process = await trio.lowlevel.open_process(command, stdout=log, stderr=log, start_new_session=True)
@@ -59,7 +70,7 @@ class EtcdNode:
 
     def kill(self) -> None:
         """SIGKILL; etcd has synced what it has acknowledged."""
-        process, self._process = self._process, None
+        process, self._process, self._is_paused = self._process, None, False
         if process is not None and process.returncode is None:
             process.kill()
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -68,9 +79,11 @@ class EtcdNode:
     def pause(self) -> None:
         """SIGSTOP: it is there and does nothing."""
         self._signal(signal.SIGSTOP)
+        self._is_paused = True
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
+        self._is_paused = False
 
     async def set_full(self, full: bool) -> None:
         """As if its quota were used up, and as if somebody had made room. Raises NodeFailed."""

@@ -12,6 +12,8 @@ Bad (the run fails)
     nonmonotonic-send     two acknowledged records of one writer lie the wrong way round
     unavailable           when all was healed, a partition took no record any more
     crash                 a node ended that nobody had told to
+    remains               a topic that was deleted and made again had something of the one before it
+    lost-commit           a group's offset was less than one that had been acknowledged before it was asked for
 Noted
     lost-write, duplicate, nonmonotonic-send where acks or idempotence promise no better
     unacknowledged-write  sent, never acknowledged, and there: the writer could not know
@@ -19,13 +21,14 @@ Noted
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
 from msgspec import Struct
 
-from odradek.testing.chaos.history import CRASH, LAST_WRITER, History, Outcome, Write
+from odradek.testing.chaos.history import CRASH, LAST_WRITER, REMAINS, History, Outcome, Place, Write
 
 EXAMPLES = 10
 
@@ -55,6 +58,7 @@ def check(history: History, promise: Promise) -> list[Anomaly]:
         *_about_values(log),
         *_about_writes(history, log),
         *_about_polls(history, log),
+        *_about_commits(history),
         *_about_the_end(history),
     ):
         found[name].append(example)
@@ -69,7 +73,7 @@ def _is_bad(name: str, promise: Promise) -> bool:
         return False
     if name in ("duplicate", "nonmonotonic-send"):
         return promise.durable and promise.idempotent
-    if name in ("lost-write", "bogus-offset", "inconsistent-offsets", "nonmonotonic-poll"):
+    if name in ("lost-write", "bogus-offset", "inconsistent-offsets", "nonmonotonic-poll", "remains"):
         return promise.durable
     return True
 
@@ -78,23 +82,23 @@ class _Log:
     """What all readers together have seen of each partition, and what the last one found."""
 
     def __init__(self, history: History) -> None:
-        self.at: defaultdict[tuple[int, int], set[str]] = defaultdict(set)
-        self.places: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
-        self.final: defaultdict[int, dict[int, str]] = defaultdict(dict)
+        self.at: defaultdict[tuple[Place, int], set[str]] = defaultdict(set)
+        self.places: defaultdict[str, set[tuple[Place, int]]] = defaultdict(set)
+        self.final: defaultdict[Place, dict[int, str]] = defaultdict(dict)
         self.writes: dict[str, Write] = {write.value: write for write in history.writes}
         for read in history.reads:
             for offset, value in zip(read.offsets, read.values, strict=True):
-                self.at[read.partition, offset].add(value)
-                self.places[value].add((read.partition, offset))
+                self.at[read.place, offset].add(value)
+                self.places[value].add((read.place, offset))
                 if read.final:
-                    self.final[read.partition][offset] = value
+                    self.final[read.place][offset] = value
         self.final_values = {value for offsets in self.final.values() for value in offsets.values()}
 
 
 def _about_values(log: _Log) -> Iterator[tuple[str, str]]:
-    for (partition, offset), values in log.at.items():
+    for where, values in log.at.items():
         if len(values) > 1:
-            yield "inconsistent-offsets", f"partition {partition} offset {offset}: {', '.join(sorted(values))}"
+            yield "inconsistent-offsets", f"{_where({where})}: {', '.join(sorted(values))}"
     for value, places in log.places.items():
         write = log.writes.get(value)
         if write is None:
@@ -109,53 +113,72 @@ def _about_values(log: _Log) -> Iterator[tuple[str, str]]:
 
 
 def _about_writes(history: History, log: _Log) -> Iterator[tuple[str, str]]:
-    last: dict[tuple[str, int], Write] = {}
+    last: dict[tuple[str, Place], Write] = {}
     for write in history.writes:
         if write.outcome is not Outcome.OK:
             continue
         if write.value not in log.final_values:
-            yield "lost-write", f"{write.value} at partition {write.partition} offset {write.offset}"
-        elif write.offset >= 0 and log.final[write.partition].get(write.offset) != write.value:
+            yield "lost-write", f"{write.value} at {_where({(write.place, write.offset)})}"
+        elif write.offset >= 0 and log.final[write.place].get(write.offset) != write.value:
             yield (
                 "bogus-offset",
                 f"{write.value}: acknowledged at {write.offset}, is at {_where(log.places[write.value])}",
             )
-        before = last.get((write.writer, write.partition))
+        before = last.get((write.writer, write.place))
         if before is not None and write.offset <= before.offset:
             yield "nonmonotonic-send", f"{before.value} at {before.offset}, then {write.value} at {write.offset}"
-        last[write.writer, write.partition] = write
+        last[write.writer, write.place] = write
 
 
 def _about_polls(history: History, log: _Log) -> Iterator[tuple[str, str]]:
     """Readers are assigned their partitions for the whole run, so each reads on from where it was."""
-    position: dict[tuple[str, int], int] = {}
+    position: dict[tuple[str, Place], int] = {}
     for read in history.reads:
-        key = (read.reader, read.partition)
+        key = (read.reader, read.place)
         for offset in read.offsets:
             expected = position.get(key, offset)
             if offset < expected:
-                yield "nonmonotonic-poll", f"{read.reader}, partition {read.partition}: {offset} after {expected - 1}"
-            elif any((read.partition, skipped) in log.at for skipped in range(expected, offset)):
-                yield "poll-skip", f"{read.reader}, partition {read.partition}: {offset} after {expected - 1}"
+                yield "nonmonotonic-poll", f"{read.reader}, {_named(read.place)}: {offset} after {expected - 1}"
+            elif any((read.place, skipped) in log.at for skipped in range(expected, offset)):
+                yield "poll-skip", f"{read.reader}, {_named(read.place)}: {offset} after {expected - 1}"
             position[key] = offset + 1
+
+
+def _about_commits(history: History) -> Iterator[tuple[str, str]]:
+    """Members read on, so what a group commits in a partition only ever rises."""
+    acknowledged: defaultdict[tuple[str, Place], list[tuple[float, int]]] = defaultdict(list)
+    for commit in sorted(history.commits, key=lambda each: each.done_s):
+        known = acknowledged[commit.group, (commit.topic, commit.partition)]
+        known.append((commit.done_s, max(commit.offset, known[-1][1] if known else 0)))
+    for found in history.committed:
+        place = (found.topic, found.partition)
+        known = acknowledged[found.group, place]
+        count = bisect_left(known, (found.sent_s, -1))
+        if count and found.offset < known[count - 1][1]:
+            yield "lost-commit", f"{found.group}, {_named(place)}: {found.offset} after {known[count - 1][1]}"
 
 
 def _about_the_end(history: History) -> Iterator[tuple[str, str]]:
     for write in history.writes:
         if write.writer == LAST_WRITER and write.outcome is not Outcome.OK:
-            yield "unavailable", f"partition {write.partition}: {write.error}"
+            yield "unavailable", f"{_named(write.place)}: {write.error}"
     for fault in history.faults:
-        if fault.kind == CRASH:
-            yield CRASH, f"{fault.node}, noticed after {fault.at_s:.2f} s"
+        if fault.kind in (CRASH, REMAINS):
+            yield fault.kind, f"{fault.node}, noticed after {fault.at_s:.2f} s"
 
 
-def _where(places: set[tuple[int, int]]) -> str:
-    return ", ".join(f"partition {partition} offset {offset}" for partition, offset in sorted(places))
+def _where(places: set[tuple[Place, int]]) -> str:
+    return ", ".join(f"{_named(place)} offset {offset}" for place, offset in sorted(places))
 
 
-def longest_silence_s(history: History, partition: int, until_s: float) -> tuple[float, float]:
+def _named(place: Place) -> str:
+    topic, partition = place
+    return f"{topic}-{partition}"
+
+
+def longest_silence_s(history: History, place: Place, until_s: float) -> tuple[float, float]:
     """The longest time without an acknowledgement in a partition, from the start until then, and when it began."""
-    acknowledged = (write.done_s for write in history.writes if write.partition == partition and _is_ok(write))
+    acknowledged = (write.done_s for write in history.writes if write.place == place and _is_ok(write))
     times = [0.0, *sorted(time for time in acknowledged if time < until_s), until_s]
     return max((later - sooner, sooner) for sooner, later in pairwise(times))
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import TypeAlias
 
 import trio
 
 from odradek.errors import OdradekError
-from odradek.testing.chaos.history import CRASH, Fault
+from odradek.metadata import TopicPartition
+from odradek.testing.chaos.history import CRASH, Fault, Place
+from odradek.testing.chaos.operations import OPERATIONS
 from odradek.testing.cluster import Cluster
+from odradek.testing.etcd_node import EtcdNode
 from odradek.testing.node import Node, NodeFailed
 
 Tell: TypeAlias = Callable[[str, str, bool], None]
@@ -27,20 +30,22 @@ ENDS_WITHIN_S = 10.0
 class Nemesis:
     """Does what it is told, or draws from all kinds."""
 
-    def __init__(self, cluster: Cluster, topic: str, partitions: int, seed: int, kinds: list[str], tell: Tell) -> None:
-        """Raises ValueError for a kind that there is not, or that the cluster is too small for."""
+    def __init__(self, cluster: Cluster, places: Sequence[Place], seed: int, kinds: list[str], tell: Tell) -> None:
+        """`places`: the partitions that are at stake. Raises ValueError for a kind that there is not, or not here."""
         unknown = sorted(set(kinds) - set(KINDS))
         if unknown:
             raise ValueError(f"there is no fault {unknown[0]}; there are {', '.join(KINDS)}")
-        possible = [kind for kind in KINDS if len(cluster.brokers) > 1 or kind not in AMONG_SEVERAL]
-        impossible = sorted(set(kinds) - set(possible))
-        if impossible:
-            raise ValueError(f"{impossible[0]} needs a second broker")
+        alone, no_etcd = len(cluster.brokers) == 1, not cluster.etcd
+        for kind in kinds:
+            if kind in AMONG_SEVERAL and alone:
+                raise ValueError(f"{kind} needs a second broker")
+            if kind in WITH_ETCD and no_etcd:
+                raise ValueError(f"{kind} needs --journal etcd")
+        impossible = (AMONG_SEVERAL if alone else set()) | (WITH_ETCD if no_etcd else set())
         self.cluster = cluster
-        self.topic = topic
         self.random = Random(seed)
-        self._partitions = partitions
-        self._kinds = kinds or possible
+        self._places = places
+        self._kinds = kinds or [kind for kind in KINDS if kind not in impossible]
         self._tell = tell
         self._may_end: dict[str, float] = {}
 
@@ -63,6 +68,9 @@ class Nemesis:
         for node in self.cluster.nodes:
             if node.pid is not None:
                 node.resume()
+        for member in self.cluster.etcd:
+            if member.is_paused:
+                member.resume()
         await self.cluster.start()
 
     def may_end(self, node: Node) -> None:
@@ -75,15 +83,30 @@ class Nemesis:
             if code is not None and trio.current_time() > self._may_end.get(node.name, 0.0):
                 self.said(CRASH, node)
 
+    def place(self) -> TopicPartition:
+        return TopicPartition(*self.random.choice(self._places))
+
+    @property
+    def topic(self) -> str:
+        return self._places[0][0]
+
+    async def wait_in_sync(self) -> None:
+        for topic in dict.fromkeys(topic for topic, _ in self._places):
+            await self.cluster.wait_in_sync(topic)
+
     async def leader(self) -> Node:
-        return await self.cluster.leader_of(self.topic, self.random.randrange(self._partitions))
+        return await self.cluster.leader_of(*self.place())
 
     async def follower(self) -> Node:
-        leader = await self.cluster.leader_of(self.topic, 0)
+        leader = await self.cluster.leader_of(*self._places[0])
         return self.random.choice([broker for broker in self.cluster.brokers if broker is not leader])
 
-    def said(self, kind: str, node: Node, *, healed: bool = False) -> None:
+    def said(self, kind: str, node: Node | EtcdNode, *, healed: bool = False) -> None:
         self._tell(kind, node.name, healed)
+
+    def did(self, what: str, to: str) -> None:
+        """Something that is over at once, or is no fault."""
+        self._tell(what, to, False)
 
 
 async def _kill(nemesis: Nemesis, kind: str, node: Node, hold_s: float) -> None:
@@ -152,14 +175,14 @@ async def restart(nemesis: Nemesis, hold_s: float) -> None:
 
 async def wipe_follower(nemesis: Nemesis, hold_s: float) -> None:
     """A disk is lost. Only while all the others have everything: no cluster survives the loss of all copies."""
-    await nemesis.cluster.wait_in_sync(nemesis.topic)
+    await nemesis.wait_in_sync()
     node = await nemesis.follower()
     nemesis.said("wipe-follower", node)
     node.kill()
     shutil.rmtree(node.directory)
     await trio.sleep(hold_s / 4)
     await node.start()
-    await nemesis.cluster.wait_in_sync(nemesis.topic)
+    await nemesis.wait_in_sync()
     nemesis.said("wipe-follower", node, healed=True)
 
 
@@ -212,6 +235,24 @@ async def full_disk(nemesis: Nemesis, hold_s: float) -> None:
     nemesis.said("full-disk", leader, healed=True)
 
 
+async def kill_etcd(nemesis: Nemesis, hold_s: float) -> None:
+    member = nemesis.random.choice(nemesis.cluster.etcd)
+    nemesis.said("kill-etcd", member)
+    member.kill()
+    await trio.sleep(hold_s)
+    await member.start()
+    nemesis.said("kill-etcd", member, healed=True)
+
+
+async def pause_etcd(nemesis: Nemesis, hold_s: float) -> None:
+    member = nemesis.random.choice(nemesis.cluster.etcd)
+    nemesis.said("pause-etcd", member)
+    member.pause()
+    await trio.sleep(hold_s)
+    member.resume()
+    nemesis.said("pause-etcd", member, healed=True)
+
+
 KINDS: dict[str, Callable[[Nemesis, float], Awaitable[None]]] = {
     "kill-leader": kill_leader,
     "kill-follower": kill_follower,
@@ -228,9 +269,21 @@ KINDS: dict[str, Callable[[Nemesis, float], Awaitable[None]]] = {
     "isolate-leader": isolate_leader,
     "slow-leader": slow_leader,
     "full-disk": full_disk,
+    "kill-etcd": kill_etcd,
+    "pause-etcd": pause_etcd,
+    **OPERATIONS,
 }
 
-AMONG_SEVERAL = {"kill-follower", "pause-follower", "wipe-follower", "cut-leader-from-followers", "slow-leader"}
+AMONG_SEVERAL = {
+    "kill-follower",
+    "pause-follower",
+    "wipe-follower",
+    "cut-leader-from-followers",
+    "slow-leader",
+    "reassign",
+}
 """What they do to a broker that is alone is nothing."""
+
+WITH_ETCD = {"kill-etcd", "pause-etcd"}
 
 __all__ = ["KINDS", "Fault", "Nemesis"]

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 CRASH = "crash"
 """The kind of a fault that is not the nemesis's: a node has ended that nobody has told to."""
+REMAINS = "remains"
+"""Likewise: a topic that was made again had something of the one before it."""
 LAST_WRITER = "last"
 """It writes to every partition once more, when all is healed."""
+
+
+Place: TypeAlias = tuple[str, int]
+"""A topic and a partition."""
 
 
 class Outcome(Enum):
@@ -37,6 +44,11 @@ class Write(Struct, tag="write"):
     outcome: Outcome = Outcome.INFO
     offset: int = -1
     error: str = ""
+    topic: str = ""
+
+    @property
+    def place(self) -> Place:
+        return self.topic, self.partition
 
 
 class Read(Struct, tag="read"):
@@ -49,6 +61,33 @@ class Read(Struct, tag="read"):
     values: list[str]
     final: bool = False
     """Of the last reader, after everything was healed, which reads all from the beginning."""
+    topic: str = ""
+
+    @property
+    def place(self) -> Place:
+        return self.topic, self.partition
+
+
+class Commit(Struct, tag="commit"):
+    """A group's member has said how far it has come in one partition."""
+
+    group: str
+    topic: str
+    partition: int
+    offset: int
+    sent_s: float
+    done_s: float
+    """When it was acknowledged."""
+
+
+class Committed(Struct, tag="committed"):
+    """What the coordinator said of one partition, asked by somebody who is no member; -1 for nothing."""
+
+    group: str
+    topic: str
+    partition: int
+    offset: int
+    sent_s: float
 
 
 class Fault(Struct, tag="fault"):
@@ -64,11 +103,19 @@ class History(Struct):
     writes: list[Write] = []
     reads: list[Read] = []
     faults: list[Fault] = []
+    commits: list[Commit] = []
+    committed: list[Committed] = []
 
     def save(self, path: Path) -> None:
         """One JSON object a line, in the order of time."""
-        entries: list[Write | Read | Fault] = [*self.writes, *self.reads, *self.faults]
-        entries.sort(key=lambda entry: entry.sent_s if isinstance(entry, Write) else entry.at_s)
+        entries: list[Write | Read | Fault | Commit | Committed] = [
+            *self.writes,
+            *self.reads,
+            *self.faults,
+            *self.commits,
+            *self.committed,
+        ]
+        entries.sort(key=lambda entry: entry.at_s if isinstance(entry, Read | Fault) else entry.sent_s)
         with path.open("wb") as file:
             for entry in entries:
                 file.write(msgspec.json.encode(entry) + b"\n")

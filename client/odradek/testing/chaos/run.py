@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from random import Random
 from typing import Literal
 
 import trio
@@ -12,18 +13,24 @@ from msgspec import Struct
 from odradek.admin import Admin
 from odradek.testing.chaos.checkers import Anomaly, Promise, check, longest_silence_s
 from odradek.testing.chaos.faults import Nemesis
-from odradek.testing.chaos.history import Fault, History, Outcome
+from odradek.testing.chaos.group_work import GroupWork
+from odradek.testing.chaos.history import Fault, History, Outcome, Place
 from odradek.testing.chaos.workload import Workload
 from odradek.testing.cluster import Cluster
 
 TOPIC = "chaos"
+"""The first; the others have a number behind that."""
 DRAIN_S = 120.0
 
 
 class Plan(Struct, frozen=True, kw_only=True):
     seconds: float = 60.0
     seed: int = 0
+    topics: int = 1
     partitions: int = 3
+    """Of each topic."""
+    members: int = 2
+    """Of a consumer group that reads all of them, and commits."""
     writers: int = 2
     readers: int = 1
     records_per_s: float = 300.0
@@ -44,7 +51,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """Without an acknowledgement in one partition, while there was something to acknowledge."""
     silence_began_s: float
     drained: bool
-    """Whether everything could be read at the end."""
+    """Whether everything could be read at the end, and the group's offsets too."""
 
     @property
     def is_clean(self) -> bool:
@@ -63,16 +70,20 @@ async def run(cluster: Cluster, plan: Plan, tell: Callable[[Fault], None]) -> tu
         history.faults.append(fault)
         tell(fault)
 
+    topics = [TOPIC, *(f"{TOPIC}-{number}" for number in range(1, plan.topics))]
+    places = [(topic, partition) for partition in range(plan.partitions) for topic in topics]
     async with Admin(cluster.bootstrap) as admin:
-        await admin.create_topic(TOPIC, plan.partitions)
-    nemesis = Nemesis(cluster, TOPIC, plan.partitions, plan.seed, plan.faults, note)
-    workload = Workload(
-        cluster.bootstrap, TOPIC, plan.partitions, history, now_s, acks=plan.acks, idempotent=plan.idempotent
-    )
+        for topic in topics:
+            await admin.create_topic(topic, plan.partitions)
+    nemesis = Nemesis(cluster, places, plan.seed, plan.faults, note)
+    workload = Workload(cluster.bootstrap, places, history, now_s, acks=plan.acks, idempotent=plan.idempotent)
+    group = GroupWork(cluster.bootstrap, topics, history, now_s, Random(plan.seed))
     over = trio.Event()
     async with trio.open_nursery() as readers:
         for number in range(plan.readers):
             readers.start_soon(workload.read, f"reader-{number}")
+        if plan.members:
+            readers.start_soon(group.run, plan.members)
         async with trio.open_nursery() as writers:
             for number in range(plan.writers):
                 writers.start_soon(workload.write, f"writer-{number}", plan.records_per_s, over)
@@ -84,13 +95,15 @@ async def run(cluster: Cluster, plan: Plan, tell: Callable[[Fault], None]) -> tu
         await workload.write_once_more()
         readers.cancel_scope.cancel()
     drained = await workload.drain(DRAIN_S)
-    return _verdict(history, plan, over_s, drained=drained), history
+    if plan.members:
+        drained = await group.ask_once_more(DRAIN_S) and drained
+    return _verdict(history, plan, places, over_s, drained=drained), history
 
 
-def _verdict(history: History, plan: Plan, over_s: float, *, drained: bool) -> Verdict:
+def _verdict(history: History, plan: Plan, places: list[Place], over_s: float, *, drained: bool) -> Verdict:
     promise = Promise(durable=plan.acks == "all", idempotent=plan.idempotent)
     outcomes = [write.outcome for write in history.writes]
-    silence_s, since_s = max(longest_silence_s(history, partition, over_s) for partition in range(plan.partitions))
+    silence_s, since_s = max(longest_silence_s(history, place, over_s) for place in places)
     return Verdict(
         anomalies=check(history, promise),
         sent=len(outcomes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import trio
@@ -21,7 +21,7 @@ from odradek.errors import (
 from odradek.metadata import TopicPartition
 from odradek.network import Surroundings
 from odradek.producer import Delivery, Producer
-from odradek.testing.chaos.history import LAST_WRITER, History, Outcome, Read, Write
+from odradek.testing.chaos.history import LAST_WRITER, History, Outcome, Place, Read, Write
 
 SURELY_NOT_WRITTEN = (NotEnoughReplicas, RecordTooLarge)
 REQUEST_TIMEOUT_MS = 3_000
@@ -37,8 +37,7 @@ class Workload:
     def __init__(
         self,
         bootstrap: str,
-        topic: str,
-        partitions: int,
+        places: Sequence[Place],
         history: History,
         now_s: Callable[[], float],
         *,
@@ -48,8 +47,7 @@ class Workload:
     ) -> None:
         """`surroundings`: what each client takes from the world around it; a simulation has its own."""
         self._bootstrap = bootstrap
-        self._topic = topic
-        self._partitions = partitions
+        self._places = places
         self._history = history
         self._now_s = now_s
         self._acks = acks
@@ -59,7 +57,7 @@ class Workload:
     # -------------------------------------------------------------------------------------------------------- writing
 
     async def write(self, name: str, records_per_s: float, until: trio.Event) -> None:
-        """Send at a steady pace to all partitions in turn, until told; return when every record has its outcome."""
+        """Send at a steady pace to all places in turn, until told; return when every record has its outcome."""
         tell, sent = trio.open_memory_channel[tuple[Write, Delivery]](math.inf)
         async with trio.open_nursery() as nursery:
 
@@ -77,8 +75,8 @@ class Workload:
     async def write_once_more(self) -> None:
         """When all is healed: to every partition, which is to show that it is of use again."""
         async with self._producer() as producer:
-            for partition in range(self._partitions):
-                write = Write(LAST_WRITER, partition, partition, f"{LAST_WRITER}-{partition}", self._now_s())
+            for number, (topic, partition) in enumerate(self._places):
+                write = Write(LAST_WRITER, number, partition, f"{LAST_WRITER}-{number}", self._now_s(), topic=topic)
                 self._history.writes.append(write)
                 delivery = await self._send(producer, write)
                 if delivery is not None:
@@ -107,8 +105,8 @@ class Workload:
         while not until.is_set():
             due = math.floor((self._now_s() - began) * records_per_s)
             while number < due and not until.is_set():
-                partition, value = number % self._partitions, f"{name}-{number}"
-                write = Write(name, number, partition, value, self._now_s())
+                topic, partition = self._places[number % len(self._places)]
+                write = Write(name, number, partition, f"{name}-{number}", self._now_s(), topic=topic)
                 self._history.writes.append(write)
                 number += 1
                 delivery = await self._send(producer, write)
@@ -118,7 +116,7 @@ class Workload:
 
     async def _send(self, producer: Producer, write: Write) -> Delivery | None:
         try:
-            return await producer.send(self._topic, write.value.encode(), partition=write.partition)
+            return await producer.send(write.topic, write.value.encode(), partition=write.partition)
         except OdradekError as error:
             write.outcome, write.error, write.done_s = Outcome.FAIL, str(error), self._now_s()
             return None
@@ -147,7 +145,7 @@ class Workload:
                     request_timeout_ms=REQUEST_TIMEOUT_MS,
                     surroundings=self._surroundings(),
                 ) as consumer:
-                    await consumer.assign([TopicPartition(self._topic, each) for each in range(self._partitions)])
+                    await consumer.assign([TopicPartition(*place) for place in self._places])
                     while True:
                         await self._poll(consumer, f"{name}.{life}", final=False)
             except (OdradekError, OffsetOutOfRange):
@@ -155,7 +153,7 @@ class Workload:
 
     async def drain(self, timeout_s: float) -> bool:
         """When all is healed: read everything there is. False where that was not possible in time."""
-        partitions = [TopicPartition(self._topic, each) for each in range(self._partitions)]
+        partitions = [TopicPartition(*place) for place in self._places]
         with trio.move_on_after(timeout_s):
             for life in range(1_000_000):
                 try:
@@ -172,11 +170,12 @@ class Workload:
         return False
 
     async def _poll(self, consumer: Consumer[bytes | None, bytes | None], name: str, *, final: bool) -> None:
-        by_partition: dict[int, Read] = {}
+        by_place: dict[Place, Read] = {}
         for record in await consumer.poll(timeout_s=POLL_S):
-            read = by_partition.get(record.partition)
+            place = (record.topic, record.partition)
+            read = by_place.get(place)
             if read is None:
-                read = by_partition[record.partition] = Read(name, record.partition, self._now_s(), [], [], final)
+                read = by_place[place] = Read(name, record.partition, self._now_s(), [], [], final, record.topic)
             read.offsets.append(record.offset)
             read.values.append((record.value or b"").decode(errors="replace"))
-        self._history.reads += by_partition.values()
+        self._history.reads += by_place.values()
