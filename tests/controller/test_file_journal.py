@@ -83,3 +83,5 @@ def test_after_a_failed_sync_nothing_is_written_any_more(tmp_path: Path, monkeyp
     monkeypatch.undo()
     with pytest.raises(LogFailed):
         journal.append(DECISIONS[2], NOW_MS)
+    with pytest.raises(LogFailed):
+        journal.close()

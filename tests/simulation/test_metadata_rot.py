@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import posixpath
+from contextlib import suppress
 
 import trio
-from test_known_losses import A, B, C, play, read, whole_again, write
+from sim_disk import SYNCS, Failure
+from test_known_losses import A, B, C, play, read, until, whole_again, write
 from world import SimNode, World
 
 from odradek import Admin
+from odradek.errors import OdradekError
 from odradek_broker.controller.file_journal import FileJournal
-from odradek_broker.log.directory import SEEN_METADATA
+from odradek_broker.log.directory import CLEAN_SHUTDOWN, SEEN_METADATA
 
 JOURNAL = "/data/__cluster_metadata-0"
 NOTED_S = 1.5
@@ -123,5 +127,24 @@ def test_a_torn_last_decision_that_nobody_was_told_of_costs_nothing() -> None:
         await create(world, "v")
         await whole_again(world)
         assert await read(world) == ["1"]
+
+    play(scenario)
+
+
+def test_a_controller_that_could_not_sync_is_not_taken_for_one_that_has_stopped_cleanly() -> None:
+    """Its journal may end torn, which after a clean stop would be damage."""
+
+    async def scenario(world: World) -> None:
+        disk = world.controller.disk
+        failure = disk.fail(Failure(errno.EIO, SYNCS, under=JOURNAL, times=1))
+        async with Admin(world.bootstrap, surroundings=world.client(), request_timeout_ms=2_000) as admin:
+            with trio.move_on_after(3), suppress(OdradekError):
+                await admin.create_topic("u", replicas=[[A, B, C]])
+        await until(lambda: not world.controller.is_up, "the controller has ended")
+        assert failure.met == 1, "the rest of the disk is fine"
+        assert CLEAN_SHUTDOWN not in disk.list("/data")
+        disk.drop_caches()
+        await world.controller.start()
+        await create(world, "v")
 
     play(scenario)

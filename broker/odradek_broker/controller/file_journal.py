@@ -166,7 +166,11 @@ class FileJournal:
             self._cut(older.end_offset)
 
     def close(self) -> None:
+        """Raises LogFailed where a write has failed: then it is not left clean, and may well end torn."""
+        failed = self._log.failed
         self._log.close(clean=True)
+        if failed is not None:
+            raise LogFailed(failed)
 
     def _path_of(self, id: SnapshotId) -> str:
         return os.path.join(self._directory, id.file_name)
