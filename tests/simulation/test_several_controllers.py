@@ -130,7 +130,8 @@ def test_an_active_controller_that_is_cut_off_from_etcd_answers_nothing_when_ano
     play(scenario, combined=combined)
 
 
-def test_whoever_takes_over_by_force_ends_the_controller_before_it_within_a_renewal() -> None:
+@pytest.mark.parametrize("combined", [False, True])
+def test_whoever_takes_over_by_force_ends_the_controller_before_it_within_a_renewal(combined: bool) -> None:
     """A rule in the way of one candidate to the active controller, which all others reach, rejects connections."""
 
     async def scenario(world: World) -> None:
@@ -148,7 +149,7 @@ def test_whoever_takes_over_by_force_ends_the_controller_before_it_within_a_rene
         await whole_again(world)
         assert await read(world) == ["1", "2"]
 
-    play(scenario)
+    play(scenario, combined=combined)
 
 
 def test_two_candidates_that_take_each_other_for_dead_do_not_depose_each_other_for_ever() -> None:
@@ -183,6 +184,45 @@ def test_a_broker_that_only_the_deposed_controller_hears_is_put_out_when_none_of
         assert former in active(world), "it does not know yet"
         assert trio.current_time() - began_s < 1
         await until(lambda: world.leader("t") not in (leader, None), "another leads")
+        await write(world, "2")
+        await whole_again(world)
+        assert await read(world) == ["1", "2"]
+
+    play(scenario)
+
+
+def test_a_successor_with_a_shorter_session_waits_for_the_leases_that_a_longer_one_has_given() -> None:
+    async def scenario(world: World) -> None:
+        await write(world, "1")
+        former, leader = world.controller, world.leader("t")
+        assert leader is not None
+        rivals = [node for node in world.controllers if node is not former]
+        for rival in rivals:
+            await rival.stop()
+            rival._settings["broker.session.timeout.ms"] = "1500"
+            await rival.start()
+            world.network.cut(rival.name, leader.name)
+        await trio.sleep(1)
+        former.kill(silently=True)
+        await another_than(world, former)
+        await until(lambda: world.leader("t") not in (leader, None), "another leads")
+        await write(world, "2")
+        await whole_again(world)
+        assert await read(world) == ["1", "2"]
+
+    play(scenario, broker_session_timeout_ms="9000")
+
+
+def test_an_active_controller_that_no_broker_reaches_loses_nothing_and_all_work_when_they_do_again() -> None:
+    """It puts everybody out, as it must: it cannot tell that it is itself who is cut off."""
+
+    async def scenario(world: World) -> None:
+        await write(world, "1")
+        former = world.controller
+        cut(world, former, [broker.name for broker in world.brokers])
+        await until(lambda: world.leader("t") is None, "all have been put out")
+        await trio.sleep(5)
+        world.network.heal()
         await write(world, "2")
         await whole_again(world)
         assert await read(world) == ["1", "2"]

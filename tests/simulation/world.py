@@ -267,7 +267,7 @@ class World:
             for number, node in enumerate(self.brokers):
                 if node.broker is not None:
                     self.invariants.look_at_image(node.broker.image)
-                    if not self.network.was_refused(CONTROLLER, node.name):  # a port that refuses counts as a death
+                    if not any(self.network.was_refused(each.name, node.name) for each in self.controllers):
                         self.invariants.look_at_lease(number, node.broker)
                     self.invariants.look_at_broker(number, node.disk, node.broker.partitions.values())
         except Exception as error:  # a defect of ours too: Trio would log it, and from then on nobody would look

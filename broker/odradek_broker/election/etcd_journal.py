@@ -42,7 +42,7 @@ from odradek_broker.log.failures import LogFailed
 RECORDS_BETWEEN_SNAPSHOTS = 5_000
 PART_RECORDS = 5_000
 MAX_VALUE_BYTES = 1_400_000
-"""etcd refuses requests of more than 1.5 MiB. A decision about 50,000 partitions has about half of that."""
+"""etcd refuses requests of more than 1.5 MiB. A decision about 50,000 partitions has a fifth of that."""
 REPLACED = "another controller has taken over"
 
 
