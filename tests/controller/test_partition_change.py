@@ -55,8 +55,26 @@ def test_eligible_replicas_are_forgotten_once_enough_are_in_sync_again() -> None
 def test_a_replica_that_has_lost_its_disk_is_not_eligible() -> None:
     old = partition(isr=(), leader=NO_LEADER, elr=(2, 3))
     after = change(old, {1}, isr=[], unclean_restart=[2])
-    assert (after.elr, after.last_known_elr) == ((3,), (2,))
+    assert after.elr == (3,)
     assert change(after, {1, 2}).leader == NO_LEADER
+
+
+def test_when_nobody_is_known_to_have_everything_the_last_leader_leads_as_soon_as_it_is_there() -> None:
+    """As after a power cut of all where nothing was synced: it is the one that most likely has most."""
+    one = lose(lose(partition(), 1, {1, 2, 3}), 2, {2, 3})
+    none = lose(one, 3, {3})
+    assert (none.leader, none.last_known_elr) == (NO_LEADER, (3,))
+    for returning in (2, 3):
+        none = change(none, {1}, isr=[], unclean_restart=[returning])
+    assert (none.leader, none.elr, none.last_known_elr) == (NO_LEADER, (), (3,))
+    assert change(none, {1, 2}).leader == NO_LEADER
+    back = change(none, {1, 2, 3})
+    assert (back.leader, back.isr, back.leader_recovery_state, back.last_known_elr) == (3, (3,), 1, ())
+
+
+def test_a_last_leader_that_keeps_the_partition_no_more_does_not_lead_it() -> None:
+    old = partition(isr=(), leader=NO_LEADER, last_known_elr=(9,))
+    assert change(old, {1, 2, 3, 9}).leader == NO_LEADER
 
 
 def test_an_unclean_election_is_made_only_where_the_topic_allows_it() -> None:

@@ -283,3 +283,20 @@ def test_kip_966_the_last_in_sync_replica_that_has_lost_its_page_cache_does_not_
         assert await read(world) == acknowledged
 
     play(scenario, watched=False, log_flush_policy="interval")
+
+
+def test_without_syncs_a_power_cut_of_all_leaves_a_partition_that_is_led_again_when_all_are_back() -> None:
+    """Each may have lost some; the one that led last is taken, as in Kafka, and nobody waits for an operator."""
+
+    async def scenario(world: World) -> None:
+        await write(world, "1", "2", "3")
+        for node in world.brokers:
+            node.kill(power=True)
+            await until(lambda node=node: world.brokers.index(node) not in in_sync(world), "it is out")  # type: ignore[misc]
+        for node in reversed(world.brokers):
+            await node.start()
+        await until(lambda: world.leader("t") is not None, "somebody leads")
+        await whole_again(world)
+        await write(world, "4")
+
+    play(scenario, watched=False, log_flush_policy="interval")

@@ -5,6 +5,8 @@ Invariants
     election, made only where the topic allows it, or where the last known leader is all that is left.
     As long as the ISR is smaller than min.insync.replicas nothing is committed (the leader sees to that), so whoever
     leaves such an ISR still has all that was: it goes into the ELR.
+    The last known ELR is whoever led last, from when nobody does (as in Kafka, which has kept more there, and then
+    nobody was elected at all).
     A new leader epoch begins whenever the leader is another, or a replica is taken off: so that it is fenced.
 """
 
@@ -95,7 +97,7 @@ def change_partition(
         else:
             target.elr = [replica for replica in target.elr if replica != leader]
         target.isr = [leader]
-    if leader == NO_LEADER and not target.isr and old.leader != NO_LEADER and not target.elr:
+    if leader == NO_LEADER and not target.isr and old.leader != NO_LEADER:
         target.last_known_elr = [old.leader]
     taken_off = set(old.replicas) - set(target.replicas)
     fenced_off = bool(taken_off) and leader == old.leader
@@ -140,8 +142,6 @@ def _note_eligible(old: PartitionImage, target: Target, rules: Rules, unclean_re
     candidates = dict.fromkeys([*old.elr, *old.isr])
     possible = [replica for replica in candidates if replica not in target.isr and replica in target.replicas]
     target.elr = [replica for replica in possible if replica not in unclean_restart]
-    known = dict.fromkeys([*old.last_known_elr, *(replica for replica in possible if replica in unclean_restart)])
-    target.last_known_elr = [each for each in known if each not in target.isr and each not in target.elr]
 
 
 def _elect(
@@ -161,8 +161,10 @@ def _elect(
     for replica in target.replicas:
         if may_lead(replica):
             return replica, False
-    if not target.isr and not target.elr and len(target.last_known_elr) == 1 and is_active(target.last_known_elr[0]):
-        return target.last_known_elr[0], True
+    if not target.isr and not target.elr:
+        for replica in target.last_known_elr:
+            if replica in target.replicas and is_active(replica):
+                return replica, True
     if rules.unclean or election is Election.UNCLEAN:
         for replica in target.replicas:
             if is_active(replica):
