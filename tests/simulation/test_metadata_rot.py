@@ -6,14 +6,17 @@ import errno
 import posixpath
 from contextlib import suppress
 
+import pytest
 import trio
-from sim_disk import SYNCS, Failure
+from sim_disk import SYNCS, Failure, SimMount
 from test_known_losses import A, B, C, play, read, until, whole_again, write
 from world import SimNode, World
 
 from odradek import Admin
 from odradek.errors import OdradekError
 from odradek_broker.controller.file_journal import FileJournal
+from odradek_broker.controller.restore import Known, choose, remains_of
+from odradek_broker.controller.restore import write as restored
 from odradek_broker.log.directory import CLEAN_SHUTDOWN, SEEN_METADATA
 
 JOURNAL = "/data/__cluster_metadata-0"
@@ -110,6 +113,38 @@ def test_a_controller_that_meets_a_broker_that_knows_more_ends_before_it_decides
         assert strays(world) == [], "they have noted what they had acted upon"
 
     play(scenario, watched=False)
+
+
+@pytest.mark.parametrize("back", [1, 400])
+def test_a_journal_that_was_made_anew_out_of_a_brokers_image_goes_on_where_the_cluster_was(back: int) -> None:
+    """Also for a broker that is down meanwhile."""
+
+    async def scenario(world: World) -> None:
+        a, b, c = world.brokers
+        await create(world, "u")
+        await write(world, "1", "2")
+        await trio.sleep(NOTED_S)
+        world.controller.kill()
+        assert a.broker is not None
+        known = Known("a", a.broker.image, a.broker.controller.metadata_epoch)
+        c.kill()
+        flip_in_journal(world.controller, back)
+        mount = SimMount(world.controller.disk)
+        remains = remains_of(mount, JOURNAL, known.image.cluster_id)
+        newest = choose([known], remains, known.image.cluster_id)
+        assert newest.image == known.image
+        restored(mount, JOURNAL, newest, remains, 0)
+        await world.controller.start()
+        await whole_again(world)
+        await write(world, "3")
+        await create(world, "v")
+        assert await read(world) == ["1", "2", "3"]
+        await b.stop()
+        await b.start()
+        await until(lambda: all(topics(node) == {"t", "u", "v"} for node in world.brokers), "all follow")
+        assert strays(world) == []
+
+    play(scenario)
 
 
 def test_a_torn_last_decision_that_nobody_was_told_of_costs_nothing() -> None:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from odradek.protocol.primitives import ProtocolError
-from odradek.protocol.records.batch import HEADER_BYTES, read_header
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.controller.frame import frame, unframe
@@ -95,7 +94,8 @@ class FileJournal:
         if not self.history.has(*seen, self._log.log_end_offset) and seen[0] >= 0:
             raise damaged(self._directory, f"offset {seen[0]} is not of epoch {seen[1]}", "what was decided there")
         self._epoch = self.history.epoch_of(self._log.log_end_offset)
-        self._bytes_since, self._oldest_ms = self._behind_the_snapshot()
+        self._bytes_since = files.behind_snapshot.size_bytes
+        self._oldest_ms = files.behind_snapshot.oldest_ms
         self._now_ms = now_ms
         self._pending: SnapshotId | None = None
         self._bytes_pending = 0
@@ -207,12 +207,3 @@ class FileJournal:
             epochs = [(epoch, 0), *(each for each in epochs if each[0] > epoch and each[1] >= start)]
         own = max([0, *(epoch for epoch, _ in epochs)]) + 1
         return History([*epochs, (own, end)], known_from=start)
-
-    def _behind_the_snapshot(self) -> tuple[int, int | None]:
-        """How many bytes of log lie there, and when the oldest record was decided."""
-        size, oldest_ms, offset = 0, None, self._start_offset
-        while (found := self._log.read(offset, 1)) is not None:
-            header = read_header(found.read()[:HEADER_BYTES])
-            oldest_ms = header.base_timestamp if oldest_ms is None else oldest_ms
-            size, offset = size + header.size_bytes, header.next_offset
-        return size, oldest_ms

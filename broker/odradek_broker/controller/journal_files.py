@@ -54,7 +54,11 @@ class Walk(Struct, frozen=True):
     """Segments from one on, to the end or to the first fault."""
 
     end_offset: int
-    fault: Fault | None = None
+    fault: Fault | None
+    size_bytes: int
+    """Of the batches from the offset on that was asked about."""
+    oldest_ms: int | None
+    """When the first of these was written; None where there are none."""
 
 
 class JournalFiles(Struct, frozen=True):
@@ -68,6 +72,7 @@ class JournalFiles(Struct, frozen=True):
     """What was found in the place of the last batch."""
     unneeded: list[int]
     """Base offsets of segments that lie before the snapshot's end, and that would stop a walk through the log."""
+    behind_snapshot: Walk
 
     @property
     def start_offset(self) -> int:
@@ -89,7 +94,7 @@ def examine(disk: Disk, directory: str, *, clean: bool, seen_offset: int = NO_OF
         raise damaged(directory, f"its log is gone{advice}", "all metadata")
     if needed and needed[0] > start:
         raise damaged(directory, f"nothing is left of offsets {start} to {needed[0] - 1}{advice}", "all before those")
-    found = walk(disk, directory, needed)
+    found = walk(disk, directory, needed, start)
     fault, end = found.fault, max(found.end_offset, start)
     proven_end = max(seen_offset + 1, end if fault is None else fault.proven_end)
     if proven_end > end or (fault is not None and clean and fault.offset >= start):
@@ -97,8 +102,8 @@ def examine(disk: Disk, directory: str, *, clean: bool, seen_offset: int = NO_OF
         last = f"up to offset {proven_end - 1}" if proven_end > end else "and told"
         raise damaged(directory, f"{what}{advice}", f"what was decided from offset {end} on, {last},")
     torn = None if fault is None or fault.offset < start else str(fault)
-    is_whole = bool(needed) and walk(disk, directory, below).fault is None and fault is None
-    return JournalFiles(snapshot, bad, torn, [] if is_whole else below)
+    is_whole = bool(needed) and walk(disk, directory, below, start).fault is None and fault is None
+    return JournalFiles(snapshot, bad, torn, [] if is_whole else below, found)
 
 
 def damaged(directory: str, what: str, lost: str) -> JournalDamaged:
@@ -132,26 +137,32 @@ def segments_of(disk: Disk, directory: str) -> list[int]:
     return sorted(base for name in names if (base := filenames.base_offset_of(name, filenames.LOG)) is not None)
 
 
-def walk(disk: Disk, directory: str, bases: list[int]) -> Walk:
-    """Through segments that should follow each other."""
+def walk(disk: Disk, directory: str, bases: list[int], since: int) -> Walk:
+    """Through segments that should follow each other, counting what lies behind an offset."""
     offset, epoch = bases[0] if bases else 0, 0
+    size_bytes, oldest_ms = 0, None
+
+    def fault(path: str, position: int, reason: str, proven_end: int) -> Walk:
+        return Walk(offset, Fault(path, position, offset, reason, proven_end), size_bytes, oldest_ms)
+
     for number, base in enumerate(bases):
         path = os.path.join(directory, filenames.segment_file(base, filenames.LOG))
         later = bases[number + 1 :]
         if base != offset:
             reason = f"nothing is left up to offset {base - 1}"
-            return Walk(offset, Fault(path, 0, offset, reason, _proven_end(disk, directory, bases[number:], 0)))
+            return fault(path, 0, reason, _proven_end(disk, directory, bases[number:], 0))
         data, position = disk.read_file(path), 0
         while position < len(data):
             header, reason = _sound(data, position, offset, epoch)
             if header is None:
-                proven_end = _proven_end(disk, directory, bases[number:], position)
-                return Walk(offset, Fault(path, position, offset, reason, proven_end))
+                return fault(path, position, reason, _proven_end(disk, directory, bases[number:], position))
+            if offset >= since:
+                size_bytes += header.size_bytes
+                oldest_ms = header.base_timestamp if oldest_ms is None else oldest_ms
             offset, epoch, position = header.next_offset, header.partition_leader_epoch, position + header.size_bytes
         if later and later[0] < offset:
-            reason = f"the next segment begins at offset {later[0]}"
-            return Walk(offset, Fault(path, position, offset, reason, offset))
-    return Walk(offset)
+            return fault(path, position, f"the next segment begins at offset {later[0]}", offset)
+    return Walk(offset, None, size_bytes, oldest_ms)
 
 
 def batches_behind(data: bytes, position: int) -> Iterator[tuple[int, BatchHeader]]:
