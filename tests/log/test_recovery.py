@@ -280,7 +280,8 @@ def test_what_lies_in_segments_before_the_recovery_point_is_not_read(house_kille
     read = []
     real = RealFile.read
     monkeypatch.setattr(RealFile, "read", lambda s, at, n: read.append(n) or real(s, at, n))
-    log = house.open(clean=False, recovery_point=int(names[-2][:20]) + 1)
+    point = next(header.last_offset + 1 for header in headers(whole) if header.base_offset == int(names[-2][:20]))
+    log = house.open(clean=False, recovery_point=point)
     assert log.recovery.scanned_segments == 2 and not log.recovery.is_damage
     assert sum(read) < log.segments.size_bytes, "some ends, and two segments"
     monkeypatch.undo()
@@ -384,7 +385,7 @@ def test_what_lies_behind_the_recovery_point_is_written_once_more(house_killed, 
     """It may be in memory only, and count as clean there: syncing it had failed. A sync alone would do nothing."""
     house, whole = house_killed
     names = house.names(".log")
-    point = int(names[-2][:20]) + 1
+    point = next(header.last_offset + 1 for header in headers(whole) if header.base_offset == int(names[-2][:20]))
     written, real = [], RealFile.write_at
     monkeypatch.setattr(RealFile, "write_at", lambda s, at, data: written.append(bytes(data)) or real(s, at, data))
     log = house.open(clean=False, recovery_point=point)

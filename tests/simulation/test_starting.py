@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 from deterministic_trio import run_in_virtual_time
+from msgspec import structs
 from sim_disk import SimDisk
 from test_known_losses import C, in_sync, partition, play, read, until, whole_again, write
 from world import PORT, SimNode, World
@@ -46,6 +47,14 @@ def everybody_is_gone(world: World) -> Callable[[], bool]:
         return decided is not None and decided.leader == -1
 
     return gone
+
+
+def base_offsets(node: SimNode) -> list[int]:
+    """Of all batches that it has."""
+    log, found = partition(node).log, list[int]()
+    while (piece := log.read(found[-1] + 1 if found else 0, 1 << 30)) is not None:
+        found += [header.base_offset for _, header in iter_headers(piece.read())]
+    return found
 
 
 def strays(node: SimNode) -> list[str]:
@@ -93,6 +102,29 @@ def test_a_replica_that_has_forgotten_whose_it_is_begins_anew_and_is_not_elected
         await whole_again(world)
         assert await read(world) == ["1", "2", "3"]
         assert len(strays(rotten)) == 1
+
+    play(scenario, watched=False)
+
+
+def test_a_replica_that_has_lost_a_segment_in_its_midst_fetches_it_again() -> None:
+    """Its log ends where it should, so nothing but its own word would make it ask for what is missing."""
+
+    async def scenario(world: World) -> None:
+        values = [str(number) * 2_000 for number in range(8)]
+        for node in world.brokers:
+            log = partition(node).log
+            log.config = structs.replace(log.config, segment_bytes=5_000)
+        await write(world, *values)
+        await trio.sleep(AFTER_A_CHECKPOINT_S)
+        holed = next(node for node in world.brokers if node is not world.leader("t"))
+        holed.kill(power=True)
+        segments = [name for name in holed.disk.list("/data/t-0") if name.endswith(".log")]
+        assert len(segments) > 2
+        holed.disk.remove(f"/data/t-0/{sorted(segments)[1]}")
+        holed.disk.sync_dir("/data/t-0")
+        await holed.start()
+        await until(lambda: world.brokers.index(holed) in in_sync(world), "it is in sync again")
+        assert base_offsets(holed) == list(range(len(values)))
 
     play(scenario, watched=False)
 

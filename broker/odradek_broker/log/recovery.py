@@ -14,9 +14,11 @@ segment that holds it:
 
 What lies before the recovery point had been on stable storage, and so had everything after a clean stop. If something
 is wrong there it is no torn write but damage (`RecoverySummary.is_damage`). It is found where it lies in a segment that
-is walked through; where the log ends too early; and, after a stop that was not clean, where a segment is missing or
-shorter than it was. Not found is damage inside of older segments, which are too much to read at every start: readers
-find it by the checksum. Nor are segments found missing that lay before all others.
+is walked through, two batches that contradict each other going both, for one cannot tell which is wrong; where the log
+ends too early, or no batch ends at the recovery point; and, after a stop that was not clean, where a segment is
+missing or shorter than it was. Not found is damage inside of older segments, which are too much to read at every start:
+readers find it by the checksum. Nor are segments found missing that lay before all others, nor is it seen when the last
+batch says that it is of a later leader epoch.
 
 Kafka: LogLoader, LogSegment.recover.
 """
@@ -108,6 +110,33 @@ class Loaded:
     summary: RecoverySummary | None = None
     written: list[str] = field(default_factory=list)
     """Paths of what was written and not synced, apart from the segments."""
+
+
+@dataclass
+class _Walk:
+    """How far a segment is sound."""
+
+    next_offset: int
+    position: int = 0
+    """Where it is cut, or ends."""
+    fault: str | None = None
+    doubtful: int | None = None
+    """The position of the first batch that may not be on stable storage."""
+
+    @property
+    def doubtful_from(self) -> int:
+        return self.position if self.doubtful is None else self.doubtful
+
+
+def _is_disputed(header: BatchHeader, end: int, contradicted_by: int | None, recovery_point: int) -> bool:
+    """Whether a batch may be the wrong one of two, where the next, which had been synced, does not follow on it.
+
+    `end`: where the batches before it end. If it follows on them and ends where all had been synced, then it is the
+    next that is wrong, left from before a cut.
+    """
+    if contradicted_by is None or contradicted_by >= recovery_point:
+        return False
+    return header.next_offset < recovery_point or header.base_offset > end
 
 
 class Recovery:
@@ -217,35 +246,64 @@ class Recovery:
                 break
             if index > first:
                 loaded.written.append(snapshots.take(segment.base_offset, loaded.producers))
-            scan, doubtful = self._rescan(loaded, segment, summary.recovery_point)
+            walk = self._rescan(loaded, segment, summary.recovery_point)
             summary.scanned_segments += 1
-            summary.scanned_bytes += scan.position
-            if scan.fault is not None:
-                self._cut(loaded, summary, index, scan.position, scan.fault)
-            _write_again(segment, doubtful)
-            if scan.fault is not None:
+            summary.scanned_bytes += walk.position
+            if walk.fault is not None:
+                self._cut(loaded, summary, index, walk.position, walk.fault)
+            _write_again(segment, walk.doubtful_from)
+            if walk.fault is not None:
                 break
 
-    def _rescan(self, loaded: Loaded, segment: Segment, recovery_point: int) -> tuple[Scan, int]:
+    def _rescan(self, loaded: Loaded, segment: Segment, recovery_point: int) -> _Walk:
         """Build indexes, producer state and epochs from one segment, as far as it is sound.
 
-        Returns the walk, and the position from which on the file may not be on stable storage.
+        A batch is taken once it is known what follows it: the checksum covers neither offsets nor leader epochs.
         """
         segment.start_empty()
         scan = segment.scan(verify=True, leader_epoch=loaded.epochs.latest)
-        doubtful = None
+        walk = _Walk(next_offset=segment.base_offset)
+        held: tuple[int, BatchHeader] | None = None
         for position, header in scan:
-            if doubtful is None and header.last_offset >= recovery_point:
-                doubtful = position
-            segment.note(position, header, header.last_offset)
-            loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
-            if header.producer_id >= 0:
-                aborted = self._replay(loaded.producers, segment, position, header)
-                if aborted is not None:
-                    segment.transaction_index.append(aborted)
+            if held is not None:
+                self._take(loaded, segment, walk, *held, recovery_point)
+            held = None
+            if walk.next_offset < recovery_point < header.next_offset and (
+                header.base_offset < recovery_point or not self._config.compacts
+            ):
+                walk.position = position
+                walk.fault = f"no batch ends at offset {recovery_point}, up to which all had been synced"
+                break
+            held = position, header
+        else:
+            walk.position, walk.fault = scan.position, scan.fault
+            if held is not None:
+                if _is_disputed(held[1], walk.next_offset, scan.contradicted_by, recovery_point):
+                    walk.position = held[0]
+                else:
+                    self._take(loaded, segment, walk, *held, recovery_point)
         segment.complete_time_index()
-        loaded.log_end_offset = scan.next_offset
-        return scan, scan.position if doubtful is None else doubtful
+        loaded.log_end_offset = walk.next_offset
+        return walk
+
+    def _take(
+        self,
+        loaded: Loaded,
+        segment: Segment,
+        walk: _Walk,
+        position: int,
+        header: BatchHeader,
+        recovery_point: int,
+    ) -> None:
+        if walk.doubtful is None and header.last_offset >= recovery_point:
+            walk.doubtful = position
+        walk.next_offset = header.next_offset
+        segment.note(position, header, header.last_offset)
+        loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
+        if header.producer_id >= 0:
+            aborted = self._replay(loaded.producers, segment, position, header)
+            if aborted is not None:
+                segment.transaction_index.append(aborted)
 
     def _first_gap(self, segments: list[Segment]) -> int:
         """Where the batches of a segment end before the next begins; -1 where they follow on one another."""

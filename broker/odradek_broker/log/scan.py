@@ -4,7 +4,8 @@ A walk ends at the end of the file or before the first thing that is not a sound
 where, `next_offset` what offset would have followed, and `fault` why, if it was not simply the end.
 
 Kafka's checksum leaves out base offset and leader epoch (a leader writes them without computing it anew). Offsets that
-fall, or lie too far, are noticed here; a single batch moved a little way up is not.
+fall, or lie too far, are noticed here, and epochs that fall. Of two batches that contradict each other either may be
+wrong (`contradicted_by`); what nothing contradicts, as in the last one, is not noticed.
 """
 
 from __future__ import annotations
@@ -78,6 +79,9 @@ class Scan:
         self.position = position
         self.next_offset = next_offset
         self.fault: str | None = None
+        self.contradicted_by: int | None = None
+        """The base offset of the batch at the fault, where that batch matches its checksum and only does not follow on
+        the one before: either of them may be the one that is wrong."""
         self._furthest_offset = next_offset + MAX_RELATIVE_OFFSET
         self._file = file
         self._end = end
@@ -116,6 +120,8 @@ class Scan:
         if header.size_bytes > left:
             return f"a batch of {header.size_bytes} bytes is cut off after {left}"
         if header.base_offset < self.next_offset or header.last_offset_delta < 0:
+            if self._verify and self._crc_is_valid(header):
+                self.contradicted_by = header.base_offset
             return f"a batch of offsets {header.base_offset} to {header.last_offset} is out of order"
         if header.last_offset > self._furthest_offset:
             return f"a batch of offsets {header.base_offset} to {header.last_offset} is too far for its segment"
@@ -123,7 +129,10 @@ class Scan:
             if not self._crc_is_valid(header):
                 return "a batch does not match its checksum"
             epoch = header.partition_leader_epoch
+            if epoch < NO_EPOCH:
+                return f"a batch has leader epoch {epoch}"
             if NO_EPOCH < epoch < self._leader_epoch:
+                self.contradicted_by = header.base_offset
                 return f"a batch of leader epoch {epoch} after one of {self._leader_epoch}"
             self._leader_epoch = max(epoch, self._leader_epoch)
         return None

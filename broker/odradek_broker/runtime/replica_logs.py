@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 from msgspec import Struct
 
+from odradek_broker.controller.image import NO_LEADER
 from odradek_broker.controller.replica_faults import ReplicaFaultsRequest, ReplicaFaultsResponse, ReplicaOf
 from odradek_broker.log.failures import LogFailed, TopicIdMismatch
 from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 NO_EPOCH = -1
+ALL = 2**63 - 1
 
 
 class Waiting(Struct):
@@ -49,6 +51,8 @@ class Waiting(Struct):
     """None where it cannot be opened."""
     is_damaged: bool = False
     """It may lack what was acknowledged, and the controller has not been told."""
+    sound_up_to: int = ALL
+    """Where it is damaged: what lies behind this offset may lack something in its midst."""
     partition_epoch: int = NO_EPOCH
     """Of the partition when the controller was told: until it is another, the metadata takes the replica for sound."""
 
@@ -70,7 +74,7 @@ class ReplicaLogs:
         self._broker = broker
         self._waiting: dict[TopicPartition, Waiting] = {}
         self._damaged_ends: dict[LogKey, int] = {}
-        """Where damaged logs end, before what stands on disk as their recovery points."""
+        """Up to where damaged logs are sound, before what stands on disk as their recovery points."""
         self._has_work = trio.Event()
 
     @property
@@ -122,8 +126,27 @@ class ReplicaLogs:
         if waiting.log is None or waiting.is_damaged or waiting.partition_epoch == partition.partition_epoch:
             self._has_work.set()
             return None
+        if waiting.sound_up_to < waiting.log.log_end_offset and not self._settle(key, waiting.log, waiting, partition):
+            return None
         del self._waiting[key]
         return waiting.log
+
+    def _settle(self, key: TopicPartition, log: Log, waiting: Waiting, partition: PartitionImage) -> bool:
+        """What becomes of what lies behind a gap, and whether that is known already.
+
+        Where another leads, that one fills the gap: we begin before it. If we are to lead, nobody is left who could,
+        and what lies behind it is better than nothing.
+        """
+        if partition.leader == NO_LEADER:
+            return False
+        if partition.leader != self._broker.node_id:
+            try:
+                log.truncate_to(waiting.sound_up_to)
+            except (OSError, LogFailed) as error:
+                logger.error("%s-%d cannot be cut where it is damaged: %s", *key, error)
+                self._waiting[key] = Waiting(waiting.topic_id, None)
+                return False
+        return True
 
     def let_go(self, key: TopicPartition) -> Log | None:
         """The partition is no longer ours; return its log, closed, if it was open."""
@@ -146,20 +169,23 @@ class ReplicaLogs:
             logger.error("%s-%d cannot be opened, and will be tried again: %s", *key, error)
             return Waiting(topic_id, None)
         found = log.recovery
-        if found is not None and found.is_damage:
-            self._damaged_ends[topic_id, key[1]] = found.log_end_offset
+        synced_up_to = self._broker.directory.checkpoints.get(RECOVERY_POINTS, (topic_id, key[1]))
+        if log.log_end_offset < synced_up_to or (found is not None and found.is_damage):
+            sound_up_to = log.log_end_offset if found is None else found.sound_up_to
+            self._damaged_ends[topic_id, key[1]] = sound_up_to
             logger.error(
                 "%s-%d is damaged: %s is sound up to offset %d, where up to %d had been synced (%s). Another replica"
                 " leads, from which the rest is fetched again; where this is the only one, those records are lost",
                 *key,
-                found.file or log.directory,
-                found.sound_up_to,
-                found.recovery_point,
-                found,
+                found.file if found is not None and found.file else log.directory,
+                sound_up_to,
+                synced_up_to,
+                "nothing more is there" if found is None else found,
             )
-        elif found is not None and found.cut_bytes:
+            return Waiting(topic_id, log, True, sound_up_to)
+        if found is not None and found.cut_bytes:
             logger.warning("%s-%d: %s", *key, found)
-        return Waiting(topic_id, log, found is not None and found.is_damage)
+        return Waiting(topic_id, log)
 
     def _open_or_begin(self, key: TopicPartition, topic_id: bytes, config: LogConfig) -> Log:
         """Raises OSError, LogFailed, TopicIdMismatch."""
