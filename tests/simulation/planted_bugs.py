@@ -219,6 +219,18 @@ BUGS = [
         "            if is_gone and self._is_only_controller and sent_ms < self._lease_until_ms:",
         "            if is_gone:",
     ),
+    Bug(
+        "a snapshot of the metadata forgets eligible leaders",
+        "controller/snapshot.py",
+        "eligible_leader_replicas=list(partition.elr)",
+        "eligible_leader_replicas=[]",
+    ),
+    Bug(
+        "a decision is told before it is durable",
+        "controller/file_journal.py",
+        "        try:\n            self._log.flush()",
+        "        try:\n            pass",
+    ),
 ]
 
 
