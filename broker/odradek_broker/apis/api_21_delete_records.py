@@ -59,8 +59,8 @@ async def handle(request: DeleteRecordsRequest, context: RequestContext) -> Dele
     deletions = [each for _, partitions in topics for each in partitions]
     begun = [(each.partition, each.everywhere) for each in deletions if each.partition is not None and each.everywhere]
     try:
+        await _write_down([partition for partition, _ in begun], context)
         with trio.move_on_after(request.timeout_ms / 1000):
-            await _write_down([partition for partition, _ in begun], context)
             for _, everywhere in begun:
                 await everywhere.wait()
     except OSError as error:
