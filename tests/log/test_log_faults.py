@@ -133,7 +133,7 @@ def test_a_truncation_that_fails_half_way_claims_nothing_of_what_may_be_gone(hou
     assert (log.flushed_offset, log.recovery_point) == (5, 5)
 
 
-def refuse_to_save(segment: object) -> list[str]:
+def refuse_to_save(segment: object, *, sync: bool = False) -> list[str]:
     raise OSError(errno.ENOSPC, "no space left on device")
 
 

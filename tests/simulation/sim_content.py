@@ -133,7 +133,8 @@ class Content:
         else:
             lost_bytes = self._keep_a_beginning(random, cut_off)
             if kind == "noise":
-                self.image += random.randbytes(min(lost_bytes, MOST_NOISE_BYTES))
+                missing = max(len(self.data) - len(self.image), 0)  # what was written over is not: it stays as it was
+                self.image += random.randbytes(min(lost_bytes, missing, MOST_NOISE_BYTES))
 
     def _keep_a_beginning(self, random: Random, cut_off: bytes) -> int:
         """Return how many bytes are lost."""

@@ -123,10 +123,8 @@ class Log:
         next two come from the checkpoints of the log directory. What has been recovered is to be flushed, before
         anybody is told that it is there.
         """
-        is_new = not disk.exists(directory)
-        if is_new:
-            disk.make_dirs(directory)
-        was_synced = clean or recovery_point > 0
+        was_synced = disk.exists(directory) and (clean or recovery_point > 0)
+        disk.make_dirs(directory)
         metadata_is_new = _check_topic_id(disk, directory, topic_id, was_synced=was_synced)
         recovery = Recovery(disk, directory, config, log_start_offset=log_start_offset, now_ms=now_ms)
         loaded = recovery.load(clean=clean, recovery_point=recovery_point)
@@ -134,7 +132,7 @@ class Log:
         if metadata_is_new:
             log._unsynced.add_path(os.path.join(directory, filenames.PARTITION_METADATA))
             log._unsynced.add_directory(directory)
-        if is_new:
+        if not was_synced:  # whoever has made the directory may have died before its name was on stable storage
             log._unsynced.add_directory(os.path.dirname(directory))
         if loaded.summary is not None:
             log.flushed_offset = log.recovery_point = min(recovery_point, log.log_end_offset)
@@ -385,8 +383,10 @@ class Log:
     def _save_sealed(self) -> None:
         """Write the indexes of sealed segments; where the disk refuses they stay in memory until the next time."""
         for segment in self.segments.unsaved():
+            following = self.segments.after(segment)
+            no_start_looks_there = following is not None and following.base_offset < self.recovery_point
             try:
-                paths = segment.save()
+                paths = segment.save(sync=no_start_looks_there)
             except OSError:
                 continue
             for path in paths:
@@ -403,6 +403,17 @@ class Log:
             self._unsynced.add_directory(self.directory)
 
     # Cutting the end off.
+
+    def end_if_cut_at(self, offset: int) -> int:
+        """Where the log would end after `truncate_to`: a batch that only begins before `offset` goes, too.
+
+        Raises OSError where the batches are damaged.
+        """
+        if not self.segments.first.base_offset <= offset < self.log_end_offset:
+            return offset
+        segment = self.segments.at(offset)
+        found = segment.find(offset)
+        return offset if found is None else min(offset, segment.header_at(found[0]).base_offset)
 
     def truncate_to(self, offset: int) -> None:
         """Remove every batch that ends at or behind `offset`. Raises OSError, and then the log has failed."""
@@ -425,7 +436,7 @@ class Log:
         self.segments.replace(later, [])
         found = segment.find(offset)
         if found is not None:
-            offset = min(offset, segment.header_at(found[0]).base_offset)
+            offset = self.end_if_cut_at(offset)
             segment.truncate_to_position(found[0], offset)
         self._unsynced.add_file(segment.file)
         self._end_at(offset)
@@ -485,11 +496,8 @@ class Log:
             self.first_dirty_offset = max(self.first_dirty_offset, offset)
             self.epochs.advance_start(offset)
 
-    def delete_old_segments(self, now_ms: int, high_watermark: int) -> list[str]:
-        """Remove the segments that have outlived retention; return the names of their files. Raises OSError.
-
-        The files are marked `.deleted` and go for good `file_delete_delay_ms` later.
-        """
+    def retention_offset(self, now_ms: int, high_watermark: int) -> int:
+        """Where the log will begin once the segments are gone that have outlived retention. Raises OSError."""
         segments = list(self.segments)
         count = deletable_count(
             segments,
@@ -499,17 +507,34 @@ class Log:
             high_watermark=high_watermark,
             now_ms=now_ms,
         )
-        if count == 0:
+        return (
+            self.log_end_offset if count == len(segments) else max(self.log_start_offset, segments[count].base_offset)
+        )
+
+    def delete_segments_before(self, offset: int, now_ms: int) -> list[str]:
+        """Remove the segments that lie wholly before an offset, at most the log's start; return their files' names.
+
+        The files are marked `.deleted` and go for good `file_delete_delay_ms` later. A power cut may bring some of them
+        back, and not all: so a start should know by then that the log begins behind them. Raises OSError, LogFailed.
+        """
+        assert offset <= self.log_start_offset, "what is deleted is not read any more"
+        segments = list(self.segments)
+        ends = [*(segment.base_offset for segment in segments[1:]), self.log_end_offset]
+        gone = [segment for segment, end in zip(segments, ends, strict=True) if end <= offset and segment.size_bytes]
+        if not gone:
             return []
-        if count == len(segments):
+        if len(gone) == len(segments):
             self.roll(now_ms)
-        gone = segments[:count]
         self.segments.replace(gone, [])
-        self.advance_log_start(self.segments.first.base_offset)
-        for offset in [offset for offset in self._snapshots.offsets if offset < self.segments.first.base_offset]:
-            self._snapshots.remove(offset)
+        for snapshot in [each for each in self._snapshots.offsets if each < self.segments.first.base_offset]:
+            self._snapshots.remove(snapshot)
         self._retire(gone, now_ms)
         return [filenames.segment_file(segment.base_offset, filenames.LOG) for segment in gone]
+
+    def delete_old_segments(self, now_ms: int, high_watermark: int) -> list[str]:
+        """Both: begin where retention says, and remove what lies before. Raises OSError, LogFailed."""
+        self.advance_log_start(self.retention_offset(now_ms, high_watermark))
+        return self.delete_segments_before(self.log_start_offset, now_ms)
 
     # Compaction.
 

@@ -162,14 +162,14 @@ class Recovery:
             loaded.producers = self.producers_at(end, segments, snapshots)
         else:
             summary = loaded.summary = RecoverySummary(recovery_point, was_clean=clean)
-            self._recover(loaded, summary, segments[-1].base_offset if clean else recovery_point)
+            self._recover(loaded, summary, segments[-1].base_offset + 1 if clean else recovery_point)
             summary.log_end_offset = loaded.log_end_offset
         if loaded.log_end_offset < self._log_start_offset:
             self._start_over(loaded)
         if epochs is None:
             self._rebuild_epochs(loaded)
         loaded.epochs.truncate_to(loaded.log_end_offset)
-        loaded.epochs.advance_start(self._log_start_offset)
+        loaded.epochs.advance_start(max(self._log_start_offset, loaded.segments[0].base_offset))
         return loaded
 
     def producers_at(self, offset: int, segments: list[Segment], snapshots: Snapshots) -> ProducerStates:
@@ -228,9 +228,14 @@ class Recovery:
     # Any other start.
 
     def _recover(self, loaded: Loaded, summary: RecoverySummary, from_offset: int) -> None:
-        """Walk the segments from the one that holds an offset to the end, or to the first fault."""
+        """Walk the segments from the one that holds the record before an offset to the end, or to the first fault.
+
+        One that ends there is walked, too: its indexes may have been written no earlier than the next was begun. But
+        none that lies before the start of the log: of those a power cut may have brought some back.
+        """
         segments, snapshots = loaded.segments, loaded.snapshots
-        first = max((i for i, segment in enumerate(segments) if segment.base_offset <= from_offset), default=0)
+        from_offset = max(from_offset, self._log_start_offset + 1)
+        first = max((i for i, segment in enumerate(segments) if segment.base_offset < from_offset), default=0)
         start = segments[first].base_offset
         if not self._config.compacts:
             summary.gap_at_offset = self._first_gap(segments[: first + 1])
@@ -308,7 +313,7 @@ class Recovery:
     def _first_gap(self, segments: list[Segment]) -> int:
         """Where the batches of a segment end before the next begins; -1 where they follow on one another."""
         for segment, following in pairwise(segments):
-            if self._end_of(segment) != following.base_offset:
+            if following.base_offset > self._log_start_offset and self._end_of(segment) != following.base_offset:
                 return self._end_of(segment)
         return -1
 

@@ -196,8 +196,12 @@ class Segment:
         self.time_index.maybe_append(self.largest_timestamp, self.offset_of_largest_timestamp)
         self.unsaved = True
 
-    def save(self) -> list[str]:
-        """Write the indexes where they are not on disk yet; return the paths written, unsynced. Raises OSError."""
+    def save(self, *, sync: bool = False) -> list[str]:
+        """Write the indexes where they are not on disk yet; return the paths written, unsynced. Raises OSError.
+
+        With `sync` they are on stable storage at every moment, old or new: else a power cut may leave an empty file,
+        and one of transactions would say that none was aborted.
+        """
         if not self.unsaved:
             return []
         self.complete_time_index()
@@ -210,7 +214,7 @@ class Segment:
             contents.append((filenames.TRANSACTION_INDEX, aborted))
         try:
             for suffix, data in contents:
-                self._disk.replace_file(self.path(suffix), data, sync=False)
+                self._disk.replace_file(self.path(suffix), data, sync=sync)
         except OSError:
             self._remove_indexes()
             raise
@@ -244,13 +248,18 @@ class Segment:
             if name == filenames.LOG or self._disk.exists(self.path(name)):
                 self._disk.remove(self.path(name))
 
-    def rename(self, suffix: str) -> None:
-        """Give all its files another second suffix. What is not saved of the indexes is forgotten."""
+    def rename(self, suffix: str, *, in_order: bool = False) -> None:
+        """Give all its files another second suffix. What is not saved of the indexes is forgotten.
+
+        `in_order`: the `.log` has its new name on stable storage no earlier than the indexes have theirs.
+        """
         self.unsaved = False
         self.release()
         before = {name: self.path(name) for name in filenames.SEGMENT_SUFFIXES}
         self.suffix = suffix
         for name in reversed(filenames.SEGMENT_SUFFIXES):  # the .log last: it alone says that a segment exists
+            if name == filenames.LOG and in_order:
+                self._disk.sync_dir(self.directory)
             if name == filenames.LOG or self._disk.exists(before[name]):
                 self._disk.rename(before[name], self.path(name))
 

@@ -6,6 +6,10 @@
     3. The old segments are renamed to `.deleted`.                           A crash: the next start does 3 and 4.
     4. The new indexes, then the `.log`, get their final names.              Likewise.
 
+The directory is synced between any two of these, and before each `.log` gets a name: of what was not, a power cut keeps
+some and not others, in no order. (So a `.log` never stands beside older segments that it replaces, nor without its
+indexes.)
+
 Where an old segment has a transaction index the new one brings its own, if only an empty one: so whatever index stands
 beside a `.log.swap` under a final name is the new one already. Kafka: LocalLog.replaceSegments, LogLoader.
 """
@@ -22,11 +26,12 @@ from odradek_broker.ports.disk import Disk
 
 def swap(disk: Disk, directory: str, cleaned: Segment, old: list[Segment]) -> None:
     """Steps 2 to 4. Afterwards `cleaned` bears its final names and the old ones are `.deleted`."""
-    cleaned.rename(filenames.SWAP)
+    cleaned.rename(filenames.SWAP, in_order=True)
     disk.sync_dir(directory)
     for segment in reversed(old):
         segment.rename(filenames.DELETED)
-    cleaned.rename("")
+    disk.sync_dir(directory)
+    cleaned.rename("", in_order=True)
     disk.sync_dir(directory)
 
 
@@ -65,8 +70,11 @@ def _finish(disk: Disk, directory: str, swap_name: str, names: set[str]) -> None
         if old is not None and base_offset < old < end:
             for suffix in reversed(filenames.SEGMENT_SUFFIXES):
                 _remove_if_there(disk, os.path.join(directory, filenames.segment_file(old, suffix)))
+    disk.sync_dir(directory)
     for suffix in reversed(filenames.SEGMENT_SUFFIXES):
         name = stem + suffix
+        if suffix == filenames.LOG:
+            disk.sync_dir(directory)
         if name + filenames.SWAP in names:
             disk.rename(os.path.join(directory, name + filenames.SWAP), os.path.join(directory, name))
     disk.sync_dir(directory)

@@ -76,6 +76,10 @@ class Checkpoints:
     @asynccontextmanager
     async def before_cut(self, cuts: dict[Partition, Cut]) -> AsyncIterator[None]:
         """Within, nothing is claimed on disk of what is to be cut: cut there, without waiting. Raises OSError."""
+        cuts = {
+            partition: cut if cut.whole else Cut(partition.log.end_if_cut_at(cut.offset))
+            for partition, cut in cuts.items()
+        }
         self._cuts.append(cuts)
         partitions = list(self._broker.partitions.values())
         try:

@@ -66,13 +66,32 @@ class Housekeeping:
         while True:
             await trio.sleep(self._broker.config.log_retention_check_interval_ms / 1000)
             now_ms = self._broker.clock.now_ms()
+            starts: dict[Partition, int] = {}
             for partition in list(self._broker.partitions.values()):
+                log = partition.log
                 try:
-                    for name in partition.log.delete_old_segments(now_ms, partition.high_watermark):
-                        logger.info("%s: segment %s has outlived its retention", partition, name)
-                except (OSError, LogFailed) as error:
+                    log.advance_log_start(log.retention_offset(now_ms, partition.high_watermark))
+                    starts[partition] = log.log_start_offset
+                except OSError as error:
                     logger.error("%s: retention failed: %s", partition, error)
                 await trio.lowlevel.checkpoint()
+            try:
+                await self._broker.checkpoints.write([LOG_START_OFFSETS])
+            except OSError as error:  # a full disk, most likely: then it is high time to delete something
+                logger.error("cannot write down where logs begin: %s", error)
+            for partition, offset in starts.items():
+                await self._delete_segments(partition, offset, now_ms)
+
+    async def _delete_segments(self, partition: Partition, before_offset: int, now_ms: int) -> None:
+        log = partition.log
+        if log.is_closed:
+            return
+        try:
+            for name in log.delete_segments_before(min(before_offset, log.log_start_offset), now_ms):
+                logger.info("%s: segment %s has outlived its retention", partition, name)
+        except (OSError, LogFailed) as error:
+            logger.error("%s: retention failed: %s", partition, error)
+        await trio.lowlevel.checkpoint()
 
     async def _forget_producers(self) -> None:
         while True:
