@@ -41,6 +41,18 @@ def test_a_damaged_checkpoint_is_refused(data):
         checkpoints.decode_epochs(data)
 
 
+def test_no_beginning_of_a_checkpoint_passes_for_the_whole():
+    """A power cut may leave one. `2 4` is not what was written of epoch 2."""
+    epochs = checkpoints.encode_epochs([(1, 26), (2, 42)])
+    offsets = checkpoints.encode_offsets({(bytes(16), 1): 17, (bytes(range(16)), 0): 30})
+    for length in range(len(epochs)):
+        with pytest.raises(CorruptCheckpoint):
+            checkpoints.decode_epochs(epochs[:length])
+    for length in range(len(offsets)):
+        with pytest.raises(CorruptCheckpoint):
+            checkpoints.decode_offsets(offsets[:length])
+
+
 @given(st.binary(min_size=16, max_size=16))
 def test_a_topic_id_is_read_back_as_it_was_written(topic_id):
     assert checkpoints.decode_partition_metadata(checkpoints.encode_partition_metadata(topic_id)) == topic_id

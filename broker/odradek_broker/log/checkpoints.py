@@ -1,7 +1,8 @@
 """The small text files beside the segments: checkpoints of offsets, of leader epochs, and the partition's metadata.
 
 Functions from values to bytes and back; reading raises CorruptCheckpoint. A checkpoint is a version (0), a count, and
-that many lines (Kafka: CheckpointFile). Whoever writes one replaces the file at one stroke.
+that many lines, each with its end: of a file that was not synced a power cut may leave any beginning, and none but the
+whole is taken for one (Kafka: CheckpointFile). Whoever writes one replaces the file at one stroke.
 """
 
 from __future__ import annotations
@@ -133,9 +134,9 @@ def _encode(lines: Sequence[str]) -> bytes:
 
 def _decode(data: bytes) -> list[str]:
     try:
-        version, count, *lines = data.decode().splitlines()
-        if int(version) != VERSION or int(count) != len(lines):
-            raise CorruptCheckpoint(f"version {version}, {count} entries announced, {len(lines)} found")
+        version, count, *lines, end = data.decode().split("\n")
+        if int(version) != VERSION or int(count) != len(lines) or end:
+            raise CorruptCheckpoint(f"version {version}, {count} entries announced, {len(lines)} found, and {end!r}")
     except ValueError:
         raise CorruptCheckpoint(f"not a checkpoint: {data[:80]!r}") from None
     return lines

@@ -33,7 +33,7 @@ from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log import checkpoints, filenames, offset_index
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import CorruptCheckpoint
-from odradek_broker.log.leader_epochs import LeaderEpochs
+from odradek_broker.log.leader_epochs import NO_EPOCH, LeaderEpochs
 from odradek_broker.log.producer_state import ProducerStates
 from odradek_broker.log.replay import replay
 from odradek_broker.log.scan import Scan
@@ -117,6 +117,8 @@ class _Walk:
     """How far a segment is sound."""
 
     next_offset: int
+    leader_epoch: int
+    """Of the last batch."""
     position: int = 0
     """Where it is cut, or ends."""
     fault: str | None = None
@@ -242,7 +244,7 @@ class Recovery:
         snapshots.remove_after(start)
         loaded.producers = self.producers_at(start, segments[: first + 1], snapshots)
         loaded.epochs.truncate_to(start)
-        loaded.log_end_offset = start
+        loaded.log_end_offset, epoch = start, NO_EPOCH
         for index in range(first, len(segments)):
             segment = segments[index]
             if segment.base_offset != loaded.log_end_offset:
@@ -251,7 +253,8 @@ class Recovery:
                 break
             if index > first:
                 loaded.written.append(snapshots.take(segment.base_offset, loaded.producers))
-            walk = self._rescan(loaded, segment, summary.recovery_point)
+            walk = self._rescan(loaded, segment, summary.recovery_point, epoch)
+            epoch = walk.leader_epoch
             summary.scanned_segments += 1
             summary.scanned_bytes += walk.position
             if walk.fault is not None:
@@ -260,14 +263,16 @@ class Recovery:
             if walk.fault is not None:
                 break
 
-    def _rescan(self, loaded: Loaded, segment: Segment, recovery_point: int) -> _Walk:
+    def _rescan(self, loaded: Loaded, segment: Segment, recovery_point: int, leader_epoch: int) -> _Walk:
         """Build indexes, producer state and epochs from one segment, as far as it is sound.
 
+        `leader_epoch`: that of the batches walked before. (The file of leader epochs has no checksum; nothing is cut
+        because of what it says.)
         A batch is taken once it is known what follows it: the checksum covers neither offsets nor leader epochs.
         """
         segment.start_empty()
-        scan = segment.scan(verify=True, leader_epoch=loaded.epochs.latest)
-        walk = _Walk(next_offset=segment.base_offset)
+        scan = segment.scan(verify=True, leader_epoch=leader_epoch)
+        walk = _Walk(next_offset=segment.base_offset, leader_epoch=leader_epoch)
         held: tuple[int, BatchHeader] | None = None
         for position, header in scan:
             if held is not None:
@@ -303,6 +308,7 @@ class Recovery:
         if walk.doubtful is None and header.last_offset >= recovery_point:
             walk.doubtful = position
         walk.next_offset = header.next_offset
+        walk.leader_epoch = max(header.partition_leader_epoch, walk.leader_epoch)
         segment.note(position, header, header.last_offset)
         loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
         if header.producer_id >= 0:
