@@ -11,7 +11,9 @@ from odradek.protocol.codec import encode
 from odradek.protocol.framing import FrameBuffer
 from odradek.protocol.headers import ApiMessage, encode_response, read_request_header
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
+from odradek.protocol.messages.metadata_records import RegisterBrokerRecord
 from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.frame import frame
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.network import Address, Stream, TcpNetwork, TcpStream
 from odradek_broker.runtime.cluster_messages import FollowMetadataResponse, ForwardResponse
@@ -22,7 +24,7 @@ TERM_MS = 300
 
 
 class SmallController:
-    """Answers every heartbeat, and tells of an empty cluster."""
+    """Answers every heartbeat, and tells of a cluster of one broker, not registered yet."""
 
     def __init__(self, *, has_rivals: bool = False, term_ms: int = TERM_MS) -> None:
         self._has_rivals = has_rivals
@@ -54,7 +56,8 @@ class SmallController:
 
     def _answer_to(self, api_key: int) -> ApiMessage:
         if api_key == FollowMetadataResponse.API_KEY:
-            return FollowMetadataResponse(last_offset=0, is_snapshot=True, has_rivals=self._has_rivals)
+            us = frame(RegisterBrokerRecord(broker_id=1, broker_epoch=-1, fenced=False))
+            return FollowMetadataResponse(last_offset=0, is_snapshot=True, has_rivals=self._has_rivals, records=[us])
         self.beats += 1
         answer = encode(BrokerHeartbeatResponse(is_fenced=self.fences), HEARTBEAT_VERSION)
         return ForwardResponse(body=answer, lease_ms=self._term_ms)

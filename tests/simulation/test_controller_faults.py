@@ -9,7 +9,7 @@ import itertools
 
 import pytest
 import trio
-from test_known_losses import A, B, C, in_sync, partition, play, read, until, whole_again, write
+from test_known_losses import A, B, C, cut_followers, in_sync, partition, play, read, until, whole_again, write
 from world import PORT, SimNode, World
 
 from odradek import Admin, Consumer, Producer, TopicPartition
@@ -310,14 +310,34 @@ def test_what_all_have_survives_a_firewall_that_makes_one_living_leader_after_th
     play(scenario)
 
 
-def test_a_leader_that_the_living_controller_refuses_acknowledges_nothing_that_is_not_kept() -> None:
-    """It takes the only controller to be dead, so its lease goes on: acks=all is safe all the same, acks=1 is not."""
+def test_a_leader_that_the_living_controller_refuses_hears_from_other_brokers_that_it_is_deposed() -> None:
+    """It takes the only controller to be dead, so its lease goes on; the others know better."""
+
+    async def scenario(world: World) -> None:
+        a = world.brokers[A]
+        await write(world, "1")
+        world.network.refuse(a.name, world.controller.name, reset=True)
+        await until(lambda: world.leader("t") not in (None, a), "another leads")
+        with trio.fail_after(3):
+            await until(lambda: not partition(a).is_leader, "A has heard of it")
+        assert a.broker is not None and not a.broker.controller.has_lease
+        await write(world, "2")
+        await whole_again(world)
+        assert await read(world) == ["1", "2"]
+
+    play(scenario)
+
+
+def test_a_leader_that_nobody_tells_that_it_is_deposed_acknowledges_nothing_that_all_were_to_have() -> None:
+    """The controller refuses it, and the others are cut off: acks=all is safe all the same, acks=1 is not."""
 
     async def scenario(world: World) -> None:
         a, b, c = world.brokers
         await write(world, "1")
+        cut_followers(world, a)
         world.network.refuse(a.name, world.controller.name, reset=True)
         await until(lambda: world.leader("t") not in (None, a), "another leads")
+        await trio.sleep(5)
         assert partition(a).is_leader and a.broker is not None and a.broker.controller.has_lease
         for other in (b, c):
             world.network.cut("client", other.name)
@@ -332,6 +352,47 @@ def test_a_leader_that_the_living_controller_refuses_acknowledges_nothing_that_i
         assert await write(world, "2") == [1]
         await whole_again(world)
         assert (await read(world))[:2] == ["1", "2"]
+
+    play(scenario)
+
+
+def test_a_leader_whose_only_controller_is_dead_leads_on_though_it_asks_the_others() -> None:
+    async def scenario(world: World) -> None:
+        leader = world.leader("t")
+        assert leader is not None
+        async with Producer(world.bootstrap, surroundings=world.client()) as producer:
+            for number in range(10):
+                await (await producer.send("t", str(number).encode(), partition=0))
+                world.controller.kill()
+                await trio.sleep(1)
+        assert partition(leader).is_leader
+        await whole_again(world)
+        assert world.leader("t") is leader
+        assert await read(world) == [str(number) for number in range(10)]
+
+    play(scenario)
+
+
+def test_a_leader_that_stops_while_its_controller_is_dead_leads_nothing_once_its_port_is_closed() -> None:
+    """The next controller tries every port first, and takes it to be dead. The invariants watch what it does."""
+
+    async def scenario(world: World) -> None:
+        leader = world.leader("t")
+        assert leader is not None
+        await write(world, "1")
+        cut_followers(world, leader)
+        end = partition(leader).log.log_end_offset
+        world.nursery.start_soon(write_in_vain, world)  # for whose answer it waits, up to five seconds
+        await until(lambda: partition(leader).log.log_end_offset > end, "the leader has what nobody else has")
+        world.controller.kill()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(leader.stop)
+            await until(lambda: leader.broker is None or leader.broker.is_stopping, "its port is closed")
+            await world.controller.start()
+            await until(lambda: world.leader("t") not in (None, leader), "another leads")
+        await write(world, "2")
+        await whole_again(world)
+        assert [value for value in await read(world) if value in ("1", "2")] == ["1", "2"]
 
     play(scenario)
 

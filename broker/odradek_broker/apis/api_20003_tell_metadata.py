@@ -1,7 +1,8 @@
-"""TellMetadata (API key 20003, Odradek's own): all metadata as this node knows it, for who has to make a journal anew.
+"""TellMetadata (API key 20003, Odradek's own): all metadata as this node knows it, for who has to make a journal anew,
+and for a broker that its controller refuses.
 
 Behaviour
-    Any node answers, be it a controller or not. Never advertised.
+    Any node answers, be it a controller or not; without the records, where who asks knows as much. Never advertised.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ REQUEST, VERSIONS, ADVERTISED_VERSIONS = TellMetadataRequest, range(1), range(0)
 
 def handle(request: TellMetadataRequest, context: RequestContext) -> TellMetadataResponse:
     image = context.broker.image
+    knows_more = image.offset > request.beyond_offset
     return TellMetadataResponse(
         cluster_id=image.cluster_id,
         node_id=context.broker.node_id,
         last_offset=image.offset,
         epoch=context.broker.controller.metadata_epoch,
-        records=[frame(record) for record in records_of(image)],
+        records=[frame(record) for record in records_of(image)] if knows_more else (),
     )

@@ -193,9 +193,16 @@ class Broker:
                 self.workers.close()
 
     async def hand_over(self) -> None:
-        """Before a stop: let others lead what we lead. Returns when that is done; may take for ever."""
-        if isinstance(self.controller, RemoteController) and self.config.controlled_shutdown_enable:
-            await self.controller.leave()
+        """Before a stop: let others lead what we lead. Returns when that is done; may take for ever.
+
+        Whatever came of it, this broker leads nothing afterwards: once its port is closed it is taken to be dead.
+        """
+        if isinstance(self.controller, RemoteController):
+            try:
+                if self.config.controlled_shutdown_enable:
+                    await self.controller.leave()
+            finally:
+                self.controller.lead_no_more()
 
     def end_waits(self) -> None:
         """Before a stop: whoever waits for records, metadata or a group, gets an answer now."""

@@ -86,6 +86,9 @@ class TellMetadataRequest(Struct, frozen=True):
     VERSIONS: ClassVar[range] = range(1)
     FLEXIBLE: ClassVar[int | None] = 0
 
+    beyond_offset: Int64 = -1
+    """Where the node that is asked knows of nothing behind it, it tells no records."""
+
 
 class TellMetadataResponse(Struct, frozen=True):
     API_KEY: ClassVar[int] = 20003

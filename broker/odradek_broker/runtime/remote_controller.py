@@ -10,7 +10,8 @@ it tells (heartbeats.py). So a leader that is cut off stops before another can b
 the controller knows.
 
 Where the only controller there can be is dead (its port refuses connections), nobody is elected, so a lease goes on:
-the next controller gives everybody a session first. A firewall that refuses in its place looks the same.
+the next controller gives everybody a session first. A firewall that refuses in its place looks the same, so the other
+brokers are asked whether they have heard more, and believed (hearsay.py).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from odradek_broker.runtime.cluster_messages import (
 )
 from odradek_broker.runtime.controller_client import ControllerClient, ControllerUnavailable, JournalUnavailable
 from odradek_broker.runtime.forwarding import answer_follow, answer_forward
+from odradek_broker.runtime.hearsay import Hearsay
 from odradek_broker.runtime.peer import Peer, PeerUnreachable
 
 if TYPE_CHECKING:
@@ -135,11 +137,13 @@ class RemoteController(ControllerClient):
         """Whether the controller has told us that no other process can take its place."""
         self._lease_until_ms = -1
         self._lease_news = trio.Event()
+        self._hearsay = Hearsay(network, config, clock)
         self._stamp = b""
         """The newest that a controller has given us."""
         self._term_ms = 0
         """Of a lease, as the controller has told it last."""
         self._wants_to_stop = False
+        self._leads_no_more = False
         self._unheard = 0
         """Heartbeats in a row that nobody has answered."""
         self._may_stop = trio.Event()
@@ -171,8 +175,14 @@ class RemoteController(ControllerClient):
                     await self._lease_news.wait()
                 on_change(True)
 
+    def lead_no_more(self) -> None:
+        """The lease is over for good: this broker stops."""
+        self._leads_no_more = True
+        self._set_lease(self._clock.monotonic_ms())
+
     def _extend_lease(self, sent_ms: int) -> None:
-        self._set_lease(max(self._lease_until_ms, sent_ms + self._term_ms))
+        if not self._leads_no_more:
+            self._set_lease(max(self._lease_until_ms, sent_ms + self._term_ms))
 
     def _set_lease(self, until_ms: int) -> None:
         self._lease_until_ms = until_ms
@@ -372,7 +382,11 @@ class RemoteController(ControllerClient):
             self._give_up_leaving()
             is_gone = len(self._heart) == 1 and isinstance(error.__cause__, ConnectionRefusedError)
             if is_gone and self._is_only_controller and sent_ms < self._lease_until_ms:
-                self._extend_lease(sent_ms)
+                await self._listen_to_others()
+                if self._is_let_in:
+                    self._extend_lease(sent_ms)
+                else:
+                    self._set_lease(sent_ms)
             return None
         self._unheard = 0
         self._stamp = bytes(answer.stamp) or self._stamp
@@ -391,6 +405,25 @@ class RemoteController(ControllerClient):
             self._term_ms = answer.lease_ms
             self._extend_lease(sent_ms)
         return response
+
+    async def _listen_to_others(self) -> None:
+        told = await self._hearsay.newest(self._image)
+        if told is not None:
+            logger.warning("broker %d knows of decisions of the controller that refuses us", told.node_id)
+            answer = FollowMetadataResponse(
+                cluster_id=told.cluster_id,
+                is_snapshot=True,
+                last_offset=told.last_offset,
+                records=told.records,
+                epoch=told.epoch,
+            )
+            self._take(answer, apply=True)
+
+    @property
+    def _is_let_in(self) -> bool:
+        """As far as we know."""
+        us = self._image.brokers.get(self.static_config.node_id)
+        return us is not None and us.epoch == self.broker_epoch and not us.fenced
 
     async def leave(self) -> None:
         """Give leadership to others, as far as there are any, before this broker stops."""
