@@ -15,6 +15,13 @@ from world import PORT, SimNode, World
 
 from odradek import Admin
 from odradek.network import Surroundings
+from odradek.protocol.messages.create_topics import (
+    CreatableReplicaAssignment,
+    CreatableTopic,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from odradek.protocol.records.batch import iter_headers
 from odradek_broker.controller.image import PartitionImage
 from odradek_broker.controller.partition_change import RECOVERING
@@ -199,6 +206,29 @@ def test_a_replica_that_was_away_while_its_topic_was_made_again_comes_back(caplo
 
     play(scenario)
     assert sum("1 directories in /data were set aside" in line for line in caplog.messages) == 1
+
+
+def test_a_broker_that_hears_of_a_topics_end_and_new_beginning_at_once_begins_anew() -> None:
+    async def scenario(world: World) -> None:
+        await write(world, "of the old topic")
+        hearing, deaf = world.brokers[0], world.brokers[C]
+        world.network.cut(deaf.name, world.controller.name)
+        assert hearing.broker is not None
+        ask = hearing.broker.controller.ask
+        await ask(DeleteTopicsRequest(topics=[DeleteTopicState(name="t")]), DeleteTopicsResponse, 6)
+        again = CreatableTopic(
+            name="t", num_partitions=-1, replication_factor=-1, assignments=[CreatableReplicaAssignment(0, [0, 1, C])]
+        )
+        created = await ask(CreateTopicsRequest(topics=[again]), CreateTopicsResponse, 7)
+        assert created.topics[0].error_code == 0, created
+        assert base_offsets(deaf) == [0]
+        world.network.heal()
+        await until(lambda: not _has_forgotten(deaf) and base_offsets(deaf) == [], "it has begun anew")
+        await whole_again(world)
+        await write(world, "of the new one")
+        assert await read(world) == ["of the new one"]
+
+    play(scenario)
 
 
 def test_a_topic_whose_directory_could_not_be_renamed_is_made_again_all_the_same(
