@@ -188,6 +188,21 @@ def test_a_leader_may_shrink_and_grow_what_is_in_sync() -> None:
     assert replay(image, records).topics["t"].partitions[0].isr == (leader, other, third)
 
 
+def test_to_propose_what_holds_already_ends_what_was_proposed_before() -> None:
+    """That may still be on its way, though its second asking was refused: the third broker was fenced at the time."""
+    image = three()
+    leader, other, third = image.topics["t"].partitions[0].replicas
+    image = replay(image, propose(image, [(leader, -1), (other, -1)])[0])
+    before = image.topics["t"].partitions[0]
+    records, error = propose(image, [(leader, -1), (other, -1)])
+    assert error == 0
+    image = replay(image, records)
+    after = image.topics["t"].partitions[0]
+    assert after == structs.replace(before, partition_epoch=before.partition_epoch + 1)
+    late = [(leader, -1), (other, -1), (third, image.brokers[third].epoch)]
+    assert propose(image, late, partition_epoch=before.partition_epoch) == ([], ErrorCode.INVALID_UPDATE_VERSION)
+
+
 @pytest.mark.parametrize(
     ("more", "error"),
     [

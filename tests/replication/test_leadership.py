@@ -88,8 +88,14 @@ def test_whoever_is_proposed_holds_the_watermark_until_it_is_decided() -> None:
     proposal = leader.propose_more(90, everybody)
     assert proposal is not None
     assert leader.committed(100, 1) == 90
-    assert leader.refused(proposal)
-    assert leader.committed(100, 1) == 100
+    instead = leader.refused(proposal)
+    assert instead is not None and leader.is_open(instead)
+    assert [broker for broker, _ in instead.isr] == [1, 2], "what holds already"
+    assert leader.committed(100, 1) == 90, "it may be on its way a second time"
+    assert leader.refused(instead) is not None
+    assert leader.committed(100, 1) == 90
+    leader.decided(image((1, 2), partition_epoch=1), 1)
+    assert not leader.is_proposing and leader.committed(100, 1) == 100
 
 
 def test_a_late_answer_to_an_earlier_proposal_says_nothing_of_the_open_one() -> None:
@@ -103,7 +109,7 @@ def test_a_late_answer_to_an_earlier_proposal_says_nothing_of_the_open_one() -> 
     assert not leader.is_open(earlier)
     again = leader.propose_more(90, everybody)
     assert again is not None and leader.is_open(again)
-    assert not leader.refused(earlier)
+    assert leader.refused(earlier) is None
     assert leader.is_proposing and leader.committed(100, 1) == 90
     leader.decided(image((1, 2, 3), partition_epoch=2), 2)
     assert not leader.is_proposing and leader.committed(100, 1) == 90

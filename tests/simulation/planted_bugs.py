@@ -131,8 +131,9 @@ BUGS = [
     Bug(
         "an answer settles another proposal",
         "replication/leader.py",
-        "        if self._proposal is not proposal:",
-        "        if self._proposal is None:",
+        "        if self._proposal is not proposal:\n            return None\n"
+        "        return self._propose(self._image.isr, refused=proposal.brokers)",
+        "        self._proposal = None\n        return None",
     ),
     Bug(
         "ack when appended",

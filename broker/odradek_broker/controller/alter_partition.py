@@ -12,6 +12,7 @@ from odradek.protocol.messages.alter_partition import (
     AlterPartitionResponsePartitionData,
     AlterPartitionResponseTopicData,
 )
+from odradek.protocol.messages.metadata_records import PartitionChangeRecord
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import MetadataImage, PartitionImage
 from odradek_broker.controller.partition_change import RECOVERED, RECOVERING, change_partition
@@ -26,7 +27,11 @@ UNKNOWN_EPOCH = -1
 def alter_partition(
     image: MetadataImage, request: AlterPartitionRequest, config: BrokerConfig
 ) -> Result[AlterPartitionResponse]:
-    """Answer each partition with what holds from now on, or why not."""
+    """Answer each partition with what holds from now on, or why not.
+
+    What is taken moves the partition's epoch, also where it changes nothing else. By that a leader makes sure that what
+    it has proposed before, and what may still be on its way, will not be taken any more.
+    """
     broker = image.brokers.get(request.broker_id)
     if broker is None or broker.epoch != request.broker_epoch:
         return Result([], AlterPartitionResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
@@ -59,9 +64,10 @@ def alter_partition(
                 recovered=wanted.leader_recovery_state == RECOVERED,
                 directories=lambda replica: directory_of(image, replica),
             )
-            if record is not None:
-                records.append(record)
-                partition = changed(partition, record)
+            if record is None:
+                record = PartitionChangeRecord(partition_id=wanted.partition_index, topic_id=topic.topic_id)
+            records.append(record)
+            partition = changed(partition, record)
             answers.append(_answer(wanted.partition_index, partition))
         topics.append(AlterPartitionResponseTopicData(topic_id=wanted_topic.topic_id, partitions=answers))
     return Result(records, AlterPartitionResponse(topics=topics))

@@ -7,15 +7,16 @@ Invariants
     The high watermark is at most what every member of the ISR has, and of the ISR that is proposed but not decided:
     whoever may be in sync by the time a leader is elected has all that is committed.
     It moves only while the ISR that the controller has decided is at least min.insync.replicas.
-    At most one proposal is under way. It ends when what became of *it* is known: by an answer to it, or by a decision
-    with a later partition epoch, after which the controller cannot take it any more. An answer to an earlier one, late
-    as it may come, says nothing of it.
+    At most one proposal is under way. It ends by a decision with a later partition epoch, after which the controller
+    cannot take it any more. A refusal does not end it by itself: it may be the answer to a second asking, with the
+    first, late on its way, still to be taken. So what holds already is proposed then, which moves that epoch. An answer
+    to an earlier proposal, late as it may come, says nothing of the one that is open.
     A follower counts for what it has said in its present life: what an earlier one still has on its way is passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -48,10 +49,13 @@ class Proposal(NamedTuple):
     isr: tuple[tuple[int, int], ...]
     leader_epoch: int
     partition_epoch: int
+    refused: frozenset[int] = frozenset()
+    """Whom proposals of this partition epoch have named that were refused: one may be on its way a second time."""
 
     @property
-    def brokers(self) -> set[int]:
-        return {broker for broker, _ in self.isr}
+    def brokers(self) -> frozenset[int]:
+        """Who may be in sync as long as it is open."""
+        return self.refused.union(broker for broker, _ in self.isr)
 
 
 class Leadership:
@@ -94,12 +98,11 @@ class Leadership:
         """Whether it is not known yet what became of this one."""
         return self._proposal is proposal
 
-    def refused(self, proposal: Proposal) -> bool:
-        """The controller has not taken it; False where it was not open any more."""
+    def refused(self, proposal: Proposal) -> Proposal | None:
+        """The controller has not taken it: propose this instead. None where it was not open any more."""
         if self._proposal is not proposal:
-            return False
-        self._proposal = None
-        return True
+            return None
+        return self._propose(self._image.isr, refused=proposal.brokers)
 
     def fetched(
         self,
@@ -199,7 +202,7 @@ class Leadership:
     def _keeps_up(self, follower: Follower, end_offset: int, now_ms: int, max_lag_ms: int) -> bool:
         return follower.offset == end_offset or now_ms - follower.caught_up_ms <= max_lag_ms
 
-    def _propose(self, isr: list[int]) -> Proposal:
+    def _propose(self, isr: Sequence[int], refused: frozenset[int] = frozenset()) -> Proposal:
         epochs = ((each, -1 if each == self.node_id else self._followers[each].broker_epoch) for each in isr)
-        self._proposal = Proposal(tuple(epochs), self.leader_epoch, self._image.partition_epoch)
+        self._proposal = Proposal(tuple(epochs), self.leader_epoch, self._image.partition_epoch, refused)
         return self._proposal

@@ -2,9 +2,8 @@
 
 Invariant
     A proposal counts as open until it is known what became of it: as long as the controller may have taken it, the
-    high watermark waits for those that would be in sync. So it is asked about again and again, until it is refused, or
-    the metadata has gone past it. One that was taken is ended by the metadata only: an answer does not say that it is
-    here already.
+    high watermark waits for those that would be in sync. So it is asked about again and again, until the metadata has
+    gone past it: an answer does not say that this is here already, and a refusal not that it was asked only once.
 """
 
 from __future__ import annotations
@@ -108,31 +107,24 @@ class IsrChanges:
             await self._again(proposals)
             return
         answers = {(topic.topic_id, each.partition_index): each for topic in answer.topics for each in topic.partitions}
-        unknown = {}
+        unknown: dict[Partition, Proposal] = {}
         for partition, proposal in proposals.items():
             one = answers.get((partition.topic_id, partition.index))
             code = ErrorCode.from_code(answer.error_code if one is None else one.error_code)
             if code is ErrorCode.NOT_CONTROLLER:
                 unknown[partition] = proposal
             elif code is ErrorCode.NONE:
-                self._taken(partition, proposal, proposal.partition_epoch if one is None else one.partition_epoch)
-            elif code not in STILL_TO_COME:
-                self._refused(partition, proposal, code)
+                logger.info("%s: in sync are now %s", partition, ", ".join(str(broker) for broker, _ in proposal.isr))
+            elif code not in STILL_TO_COME and partition.leadership is not None:
+                instead = partition.leadership.refused(proposal)
+                if instead is not None:
+                    logger.info("%s: the controller refuses other in-sync replicas: %s", partition, code.name)
+                    if proposal.refused:
+                        unknown[partition] = instead
+                    else:
+                        self._propose(partition, instead)
         if unknown:
             await self._again(unknown)
-
-    def _taken(self, partition: Partition, proposal: Proposal, partition_epoch: int) -> None:
-        """It holds from that partition epoch on; where that is the one we know it has changed nothing."""
-        if partition_epoch > proposal.partition_epoch:
-            isr = ", ".join(str(broker) for broker, _ in proposal.isr)
-            logger.info("%s: in sync are now %s", partition, isr)
-        elif partition.leadership is not None and partition.leadership.refused(proposal):
-            partition.advance()
-
-    def _refused(self, partition: Partition, proposal: Proposal, code: ErrorCode) -> None:
-        if partition.leadership is not None and partition.leadership.refused(proposal):
-            logger.info("%s: the controller refuses other in-sync replicas: %s", partition, code.name)
-            partition.advance()
 
     async def _again(self, proposals: dict[Partition, Proposal]) -> None:
         """In a moment; nobody knows whether the controller has taken them."""
