@@ -133,3 +133,12 @@ def test_dynamic_changes_are_laid_over_the_brokers_own() -> None:
     )
     assert (config.max_connections, config.min_insync_replicas, config.node_id) == (5, 2, 1)
     assert effective_broker_config(config, {}, {}) is config
+
+
+def test_a_test_may_have_segments_smaller_than_segment_bytes_allows_and_nobody_is_shown_that() -> None:
+    configs = TopicConfigs(BrokerConfig())
+    own = {"segment.bytes": "2000000", "internal.segment.bytes": "600"}
+    assert configs.check(own) is None
+    assert configs.log_config(own).segment_bytes == 600
+    assert "internal.segment.bytes" not in {shown.name for shown in configs.entries(own)}
+    assert configs.check({"segment.bytes": "600"}) is not None

@@ -1,344 +1,244 @@
-"""One seed: a cluster, clients and faults in virtual time; then everything is healed, read, and judged."""
+"""One seed: a cluster, clients, operations and faults in virtual time; then everything is healed, read, and judged."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 import trio
+from clients import Writer, be_a_member, drain, everything, read
 from deterministic_trio import run_in_virtual_time
-from invariants import Violated
-from world import LAG_S, SESSION_S, SimNode, World
+from faults import FAULTS, heal
+from msgspec import structs
+from operations import OPERATIONS, admin_of, create, operate
+from oracles import judge
+from scene import Outcome, Scene
+from world import World
+from worlds import WorldPlan, draw
 
-from odradek import Admin, Consumer
-from odradek.producer import Delivery
-from odradek.testing.chaos.checkers import Anomaly, Promise, check
-from odradek.testing.chaos.history import History, Outcome, Write
-from odradek.testing.chaos.workload import Workload
+from odradek import TopicPartition
+from odradek.errors import OdradekError
 
-TOPIC, PARTITIONS, WRITERS, RECORDS_PER_S = "t", 1, 2, 40.0
 REST_S = 0.5
-SHORTEST_S, LONGEST_S = 0.01, 6.0
-MOST_NEMESES = 2
+OPERATION_REST_S = 1.0
+MEMBERS = 2
 DRAIN_S = 200.0
-WHOLE_WITHIN_S = 60.0
+WHOLE_WITHIN_S = 120.0
 """When nothing is wrong any more, until all is as at the beginning."""
+CAUGHT_UP_WITHIN_S = 120.0
+MOST_WRONG = 5
+"""So many of the things that are wrong are told."""
 
 
 @dataclass
 class Result:
-    anomalies: list[Anomaly] = field(default_factory=list)
-    drained: bool = False
     violation: str | None = None
     acknowledged: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
+    happened: Counter[str] = field(default_factory=Counter)
+    """Segments rolled, passes of retention and compaction, checkpoints and snapshots written."""
+    kinds: list[str] = field(default_factory=list)
+    """Of the world."""
     virtual_s: float = 0.0
     events: int = 0
     trace: str = ""
+    story: list[str] = field(default_factory=list)
+    """What happened last."""
 
     @property
     def is_clean(self) -> bool:
-        return self.violation is None and self.drained and not any(anomaly.bad for anomaly in self.anomalies)
+        return self.violation is None
+
+
+def plan_of(seed: int, kinds: list[str] | None = None, **settings: str) -> WorldPlan:
+    """What the seed draws; of faults and operations only `kinds`, where given; with these settings in any case."""
+    plan = draw(seed, list(FAULTS), list(OPERATIONS))
+    if kinds is not None:
+        plan = structs.replace(
+            plan,
+            faults=tuple(kind for kind in FAULTS if kind in kinds),
+            operations=tuple(kind for kind in OPERATIONS if kind in kinds),
+        )
+    given = {name.replace("_", "."): value for name, value in settings.items()}
+    return structs.replace(plan, settings={**plan.settings, **given})
 
 
 def run_seed(seed: int, seconds: float = 30.0, kinds: list[str] | None = None, **settings: str) -> Result:
     """`seconds` of faults, in virtual time. Without `kinds` each seed draws its own mix."""
-    return run_in_virtual_time(seed, _run, seed, seconds, kinds, settings)
+    return run_in_virtual_time(seed, _run, seed, seconds, plan_of(seed, kinds, **settings))
 
 
-async def _run(seed: int, seconds: float, kinds: list[str] | None, settings: dict[str, str]) -> Result:
-    result = Result()
-    world: World | None = None
+async def _run(seed: int, seconds: float, plan: WorldPlan) -> Result:
+    result = Result(kinds=plan.kinds)
+    scene: Scene | None = None
     try:
         async with trio.open_nursery() as nursery:
-            world = World(nursery, seed, **settings)
-            await _live(world, Random(seed), seconds, kinds, result)
+            world = World(
+                nursery,
+                seed,
+                plan.brokers,
+                spares=plan.spares,
+                combined=plan.combined,
+                allows_unclean=plan.unclean,
+                longest_sync_s=plan.longest_sync_s,
+                longest_hop_s=plan.longest_hop_s,
+                **{name.replace(".", "_"): value for name, value in plan.settings.items()},
+            )
+            scene = Scene(world, plan)
+            await _live(scene, Random(seed), seconds, result)
             nursery.cancel_scope.cancel()
     except* Exception:
-        if world is None or world.violation is None:
+        if scene is None or scene.world.violation is None:
             raise
-    assert world is not None
+    assert scene is not None
+    world = scene.world
     result.violation, result.virtual_s, result.trace = world.violation, trio.current_time(), world.trace
-    result.events = world.events
+    result.events, result.story = world.events, list(world.story)
+    result.operations, result.happened = scene.happened, world.happened
+    result.acknowledged = sum(write.outcome is Outcome.OK for write in scene.writes)
     return result
 
 
-async def _live(world: World, random: Random, seconds: float, kinds: list[str] | None, result: Result) -> None:
+async def _live(scene: Scene, random: Random, seconds: float, result: Result) -> None:
+    world = scene.world
     await world.start()
-    history = History()
-    workload = _WatchedWorkload(
-        world.bootstrap,
-        [(TOPIC, index) for index in range(PARTITIONS)],
-        history,
-        trio.current_time,
-        acks="all",
-        idempotent=True,
-        surroundings=world.client,
-    )
-    workload.world = world
-    async with Admin(world.bootstrap, surroundings=world.client()) as admin:
-        await admin.create_topic(TOPIC, PARTITIONS)
-    over = trio.Event()
+    async with admin_of(scene) as admin:
+        for topic in (*scene.plan.topics, *([scene.plan.offsets_topic] if scene.plan.groups else [])):
+            await create(scene, admin, topic, random)
+    writing_is_over = trio.Event()
     async with trio.open_nursery() as readers:
-        readers.start_soon(workload.read, "reader")
+        readers.start_soon(read, scene, "the reader")
+        for group in range(scene.plan.groups):
+            for number in range(MEMBERS):
+                name = f"member {number} of g{group}"
+                readers.start_soon(be_a_member, scene, f"g{group}", name, Random(random.getrandbits(64)))
         async with trio.open_nursery() as writers:
-            for number in range(WRITERS):
-                writers.start_soon(workload.write, f"w{number}", RECORDS_PER_S, over)
+            for number in range(scene.plan.writers):
+                writer = Writer(scene, f"w{number}", Random(random.getrandbits(64)))
+                writers.start_soon(writer.run, writing_is_over)
             with trio.move_on_after(seconds):
-                await _inflict(world, random, kinds, result.faults)
+                await _inflict(scene, random, result)
+            world.note("all is healed")
             await heal(world)
-            over.set()
-        await workload.write_once_more()
+            writing_is_over.set()
+        scene.is_over.set()
+        world.note("the last writer has finished")
+        await _become_whole(scene)
+        await _to_the_end(scene, Writer(scene, "last", Random(0)).write_once_to_each, "writing once more", DRAIN_S)
+        await _catch_up(scene)
         readers.cancel_scope.cancel()
-    result.drained = await workload.drain(DRAIN_S)
-    with trio.move_on_after(WHOLE_WITHIN_S):
-        while not world.is_all_in_sync:
-            await world.start()  # one whose disk had failed may have ended only now
-            await trio.sleep(1)
-    if not world.is_all_in_sync:
-        world.violated(Violated("liveness: not all replicas are in sync again"))
+
+    await _to_the_end(scene, partial(drain, scene), "reading it all", DRAIN_S)
+    await _become_whole(scene)
+    for write in scene.writes:
+        world.note(f"{write.value!r} {write.outcome.value} {write.offset} {write.done_s:.9f}")
+    wrong = judge(scene)
+    if wrong:
+        scene.violated(f"{len(wrong)} wrong at the end: {'; '.join(wrong[:MOST_WRONG])}")
         await trio.lowlevel.checkpoint()
-    for write in history.writes:
-        world.note(f"{write.value} {write.outcome.value} {write.offset} {write.done_s:.9f}")
-    result.anomalies = check(history, Promise())
-    result.acknowledged = sum(write.outcome is Outcome.OK for write in history.writes)
 
 
-class _WatchedWorkload(Workload):
-    """What clients are told is held against the invariants at once."""
-
-    world: World
-
-    async def _settle(self, write: Write, delivery: Delivery) -> None:
-        await super()._settle(write, delivery)
-        if write.outcome is Outcome.OK:
-            self._check(write.partition, write.offset)
-
-    async def _poll(self, consumer: Consumer[bytes | None, bytes | None], name: str, *, final: bool) -> None:
-        before = len(self._history.reads)
-        await super()._poll(consumer, name, final=final)
-        for read in self._history.reads[before:]:
-            self._check(read.partition, read.offsets[-1])
-
-    def _check(self, partition: int, offset: int) -> None:
-        try:
-            self.world.invariants.look_at_told(TOPIC, partition, offset)
-        except Violated as violation:
-            self.world.violated(violation)
-
-
-async def heal(world: World) -> None:
-    world.network.heal()
-    for node in world.nodes:
-        node.disk.heal()
-        node.resume()
-    await world.start()
-
-
-async def _inflict(world: World, random: Random, kinds: list[str] | None, faults: Counter[str]) -> None:
-    """One fault after the other, or two such rows at once."""
-    kinds = kinds or random.sample(list(FAULTS), random.randint(1, len(FAULTS)))
+async def _inflict(scene: Scene, random: Random, result: Result) -> None:
+    """One fault after the other, or two such rows at once, and what administrators do besides."""
     async with trio.open_nursery() as nursery:
-        for _ in range(random.randint(1, MOST_NEMESES)):
-            nursery.start_soon(_nemesis, world, Random(random.getrandbits(64)), kinds, faults)
+        if scene.plan.faults:
+            for _ in range(scene.plan.nemeses):
+                nursery.start_soon(_nemesis, scene, Random(random.getrandbits(64)), result.faults)
+        if scene.plan.operations:
+            nursery.start_soon(_administrator, scene, Random(random.getrandbits(64)))
+        await trio.sleep_forever()
 
 
-async def _nemesis(world: World, random: Random, kinds: list[str], faults: Counter[str]) -> None:
+async def _nemesis(scene: Scene, random: Random, faults: Counter[str]) -> None:
     while True:
         await trio.sleep(random.expovariate(1 / REST_S))
-        kind = random.choice(kinds)
+        kind = random.choice(scene.plan.faults)
         faults[kind] += 1
-        world.note(kind)
-        await FAULTS[kind](world, random)
+        scene.world.note(kind)
+        await FAULTS[kind](scene.world, random)
 
 
-async def hold(random: Random) -> None:
-    """Mostly short, sometimes longer than any session."""
-    await trio.sleep(SHORTEST_S * (LONGEST_S / SHORTEST_S) ** random.random())
+async def _administrator(scene: Scene, random: Random) -> None:
+    while True:
+        await trio.sleep(random.expovariate(1 / OPERATION_REST_S))
+        kind = random.choice(scene.plan.operations)
+        scene.world.note(kind)
+        await operate(scene, random, kind)
 
 
-def _leader(world: World, random: Random) -> SimNode:
-    found = world.leader(TOPIC)
-    return found if found is not None and found.is_up else random.choice(world.brokers)
+# -------------------------------------------------------------------------------------------------------- liveness
 
 
-async def _down_for_a_while(world: World, random: Random, nodes: list[SimNode], *, power: bool) -> None:
-    silently = power and random.random() < 0.5
-    for node in nodes:
-        node.kill(power=power, silently=silently)
-    await hold(random)
-    await world.start()
+async def _become_whole(scene: Scene) -> None:
+    """Every topic is there, every partition is led, every replica is in sync."""
+    world = scene.world
+    with trio.move_on_after(WHOLE_WITHIN_S):
+        while not world.is_all_in_sync or not all(scene.partitions_of(topic.name) for topic in scene.plan.topics):
+            await world.start()  # one whose disk had failed may have ended only now
+            await _make_what_is_missing(scene)
+            await trio.sleep(0.5)
+        return
+    scene.violated(f"liveness: not all replicas are in sync again: {'; '.join(world.out_of_sync)}")
+    await trio.lowlevel.checkpoint()
 
 
-async def kill_leader(world: World, random: Random) -> None:
-    await _down_for_a_while(world, random, [_leader(world, random)], power=False)
+async def _make_what_is_missing(scene: Scene) -> None:
+    """A topic that was deleted when the faults ended, before it was made again."""
+    missing = [topic for topic in scene.plan.topics if not scene.partitions_of(topic.name)]
+    if missing:
+        async with admin_of(scene) as admin:
+            for topic in missing:
+                try:
+                    await create(scene, admin, topic, Random(0))
+                except OdradekError as error:
+                    scene.world.note(f"{topic.name} cannot be made again yet: {error}")
 
 
-async def kill_any(world: World, random: Random) -> None:
-    await _down_for_a_while(world, random, [random.choice(world.nodes)], power=False)
+async def _to_the_end(scene: Scene, what: Callable[[], Awaitable[None]], name: str, within_s: float) -> None:
+    with trio.move_on_after(within_s):
+        await what()
+        return
+    scene.violated(f"liveness: {name} does not come to an end")
+    await trio.lowlevel.checkpoint()
 
 
-async def power_any(world: World, random: Random) -> None:
-    await _down_for_a_while(world, random, [random.choice(world.nodes)], power=True)
+async def _catch_up(scene: Scene) -> None:
+    """Every group reads everything, and can say so."""
+    grouped = {topic.name for topic in scene.plan.topics if topic.is_grouped}
+    places = [place for place in everything(scene) if place.topic in grouped]
+    with trio.move_on_after(CAUGHT_UP_WITHIN_S):
+        while behind := _behind(scene, places):  # noqa: ASYNC110 (virtual time; nobody tells)
+            await trio.sleep(0.5)
+        await _compare_commits(scene)
+        return
+    scene.violated(f"liveness: groups do not catch up: {behind}")
+    await trio.lowlevel.checkpoint()
 
 
-async def power_leader(world: World, random: Random) -> None:
-    await _down_for_a_while(world, random, [_leader(world, random)], power=True)
+def _behind(scene: Scene, places: list[TopicPartition]) -> list[str]:
+    found = []
+    for group in (f"g{number}" for number in range(scene.plan.groups)):
+        for place in places:
+            key = scene.key_of(place)
+            committed = None if key is None else scene.world.invariants.committed.get(key)
+            end, known = 0 if committed is None else committed.end_offset, scene.commits.get((group, place), 0)
+            if known < end and not scene.has_lost(place):
+                found.append(f"{group} has committed {known} of {place}, of {end}")
+    return found
 
 
-async def power_some(world: World, random: Random) -> None:
-    await _down_for_a_while(world, random, random.sample(world.brokers, 2), power=True)
-
-
-async def power_all(world: World, random: Random) -> None:
-    """The machines usually share one socket."""
-    await _down_for_a_while(world, random, world.nodes, power=True)
-
-
-async def one_after_the_other(world: World, random: Random) -> None:
-    """Each follower falls back while the others go on; then the last goes, and those come back without it."""
-    leader = _leader(world, random)
-    followers = [broker for broker in world.brokers if broker is not leader]
-    random.shuffle(followers)
-    for node in (*followers, leader):
-        node.kill(power=True)
-        await hold(random)
-    for node in followers:
-        world.nursery.start_soon(node.start)
-        await hold(random)
-    await world.start()
-
-
-async def bounce(world: World, random: Random) -> None:
-    for _ in range(5):
-        _leader(world, random).kill(power=random.random() < 0.5)
-        await world.start()
-
-
-async def restart(world: World, random: Random) -> None:
-    node = random.choice(world.nodes)
-    await node.stop()
-    await hold(random)
-    await world.start()
-
-
-async def _cut_for_a_while(world: World, random: Random, pairs: list[tuple[str, str]]) -> None:
-    for pair in pairs:
-        world.network.cut(*pair)
-    await hold(random)
-    for pair in pairs:
-        world.network.mend(*pair)
-
-
-async def cut_leader(world: World, random: Random) -> None:
-    """From its followers, from the controller, or from both; clients reach it all the time."""
-    leader = _leader(world, random)
-    others = random.choice([[world.controller], world.brokers, world.nodes])
-    await _cut_for_a_while(world, random, [(leader.name, other.name) for other in others if other is not leader])
-
-
-async def cut_any(world: World, random: Random) -> None:
-    one, other = random.sample(world.nodes, 2)
-    await _cut_for_a_while(world, random, [(one.name, other.name)])
-
-
-async def cut_clients(world: World, random: Random) -> None:
-    cut_off = random.sample(world.brokers, random.randint(1, 3))
-    await _cut_for_a_while(world, random, [("client", broker.name) for broker in cut_off])
-
-
-async def slow_any(world: World, random: Random) -> None:
-    one, other = random.sample([*(node.name for node in world.nodes), "client"], 2)
-    world.network.slow(one, other, random.uniform(0.01, 1.0))
-    await hold(random)
-    world.network.mend(one, other)
-
-
-async def leave_behind(world: World, random: Random) -> None:
-    """A follower hears nothing from its leader, whose wish to go on without it is long on its way."""
-    leader = _leader(world, random)
-    follower = random.choice([broker for broker in world.brokers if broker is not leader])
-    world.network.slow(leader.name, world.controller.name, random.uniform(0.1, 2.0))
-    world.network.cut(leader.name, follower.name)
-    await trio.sleep(LAG_S + random.uniform(0, 2.0))
-    world.network.mend(leader.name, follower.name)
-    world.network.mend(leader.name, world.controller.name)
-
-
-async def overtake(world: World, random: Random) -> None:
-    """While the leader's wish to go on without one follower is on its way, the other is fenced and let in again.
-
-    What the leader asked for was then asked of a partition that is not the same any more, and names a replica that the
-    records written meanwhile have not reached.
-    """
-    leader = _leader(world, random)
-    followers = [broker for broker in world.brokers if broker is not leader]
-    random.shuffle(followers)
-    behind, fenced = followers
-    world.network.slow(leader.name, world.controller.name, random.uniform(0.5, 1.2))
-    world.network.cut(leader.name, behind.name)
-    world.network.cut(fenced.name, world.controller.name)
-    await trio.sleep(SESSION_S + random.uniform(-0.3, 0.3))
-    world.network.cut(leader.name, fenced.name)
-    world.network.mend(leader.name, behind.name)
-    world.network.mend(fenced.name, world.controller.name)
-    await trio.sleep(random.uniform(1.0, 3.0))
-    world.network.mend(leader.name, fenced.name)
-    world.network.mend(leader.name, world.controller.name)
-
-
-async def reset_any(world: World, random: Random) -> None:
-    one, other = random.sample([*(node.name for node in world.nodes), "client"], 2)
-    world.network.reset(one, other)
-
-
-async def full_disk(world: World, random: Random) -> None:
-    node = random.choice(world.brokers)
-    node.disk.is_full = True
-    await hold(random)
-    node.disk.is_full = False
-
-
-async def failing_syncs(world: World, random: Random) -> None:
-    """The disk of one machine says EIO; its broker ends, and comes back to a disk that works again."""
-    node = random.choice(world.brokers)
-    node.disk.syncs_fail = True
-    await hold(random)
-    node.disk.syncs_fail = False
-    node.kill(power=True)
-    await world.start()
-
-
-async def wipe(world: World, random: Random) -> None:
-    """A disk is lost. Only while all have everything: no cluster survives the loss of all copies."""
-    node = random.choice(world.brokers)
-    if not world.is_being_refilled and world.is_all_in_sync:
-        node.kill()
-        node.wipe()
-        await hold(random)
-        await world.start()
-
-
-FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
-    "kill-leader": kill_leader,
-    "kill-any": kill_any,
-    "power-any": power_any,
-    "power-leader": power_leader,
-    "power-some": power_some,
-    "power-all": power_all,
-    "one-after-the-other": one_after_the_other,
-    "bounce": bounce,
-    "restart": restart,
-    "cut-leader": cut_leader,
-    "cut-any": cut_any,
-    "cut-clients": cut_clients,
-    "slow-any": slow_any,
-    "leave-behind": leave_behind,
-    "overtake": overtake,
-    "reset-any": reset_any,
-    "full-disk": full_disk,
-    "failing-syncs": failing_syncs,
-    "wipe": wipe,
-}
+async def _compare_commits(scene: Scene) -> None:
+    """What a group has committed is what it was told that it has, or more."""
+    for group in range(scene.plan.groups):
+        async with admin_of(scene) as admin:
+            known = dict(scene.commits)
+            found = await admin.group_offsets(f"g{group}")
+            for (name, place), offset in known.items():
+                if name == f"g{group}" and not scene.has_lost(place):
+                    now = found[place].offset if place in found else None
+                    if now is None or now < offset:
+                        scene.violated(f"S9: {name} has committed {offset} of {place}, and now {now} is said")

@@ -1,7 +1,16 @@
-"""Many seeds, on all cores: python tests/simulation/seeds.py FIRST COUNT [SECONDS]. Exit code 1 at the first bad."""
+"""Many seeds, on all cores: python tests/simulation/seeds.py FIRST COUNT [SECONDS]. Exit code 1 at the first bad.
+
+    --only KIND,KIND    of faults and operations no others than these
+    --until SECONDS     the same as the third argument: the run is the same up to there, so a bad one can be shortened
+    --keep-going        past bad seeds, each of which is told in a line
+    --jobs N            processes at a time
+
+A bad seed's last events are told with it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
@@ -17,11 +26,11 @@ SECONDS = 5.0
 BATCH = 50
 
 
-def run_quietly(seed: int, seconds: float) -> Result:
+def run_quietly(seed: int, seconds: float, kinds: list[str] | None = None) -> Result:
     """What a run raises is a violation like any other, and told as text, which can go to another process."""
     logging.disable(logging.CRITICAL)
     try:
-        return run_seed(seed, seconds)
+        return run_seed(seed, seconds, kinds)
     except Exception as error:
         return Result(violation="; ".join(_stories(error)))
 
@@ -35,11 +44,13 @@ def _stories(error: BaseException) -> Iterator[str]:
         yield f"{type(error).__name__} at {os.path.basename(last.filename)}:{last.lineno}: {error}"
 
 
-def run_many(first: int, count: int, seconds: float) -> Iterator[tuple[int, Result]]:
+def run_many(
+    first: int, count: int, seconds: float, kinds: list[str] | None = None, jobs: int | None = None
+) -> Iterator[tuple[int, Result]]:
     """As they come to their ends."""
-    pool = ProcessPoolExecutor(os.cpu_count())
+    pool = ProcessPoolExecutor(jobs or os.cpu_count())
     try:
-        futures = {pool.submit(run_quietly, seed, seconds): seed for seed in range(first, first + count)}
+        futures = {pool.submit(run_quietly, seed, seconds, kinds): seed for seed in range(first, first + count)}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
@@ -55,28 +66,50 @@ def run_for(first: int, wall_s: float, seconds: float) -> Iterator[tuple[int, Re
 
 
 def summary(results: list[Result]) -> str:
-    faults = sum((result.faults for result in results), Counter[str]())
+    """What was covered: worlds, faults, operations by kind, and what the machines did of themselves."""
     hours = sum(result.virtual_s for result in results) / 3600
     records = sum(result.acknowledged for result in results)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(faults.items()))
     events = sum(result.events for result in results)
-    return (
-        f"{len(results)} seeds, {hours:.2f} virtual hours, {events:,} events, {records:,} acknowledged records; "
-        f"{sum(faults.values()):,} faults: {kinds}"
-    )
+    lines = [
+        f"{len(results)} seeds, {hours:.2f} virtual hours, {events:,} events, {records:,} acknowledged records",
+        _counted("worlds", [Counter(result.kinds) for result in results]),
+        _counted("faults", [result.faults for result in results]),
+        _counted("operations", [result.operations for result in results]),
+        _counted("seen", [result.happened for result in results]),
+    ]
+    return "\n".join(lines)
+
+
+def _counted(what: str, counters: list[Counter[str]]) -> str:
+    counts = sum(counters, Counter[str]())
+    return f"{what}: " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
 
 
 def main() -> int:
-    first, count = int(sys.argv[1]), int(sys.argv[2])
-    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else SECONDS
-    began, results = time.monotonic(), []
-    for seed, result in run_many(first, count, seconds):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("first", type=int)
+    parser.add_argument("count", type=int)
+    parser.add_argument("seconds", type=float, nargs="?", default=SECONDS)
+    parser.add_argument("--only", type=lambda text: text.split(","))
+    parser.add_argument("--until", type=float)
+    parser.add_argument("--keep-going", action="store_true")
+    parser.add_argument("--jobs", type=int)
+    given = parser.parse_args()
+    seconds = given.seconds if given.until is None else given.until
+    began, results, bad = time.monotonic(), [], 0
+    for seed, result in run_many(given.first, given.count, seconds, given.only, given.jobs):
         results.append(result)
-        if not result.is_clean:
-            print(f"seed {seed}: {result.violation or result}")
+        if result.is_clean:
+            continue
+        bad += 1
+        if given.keep_going:
+            print(f"seed {seed}: {result.violation}", flush=True)
+        else:
+            print(f"seed {seed}, {', '.join(result.kinds)}", *result.story, sep="\n")
+            print(f"seed {seed}: {result.violation}")
             return 1
-    print(f"{summary(results)}; {time.monotonic() - began:.0f} s")
-    return 0
+    print(f"{summary(results)}\n{bad} bad; {time.monotonic() - began:.0f} s")
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":

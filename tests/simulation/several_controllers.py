@@ -44,7 +44,7 @@ class Controllers:
             if image.offset > self._invariants.decided.offset:
                 self._invariants.look_at_controller(image, self._end_offset())
             else:
-                self._invariants.look_at_image(image)
+                self._invariants.look_at_image(controller.static_config.node_id, image)
 
     def _end_offset(self) -> int:
         """Of what is in etcd."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -79,6 +80,8 @@ class SimDisk:
         self._boots = 1
         self.is_full = False
         self.syncs_fail = False
+        self.replaced: Counter[str] = Counter()
+        """How often files were, by name, or by suffix where the name is an offset."""
         self.owner = 0
         """Which life of the process may use it: handles of a dead one do nothing any more."""
 
@@ -212,6 +215,8 @@ class SimDisk:
         if sync:
             self.sync_content("sync_file", temporary, content)
         self.rename(temporary, path)
+        name = posixpath.basename(path)
+        self.replaced["*" + posixpath.splitext(name)[1] if name[0].isdigit() else name] += 1
         if sync:
             self.sync_dir(posixpath.dirname(path))
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter, deque
 from random import Random
 
 import trio
 from deterministic_trio import Process
-from invariants import Invariants, Violated
+from invariants import Invariants, Violated, told
 from several_controllers import Controllers
 from sim_clock import SimClock
 from sim_disk import SimDisk, SimMount
 from sim_etcd import SimEtcd, SimGateway
-from sim_network import SimNetwork
-from sim_workers import SimWorkers, WaitingWorkers
+from sim_network import LONGEST_S, SimNetwork
+from sim_workers import SYNC_S, SimWorkers, WaitingWorkers
+from watching import take_changed
 
 from odradek.network import Surroundings
 from odradek_broker.config import load_broker_config
@@ -31,8 +33,10 @@ SESSION_S = 3
 SNAPSHOT_BYTES = 2000
 LAG_S = 2
 """Then a follower is no longer in sync."""
-MOST_EVENTS = 2_000_000
+MOST_EVENTS = 4_000_000
 """A run of some seconds has a hundred thousand."""
+LAST_EVENTS = 60
+"""What a story of a run tells."""
 
 
 class SimNode:
@@ -44,6 +48,8 @@ class SimNode:
         self.disk = SimDisk(Random(world.random.getrandbits(64)), trio.current_time)
         self.clock = SimClock()
         self.broker: Broker | None = None
+        self.is_spare = False
+        """It is not part of the cluster, or not yet."""
         self._settings = settings
         self._gateway: SimGateway | None = None
         self._server: Server | None = None
@@ -55,6 +61,10 @@ class SimNode:
     @property
     def is_up(self) -> bool:
         return self._scope is not None
+
+    @property
+    def is_broker(self) -> bool:
+        return self in self.world.brokers
 
     async def start(self) -> None:
         """Return when it is ready; where its disk refuses it tries again. Nothing, where it is up or on its way."""
@@ -92,7 +102,7 @@ class SimNode:
                         clock=self.clock,
                         random=random,
                         network=network,
-                        make_workers=lambda: kind(workers, random),
+                        make_workers=lambda: kind(workers, random, longest_sync_s=self.world.longest_sync_s),
                         make_gateway=lambda: gateway,
                     )
                     server = self._server = Server(broker, network, self.clock)
@@ -120,6 +130,8 @@ class SimNode:
             self._gateway.die()
         if power:
             self.disk.lose_power()
+            if self.is_broker and not self.world.syncs:
+                self.world.invariants.lost(self.world.brokers.index(self))
         else:
             self.disk.die()
         self._scope.cancel()
@@ -168,18 +180,27 @@ class World:
         etcds: int = 0,
         controllers: int = 1,
         combined: bool = False,
+        spares: int = 0,
+        allows_unclean: bool = False,
+        longest_sync_s: float = SYNC_S,
+        longest_hop_s: float = LONGEST_S,
+        most_bytes: int | None = None,
         **settings: str,
     ) -> None:
         """`settings`: Kafka's, with underscores for dots. Not `watched` where records may be lost by settings.
 
         With `etcds` there is an etcd of so many members, and so many `controllers` that may be the active one; where
-        they are `combined`, they are the first brokers.
+        they are `combined`, they are the first brokers. `spares`: brokers besides, which nobody has started yet.
         """
         self.random = Random(seed)
         self.nursery = nursery
-        self.network = SimNetwork(nursery, Random(self.random.getrandbits(64)))
-        self.invariants = Invariants()
+        self.network = SimNetwork(
+            nursery, Random(self.random.getrandbits(64)), longest_s=longest_hop_s, most_bytes=most_bytes
+        )
+        self.longest_sync_s = longest_sync_s
+        self.invariants = Invariants(allows_unclean=allows_unclean)
         self.violation: str | None = None
+        self.story: deque[str] = deque(maxlen=LAST_EVENTS)
         self.events = 0
         self._trace = hashlib.sha256()
         shared = {
@@ -192,8 +213,11 @@ class World:
             "metadata.log.max.record.bytes.between.snapshots": str(SNAPSHOT_BYTES),
             **{name.replace("_", "."): value for name, value in settings.items()},
         }
+        self.syncs = shared.get("log.flush.policy") != "interval"
+        self.session_s = int(shared["broker.session.timeout.ms"]) / 1000
+        self.lag_s = int(shared["replica.lag.time.max.ms"]) / 1000
         self.etcd: SimEtcd | None = None
-        names = [CONTROLLER]
+        names = ["broker-0" if combined else CONTROLLER]
         if etcds:
             self.etcd = SimEtcd(nursery, self.network, Random(self.random.getrandbits(64)), etcds)
             names = [f"{'broker' if combined else CONTROLLER}-{number}" for number in range(controllers)]
@@ -203,16 +227,19 @@ class World:
         decides = {"process.roles": "controller"} | ({"controller.journal": "etcd", **quorum} if etcds else {})
         both = decides | {"process.roles": "controller,broker"}
         follows = {"process.roles": "broker", **quorum}
-        self.brokers = []
-        for number in range(brokers):
+        self.brokers: list[SimNode] = []
+        for number in range(brokers + spares):
             roles = both if combined and number < controllers else follows
-            self.brokers.append(SimNode(self, f"broker-{number}", {**shared, **roles, "node.id": str(number)}))
+            node = SimNode(self, f"broker-{number}", {**shared, **roles, "node.id": str(number)})
+            node.is_spare = number >= brokers
+            self.brokers.append(node)
         self.controllers = self.brokers[:controllers]
         """Those that may decide."""
         if not combined:
             nodes = {name: {"node.id": str(100 + number)} for number, name in enumerate(names)}
             self.controllers = [SimNode(self, name, {**shared, **decides, **own}) for name, own in nodes.items()]
         self._controller = self.controllers[0]
+        take_changed()  # those of another world
         if watched:
             trio.lowlevel.add_instrument(_Onlooker(self))
 
@@ -222,7 +249,13 @@ class World:
 
     @property
     def nodes(self) -> list[SimNode]:
-        return list(dict.fromkeys([*self.controllers, *self.brokers]))
+        """Those that are part of the cluster."""
+        return list(dict.fromkeys([*self.controllers, *self.members]))
+
+    @property
+    def members(self) -> list[SimNode]:
+        """The brokers that are part of the cluster."""
+        return [broker for broker in self.brokers if not broker.is_spare]
 
     @property
     def controller(self) -> SimNode:
@@ -266,12 +299,21 @@ class World:
                 self.invariants.look_at_controller(controller.image, controller._journal._log.flushed_offset)  # type: ignore[attr-defined]
             for number, node in enumerate(self.brokers):
                 if node.broker is not None:
-                    self.invariants.look_at_image(node.broker.image)
-                    if not any(self.network.was_refused(each.name, node.name) for each in self.controllers):
+                    self.invariants.look_at_image(number, node.broker.image)
+                    if not self._seems_dead(node):
                         self.invariants.look_at_lease(number, node.broker)
-                    self.invariants.look_at_broker(number, node.disk, node.broker.partitions.values())
+            for partition in take_changed():
+                node = self.brokers[partition._node_id]
+                broker = node.broker
+                if broker is not None and broker.partitions.get((partition.topic, partition.index)) is partition:
+                    self.invariants.look_at_partition(partition._node_id, node.disk, partition, syncs=self.syncs)
         except Exception as error:  # a defect of ours too: Trio would log it, and from then on nobody would look
             self.violated(error)
+
+    def _seems_dead(self, node: SimNode) -> bool:
+        """To a controller, as its port refuses: by a rule, or because it stops, and has handed over what it can."""
+        is_stopping = node._server is not None and node._server.is_stopping
+        return is_stopping or any(self.network.was_refused(each.name, node.name) for each in self.controllers)
 
     def violated(self, error: Exception) -> None:
         story = str(error) if isinstance(error, Violated) else repr(error)
@@ -280,16 +322,41 @@ class World:
 
     @property
     def is_all_in_sync(self) -> bool:
-        topics = self.invariants.decided.topics.values()
-        return all(len(each.isr) == len(each.replicas) for topic in topics for each in topic.partitions.values())
+        """Each partition has a leader, no reassignment is under way, and all its replicas are in sync."""
+        return not self.out_of_sync
+
+    @property
+    def out_of_sync(self) -> list[str]:
+        """The partitions that are not so, as they are."""
+        return [
+            f"{topic.name}-{index}: {told(each)}"
+            for topic in self.invariants.decided.topics.values()
+            for index, each in topic.partitions.items()
+            if each.leader < 0 or each.is_reassigning or len(each.isr) < len(each.replicas)
+        ]
 
     @property
     def is_being_refilled(self) -> bool:
-        return any(view.is_lost for view in self.invariants.replicas.values())
+        """Whether a disk was lost, and some log of it has not been filled again."""
+        for (node_id, (topic_id, index)), view in self.invariants.replicas.items():
+            topic = self.invariants.decided.topic_by_id(topic_id)
+            known = None if topic is None else topic.partitions.get(index)
+            if view.is_lost and known is not None and node_id in known.replicas:
+                return True
+        return False
+
+    @property
+    def happened(self) -> Counter[str]:
+        """What the machines did of themselves, by kind."""
+        found = Counter(self.invariants.happened)
+        for node in self.brokers:
+            found += node.disk.replaced
+        return found
 
     def note(self, what: str) -> None:
-        """Into the trace, by which two runs of a seed are compared."""
+        """Into the trace, by which two runs of a seed are compared, and into the story of the run."""
         self._trace.update(f"{trio.current_time():.9f} {what}\n".encode())
+        self.story.append(f"{trio.current_time():10.6f} s  {what}")
 
     @property
     def trace(self) -> str:

@@ -22,7 +22,14 @@ from msgspec import Struct, structs
 from odradek_broker.config.accepted import ALIASES
 from odradek_broker.config.broker_config import BrokerConfig, BrokerKey, broker_keys
 from odradek_broker.config.setting import LIST, ConfigType, Dynamic, SettingError, render
-from odradek_broker.config.topic_keys import TOPIC_KEYS, Fallback, TopicKey, check_topic_values
+from odradek_broker.config.topic_keys import (
+    INTERNAL_KEYS,
+    INTERNAL_SEGMENT_BYTES,
+    TOPIC_KEYS,
+    Fallback,
+    TopicKey,
+    check_topic_values,
+)
 from odradek_broker.log.config import LogConfig
 
 NOTHING: Mapping[str, str] = {}
@@ -97,16 +104,19 @@ class TopicConfigs:
         values["cleanup_policy"] = frozenset(values["cleanup_policy"])
         values["producer_id_expiration_ms"] = broker.producer_id_expiration_ms
         values["dedupe_buffer_bytes"] = broker.log_cleaner_dedupe_buffer_size
+        if INTERNAL_SEGMENT_BYTES in own:
+            values["segment_bytes"] = INTERNAL_KEYS[INTERNAL_SEGMENT_BYTES].setting.parse(own[INTERNAL_SEGMENT_BYTES])
         fields = set(LogConfig.__struct_fields__)
         return LogConfig(**{name: value for name, value in values.items() if name in fields})
 
     def check(self, own: Mapping[str, str]) -> str | None:
         """What is wrong with a topic's own values: one sentence, or None."""
         for name, text in own.items():
-            if name not in TOPIC_KEYS:
+            key = TOPIC_KEYS.get(name) or INTERNAL_KEYS.get(name)
+            if key is None:
                 return f"Unknown topic config name: {name}"
             try:
-                TOPIC_KEYS[name].setting.parse(text)
+                key.setting.parse(text)
             except SettingError as error:
                 return f"Invalid value {text!r} for {name}: {error}"
         return check_topic_values(self.values(own))

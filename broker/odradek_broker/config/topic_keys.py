@@ -133,6 +133,14 @@ _TABLE = (
 
 TOPIC_KEYS = {key.name: key for key in _TABLE}
 
+INTERNAL_SEGMENT_BYTES = "internal.segment.bytes"
+"""Segments smaller than segment.bytes may be, for tests: taken as Kafka takes it, and likewise never shown."""
+INTERNAL_KEYS = {
+    INTERNAL_SEGMENT_BYTES: TopicKey(
+        INTERNAL_SEGMENT_BYTES, Setting("Takes the place of segment.bytes.", INT, at_least(1)), None
+    )
+}
+
 
 def check_topic_values(values: dict[str, Any]) -> str | None:
     """What is wrong with values that are right each for itself; `values` by attribute."""

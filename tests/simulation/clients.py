@@ -1,0 +1,238 @@
+"""The clients of a run: writers, a reader, members of groups. Our own, on the simulated network."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import trio
+from scene import Outcome, Scene, Write
+
+from odradek import Consumer, Producer, TopicPartition
+from odradek.errors import (
+    DeliveryTimedOut,
+    NotEnoughReplicas,
+    OdradekError,
+    RecordTooLarge,
+    Undelivered,
+)
+from odradek.producer import Delivery
+
+SURELY_NOT_WRITTEN = (NotEnoughReplicas, RecordTooLarge)
+REQUEST_TIMEOUT_MS = 3_000
+DELIVERY_TIMEOUT_MS = 60_000
+TICK_S = 0.02
+POLL_S = 0.5
+AGAIN_S = 0.5
+KEYS = 5
+LONGEST_PADDING = 200
+SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
+SHORTEST_LIFE_S, LONGEST_LIFE_S = 1.0, 20.0
+
+
+class Writer:
+    """A producer that writes to all partitions of all topics, at a steady pace."""
+
+    def __init__(self, scene: Scene, name: str, random: Random) -> None:
+        self._scene = scene
+        self._name = name
+        self._random = random
+        kind = random.random()
+        self._acks: int | str = 1 if kind < 0.1 else "all"
+        self._is_idempotent = kind > 0.2
+        self._padding = b"." * random.choice([0, 0, random.randint(1, LONGEST_PADDING)])
+        self._number = 0
+
+    async def run(self, until: trio.Event) -> None:
+        """Return when it is told to, and every record has its outcome."""
+        scene, began = self._scene, trio.current_time()
+        async with trio.open_nursery() as nursery, self._producer() as producer:
+            while not until.is_set():
+                due = math.floor((trio.current_time() - began) * scene.plan.records_per_s)
+                while self._number < due and not until.is_set():
+                    topic = self._random.choice(scene.plan.topics).name
+                    if not scene.partitions_of(topic):
+                        self._number += 1
+                        continue
+                    partition = self._random.randrange(scene.partitions_of(topic))
+                    write, delivery = await self.send(producer, topic, partition)
+                    if delivery is not None:
+                        nursery.start_soon(self.settle, write, delivery)
+                await trio.sleep(TICK_S)
+            try:
+                await producer.flush()
+            except Undelivered:
+                pass  # each record's outcome is noted by itself
+
+    async def write_once_to_each(self) -> None:
+        """When all is healed, every partition is to show that it is of use again."""
+        scene = self._scene
+        async with self._producer() as producer:
+            for topic in sorted(scene.plan.topics, key=lambda each: each.name):
+                for partition in range(scene.partitions_of(topic.name)):
+                    write, delivery = await self.send(producer, topic.name, partition)
+                    if delivery is not None:
+                        await self.settle(write, delivery)
+                    if write.outcome is not Outcome.OK:
+                        scene.violated(f"liveness: nothing can be written to {topic.name}-{partition}: {write.error}")
+
+    async def send(self, producer: Producer, topic: str, partition: int) -> tuple[Write, Delivery | None]:
+        key = f"k{self._random.randrange(KEYS)}".encode() if self._scene.topic(topic).is_keyed else None
+        value = f"{self._name}-{self._number}".encode() + self._padding
+        self._number += 1
+        durable = self._acks == "all"
+        write = Write(topic, partition, key, value, durable, durable and self._is_idempotent, trio.current_time())
+        self._scene.writes.append(write)
+        try:
+            return write, await producer.send(topic, value, key=key, partition=partition)
+        except (OdradekError, ValueError) as error:
+            write.outcome, write.error, write.done_s = Outcome.FAIL, str(error), trio.current_time()
+            return write, None
+
+    async def settle(self, write: Write, delivery: Delivery) -> None:
+        try:
+            delivered = await delivery
+        except DeliveryTimedOut as error:
+            write.outcome, write.error = Outcome.INFO, str(error)
+        except OdradekError as error:
+            surely_not = isinstance(error, SURELY_NOT_WRITTEN)
+            write.outcome, write.error = Outcome.FAIL if surely_not else Outcome.INFO, str(error)
+        else:
+            write.outcome, write.offset = Outcome.OK, delivered.offset
+        write.done_s = trio.current_time()
+        if write.outcome is Outcome.OK:
+            self._scene.acknowledged(write)
+
+    def _producer(self) -> Producer:
+        return Producer(
+            self._scene.world.bootstrap,
+            acks=self._acks,  # type: ignore[arg-type]
+            idempotent=self._is_idempotent and self._acks == "all",
+            linger_ms=2,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+            surroundings=self._scene.world.client(),
+        )
+
+
+async def read(scene: Scene, name: str) -> None:
+    """Read all topics from the beginning on, until cancelled. A reader that breaks is followed by a fresh one."""
+    while True:
+        try:
+            await _read_for_a_life(scene, name)
+        except (OdradekError, ValueError):
+            await trio.sleep(AGAIN_S)
+
+
+async def _read_for_a_life(scene: Scene, name: str) -> None:
+    partitions = everything(scene)
+    since_s = trio.current_time()
+    async with _consumer(scene) as consumer:
+        await consumer.assign(partitions)
+        follower = Order(scene, name, since_s)
+        while partitions == everything(scene):
+            for record in await consumer.poll(timeout_s=POLL_S):
+                follower.take(record.topic_partition, record.offset, record.value)
+
+
+async def drain(scene: Scene) -> None:
+    """When all is healed: read everything there is."""
+    while True:
+        try:
+            since_s = trio.current_time()
+            async with _consumer(scene) as consumer:
+                partitions = everything(scene)
+                await consumer.assign(partitions)
+                ends = await consumer.end_offsets(*partitions)
+                follower = Order(scene, "the last reader", since_s)
+                while any((consumer.position(each) or 0) < end for each, end in ends.items()):
+                    for record in await consumer.poll(timeout_s=POLL_S):
+                        follower.take(record.topic_partition, record.offset, record.value)
+            return
+        except OdradekError:
+            await trio.sleep(AGAIN_S)
+
+
+class Order:
+    """One life of one reader: it goes on, and leaves nothing out that is there."""
+
+    def __init__(self, scene: Scene, name: str, since_s: float) -> None:
+        self._scene = scene
+        self._name = name
+        self._since_s = since_s
+        self._next: dict[TopicPartition, int] = {}
+
+    def take(self, partition: TopicPartition, offset: int, value: bytes | None) -> None:
+        scene = self._scene
+        scene.handed(self._name, partition.topic, partition.partition, offset, value, self._since_s)
+        expected = self._next.get(partition)
+        self._next[partition] = offset + 1
+        if expected is None or expected == offset or scene.has_lost(partition) or self._is_made_anew(partition):
+            return
+        key = scene.key_of(partition)
+        assert key is not None
+        invariants = scene.world.invariants
+        committed = invariants.committed.get(key)
+        if offset < expected:
+            scene.violated(f"S6: {self._name} went back to {offset} of {partition} after {expected - 1}")
+        elif committed is not None and not committed.is_compacted and invariants.may_begin_at.get(key, 0) < offset:
+            scene.violated(f"S6: {self._name} went on to {offset} of {partition} after {expected - 1}")
+
+    def _is_made_anew(self, partition: TopicPartition) -> bool:
+        """Records of the topic that was, and of the one that is, may come one after the other."""
+        return self._scene.world.invariants.incarnations[partition.topic][-1].born_s >= self._since_s
+
+
+async def be_a_member(scene: Scene, group: str, name: str, random: Random) -> None:
+    """Of a group, life after life, until cancelled: read, say how far it has read, leave."""
+    topics = [topic.name for topic in scene.plan.topics if topic.is_grouped]
+    while True:
+        life_s = random.uniform(SHORTEST_LIFE_S, LONGEST_LIFE_S)
+        try:
+            async with Consumer(
+                scene.world.bootstrap,
+                topics,
+                group=group,
+                commit="manual",
+                session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=HEARTBEAT_MS,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+                surroundings=scene.world.client(),
+            ) as consumer:
+                since_s = trio.current_time()
+                with trio.move_on_after(math.inf if scene.is_over.is_set() else life_s):
+                    while True:
+                        await _read_and_commit(scene, group, name, consumer, since_s)
+        except (OdradekError, RuntimeError):
+            await trio.sleep(AGAIN_S)
+
+
+async def _read_and_commit(
+    scene: Scene, group: str, name: str, consumer: Consumer[bytes | None, bytes | None], since_s: float
+) -> None:
+    for record in await consumer.poll(timeout_s=POLL_S):
+        scene.handed(name, record.topic, record.partition, record.offset, record.value, since_s)
+        scene.handed_out[group, record.topic_partition].add(record.offset)
+    positions = {place: consumer.position(place) for place in consumer.assignment}
+    known = scene.floors(group, list(positions))
+    upto = {place: offset for place, offset in positions.items() if offset is not None and offset > known[place]}
+    if upto:  # also where nothing has come: who was there before may have committed it, and not have heard so
+        await consumer.commit(upto)
+        scene.committed(group, upto, known)
+
+
+def everything(scene: Scene) -> list[TopicPartition]:
+    return [
+        TopicPartition(topic.name, index)
+        for topic in scene.plan.topics
+        for index in range(scene.partitions_of(topic.name))
+    ]
+
+
+def _consumer(scene: Scene) -> Consumer[bytes | None, bytes | None]:
+    return Consumer(
+        scene.world.bootstrap,
+        start="earliest",
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        surroundings=scene.world.client(),
+    )

@@ -1,0 +1,214 @@
+"""What is done to machines and to what is between them, by name. Each fault ends by itself, or `heal` ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+
+import trio
+from world import SimNode, World
+
+SHORTEST_S, LONGEST_S = 0.01, 6.0
+
+
+async def heal(world: World) -> None:
+    world.network.heal()
+    for node in world.nodes:
+        node.disk.heal()
+        node.resume()
+    await world.start()
+
+
+async def hold(random: Random) -> None:
+    """Mostly short, sometimes longer than any session."""
+    await trio.sleep(SHORTEST_S * (LONGEST_S / SHORTEST_S) ** random.random())
+
+
+def _leader(world: World, random: Random) -> SimNode:
+    """Of some partition."""
+    topics = world.invariants.decided.topics
+    if not topics:
+        return random.choice(world.members)
+    topic = topics[random.choice(sorted(topics))]
+    found = world.leader(topic.name, random.choice(sorted(topic.partitions)))
+    return found if found is not None and found.is_up else random.choice(world.members)
+
+
+async def _down_for_a_while(world: World, random: Random, nodes: list[SimNode], *, power: bool) -> None:
+    silently = power and random.random() < 0.5
+    for node in nodes:
+        node.kill(power=power, silently=silently)
+    await hold(random)
+    await world.start()
+
+
+async def kill_leader(world: World, random: Random) -> None:
+    await _down_for_a_while(world, random, [_leader(world, random)], power=False)
+
+
+async def kill_any(world: World, random: Random) -> None:
+    await _down_for_a_while(world, random, [random.choice(world.nodes)], power=False)
+
+
+async def power_any(world: World, random: Random) -> None:
+    await _down_for_a_while(world, random, [random.choice(world.nodes)], power=True)
+
+
+async def power_leader(world: World, random: Random) -> None:
+    await _down_for_a_while(world, random, [_leader(world, random)], power=True)
+
+
+async def power_some(world: World, random: Random) -> None:
+    await _down_for_a_while(world, random, random.sample(world.members, 2), power=True)
+
+
+async def power_all(world: World, random: Random) -> None:
+    """The machines usually share one socket."""
+    await _down_for_a_while(world, random, world.nodes, power=True)
+
+
+async def one_after_the_other(world: World, random: Random) -> None:
+    """Each follower falls back while the others go on; then the last goes, and those come back without it."""
+    leader = _leader(world, random)
+    followers = [broker for broker in world.members if broker is not leader]
+    random.shuffle(followers)
+    for node in (*followers, leader):
+        node.kill(power=True)
+        await hold(random)
+    for node in followers:
+        world.nursery.start_soon(node.start)
+        await hold(random)
+    await world.start()
+
+
+async def bounce(world: World, random: Random) -> None:
+    for _ in range(5):
+        _leader(world, random).kill(power=random.random() < 0.5)
+        await world.start()
+
+
+async def restart(world: World, random: Random) -> None:
+    node = random.choice(world.nodes)
+    await node.stop()
+    await hold(random)
+    await world.start()
+
+
+async def _cut_for_a_while(world: World, random: Random, pairs: list[tuple[str, str]]) -> None:
+    for pair in pairs:
+        world.network.cut(*pair)
+    await hold(random)
+    for pair in pairs:
+        world.network.mend(*pair)
+
+
+async def cut_leader(world: World, random: Random) -> None:
+    """From its followers, from the controller, or from both; clients reach it all the time."""
+    leader = _leader(world, random)
+    others = random.choice([[world.controller], world.members, world.nodes])
+    await _cut_for_a_while(world, random, [(leader.name, other.name) for other in others if other is not leader])
+
+
+async def cut_any(world: World, random: Random) -> None:
+    one, other = random.sample(world.nodes, 2)
+    await _cut_for_a_while(world, random, [(one.name, other.name)])
+
+
+async def cut_clients(world: World, random: Random) -> None:
+    cut_off = random.sample(world.members, random.randint(1, 3))
+    await _cut_for_a_while(world, random, [("client", broker.name) for broker in cut_off])
+
+
+async def slow_any(world: World, random: Random) -> None:
+    one, other = random.sample([*(node.name for node in world.nodes), "client"], 2)
+    world.network.slow(one, other, random.uniform(0.01, 1.0))
+    await hold(random)
+    world.network.mend(one, other)
+
+
+async def leave_behind(world: World, random: Random) -> None:
+    """A follower hears nothing from its leader, whose wish to go on without it is long on its way."""
+    leader = _leader(world, random)
+    follower = random.choice([broker for broker in world.members if broker is not leader])
+    world.network.slow(leader.name, world.controller.name, random.uniform(0.1, 2.0))
+    world.network.cut(leader.name, follower.name)
+    await trio.sleep(world.lag_s + random.uniform(0, 2.0))
+    world.network.mend(leader.name, follower.name)
+    world.network.mend(leader.name, world.controller.name)
+
+
+async def overtake(world: World, random: Random) -> None:
+    """While the leader's wish to go on without one follower is on its way, the other is fenced and let in again.
+
+    What the leader asked for was then asked of a partition that is not the same any more, and names a replica that the
+    records written meanwhile have not reached.
+    """
+    leader = _leader(world, random)
+    followers = [broker for broker in world.members if broker is not leader]
+    random.shuffle(followers)
+    behind, fenced = followers[:2]
+    world.network.slow(leader.name, world.controller.name, random.uniform(0.5, 1.2))
+    world.network.cut(leader.name, behind.name)
+    world.network.cut(fenced.name, world.controller.name)
+    await trio.sleep(world.session_s + random.uniform(-0.3, 0.3))
+    world.network.cut(leader.name, fenced.name)
+    world.network.mend(leader.name, behind.name)
+    world.network.mend(fenced.name, world.controller.name)
+    await trio.sleep(random.uniform(1.0, 3.0))
+    world.network.mend(leader.name, fenced.name)
+    world.network.mend(leader.name, world.controller.name)
+
+
+async def reset_any(world: World, random: Random) -> None:
+    one, other = random.sample([*(node.name for node in world.nodes), "client"], 2)
+    world.network.reset(one, other)
+
+
+async def full_disk(world: World, random: Random) -> None:
+    node = random.choice(world.members)
+    node.disk.is_full = True
+    await hold(random)
+    node.disk.is_full = False
+
+
+async def failing_syncs(world: World, random: Random) -> None:
+    """The disk of one machine says EIO; its broker ends, and comes back to a disk that works again."""
+    node = random.choice(world.members)
+    node.disk.syncs_fail = True
+    await hold(random)
+    node.disk.syncs_fail = False
+    node.kill(power=True)
+    await world.start()
+
+
+async def wipe(world: World, random: Random) -> None:
+    """A disk is lost. Only while all have everything: no cluster survives the loss of all copies or of its metadata."""
+    node = random.choice([broker for broker in world.members if broker is not world.controller])
+    if not world.is_being_refilled and world.is_all_in_sync:
+        node.kill()
+        node.wipe()
+        await hold(random)
+        await world.start()
+
+
+FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
+    "kill-leader": kill_leader,
+    "kill-any": kill_any,
+    "power-any": power_any,
+    "power-leader": power_leader,
+    "power-some": power_some,
+    "power-all": power_all,
+    "one-after-the-other": one_after_the_other,
+    "bounce": bounce,
+    "restart": restart,
+    "cut-leader": cut_leader,
+    "cut-any": cut_any,
+    "cut-clients": cut_clients,
+    "slow-any": slow_any,
+    "leave-behind": leave_behind,
+    "overtake": overtake,
+    "reset-any": reset_any,
+    "full-disk": full_disk,
+    "failing-syncs": failing_syncs,
+    "wipe": wipe,
+}

@@ -1,0 +1,85 @@
+"""The judges judged: each is shown what it must see, without a broker."""
+
+from __future__ import annotations
+
+import pytest
+from ledger import Committed, Contents, Violated
+from replica_view import Batch, Batches, ReplicaView
+
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.record import Record
+
+KEY = (b"t" * 16, 0)
+
+
+def batch(base: int, count: int = 1, *, crc: int = 0, epoch: int = 0, producer: int = -1, sequence: int = -1) -> Batch:
+    return Batch(base, base + count, epoch, crc, producer, 0, sequence)
+
+
+def view(*batches: Batch, durable: int, start: int = 0) -> ReplicaView:
+    found = ReplicaView()
+    found.durable_offset, found.start_offset = durable, start
+    for each in batches:
+        found.batches.add(each)
+    return found
+
+
+def test_a_batch_is_found_by_where_it_begins_and_by_any_of_its_offsets() -> None:
+    batches = Batches()
+    for base in (0, 2, 7):
+        batches.add(batch(base, 2))
+    assert batches.at(2) == batches.with_offset(3) == batch(2, 2)
+    assert batches.at(3) is None
+    assert batches.with_offset(5) is None, "compaction has left a gap"
+    assert batches.since(1) == [batch(2, 2), batch(7, 2)]
+    assert batches.cut_end(8) == [batch(7, 2)]
+    batches.cut_beginning(2)
+    assert list(batches) == [batch(2, 2)]
+
+
+def test_a_replica_has_a_batch_that_is_on_stable_storage_or_was_deleted_and_no_other_at_its_place() -> None:
+    assert view(batch(0), batch(1), durable=2).has(batch(1), compacted=False)
+    assert not view(batch(0), batch(1), durable=1).has(batch(1), compacted=False)
+    assert not view(batch(0), batch(1, crc=7), durable=2).has(batch(1), compacted=False)
+    assert view(durable=5, start=5).has(batch(1), compacted=False)
+
+
+def test_what_compaction_has_left_of_a_batch_is_that_batch_and_one_of_another_producer_is_not() -> None:
+    assert view(batch(1, crc=7), durable=2).has(batch(1), compacted=True)
+    assert view(batch(3), durable=4).has(batch(1), compacted=True)
+    assert not view(batch(1, producer=9), durable=2).has(batch(1), compacted=True)
+
+
+def test_an_offset_that_is_left_out_of_what_is_committed_is_seen() -> None:
+    committed = Committed()
+    committed.add(batch(0))
+    with pytest.raises(Violated, match="S2"):
+        committed.add(batch(2))
+
+
+def test_a_gap_in_the_numbers_of_a_producer_is_seen() -> None:
+    committed = Committed()
+    committed.add(batch(0, 2, producer=1, sequence=0))
+    with pytest.raises(Violated, match="S7"):
+        committed.add(batch(2, producer=1, sequence=3))
+
+
+def test_an_unclean_leader_takes_away_what_it_lacks_and_what_was_acknowledged_before() -> None:
+    committed = Committed()
+    for base in range(3):
+        committed.add(batch(base))
+    committed.awaits_cut = True
+    committed.cut_to(lambda each: each.base_offset < 1, now_s=5.0)
+    assert committed.end_offset == 1
+    assert committed.is_given_up(2, acknowledged_s=4.0)
+    assert not committed.is_given_up(0, acknowledged_s=4.0), "its leader had that"
+    assert not committed.is_given_up(2, acknowledged_s=6.0), "that was acknowledged by the new leader"
+
+
+def test_a_record_is_known_by_its_content() -> None:
+    contents = Contents()
+    contents.keep(KEY, batch(0, 2), bytes(build_batch([Record(value=b"one"), Record(key=b"k", value=b"two")])))
+    found = contents.at(KEY, batch(0, 2), 1)
+    assert found is not None
+    assert (found.key, found.value) == (b"k", b"two")
+    assert contents.at(KEY, batch(0, 2), 2) is None
