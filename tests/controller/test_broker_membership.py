@@ -104,15 +104,6 @@ def test_a_broker_that_was_unregistered_is_trusted_with_nothing_when_it_is_back(
     assert all(each.leader == -1 for each in partitions(image)), "3 was the last to have all that is committed"
 
 
-def test_the_last_to_lead_is_not_waited_for_once_it_is_unregistered() -> None:
-    """Under its id another machine may come, with nothing: it would be elected, and all others cut to nothing."""
-    image = unregister(fenced(three(), 1, 2, 3), 3)
-    assert all((each.leader, each.last_known_elr) == (-1, ()) for each in partitions(image))
-    image, _ = register(unregister(image, 2), 3)
-    image, _ = beat(image, 3)
-    assert all(each.leader == -1 for each in partitions(image))
-
-
 def test_a_living_broker_that_is_unregistered_leads_nothing_and_is_in_no_isr() -> None:
     image = unregister(three(), 1)
     assert all(each.leader in (2, 3) and 1 not in each.isr for each in partitions(image))

@@ -442,3 +442,14 @@ async def test_those_who_follow_are_told_of_nothing_that_may_not_be_in_the_journ
         nursery.start_soon(answer_forward, broker.controller, forwarded(create("t"), 7, broker.controller.stamp()), {})
         assert (await answer_follow(broker.controller, request)).error_code == ErrorCode.NOT_CONTROLLER
     assert (broker.image.offset, len(broker.images)) == (before, 1)
+
+
+async def test_a_controller_that_stops_sends_those_who_follow_elsewhere() -> None:
+    """With an answer at once for each question they would ask on and on, and in its own process never let it end."""
+    broker = await SmallBroker().start()
+    controller, request = broker.controller, FollowMetadataRequest(broker_id=2, next_offset=1_000, max_wait_ms=60_000)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer_follow, controller, request)
+        await wait_all_tasks_blocked()
+        controller.stop()  # who waits is let go
+    assert (await answer_follow(controller, request)).error_code == ErrorCode.NOT_CONTROLLER

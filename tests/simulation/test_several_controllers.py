@@ -97,6 +97,22 @@ def test_when_the_active_controller_is_killed_another_decides_at_once(combined: 
 
 
 @pytest.mark.parametrize("combined", [False, True])
+def test_when_the_active_controller_is_stopped_it_ends_and_another_decides(combined: bool) -> None:
+    async def scenario(world: World) -> None:
+        await write(world, "1")
+        former = world.controller
+        with trio.fail_after(20):
+            await former.stop()
+        await another_than(world, former)
+        await create(world, "another")
+        await write(world, "2")
+        await whole_again(world)
+        assert await read(world) == ["1", "2"]
+
+    play(scenario, combined=combined)
+
+
+@pytest.mark.parametrize("combined", [False, True])
 def test_an_active_controller_that_stands_still_is_replaced_and_hears_of_it_when_it_goes_on(combined: bool) -> None:
     async def scenario(world: World) -> None:
         await write(world, "1")

@@ -133,7 +133,7 @@ def unregister_broker(
     if known is None:
         error = ErrorCode.BROKER_ID_NOT_REGISTERED
         return Result([], UnregisterBrokerResponse(error_code=error, error_message="there is no such broker"))
-    left = forget_replicas(image, request.broker_id, config, for_good=True)
+    left = forget_replicas(image, request.broker_id, config)
     gone = UnregisterBrokerRecord(broker_id=known.broker_id, broker_epoch=known.epoch)
     return Result([*left, gone], UnregisterBrokerResponse(error_message=None))
 

@@ -67,7 +67,6 @@ def change_partition(
     adding: Collection[int] | None = None,
     removing: Collection[int] | None = None,
     unclean_restart: Collection[int] = (),
-    unregistered: Collection[int] = (),
     recovered: bool = False,
     election: Election = Election.ANY,
     directories: Callable[[int], bytes] | None = None,
@@ -75,8 +74,7 @@ def change_partition(
     """The record that brings a partition to what is wanted; None where it is there already.
 
     `isr`, `replicas`, `adding`, `removing`: what they are to be, where they change. `unclean_restart`: replicas that
-    may have lost what they had. `unregistered`: likewise, and whoever of them was the last to lead is not waited for.
-    `recovered`: the leader has recovered from an unclean election.
+    may have lost what they had. `recovered`: the leader has recovered from an unclean election.
     """
     target = Target(
         isr=list(old.isr if isr is None else isr),
@@ -87,8 +85,7 @@ def change_partition(
         last_known_elr=list(old.last_known_elr),
     )
     _complete_reassignment(target)
-    _note_eligible(old, target, rules, {*unclean_restart, *unregistered})
-    target.last_known_elr = [replica for replica in target.last_known_elr if replica not in unregistered]
+    _note_eligible(old, target, rules, unclean_restart)
     leader, unclean = _elect(old, target, rules, is_active, election)
     recovery = -1
     if recovered and old.leader_recovery_state == RECOVERING:
@@ -100,7 +97,7 @@ def change_partition(
         else:
             target.elr = [replica for replica in target.elr if replica != leader]
         target.isr = [leader]
-    if leader == NO_LEADER and not target.isr and old.leader not in {NO_LEADER, *unregistered}:
+    if leader == NO_LEADER and not target.isr and old.leader != NO_LEADER:
         target.last_known_elr = [old.leader]
     taken_off = set(old.replicas) - set(target.replicas)
     fenced_off = bool(taken_off) and leader == old.leader

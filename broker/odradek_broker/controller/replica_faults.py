@@ -100,24 +100,15 @@ def take_replica_faults(
 
 
 def forget_replicas(
-    image: MetadataImage,
-    broker_id: int,
-    config: BrokerConfig,
-    replicas: Collection[ReplicaOf] | None = None,
-    *,
-    for_good: bool = False,
+    image: MetadataImage, broker_id: int, config: BrokerConfig, replicas: Collection[ReplicaOf] | None = None
 ) -> Iterator[Struct]:
-    """Take a broker's replicas out of ISR and ELR, as they may lack what was committed: all of them, or these.
-
-    `for_good`: it is not waited for either, where it was the last to lead.
-    """
+    """Take a broker's replicas out of ISR and ELR, as they may lack what was committed: all of them, or these."""
     rules = TopicRules(image, config)
     everything = (
         (topic, index, partition) for topic in image.topics.values() for index, partition in topic.partitions.items()
     )
     for topic, index, partition in everything if replicas is None else _named(image, replicas):
-        last_known = partition.last_known_elr if for_good else ()
-        if broker_id in (*partition.isr, *partition.elr, *last_known):
+        if broker_id in partition.isr or broker_id in partition.elr:
             isr = [replica for replica in partition.isr if replica != broker_id]
             yield from _one(
                 change_partition(
@@ -128,7 +119,6 @@ def forget_replicas(
                     _active(image, but=broker_id),
                     isr=isr,
                     unclean_restart=(broker_id,),
-                    unregistered=(broker_id,) if for_good else (),
                 )
             )
 

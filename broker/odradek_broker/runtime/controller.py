@@ -138,7 +138,8 @@ class ControllerRuntime(ControllerClient):
         self._heartbeats = Heartbeats(config.broker_session_timeout_ms)
         self._lost: list[BrokerImage] = []
         self._loss = trio.Event()
-        self._is_stopping = False
+        self.is_stopping = False
+        """Whoever follows is to look elsewhere."""
         self._has_right = may_decide
         self._predecessor_ms = predecessor_ms
         self._has_rivals = has_rivals
@@ -267,7 +268,7 @@ class ControllerRuntime(ControllerClient):
 
     def stop(self) -> None:
         """Those that follow get an answer now, and no more."""
-        self._is_stopping = True
+        self.is_stopping = True
         self._news.set()
 
     def close(self) -> None:
@@ -343,7 +344,7 @@ class ControllerRuntime(ControllerClient):
         """
         self._take_evidence(request)
         with trio.move_on_after(request.max_wait_ms / 1000):
-            while self._image.offset < request.next_offset and not self._is_stopping:
+            while self._image.offset < request.next_offset and not self.is_stopping:
                 await self._news.wait()
         image = self._image
         frames = self._tail.since(request.next_offset)

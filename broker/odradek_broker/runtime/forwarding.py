@@ -88,7 +88,7 @@ def _messages(api_key: int) -> tuple[type[Any], type[Any]]:
 
 
 async def answer_follow(controller: ControllerRuntime | None, request: FollowMetadataRequest) -> FollowMetadataResponse:
-    if controller is None or not controller.may_decide():
+    if controller is None or controller.is_stopping or not controller.may_decide():
         return FollowMetadataResponse(error_code=ErrorCode.NOT_CONTROLLER)
     response = await controller.follow(request)
     if not controller.may_decide():

@@ -85,6 +85,7 @@ class OwnController:
 
     async def ask(self, request: ApiMessage, answer: type[R], version: int, timeout_s: float) -> R:
         response: Struct
+        await trio.lowlevel.checkpoint()  # whoever asks again and again must be asked to stop, too
         if isinstance(request, ForwardRequest):
             response = await answer_forward(self._find(), request, {})
         else:
