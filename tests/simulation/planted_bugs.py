@@ -138,8 +138,26 @@ BUGS = [
     Bug(
         "ack when appended",
         "apis/api_00_produce.py",
-        "return self.partition is None or self.last_offset < self.partition.high_watermark",
-        "return True",
+        "return Append(response, wait(appended.last_offset))",
+        "return Append(response)",
+    ),
+    Bug(
+        "who waits goes on waiting when another leads",
+        "runtime/partition.py",
+        "        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch\n        self.fail_commits()\n",
+        "        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch\n",
+    ),
+    Bug(
+        "a late fetch of an earlier life counts",
+        "replication/leader.py",
+        "if follower is None or broker_epoch < follower.broker_epoch:",
+        "if follower is None:",
+    ),
+    Bug(
+        "deleted before the followers know",
+        "runtime/partition.py",
+        "self._deletions.reached(self.leadership.low_watermark(self._log_start_written))",
+        "self._deletions.reached(self._log_start_written)",
     ),
     Bug(
         "no duplicate check",
