@@ -28,7 +28,7 @@ from odradek_broker.log.log import Appended, Log
 from odradek_broker.log.offset_checkpoints import HIGH_WATERMARKS, LOG_START_OFFSETS, NAMES
 from odradek_broker.log.validation import Origin
 from odradek_broker.runtime.checkpoints import Checkpoints, Cut
-from tests.log.log_batches import TRANSACTIONAL, batch, marker
+from tests.log.log_batches import TRANSACTIONAL, batch, marker, records
 
 TOPIC_ID = bytes(range(16))
 CONFIG = LogConfig(segment_bytes=900, index_interval_bytes=150, retention_ms=-1, file_delete_delay_ms=0)
@@ -344,3 +344,69 @@ def test_nothing_claimed_is_lost_at_whatever_operation_a_life_ends(seed: int) ->
     walk = Walk(seed)
     while walk.lives < LIVES:
         walk.live()
+
+
+def test_what_a_failed_sync_has_left_in_memory_is_on_stable_storage_before_it_counts_as_flushed() -> None:
+    """The pages are clean from then on, and readable: a start that only syncs finds nothing to do."""
+    for seed in range(20):
+        disk = SimDisk(Random(seed))
+        log = Log.open("/t-0", SimMount(disk), CONFIG, topic_id=TOPIC_ID, clean=False, now_ms=0)
+        log.append_as_leader(memoryview(batch(b"synced")), leader_epoch=1, now_ms=0)
+        log.flush()
+        disk.syncs_fail = True
+        log.append_as_leader(memoryview(batch(b"not synced" * 50)), leader_epoch=1, now_ms=0)
+        with pytest.raises(OSError, match="sync failed"):
+            log.flush()
+        disk.heal()
+        disk.die()
+        log = Log.open("/t-0", SimMount(disk), CONFIG, topic_id=TOPIC_ID, clean=False, recovery_point=1, now_ms=0)
+        assert (log.log_end_offset, log.flushed_offset) == (2, 1)
+        log.flush()
+        assert log.flushed_offset == 2
+        disk.lose_power()
+        log = Log.open("/t-0", SimMount(disk), CONFIG, topic_id=TOPIC_ID, clean=False, recovery_point=2, now_ms=0)
+        assert len(list(batches_of(log))) == 2 and log.recovery is not None and not log.recovery.is_damage
+
+
+COMPACTED = LogConfig(cleanup_policy=frozenset({"compact"}), segment_bytes=400, min_cleanable_dirty_ratio=0.0)
+
+
+def newest(log: Log) -> dict[bytes | None, tuple[int, bytes | None]]:
+    data = b"".join(data for _, data in batches_of(log))
+    return {key: (offset, value) for offset, _, key, value in records(data)}
+
+
+@pytest.mark.parametrize("power", [False, True])
+def test_compaction_keeps_the_newest_of_each_key_at_whatever_operation_it_ends(power: bool) -> None:
+    at, is_over = 0, False
+    while not is_over:
+        at += 1
+        disk, random = CountingDisk(Random(at + 1_000)), Random(at)
+        log = Log.open("/t-0", SimMount(disk), COMPACTED, topic_id=TOPIC_ID, clean=False, now_ms=0)
+        for _ in range(2):  # what the first pass leaves is small enough to be merged by the second
+            log.compact(10, log.log_end_offset, force=True)
+            for i in range(30):
+                keyed = batch((b"k%d" % random.randrange(8), b"v%d" % i))
+                log.append_as_leader(memoryview(keyed), leader_epoch=1, now_ms=0)
+        log.flush()
+        expected, end = newest(log), log.log_end_offset
+        disk.loses_power, disk.left = power, at
+        try:
+            is_over = log.compact(10, end, force=True)
+        except OSError:
+            pass
+        disk.die()
+        disk.left = 10**9
+        for recovery_point in (end, 0):
+            log = Log.open(
+                "/t-0",
+                SimMount(disk),
+                COMPACTED,
+                topic_id=TOPIC_ID,
+                clean=False,
+                recovery_point=recovery_point,
+                now_ms=0,
+            )
+            assert (newest(log), log.log_end_offset) == (expected, end), f"operation {at}: {log.recovery}"
+            disk.die()
+    assert at > 60
