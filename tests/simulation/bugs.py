@@ -1,0 +1,584 @@
+"""The bugs that are planted, by the part of the broker they are in: pieces of its sources, and what takes their place.
+
+Most have been real, here or in Kafka; the rest are what a tired engineer might write. See planted_bugs.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Edit:
+    file: str
+    """Below odradek_broker."""
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Bug:
+    name: str
+    edits: tuple[Edit, ...]
+
+
+def _bug(name: str, file: str, before: str, after: str, *more: tuple[str, str, str]) -> Bug:
+    return Bug(name, (Edit(file, before, after), *(Edit(*each) for each in more)))
+
+
+COMMON = [
+    _bug(
+        "ack before followers have it",
+        "replication/leader.py",
+        "lowest = min(lowest, self._followers[replica].offset)",
+        "pass",
+    ),
+    _bug(
+        "commit below min.insync.replicas",
+        "replication/leader.py",
+        "        if not self.has_enough(min_insync):\n            return UNKNOWN\n",
+        "",
+    ),
+    _bug(
+        "ack before the leader's sync",
+        "runtime/partition.py",
+        "local = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset",
+        "local = self.log.log_end_offset",
+    ),
+    _bug(
+        "follower fetches on before its sync",
+        "runtime/replica_fetcher.py",
+        "return self._broker.flusher.syncs and partition.log.flushed_offset < partition.log.log_end_offset",
+        "return False",
+    ),
+    _bug("no truncation", "runtime/replica_fetcher.py", "log.truncate_to(cut.offset)", "pass"),
+    _bug(
+        "truncate by watermark",
+        "runtime/partition.py",
+        "        self.leadership = None\n        self.leader_id, self.leader_epoch",
+        "        self.log.truncate_to(self.high_watermark)\n        self.leadership = None\n"
+        "        self.leader_id, self.leader_epoch",
+    ),
+    _bug(
+        "no leader epoch check",
+        "apis/leader_epochs.py",
+        "    if believed == UNSAID or",
+        "    return ErrorCode.NONE\n    if believed == UNSAID or",
+    ),
+    _bug(
+        "watermark does not wait for a proposal",
+        "replication/leader.py",
+        "return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)",
+        "return self._image.isr",
+    ),
+    _bug(
+        "proposed in-sync replicas count at once",
+        "replication/leader.py",
+        "return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)",
+        "return self._image.isr if self._proposal is None else self._proposal.brokers",
+    ),
+    _bug(
+        "in sync without having caught up",
+        "replication/leader.py",
+        "least = max(high_watermark, self.start_offset)",
+        "least = 0",
+    ),
+    _bug(
+        "stale in-sync edit is taken",
+        "controller/alter_partition.py",
+        "if wanted.partition_epoch < partition.partition_epoch:",
+        "if False:",
+    ),
+    _bug(
+        "edit of a former leader is taken",
+        "controller/alter_partition.py",
+        "    if wanted.leader_epoch < partition.leader_epoch:\n"
+        '        raise Refusal(ErrorCode.FENCED_LEADER_EPOCH, "another leader epoch has begun")\n'
+        "    if broker_id != partition.leader:\n"
+        '        raise Refusal(ErrorCode.INVALID_REQUEST, "only the leader may propose")\n'
+        "    if wanted.partition_epoch < partition.partition_epoch:",
+        "    if wanted.leader_epoch == partition.leader_epoch and wanted.partition_epoch < partition.partition_epoch:",
+    ),
+    _bug(
+        "unclean elections",
+        "controller/partition_change.py",
+        "if rules.unclean or election is Election.UNCLEAN:",
+        "if True:",
+    ),
+    _bug(
+        "any active replica may lead",
+        "controller/partition_change.py",
+        "return replica in eligible and is_active(replica)",
+        "return is_active(replica)",
+    ),
+    _bug(
+        "same leader epoch for a new leader",
+        "controller/replay.py",
+        "leader_epoch=old.leader_epoch + 1",
+        "leader_epoch=old.leader_epoch",
+    ),
+    _bug(
+        "ack what was not committed when leadership is lost",
+        "runtime/partition.py",
+        "        self._commits.fail(error)",
+        "        self._commits.fail(ErrorCode.NONE)",
+    ),
+    _bug(
+        "an answer settles another proposal",
+        "replication/leader.py",
+        "        if self._proposal is not proposal:\n            return None\n"
+        "        return self._propose(self._image.isr, refused=proposal.brokers)",
+        "        self._proposal = None\n        return None",
+    ),
+    _bug(
+        "ack when appended",
+        "apis/api_00_produce.py",
+        "return Append(response, wait(appended.last_offset))",
+        "return Append(response)",
+    ),
+    _bug(
+        "who waits goes on waiting when another leads",
+        "runtime/partition.py",
+        "        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch\n        self.fail_commits()\n",
+        "        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch\n",
+    ),
+    _bug(
+        "a late fetch of an earlier life counts",
+        "replication/leader.py",
+        "if follower is None or broker_epoch < follower.broker_epoch:",
+        "if follower is None:",
+    ),
+    _bug(
+        "deleted before the followers know",
+        "runtime/partition.py",
+        "self._deletions.reached(self.leadership.low_watermark(self._log_start_written))",
+        "self._deletions.reached(self._log_start_written)",
+    ),
+    _bug(
+        "no duplicate check",
+        "log/idempotence.py",
+        "def settle(",
+        "def settle(*_: object) -> None:\n    return None\n\n\ndef _settle(",
+    ),
+    _bug(
+        "followers forget producers",
+        "log/log.py",
+        "            if header.producer_id >= 0:\n                batch = records",
+        "            if header.producer_id >= 0 and leader_epoch is not None:\n                batch = records",
+    ),
+    _bug(
+        "truncate to the leader's end, whatever our own epochs say",
+        "replication/truncation.py",
+        "    if own_epoch == epoch:\n        return min(end_offset, own_end)\n    return min(own_end, log_end_offset)",
+        "    return min(end_offset, log_end_offset)",
+    ),
+    _bug(
+        "consumers read past the watermark",
+        "apis/api_01_fetch.py",
+        "        limit = partition.high_watermark\n",
+        "        limit = log.log_end_offset\n",
+    ),
+    _bug(
+        "the leader never says where logs part",
+        "apis/api_01_fetch.py",
+        "    if fetch.last_fetched_epoch < 0:\n",
+        "    if True:\n",
+    ),
+    _bug(
+        "a wiped or damaged disk counts as complete",
+        "controller/membership.py",
+        "if known is None or not _is_complete(request, known):",
+        "if False:",
+    ),
+    _bug(
+        "a registration says nothing of damage",
+        "runtime/broker.py",
+        "damaged=self.replica_logs.damaged(),",
+        "damaged=[],",
+    ),
+    _bug(
+        "a registration that nobody heard of costs what a broker has",
+        "runtime/broker.py",
+        "earlier_incarnations=earlier,",
+        "earlier_incarnations=(),",
+    ),
+    _bug(
+        "whatever was acknowledged counts as synced",
+        "log/directory.py",
+        "return self.clean or self.registration.synced",
+        "return True",
+    ),
+    _bug(
+        "a log that cannot be opened is not tried again",
+        "runtime/replica_logs.py",
+        "            self._try_again()\n",
+        "",
+    ),
+    _bug(
+        "another topic's directory of the same name stays where it is",
+        "runtime/replica_logs.py",
+        "            path = directory.mark_stray(",
+        "            raise\n            path = directory.mark_stray(",
+    ),
+    _bug(
+        "a replica with a gap asks from its end",
+        "runtime/replica_logs.py",
+        "                log.truncate_to(waiting.sound_up_to)",
+        "                pass",
+    ),
+    _bug(
+        "a batch that was moved up is kept",
+        "log/recovery.py",
+        "    return header.next_offset < recovery_point or header.base_offset > end",
+        "    return False",
+    ),
+    _bug(
+        "recovery keeps damaged batches",
+        "log/scan.py",
+        "            if not self._crc_is_valid(header):",
+        "            if False:",
+    ),
+    _bug(
+        "eligible replicas are forgotten",
+        "controller/partition_change.py",
+        "    target.elr = [replica for replica in possible if replica not in unclean_restart]\n",
+        "    target.elr = []\n",
+    ),
+    _bug(
+        "a fenced broker stays in the in-sync set",
+        "controller/membership.py",
+        "isr = [replica for replica in partition.isr if replica != broker_id]\n            record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays, isr=isr)",
+        "record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays)",
+    ),
+    _bug(
+        "a lease has no end",
+        "runtime/remote_controller.py",
+        "return self._clock.monotonic_ms() < self._lease_until_ms",
+        "return self._lease_until_ms >= 0",
+    ),
+    _bug(
+        "a lease counts from the heartbeat's answer",
+        "runtime/remote_controller.py",
+        "            self._term_ms = answer.lease_ms\n            self._extend_lease(sent_ms)",
+        "            self._term_ms = answer.lease_ms\n            self._extend_lease(self._clock.monotonic_ms())",
+    ),
+    _bug(
+        "a lease is as long as the controller's session",
+        "controller/heartbeats.py",
+        "        return shortest_ms * (100 - DRIFT_PERCENT) // (100 + DRIFT_PERCENT) - 1",
+        "        return self.session_ms",
+    ),
+    _bug(
+        "any refused connection extends a lease",
+        "runtime/remote_controller.py",
+        "            if is_gone and self._is_only_controller and sent_ms < self._lease_until_ms:",
+        "            if is_gone:",
+    ),
+    _bug(
+        "a snapshot of the metadata forgets eligible leaders",
+        "controller/snapshot.py",
+        "eligible_leader_replicas=list(partition.elr)",
+        "eligible_leader_replicas=[]",
+    ),
+    _bug(
+        "a decision is told before it is durable",
+        "controller/file_journal.py",
+        "        try:\n            self._log.flush()",
+        "        try:\n            pass",
+    ),
+]
+
+LATER = [
+    # ------------------------------------------------------------------------------- acknowledged records lost or invented
+    _bug(
+        "lowering min.insync.replicas leaves the eligible as they are",
+        "controller/min_insync.py",
+        "        if rules == before.of(topic.name):\n            continue",
+        "        continue",
+    ),
+    _bug(
+        "leaders count by a min.insync.replicas of their own",
+        "runtime/partitions.py",
+        'configs.value("min.insync.replicas", own)',
+        'int(own.get("min.insync.replicas", 1))',
+    ),
+    _bug(
+        "a follower asks another leader before its own sync",
+        "runtime/replica_fetcher.py",
+        "            and not self._is_behind_its_end(each)\n",
+        "",
+        (
+            "runtime/replica_fetcher.py",
+            "            await self._wait_flushed(self._partitions.values())\n",
+            "            pass\n",
+        ),
+    ),
+    _bug(
+        "what is written of a log outlives its cut",
+        "log/offset_checkpoints.py",
+        "            offsets = {key: offset for key, offset in current(self._written[name]).items() if offset > 0}",
+        "            said = self._written[name]\n"
+        "            offsets = {key: max(each, said.get(key, 0)) for key, each in current(said).items() if each > 0}",
+    ),
+    _bug(
+        "checkpoints belong to whatever has that number",
+        "log/offset_checkpoints.py",
+        "        return self._written[name].get(key, 0)",
+        "        return max((value for other, value in self._written[name].items() if other[1] == key[1]), default=0)",
+    ),
+    _bug(
+        "a recovery point is written before the sync",
+        "runtime/checkpoints.py",
+        "RECOVERY_POINTS: lambda partition: partition.log.recovery_point",
+        "RECOVERY_POINTS: lambda partition: partition.log.log_end_offset",
+    ),
+    _bug(
+        "pages are trusted after a failed sync",
+        "log/recovery.py",
+        "            _write_again(segment, walk.doubtful_from)\n",
+        "",
+    ),
+    _bug(
+        "unregistering leaves the eligible as they are",
+        "controller/membership.py",
+        "    left = forget_replicas(image, request.broker_id, config)\n",
+        "    left = list(_leave(image, request.broker_id, config)) if not known.fenced else []\n",
+        (
+            "controller/membership.py",
+            "    if known is None or not _is_complete(request, known):",
+            "    if known is not None and not _is_complete(request, known):",
+        ),
+    ),
+    _bug(
+        "the last leader of all is forgotten",
+        "controller/partition_change.py",
+        "        target.last_known_elr = [old.leader]\n",
+        "        pass\n",
+    ),
+    # ------------------------------------------------------------------------------------------------- nobody leads
+    _bug(
+        "what is late of an earlier life ends the memory of this one",
+        "controller/heartbeats.py",
+        "        if contact is not None and contact.epoch <= epoch:\n            del",
+        "        if contact is not None:\n            del",
+    ),
+    _bug(
+        "a coordinator that closed in a lapse stays closed",
+        "runtime/groups.py",
+        "        if self._partitions.get(index) is taken and taken.partition.log.failed is None:",
+        "        if False:",
+        (
+            "runtime/broker.py",
+            "                partition.fail_commits()\n        self.groups.refresh()",
+            "                partition.fail_commits()",
+        ),
+    ),
+    _bug(
+        "a controller whose journal is over goes on hearing heartbeats",
+        "runtime/controller.py",
+        "        return self._has_right() and not self._journal_over.is_set()",
+        "        return self._has_right()",
+        (
+            "runtime/controller.py",
+            "        await self._journal_over.wait()\n        if",
+            "        await trio.sleep_forever()\n        if",
+        ),
+    ),
+    # --------------------------------------------------------------------------------------------------- the election
+    _bug(
+        "a renewal does not look whose the key is",
+        "election/candidate.py",
+        "        if found is None or found.create_revision != revision:\n            return False",
+        "        pass",
+        ("election/candidate.py", "        if found.lease:\n", "        if False:\n"),
+    ),
+    _bug(
+        "the active controller's lease has no end",
+        "election/candidate.py",
+        "        return self._clock.monotonic_ms() < self._lease_until_ms",
+        "        return self._lease_until_ms >= 0",
+        (
+            "election/candidate.py",
+            "        while self._has_lease():\n            await trio.sleep(pause_s)",
+            "        while True:\n            await trio.sleep(pause_s)",
+        ),
+    ),
+    _bug(
+        "the metadata is written in etcd by whoever wants to",
+        "election/etcd_journal.py",
+        "[self._still_leading, *conditions]",
+        "[*conditions]",
+    ),
+    _bug(
+        "a new controller fences for silence at once",
+        "runtime/controller.py",
+        "        self._heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)\n",
+        "",
+    ),
+    _bug(
+        "a broker takes up a new ISR with an old min.insync.replicas",
+        "runtime/partitions.py",
+        "        partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)\n",
+        "        partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)\n        partition.advance()\n",
+    ),
+    _bug(
+        "who is heard of while the disk is slow is fenced all the same",
+        "runtime/controller.py",
+        "only_if_silent and not self._heartbeats.is_silent(",
+        "False and not self._heartbeats.is_silent(",
+    ),
+    _bug(
+        "what comes late is carried out",
+        "runtime/forwarding.py",
+        " else Arrived(bytes(request.stamp), request.patience_ms)",
+        " else None",
+    ),
+    _bug(
+        "a broker that stops leads until its port is closed",
+        "runtime/broker.py",
+        "self.controller.lead_no_more()",
+        "pass",
+    ),
+    # -------------------------------------------------------------------------------------------------- the controller
+    _bug(
+        "a move is over before those who come are in sync",
+        "controller/partition_change.py",
+        "    if not staying or not in_sync or not set(target.adding) <= set(target.isr):",
+        "    if not staying or not in_sync:",
+    ),
+    _bug(
+        "the preferred replica leads, in sync or not",
+        "controller/partition_change.py",
+        "    if election is Election.PREFERRED and may_lead(preferred):",
+        "    if election is Election.PREFERRED and is_active(preferred):",
+    ),
+    _bug(
+        "who has another broker epoch comes into the in-sync set",
+        "controller/alter_partition.py",
+        "        if stale or not is_active(image, replica):",
+        "        if not is_active(image, replica):",
+    ),
+    _bug(
+        "a broker is let in before it knows of itself",
+        "controller/membership.py",
+        "    knows_itself = request.current_metadata_offset >= broker.epoch",
+        "    knows_itself = True",
+    ),
+    _bug(
+        "the same producer ids are given out twice",
+        "controller/producer_ids.py",
+        "    return Result([record], AllocateProducerIdsResponse(",
+        "    return Result([], AllocateProducerIdsResponse(",
+    ),
+    # ---------------------------------------------------------------------------------------------------------- the log
+    _bug(
+        "a sealed segment is not synced",
+        "log/log.py",
+        "        self._unsynced.add_file(old.file)\n",
+        "",
+    ),
+    _bug(
+        "a new segment's name is not synced",
+        "log/log.py",
+        "        self._unsynced.add_file(new.file)\n        self._unsynced.add_directory(self.directory)\n",
+        "        self._unsynced.add_file(new.file)\n",
+    ),
+    _bug(
+        "a flush counts what came after it began",
+        "log/log.py",
+        "            self.flushed_offset = max(self.flushed_offset, plan.offset)",
+        "            self.flushed_offset = self.log_end_offset",
+    ),
+    _bug(
+        "a flush that began before a cut counts after it",
+        "log/log.py",
+        "        if plan.truncations == self._truncations:",
+        "        if plan.offset <= self.log_end_offset:",
+    ),
+    _bug(
+        "retention goes past the high watermark",
+        "log/retention.py",
+        "        if end > high_watermark or segment.size_bytes == 0:",
+        "        if segment.size_bytes == 0:",
+    ),
+    _bug(
+        "compaction keeps the oldest of a key",
+        "log/key_offsets.py",
+        "        self._offsets[_short(key)] = offset",
+        "        self._offsets.setdefault(_short(key), offset)",
+        (
+            "log/key_offsets.py",
+            "        return offset >= self._offsets.get(_short(key), -1)",
+            "        return offset <= self._offsets.get(_short(key), offset)",
+        ),
+    ),
+    _bug(
+        "compaction passes the watermark",
+        "runtime/housekeeping.py",
+        "begin_compaction(now_ms, partition.last_stable_offset)",
+        "begin_compaction(now_ms, partition.log.log_end_offset)",
+    ),
+    _bug(
+        "a cut leaves the leader epochs behind it",
+        "log/leader_epochs.py",
+        "        if index < len(self._starts):\n            del",
+        "        if False:\n            del",
+    ),
+    _bug(
+        "a cut leaves the producers as they were",
+        "log/log.py",
+        "        self.producers = self._recovery().producers_at(offset, list(self.segments), self._snapshots)\n",
+        "",
+    ),
+    _bug(
+        "a follower takes damaged batches",
+        "log/log.py",
+        "            if not crc_is_valid(records, position, header):",
+        "            if False:",
+    ),
+    _bug(
+        "a clean stop is believed for ever",
+        "log/directory.py",
+        "        self._disk.remove(path)\n        self._disk.sync_dir(self.path)\n",
+        "",
+    ),
+    # ------------------------------------------------------------------------------------------------------ the groups
+    _bug(
+        "a commit is answered before it is committed",
+        "runtime/group_partition.py",
+        "        if commit.outcome is ErrorCode.NONE:\n            self._answer(answers)",
+        "        if True:\n            self._answer(answers)",
+    ),
+    _bug(
+        "a member of a past generation may commit",
+        "groups/commit.py",
+        "        if not error and generation != group.generation:",
+        "        if not error and generation > group.generation:",
+    ),
+    _bug(
+        "whoever is no member may commit",
+        "groups/commit.py",
+        "        if error:\n            return error\n    elif not transactional:\n        return ErrorCode.UNKNOWN_MEMBER_ID",
+        "        if error is ErrorCode.ILLEGAL_GENERATION:\n            return error\n    elif not transactional:\n        return ErrorCode.UNKNOWN_MEMBER_ID",
+    ),
+    _bug(
+        "a coordinator reads only the last segment",
+        "runtime/group_partition.py",
+        "        offset = log.log_start_offset\n        while",
+        "        offset = log.segments.active.base_offset\n        while",
+    ),
+    _bug(
+        "offsets expire at once",
+        "groups/commit.py",
+        "    return now_ms - since_ms >= step.settings.offsets_retention_ms",
+        "    return now_ms - since_ms >= 1000",
+    ),
+    _bug(
+        "a group's timers are forgotten at a fail-over",
+        "runtime/group_partition.py",
+        "        self.coordinator.begin(self.now())\n",
+        "",
+    ),
+]
+
+BUGS = [*COMMON, *LATER]
