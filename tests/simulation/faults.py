@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Awaitable, Callable
 from random import Random
 
 import trio
+from sim_clock import FASTEST, SLOWEST
+from sim_disk import READS, SYNCS, WRITES, Failure
+from sim_etcd import SimMember
 from world import SimNode, World
 
 SHORTEST_S, LONGEST_S = 0.01, 6.0
+LONGEST_JUMP_MS = 60_000
+MOST_CALLS = 200
 
 
 async def heal(world: World) -> None:
     world.network.heal()
+    if world.etcd is not None:
+        world.etcd.heal()
     for node in world.nodes:
         node.disk.heal()
         node.resume()
@@ -191,6 +199,139 @@ async def wipe(world: World, random: Random) -> None:
         await world.start()
 
 
+async def pause_any(world: World, random: Random) -> None:
+    """SIGSTOP and SIGCONT."""
+    node = random.choice(world.nodes)
+    node.pause()
+    await hold(random)
+    node.resume()
+
+
+async def pause_leader(world: World, random: Random) -> None:
+    leader = _leader(world, random)
+    leader.pause()
+    await hold(random)
+    leader.resume()
+
+
+async def drift(world: World, random: Random) -> None:
+    """From now on the clocks of a machine run at another rate."""
+    random.choice(world.nodes).clock.rate = random.uniform(SLOWEST, FASTEST)
+
+
+async def jump(world: World, random: Random) -> None:
+    """Somebody sets the wall clock of a machine."""
+    random.choice(world.nodes).clock.jump(random.randint(-LONGEST_JUMP_MS, LONGEST_JUMP_MS))
+
+
+async def cut_one_way(world: World, random: Random) -> None:
+    one, other = random.sample(_hosts(world), 2)
+    world.network.cut(one, other, one_way=True)
+    await hold(random)
+    world.network.mend(one, other)
+
+
+async def refuse(world: World, random: Random) -> None:
+    """A rule in the way rejects connections, and perhaps ends those that are there."""
+    one, other = random.sample(_hosts(world), 2)
+    world.network.refuse(one, other, reset=random.random() < 0.5)
+    await hold(random)
+    world.network.mend(one, other)
+
+
+async def give_up(world: World, random: Random) -> None:
+    """One end takes its connections for broken; what it has sent arrives all the same, when it has asked elsewhere."""
+    one, other = random.sample(_hosts(world), 2)
+    world.network.slow(one, other, random.uniform(0.01, 0.5))
+    await trio.sleep(random.uniform(0, 0.5))
+    world.network.give_up(one, other, silently=random.random() < 0.5)
+    world.network.mend(one, other)
+
+
+async def strike(world: World, random: Random) -> None:
+    """Some call that a process makes of its disk fails, once or more often; the process is then started anew."""
+    node = random.choice(world.nodes)
+    calls = random.choice([READS, WRITES, SYNCS])
+    error = errno.ENOSPC if calls is WRITES and random.random() < 0.5 else errno.EIO
+    node.disk.fail(Failure(error, calls, after=random.randrange(MOST_CALLS), times=random.choice([1, 1, 3, None])))
+    await hold(random)
+    node.disk.heal()
+    node.kill(power=random.random() < 0.5)
+    await world.start()
+
+
+async def lose_caches(world: World, random: Random) -> None:
+    """A sync fails once and the next one succeeds; what was not synced is in memory alone, until not even there."""
+    node = random.choice(world.members)
+    node.disk.fail(Failure(errno.EIO, SYNCS, times=1))
+    await hold(random)
+    node.disk.heal()
+    node.kill()
+    if random.random() < 0.5:
+        node.disk.drop_caches()
+    await world.start()
+
+
+def _hosts(world: World) -> list[str]:
+    return [*(node.name for node in world.nodes), "client"]
+
+
+# ------------------------------------------------------------------------------------------------------------- etcd
+
+
+def _members(world: World) -> list[SimMember]:
+    return [] if world.etcd is None else list(world.etcd.members)
+
+
+async def kill_etcd(world: World, random: Random) -> None:
+    """Some members, of which there may be too few left to decide anything."""
+    members = _members(world)
+    if members:
+        for member in random.sample(members, random.randint(1, len(members))):
+            member.kill()
+        await hold(random)
+        await world.start()
+
+
+async def pause_etcd(world: World, random: Random) -> None:
+    members = _members(world)
+    if members:
+        member = random.choice(members)
+        member.pause()
+        await hold(random)
+        member.resume()
+
+
+async def slow_etcd(world: World, random: Random) -> None:
+    members = _members(world)
+    if members:
+        member = random.choice(members)
+        member.slow_s = random.uniform(0.01, 1.0)
+        await hold(random)
+        member.slow_s = 0.0
+
+
+async def cut_etcd(world: World, random: Random) -> None:
+    """A member from others, or from those that want to be the controller."""
+    members = _members(world)
+    if members:
+        member = random.choice(members)
+        others = [each.name for each in random.choice([members, world.controllers]) if each.name != member.name]
+        await _cut_for_a_while(world, random, [(member.name, other) for other in others])
+
+
+async def kill_controller(world: World, random: Random) -> None:
+    """Whoever decides."""
+    await _down_for_a_while(world, random, [world.controller], power=random.random() < 0.5)
+
+
+async def pause_controller(world: World, random: Random) -> None:
+    node = world.controller
+    node.pause()
+    await hold(random)
+    node.resume()
+
+
 FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
     "kill-leader": kill_leader,
     "kill-any": kill_any,
@@ -211,4 +352,23 @@ FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
     "full-disk": full_disk,
     "failing-syncs": failing_syncs,
     "wipe": wipe,
+    "pause-any": pause_any,
+    "pause-leader": pause_leader,
+    "drift": drift,
+    "jump": jump,
+    "cut-one-way": cut_one_way,
+    "refuse": refuse,
+    "give-up": give_up,
+    "strike": strike,
+    "lose-caches": lose_caches,
+    "kill-controller": kill_controller,
+    "pause-controller": pause_controller,
 }
+
+ETCD_FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
+    "kill-etcd": kill_etcd,
+    "pause-etcd": pause_etcd,
+    "slow-etcd": slow_etcd,
+    "cut-etcd": cut_etcd,
+}
+"""In worlds that have one."""

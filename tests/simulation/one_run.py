@@ -11,7 +11,7 @@ from random import Random
 import trio
 from clients import Writer, be_a_member, drain, everything, read
 from deterministic_trio import run_in_virtual_time
-from faults import FAULTS, heal
+from faults import ETCD_FAULTS, FAULTS, heal
 from msgspec import structs
 from operations import OPERATIONS, admin_of, create, operate
 from oracles import judge
@@ -22,6 +22,7 @@ from worlds import WorldPlan, draw
 from odradek import TopicPartition
 from odradek.errors import OdradekError
 
+EVERY_FAULT = FAULTS | ETCD_FAULTS
 REST_S = 0.5
 OPERATION_REST_S = 1.0
 MEMBERS = 2
@@ -56,11 +57,11 @@ class Result:
 
 def plan_of(seed: int, kinds: list[str] | None = None, **settings: str) -> WorldPlan:
     """What the seed draws; of faults and operations only `kinds`, where given; with these settings in any case."""
-    plan = draw(seed, list(FAULTS), list(OPERATIONS))
+    plan = draw(seed, list(FAULTS), list(ETCD_FAULTS), list(OPERATIONS))
     if kinds is not None:
         plan = structs.replace(
             plan,
-            faults=tuple(kind for kind in FAULTS if kind in kinds),
+            faults=tuple(kind for kind in EVERY_FAULT if kind in kinds),
             operations=tuple(kind for kind in OPERATIONS if kind in kinds),
         )
     given = {name.replace("_", "."): value for name, value in settings.items()}
@@ -83,6 +84,9 @@ async def _run(seed: int, seconds: float, plan: WorldPlan) -> Result:
                 plan.brokers,
                 spares=plan.spares,
                 combined=plan.combined,
+                etcds=plan.etcds,
+                controllers=plan.controllers,
+                most_bytes=plan.most_bytes,
                 allows_unclean=plan.unclean,
                 longest_sync_s=plan.longest_sync_s,
                 longest_hop_s=plan.longest_hop_s,
@@ -159,7 +163,7 @@ async def _nemesis(scene: Scene, random: Random, faults: Counter[str]) -> None:
         kind = random.choice(scene.plan.faults)
         faults[kind] += 1
         scene.world.note(kind)
-        await FAULTS[kind](scene.world, random)
+        await EVERY_FAULT[kind](scene.world, random)
 
 
 async def _administrator(scene: Scene, random: Random) -> None:

@@ -18,6 +18,7 @@ from odradek_broker.runtime.controller_client import ControllerUnavailable
 ADMIN_TIMEOUT_MS = 5_000
 WHOLE_WITHIN_S = 20.0
 MOST_PARTITIONS = 8
+LONGEST_UNSHOWN_S = 0.5
 
 
 def admin_of(scene: Scene) -> Admin:
@@ -104,8 +105,10 @@ async def change_retention(scene: Scene, random: Random) -> None:
 
 async def change_segments(scene: Scene, random: Random) -> None:
     topic = random.choice(scene.plan.topics)
+    values = {"internal.segment.bytes": str(random.choice([600, 2_000, 1 << 20]))}
     async with admin_of(scene) as admin:
-        await admin.alter_configs(topic.name, set={"internal.segment.bytes": str(random.choice([600, 2_000, 1 << 20]))})
+        with trio.move_on_after(LONGEST_UNSHOWN_S):  # the client would wait until it is shown, which it never is
+            await admin.alter_configs(topic.name, set=values)
 
 
 async def recreate(scene: Scene, random: Random) -> None:

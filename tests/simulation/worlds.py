@@ -30,6 +30,11 @@ class WorldPlan(Struct, frozen=True):
     brokers: int
     spares: int
     combined: bool
+    etcds: int
+    """Members of the etcd by which several controllers agree who decides; 0: there is one controller, on its disk."""
+    controllers: int
+    most_bytes: int | None
+    """Of what arrives at once. Only where the network is quick: it takes its time for each piece."""
     unclean: bool
     """Whether elections may lose records."""
     settings: dict[str, str]
@@ -55,6 +60,8 @@ class WorldPlan(Struct, frozen=True):
             *sorted({f"replication {topic.replication}" for topic in self.topics}),
         ]
         for kind, is_so in (
+            (f"{self.controllers} controllers with {self.etcds} etcd", self.etcds > 0),
+            ("dribbling network", self.most_bytes is not None),
             ("unclean", self.unclean),
             ("groups", self.groups > 0),
             ("slow network", self.longest_hop_s > SLOW_S),
@@ -66,11 +73,12 @@ class WorldPlan(Struct, frozen=True):
         return found
 
 
+ETCD_SHARE = 0.12
 SIZES = {"small": 0.8, "medium": 0.17, "large": 0.03}
 
 
-def draw(seed: int, faults: list[str], operations: list[str]) -> WorldPlan:
-    """`faults` and `operations`: what there is to choose from."""
+def draw(seed: int, faults: list[str], etcd_faults: list[str], operations: list[str]) -> WorldPlan:
+    """`faults` and `operations`: what there is to choose from; `etcd_faults`: besides, where there is an etcd."""
     random = Random(f"world {seed}")
     size = random.choices(list(SIZES), list(SIZES.values()))[0]
     brokers = {"small": 3, "medium": random.choice([3, 4]), "large": 5}[size]
@@ -81,11 +89,15 @@ def draw(seed: int, faults: list[str], operations: list[str]) -> WorldPlan:
     if unclean:
         settings["unclean.leader.election.enable"] = "true"
     topics = _topics(random, size)
+    etcds = random.choice([1, 3]) if random.random() < ETCD_SHARE else 0
     return WorldPlan(
         size=size,
         brokers=brokers,
         spares=1 if random.random() < 0.15 else 0,
         combined=random.random() < 0.25,
+        etcds=etcds,
+        controllers=random.randint(2, 3) if etcds else 1,
+        most_bytes=random.choice([7, 300]) if random.random() < 0.08 and longest_hop_s < SLOW_S else None,
         unclean=unclean,
         settings=settings,
         longest_sync_s=longest_sync_s,
@@ -95,7 +107,7 @@ def draw(seed: int, faults: list[str], operations: list[str]) -> WorldPlan:
         records_per_s=random.choice([10.0, 40.0]) * (2 if size == "large" else 1),
         groups=random.randint(1, 2) if any(topic.is_grouped for topic in topics) else 0,
         offsets_topic=_offsets_topic(random),
-        faults=_some(random, faults),
+        faults=_some(random, faults) + (_some(random, etcd_faults) if etcds else ()),
         nemeses=random.choice([1, 1, 2]),
         operations=_some(random, operations) if operations and random.random() < 0.7 else (),
     )
