@@ -109,7 +109,7 @@ class Nemesis:
         self._tell(what, to, False)
 
 
-async def _kill(nemesis: Nemesis, kind: str, node: Node, hold_s: float) -> None:
+async def _kill(nemesis: Nemesis, kind: str, node: Node | EtcdNode, hold_s: float) -> None:
     nemesis.said(kind, node)
     node.kill()
     await trio.sleep(hold_s)
@@ -117,7 +117,7 @@ async def _kill(nemesis: Nemesis, kind: str, node: Node, hold_s: float) -> None:
     nemesis.said(kind, node, healed=True)
 
 
-async def _pause(nemesis: Nemesis, kind: str, node: Node, hold_s: float) -> None:
+async def _pause(nemesis: Nemesis, kind: str, node: Node | EtcdNode, hold_s: float) -> None:
     nemesis.said(kind, node)
     node.pause()
     await trio.sleep(hold_s)
@@ -236,21 +236,11 @@ async def full_disk(nemesis: Nemesis, hold_s: float) -> None:
 
 
 async def kill_etcd(nemesis: Nemesis, hold_s: float) -> None:
-    member = nemesis.random.choice(nemesis.cluster.etcd)
-    nemesis.said("kill-etcd", member)
-    member.kill()
-    await trio.sleep(hold_s)
-    await member.start()
-    nemesis.said("kill-etcd", member, healed=True)
+    await _kill(nemesis, "kill-etcd", nemesis.random.choice(nemesis.cluster.etcd), hold_s)
 
 
 async def pause_etcd(nemesis: Nemesis, hold_s: float) -> None:
-    member = nemesis.random.choice(nemesis.cluster.etcd)
-    nemesis.said("pause-etcd", member)
-    member.pause()
-    await trio.sleep(hold_s)
-    member.resume()
-    nemesis.said("pause-etcd", member, healed=True)
+    await _pause(nemesis, "pause-etcd", nemesis.random.choice(nemesis.cluster.etcd), hold_s)
 
 
 KINDS: dict[str, Callable[[Nemesis, float], Awaitable[None]]] = {
