@@ -88,6 +88,16 @@ def test_a_topic_with_a_number_of_its_own_keeps_who_is_eligible_when_that_of_all
     assert t(after).elr == (2,)
 
 
+def test_whoever_is_elected_out_of_several_that_could_lead_is_alone_eligible_where_one_is_enough() -> None:
+    """It commits without the others from then on, so they may not be elected after it."""
+    image, _ = change(three(1, 2, 3), TOPIC, "t", "1")
+    assert (t(image).isr, t(image).elr) == ((), (2, 3)), "nobody leads, and both have all that was committed"
+    image = replay(image, unfence_broker(image, 3, CONFIG))
+    assert (t(image).leader, t(image).isr, t(image).elr) == (3, (3,), ())
+    image = without(replay(image, unfence_broker(image, 2, CONFIG)), 3)
+    assert (t(image).leader, t(image).elr) == (-1, (3,))
+
+
 def test_while_even_the_lower_number_is_not_reached_nobody_has_committed_anything_and_all_stay_eligible() -> None:
     image = three(1, 2, min_insync_replicas="3")
     assert t(image).elr == (1, 2)
@@ -142,6 +152,25 @@ def test_a_journal_in_which_brokers_had_numbers_of_their_own_is_put_right() -> N
     image = replay(image, one_truth(image, TWO))
     assert (image.config(BROKER, "3"), image.config(BROKER, "")) == ({}, {MIN_INSYNC: "2"})
     assert (t(image).isr, t(image).elr) == ((3,), ())
+
+
+def test_a_controller_that_begins_finds_nobody_eligible_beside_a_leader_that_commits_alone() -> None:
+    """A journal of an earlier version may say so."""
+    image = three(1, 2, min_insync_replicas="2")
+    assert (t(image).isr, t(image).elr) == ((3,), (2,))
+    assert one_truth(image, TWO) == [], "that is as it should be"
+    lowered = ConfigRecord(resource_type=TOPIC, resource_name="t", name=MIN_INSYNC, value="1")
+    image = replay(image, [lowered])
+    image = replay(image, one_truth(image, TWO))
+    assert (t(image).isr, t(image).elr) == ((3,), ())
+
+
+def test_where_a_broker_had_a_number_of_its_own_nobody_stays_eligible_though_there_was_one_for_all() -> None:
+    own = ConfigRecord(resource_type=BROKER, resource_name="3", name=MIN_INSYNC, value="1")
+    image = replay(three(1, 2), [own])
+    assert t(image).elr == (2,)
+    image = replay(image, one_truth(image, TWO))
+    assert (image.config(BROKER, "3"), t(image).elr) == ({}, ())
 
 
 def test_where_nobody_leads_an_unclean_election_is_made_as_soon_as_the_topic_allows_it() -> None:

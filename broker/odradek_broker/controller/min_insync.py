@@ -44,24 +44,30 @@ RULES = {MIN_INSYNC, "unclean.leader.election.enable"}
 
 def one_truth(image: MetadataImage, config: BrokerConfig) -> list[Struct]:
     """What a controller that begins has to write so that the invariants hold; nothing where they do."""
-    records: list[Struct] = []
+    changes = []
     if MIN_INSYNC not in image.config(ResourceType.BROKER, ALL_BROKERS):
-        records = [_changed(ALL_BROKERS, config.text(MIN_INSYNC)), *_doubtful_eligibility(image)]
+        changes.append(_changed(ALL_BROKERS, config.text(MIN_INSYNC)))
     for (kind, name), values in image.configs.items():
         if kind == ResourceType.BROKER and name != ALL_BROKERS and MIN_INSYNC in values:
-            records.append(_changed(name, None))
-    return records
+            changes.append(_changed(name, None))
+    rules = TopicRules(replay(image, changes), config)
+    return [*changes, *_doubtful_eligibility(image, rules, all_counted_alike=not changes)]
 
 
 def _changed(broker: str, value: str | None) -> ConfigRecord:
     return ConfigRecord(resource_type=ResourceType.BROKER, resource_name=broker, name=MIN_INSYNC, value=value)
 
 
-def _doubtful_eligibility(image: MetadataImage) -> Iterator[PartitionChangeRecord]:
-    """The leaders may have counted otherwise so far: who is eligible beside one may lack what that one committed."""
+def _doubtful_eligibility(
+    image: MetadataImage, rules: TopicRules, *, all_counted_alike: bool
+) -> Iterator[PartitionChangeRecord]:
+    """Who is eligible beside a leader that commits without it may lack what that one committed. So may anybody, where
+    leaders may have counted otherwise so far."""
     for topic in image.topics.values():
         for index, partition in topic.partitions.items():
             if partition.isr and (partition.elr or partition.last_known_elr):
+                if all_counted_alike and not rules.of(topic.name).are_enough(partition.isr, partition.replicas):
+                    continue
                 yield PartitionChangeRecord(
                     partition_id=index, topic_id=topic.topic_id, eligible_leader_replicas=[], last_known_elr=[]
                 )

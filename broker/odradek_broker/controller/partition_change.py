@@ -4,7 +4,7 @@ Invariants
     A replica becomes leader only out of the ISR, or out of the ELR while the ISR is empty; any other is an unclean
     election, made only where the topic allows it, or where the last known leader is all that is left.
     As long as the ISR is smaller than min.insync.replicas nothing is committed (the leader sees to that), so whoever
-    leaves such an ISR still has all that was: it goes into the ELR.
+    leaves such an ISR still has all that was: it goes into the ELR. While the ISR is not smaller, there is no ELR.
     The last known ELR is whoever led last, from when nobody does (as in Kafka, which has kept more there, and then
     nobody was elected at all).
     A new leader epoch begins whenever the leader is another, or a replica is taken off: so that it is fenced.
@@ -12,7 +12,7 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from enum import IntEnum
 
 from msgspec import Struct
@@ -42,6 +42,10 @@ class Rules(Struct, frozen=True):
     min_insync: int = 1
     unclean: bool = False
     """unclean.leader.election.enable"""
+
+    def are_enough(self, isr: Sequence[int], replicas: Sequence[int]) -> bool:
+        """Whether a leader commits with those in sync; it counts in the same way (replication/leader.py)."""
+        return len(isr) >= min(self.min_insync, len(replicas))
 
 
 class Target(Struct):
@@ -97,6 +101,8 @@ def change_partition(
         else:
             target.elr = [replica for replica in target.elr if replica != leader]
         target.isr = [leader]
+        if rules.are_enough(target.isr, target.replicas):
+            target.elr, target.last_known_elr = [], []  # it commits without the others from now on
     if leader == NO_LEADER and not target.isr and old.leader != NO_LEADER:
         target.last_known_elr = [old.leader]
     taken_off = set(old.replicas) - set(target.replicas)
@@ -136,7 +142,7 @@ def _complete_reassignment(target: Target) -> None:
 
 
 def _note_eligible(old: PartitionImage, target: Target, rules: Rules, unclean_restart: Collection[int]) -> None:
-    if len(target.isr) >= min(rules.min_insync, len(target.replicas)):
+    if rules.are_enough(target.isr, target.replicas):
         target.elr, target.last_known_elr = [], []
         return
     candidates = dict.fromkeys([*old.elr, *old.isr])
