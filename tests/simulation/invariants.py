@@ -32,6 +32,7 @@ from replica_view import Batch, ReplicaView
 from sim_disk import SimDisk
 
 from odradek_broker.controller.image import MetadataImage, PartitionImage
+from odradek_broker.controller.partition_change import RECOVERING
 from odradek_broker.log.log import Log
 from odradek_broker.runtime.broker import Broker
 from odradek_broker.runtime.partition import Partition
@@ -365,9 +366,12 @@ class Invariants:
         committed = self._committed(key)
         for epoch in range(old.leader_epoch, new.leader_epoch):
             self._last_of[key, epoch] = committed.last
-        # At the end of a reassignment one may come into the ISR and lead by the same decision: S2 is about what it has.
+        # At the end of a reassignment one comes into the ISR and may lead by the same decision: S2 sees what it has.
+        # A controller that starts shows several decisions as one, and still says that one of them was unclean.
         were_able = {*old.isr, *old.elr, *old.adding_replicas}
-        if new.leader >= 0 and new.leader not in were_able and not were_able.intersection(new.isr):
+        is_stranger = new.leader >= 0 and new.leader not in were_able and not were_able.intersection(new.isr)
+        is_recovering = new.leader_recovery_state == RECOVERING and new.leader_epoch > old.leader_epoch
+        if is_stranger or (is_recovering and (committed.is_void or old.leader_recovery_state != RECOVERING)):
             self._elected_uncleanly(name, committed, old, new)
         for node_id in set(old.replicas) - set(new.replicas):
             view = self.replicas.get((node_id, key))
