@@ -14,10 +14,13 @@ from log_fixtures import NOW, LogHouse, append, read_all
 from test_recovery import files, state
 
 from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.records.batch import CRC_COVERS_FROM, iter_headers
 from odradek_broker.log.config import DAY_MS, LogConfig
 from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Origin
 
+MAGIC = 16
+"""Where a batch's header says of what format it is."""
 COMPACT = LogConfig(
     segment_bytes=800, index_interval_bytes=100, cleanup_policy=frozenset({"compact"}), min_cleanable_dirty_ratio=0.0
 )
@@ -87,6 +90,25 @@ def test_segments_end_where_the_next_begins_so_that_recovery_sees_no_gap(house):
     log.close(clean=False)
     recovered = house.open(clean=False)
     assert recovered.log_end_offset == end and recovered.recovery.cut_at_offset == -1
+
+
+def test_what_is_damaged_is_not_rewritten_with_a_checksum_that_matches_nor_takes_the_rest_along(house):
+    log = house.open()
+    keyed(log, 30, random.Random(3))
+    log.flush()
+    content, path = house.content(), house.path / house.names(".log")[1]
+    whole = path.read_bytes()
+    spans = [(start, start + header.size_bytes) for start, header in iter_headers(whole)]
+    for position in [byte for start, end in spans[1:-1] for byte in (start + MAGIC, start + CRC_COVERS_FROM, end - 2)]:
+        rotten = bytearray(whole)
+        rotten[position] ^= 1
+        path.write_bytes(rotten)
+        with pytest.raises((OSError, ProtocolError)):
+            compact(log)
+        path.write_bytes(whole)
+        assert house.content() == content, position
+        assert not house.names(".cleaned")
+    assert compact(log)
 
 
 def test_reads_skip_what_was_compacted_away(house):

@@ -11,11 +11,12 @@ than `min.compaction.lag.ms`. Kafka: LogCleanerManager, Cleaner.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from odradek.protocol.records.batch import BatchHeader, read_header
+from odradek.protocol.records.batch import BatchHeader, crc_is_valid, read_header
 from odradek_broker.log import filenames
 from odradek_broker.log.cleaning import Cleaning, LastBatch, Transactions
 from odradek_broker.log.config import LogConfig
@@ -103,8 +104,8 @@ class Group(NamedTuple):
 class CompactionPlan:
     """One pass over a log.
 
-    `step` raises OSError (also where retention has taken a segment away meanwhile), and ProtocolError where a batch
-    cannot be read; either ends the pass and leaves the log as it is.
+    `step` raises OSError (also where a batch is damaged, or retention has taken a segment away meanwhile), and
+    ProtocolError where the records of a batch cannot be read; either ends the pass and leaves the log as it is.
     """
 
     def __init__(
@@ -175,10 +176,9 @@ class CompactionPlan:
 
     def _dirty_batches(self) -> Iterator[tuple[bytes, BatchHeader]]:
         for segment in self._dirty.segments:
-            reader = _reader(segment, self._disk)
-            for position, header in reader.scan():
+            for _, batch, header in _sound_batches(_reader(segment, self._disk)):
                 if header.last_offset >= self._dirty.first_dirty_offset:
-                    yield reader.file.read(position, header.size_bytes), header
+                    yield batch, header
 
     def _rewrite(self, old: list[Segment], cleaning: Cleaning) -> Segment:
         cleaned = Segment.create(
@@ -234,10 +234,28 @@ def _reader(segment: Segment, disk: Disk) -> Segment:
 def _batches(segments: list[Segment]) -> Iterator[tuple[bytes, BatchHeader, bool]]:
     """All batches of all segments, and whether it is the very last one."""
     for segment in segments:
-        for position, header in segment.scan():
-            end = position + header.size_bytes
-            is_last = segment is segments[-1] and end == segment.size_bytes
-            yield segment.file.read(position, header.size_bytes), header, is_last
+        for position, batch, header in _sound_batches(segment):
+            is_last = segment is segments[-1] and position + header.size_bytes == segment.size_bytes
+            yield batch, header, is_last
+
+
+def _sound_batches(segment: Segment) -> Iterator[tuple[int, bytes, BatchHeader]]:
+    """Position, bytes and header of all batches. Raises OSError where one is damaged.
+
+    Passed over, it would take what lies behind it along; and rewritten it would get a checksum that matches.
+    """
+    scan = segment.scan()
+    for position, header in scan:
+        batch = segment.file.read(position, header.size_bytes)
+        if not crc_is_valid(batch, 0, header):
+            raise _damaged(segment, f"the batch at offset {header.base_offset} does not match its checksum")
+        yield position, batch, header
+    if scan.fault is not None:
+        raise _damaged(segment, scan.fault)
+
+
+def _damaged(segment: Segment, what: str) -> OSError:
+    return OSError(errno.EIO, what, segment.path(filenames.LOG))
 
 
 def _flush(cleaned: Segment, written: bytearray, noted: list[tuple[int, BatchHeader]]) -> None:
