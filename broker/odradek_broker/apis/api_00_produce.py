@@ -23,7 +23,7 @@ Advertised from version 0: old librdkafka compresses nothing where it does not f
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from typing import Any
 
 import trio
@@ -62,10 +62,6 @@ class Append(Struct, frozen=True, gc=False):
     commit: Commit | None = None
     """What is waited for before the response is true."""
 
-    @property
-    def is_done(self) -> bool:
-        return self.commit is None or self.commit.outcome is not None
-
 
 Appends = list[tuple[TopicProduceData, list[Append]]]
 
@@ -79,9 +75,15 @@ def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse 
                     error = ErrorCode.from_code(append.response.error_code)
                     raise ProtocolError(f"{error.name} in a Produce request that takes no answer")
         return None
-    if all(append.is_done for _, appends in topics for append in appends):
+    unsettled = [
+        append.commit
+        for _, appends in topics
+        for append in appends
+        if append.commit is not None and append.commit.outcome is None
+    ]
+    if not unsettled:
         return _response(topics)
-    return LaterResponse(topics, trio.current_time() + request.timeout_ms / 1000)
+    return LaterResponse(topics, unsettled, trio.current_time() + request.timeout_ms / 1000)
 
 
 def _append_topic(topic: TopicProduceData, request: ProduceRequest, context: RequestContext) -> list[Append]:
@@ -140,30 +142,34 @@ def _refused(index: int, error: ErrorCode, message: str | None = None, refused: 
 
 
 class LaterResponse(Later):
-    """The response, once all that it waits for is settled or the time is over."""
+    """The response, once all that it waits for is settled or the time is over.
 
-    def __init__(self, topics: Appends, deadline: float) -> None:
+    With requests that follow one another fast most are settled by the time when their turn to be answered comes.
+    """
+
+    def __init__(self, topics: Appends, commits: list[Commit], deadline: float) -> None:
         self._topics = topics
+        self._commits = commits
         self._deadline = deadline
 
     def __await__(self) -> Generator[Any, Any, ProduceResponse]:
         return self._wait().__await__()
 
     def close(self) -> None:
-        for commit in self._commits():
-            commit.leave()
+        for commit in self._commits:
+            if commit.outcome is None:
+                commit.leave()
 
     async def _wait(self) -> ProduceResponse:
         try:
-            with trio.move_on_at(self._deadline):
-                for commit in self._commits():
-                    await commit.wait()
+            unsettled = [commit for commit in self._commits if commit.outcome is None]
+            if unsettled:
+                with trio.move_on_at(self._deadline):
+                    for commit in unsettled:
+                        await commit.wait()
             return _response(self._topics)
         finally:
             self.close()
-
-    def _commits(self) -> Iterable[Commit]:
-        return (append.commit for _, appends in self._topics for append in appends if append.commit is not None)
 
 
 def _response(topics: Appends) -> ProduceResponse:

@@ -47,8 +47,8 @@ def walk(file: File, position: int, end: int) -> Iterator[tuple[int, int, int]]:
         at = position - start
         if at + _OUTLINE.size > len(chunk):
             start, at, chunk = position, 0, file.read(position, _WALK_BYTES)
-        if len(chunk) - at < _OUTLINE.size:
-            raise OSError(errno.EIO, f"no batch fits in where one should be, at position {position}")
+            if len(chunk) < _OUTLINE.size:
+                raise OSError(errno.EIO, f"no batch fits in where one should be, at position {position}")
         base_offset, length, last_offset_delta = _OUTLINE.unpack_from(chunk, at)
         following = position + length + LENGTH_COVERS_FROM
         if length < _LEAST_LENGTH or following > end:
