@@ -60,3 +60,30 @@ def test_a_new_start_of_the_log_moves_the_epoch_it_lies_in():
     epochs = LeaderEpochs([(4, 8)])
     epochs.advance_start(3)
     assert epochs.entries() == [(4, 8)] and epochs.version == 0
+
+
+def test_an_older_epoch_that_is_named_anew_begins_there_and_what_came_since_is_forgotten():
+    epochs = LeaderEpochs(ENTRIES)
+    epochs.assign(3, 30)
+    assert epochs.entries() == [(1, 0), (3, 30)]
+
+
+def test_each_change_is_counted_so_that_it_is_written_down_and_what_changes_nothing_is_not():
+    epochs = LeaderEpochs(ENTRIES)
+    counted = []
+    for change in (
+        lambda: epochs.assign(8, 40),
+        lambda: epochs.assign(8, 50),
+        lambda: epochs.assign(9, 60),
+        lambda: epochs.truncate_to(60),
+        lambda: epochs.truncate_to(60),
+        lambda: epochs.truncate_to(40),
+        lambda: epochs.advance_start(5),
+        lambda: epochs.advance_start(5),
+        lambda: epochs.advance_start(20),
+        epochs.clear,
+        epochs.clear,
+    ):
+        change()
+        counted.append(epochs.version)
+    assert counted == [1, 1, 2, 3, 3, 4, 5, 5, 6, 7, 7] and epochs.entries() == []

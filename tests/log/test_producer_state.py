@@ -10,12 +10,13 @@ from log_fixtures import NOW, LogHouse, append, read_all, refuse
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.batch import MAX_SEQUENCE
-from odradek_broker.log import producer_snapshot
+from odradek_broker.log import idempotence, producer_snapshot
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import CorruptCheckpoint
 from odradek_broker.log.producer_state import next_sequence, rewind_sequence
 from odradek_broker.log.transaction_index import AbortedTransaction
 from odradek_broker.log.validation import Origin
+from odradek_broker.ports.disk import RealFile
 
 
 @pytest.fixture
@@ -57,6 +58,54 @@ def test_a_retry_is_known_for_one_of_the_last_five_also_after_a_restart(house, c
     assert refuse(log, numbered(3)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
     assert log.log_end_offset == end
     assert append(log, numbered(9)).base_offset == end
+
+
+def test_what_is_looked_up_is_the_producers_own(house):
+    """Another's batches have the same numbers."""
+    log = house.open()
+    for sequence in range(3):
+        append(log, numbered(sequence, producer_id=8))
+    first = append(log, numbered(5)).base_offset
+    append(log, numbered(6))
+    log.close(clean=True)
+    log = house.open()
+    for sequence in (0, 2, 4, 8):
+        assert refuse(log, numbered(sequence)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert append(log, numbered(5)).base_offset == first
+
+
+def test_the_log_is_looked_through_once_and_only_for_who_is_known_from_a_snapshot(house, monkeypatch):
+    log = house.open()
+    append(log, numbered(0))
+    append(log, numbered(1))
+    append(log, numbered(0, producer_id=8))
+    read, real = [], RealFile.read
+    monkeypatch.setattr(RealFile, "read", lambda s, at, n: read.append(at) or real(s, at, n))
+    assert refuse(log, numbered(7)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert not read, "all of its batches are known"
+    log.close(clean=True)
+    log = house.open()
+    assert refuse(log, numbered(7)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    append(log, numbered(0, producer_id=8, epoch=1))
+    read.clear()
+    assert refuse(log, numbered(7)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert append(log, numbered(0)).duplicate
+    assert refuse(log, numbered(7, producer_id=8, epoch=1)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert not read, "one was looked up before, the other has begun a new epoch"
+
+
+def test_a_retry_is_not_looked_for_in_all_of_a_long_log(house, monkeypatch):
+    monkeypatch.setattr(idempotence, "LOOK_BACK_BYTES", 3_000)
+    log = house.open()
+    append(log, numbered(0))
+    while len(log.segments) < 6:
+        append(log, batch(b"x" * 200))
+    append(log, numbered(1))
+    append(log, numbered(2))
+    log.close(clean=True)
+    log = house.open()
+    assert refuse(log, numbered(0)).error is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert append(log, numbered(1)).duplicate
 
 
 def test_a_follower_that_becomes_leader_knows_the_retries(tmp_path):
@@ -127,6 +176,19 @@ def test_truncation_takes_producers_back_to_where_they_were(house):
     assert append(log, numbered(10)).base_offset == 20
 
 
+def test_truncation_to_behind_a_snapshot_keeps_who_has_written_since(house):
+    log = house.open()
+    append(log, numbered(0))
+    log.close(clean=True)
+    log = house.open()
+    append(log, numbered(0, producer_id=7))
+    append(log, numbered(1))
+    append(log, numbered(0, producer_id=8))
+    log.truncate_to(3)
+    assert append(log, numbered(0, producer_id=7)).duplicate and append(log, numbered(1)).duplicate
+    assert append(log, numbered(0, producer_id=8)).base_offset == 3
+
+
 def test_a_producer_is_forgotten_by_when_it_was_heard_not_by_its_timestamps(house):
     log = house.open()
     append(log, numbered(0, timestamp=5), now_ms=NOW)
@@ -135,6 +197,14 @@ def test_a_producer_is_forgotten_by_when_it_was_heard_not_by_its_timestamps(hous
     assert append(log, numbered(0), now_ms=NOW + day - 1).duplicate
     assert log.remove_expired_producers(NOW + day) == 1
     assert append(log, numbered(40)).base_offset == 1
+
+
+def test_a_producer_is_not_forgotten_within_a_transaction_though_it_began_with_the_log(house):
+    log = house.open()
+    append(log, transactional(1, 0))
+    assert log.remove_expired_producers(NOW + 2 * log.config.producer_id_expiration_ms) == 0
+    end(log, 1, commit=True)
+    assert log.remove_expired_producers(NOW + 2 * log.config.producer_id_expiration_ms) == 1
 
 
 def test_the_snapshot_is_kafkas_and_a_damaged_one_is_refused(house):
@@ -187,7 +257,16 @@ def test_the_last_stable_offset_waits_for_the_oldest_open_transaction(house):
     assert log.last_stable_offset(4) == 1, "its marker is not yet below the high watermark"
     assert log.last_stable_offset(5) == 2
     end(log, 2, commit=False)
+    assert log.last_stable_offset(5) == 2, "nothing is open, but the last marker is not below the high watermark"
     assert log.last_stable_offset(6) == 6
+
+
+def test_the_last_stable_offset_is_that_of_the_first_transaction_though_one_behind_it_has_ended(house):
+    log = house.open()
+    append(log, transactional(1, 0))
+    append(log, transactional(2, 0))
+    end(log, 2, commit=True)
+    assert [log.last_stable_offset(watermark) for watermark in (2, 3)] == [0, 0]
 
 
 def test_aborted_transactions_are_told_with_where_they_began_and_ended(house):

@@ -55,8 +55,8 @@ def busy(house: LogHouse, count: int = 60, seed: int = 0) -> Log:
         if kind < 0.4:
             append(log, batch(*[b"x" * rng.randint(1, 60)] * rng.randint(1, 3), timestamp=time), epoch=epoch)
         elif kind < 0.85 or not open_ids:
-            producer_id = rng.randint(1, 4)
-            is_transactional = producer_id > 2
+            producer_id = rng.randrange(4)
+            is_transactional = producer_id > 1
             sequence, values = sequences.get(producer_id, 0), [b"y" * rng.randint(1, 60)] * rng.randint(1, 3)
             sequences[producer_id] = sequence + len(values)
             producer = (producer_id, 0, sequence)
@@ -251,7 +251,36 @@ def test_a_segment_lost_from_the_middle_ends_the_log_before_it(house_killed):
     log = house.open(clean=False)
     assert log.log_end_offset == lost and whole.startswith(read_all(log))
     assert log.recovery.cut_segments == len(names) - 3
+    assert f"no batches from there to offset {int(names[3][:20])}" in str(log.recovery)
     assert house.names(".log") == names[:2]
+
+
+def test_the_summary_counts_all_that_was_scanned_and_all_that_was_cut(house_killed):
+    house, whole = house_killed
+    names = house.names(".log")
+    torn = house.path / names[-3]
+    at = headers(torn.read_bytes())[0].size_bytes
+    flip(torn, at + HEADER_BYTES)
+    before = house.content()
+    log = house.open(clean=False)
+    left = house.content()
+    assert whole.startswith(left) and len(left) == sum(len((house.path / name).read_bytes()) for name in names[:-2])
+    found = log.recovery
+    assert (found.cut_bytes, found.cut_segments) == (len(before) - len(left), 2)
+    assert (found.scanned_bytes, found.scanned_segments) == (len(left), len(names) - 2)
+
+
+def test_a_log_that_is_cut_to_nothing_says_so(tmp_path):
+    house = LogHouse(tmp_path, ONE_SEGMENT)
+    append(house.open(), batch(b"a"))
+    flip(house.path / house.names(".log")[0], HEADER_BYTES)
+    assert "later segments at offset 0 " in str(house.open(clean=False).recovery)
+
+
+def test_a_log_that_ends_at_its_recovery_point_ends_not_below_it(tmp_path):
+    house = LogHouse(tmp_path, ONE_SEGMENT)
+    append(house.open(), batch(b"a"))
+    assert "BELOW" not in str(house.open(clean=False, recovery_point=1).recovery)
 
 
 def test_a_segment_that_lost_its_end_at_a_batch_boundary_ends_the_log(house_killed):
@@ -324,6 +353,18 @@ def test_whatever_is_wrong_with_the_end_after_a_clean_stop_is_damage(tmp_path, h
     assert again.recovery is not None and again.recovery.is_damage
 
 
+def test_an_index_that_tells_of_a_batch_that_is_gone_says_nothing_of_where_the_log_ends(tmp_path):
+    house = LogHouse(tmp_path, LogConfig(index_interval_bytes=1))
+    log = house.open()
+    for i in range(4):
+        append(log, batch(b"%d" % i))
+    log.close(clean=True)
+    path = house.path / house.names(".log")[0]
+    path.write_bytes(path.read_bytes()[: -headers(house.content())[-1].size_bytes])
+    log = house.open(clean=True)
+    assert log.log_end_offset == 3 and len(headers(read_all(log))) == 3
+
+
 def test_a_log_of_which_nothing_is_left_is_damaged(house_killed):
     house, _ = house_killed
     shutil.rmtree(house.path)
@@ -334,10 +375,11 @@ def test_a_log_of_which_nothing_is_left_is_damaged(house_killed):
 
 
 @pytest.mark.parametrize("what", ["lost", "shorter"])
-def test_a_gap_before_the_recovery_point_is_damage_and_costs_no_more_than_is_lost(house_killed, what):
+@pytest.mark.parametrize("which", [2, -2])
+def test_a_gap_before_the_recovery_point_is_damage_and_costs_no_more_than_is_lost(house_killed, what, which):
     house, whole = house_killed
     names = house.names(".log")
-    path = house.path / names[2]
+    path = house.path / names[which]
     house.open(clean=False).close(clean=True)
     lost = headers(path.read_bytes())
     if what == "lost":
@@ -351,6 +393,33 @@ def test_a_gap_before_the_recovery_point_is_damage_and_costs_no_more_than_is_los
     assert log.recovery.is_damage and log.recovery.sound_up_to == gap
     assert f"batches are MISSING from offset {gap} on" in str(log.recovery)
     assert log.log_end_offset == end and len(headers(house.content())) == len(headers(whole)) - count
+
+
+def test_a_log_of_which_the_first_segment_is_empty_misses_all_from_there_on(house_killed):
+    house, whole = house_killed
+    (house.path / house.names(".log")[0]).write_bytes(b"")
+    log = house.open(clean=False, recovery_point=headers(whole)[-1].last_offset + 1)
+    assert log.recovery.is_damage and log.recovery.sound_up_to == 0
+    assert "batches are MISSING from offset 0 on" in str(log.recovery)
+
+
+def test_a_gap_behind_the_recovery_point_is_none_for_the_log_ends_there(house_killed):
+    house, _ = house_killed
+    path = house.path / house.names(".log")[2]
+    data = path.read_bytes()
+    first, *_, last = headers(data)
+    path.write_bytes(data[: -last.size_bytes])
+    log = house.open(clean=False, recovery_point=first.last_offset + 1)
+    assert log.log_end_offset == last.base_offset > first.last_offset + 1
+    assert not log.recovery.is_damage and log.recovery.gap_at_offset == -1
+
+
+def test_where_an_index_is_lost_the_end_of_a_segment_is_found_in_its_batches(house_killed):
+    house, whole = house_killed
+    house.open(clean=False).close(clean=True)
+    (house.path / house.names(".index")[1]).unlink()
+    log = house.open(clean=False, recovery_point=headers(whole)[-1].last_offset + 1)
+    assert not log.recovery.is_damage and len(read_all(log)) == len(whole)
 
 
 def test_gaps_that_compaction_may_have_left_are_none(house_killed):
@@ -379,6 +448,27 @@ def test_a_batch_of_an_older_leader_epoch_had_been_cut_off_and_ends_the_log(tmp_
     assert log.log_end_offset == 2 and house.content() == after
     assert log.epochs.entries() == [(1, 0), (2, 1)]
     assert "leader epoch 1 after one of 2" in str(log.recovery) and not log.recovery.is_damage
+
+
+def test_a_batch_of_an_older_leader_epoch_ends_the_log_also_where_it_begins_a_segment(tmp_path):
+    house = LogHouse(tmp_path, ONE_SEGMENT)
+    append(house.open(), batch(b"new"), epoch=2)
+    stale = batch(b"old", base_offset=1, leader_epoch=1)
+    (house.path / f"{1:020}.log").write_bytes(stale)
+    log = house.open(clean=False)
+    assert log.log_end_offset == 1 and log.epochs.entries() == [(2, 0)]
+    assert "leader epoch 1 after one of 2" in str(log.recovery)
+
+
+def test_the_batch_at_the_recovery_point_is_the_first_that_is_written_once_more(tmp_path, monkeypatch):
+    house = LogHouse(tmp_path, ONE_SEGMENT)
+    log = house.open()
+    for i in range(4):
+        append(log, batch(b"%d" % i))
+    written, real = [], RealFile.write_at
+    monkeypatch.setattr(RealFile, "write_at", lambda s, at, data: written.append(bytes(data)) or real(s, at, data))
+    house.open(clean=False, recovery_point=2)
+    assert [header.base_offset for header in headers(b"".join(written))] == [2, 3]
 
 
 def test_what_lies_behind_the_recovery_point_is_written_once_more(house_killed, monkeypatch):
@@ -512,6 +602,19 @@ def test_a_corrupt_transaction_index_is_rebuilt_when_it_is_asked_for(house_kille
         (house.path / name).write_bytes(b"not entries")
     log = house.open(clean=True)
     assert log.aborted_transactions(0, log.log_end_offset) == expected
+
+
+def test_a_transaction_index_is_rebuilt_however_far_the_log_has_come(tmp_path):
+    house = LogHouse(tmp_path)
+    log = house.open(log_start_offset=1_000)
+    append(log, batch(b"a", producer=(5, 0, 0), attributes=TRANSACTIONAL))
+    append(log, marker(5, 0, commit=False), origin=Origin.COORDINATOR)
+    expected = log.aborted_transactions(1_000, 1_002)
+    assert len(expected) == 1
+    log.close(clean=True)
+    [name] = house.names(".txnindex")
+    (house.path / name).write_bytes(b"not entries")
+    assert house.open(log_start_offset=1_000).aborted_transactions(1_000, 1_002) == expected
 
 
 def test_a_tail_that_is_not_clean_is_recovered_although_the_stop_was(tmp_path):

@@ -9,9 +9,9 @@ from log_batches import CONTROL, batch, headers, marker, records, with_crc
 from log_fixtures import NOW, LogHouse, append, refuse
 
 from odradek.protocol.errors import ErrorCode
-from odradek.protocol.records.codecs import Codec, decompress
+from odradek.protocol.records.codecs import Codec, compress, decompress
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.validation import Origin
+from odradek_broker.log.validation import Origin, Refused, Valid, validate
 
 GOOD = batch(b"a", b"b")
 
@@ -22,20 +22,32 @@ def changed(data: bytes, layout: str, position: int, value: int) -> bytes:
     return with_crc(bytes(out))
 
 
+def many(data: bytes, count: int) -> bytes:
+    """A batch that announces so many records."""
+    return changed(changed(data, ">i", 57, count), ">i", 23, count - 1)
+
+
 REFUSED = [
     ("nothing", b"", ErrorCode.INVALID_RECORD),
     ("two batches", GOOD + GOOD, ErrorCode.INVALID_RECORD),
     ("magic 1", changed(GOOD, ">b", 16, 1), ErrorCode.INVALID_RECORD),
     ("cut off", GOOD[:-1], ErrorCode.CORRUPT_MESSAGE),
     ("undersized", GOOD[:40], ErrorCode.CORRUPT_MESSAGE),
+    ("undersized, magic 1", changed(GOOD, ">b", 16, 1)[:40], ErrorCode.INVALID_RECORD),
+    ("too short for a magic", GOOD[:16], ErrorCode.CORRUPT_MESSAGE),
+    ("a header alone", changed(GOOD[:61], ">i", 8, 49), ErrorCode.INVALID_RECORD),
     ("length too small", changed(GOOD, ">i", 8, 20), ErrorCode.CORRUPT_MESSAGE),
     ("checksum", GOOD[:-1] + b"\x55", ErrorCode.CORRUPT_MESSAGE),
     ("base offset", batch(b"a", base_offset=1), ErrorCode.INVALID_RECORD),
     ("count", batch(b"a", b"b", count=3), ErrorCode.INVALID_RECORD),
+    ("more records than fit", many(GOOD, (len(GOOD) - 61) // 7 + 1), ErrorCode.INVALID_RECORD),
+    ("many more", many(GOOD, 1 << 30), ErrorCode.INVALID_RECORD),
     ("no records", changed(changed(GOOD, ">i", 57, 0), ">i", 23, -1), ErrorCode.INVALID_RECORD),
     ("control batch", marker(1, 0, commit=True), ErrorCode.INVALID_RECORD),
+    ("control batch, numbered", batch(b"a", producer=(1, 0, 0), attributes=CONTROL), ErrorCode.INVALID_RECORD),
     ("no sequence", batch(b"a", producer=(1, 0, -1)), ErrorCode.INVALID_RECORD),
     ("no epoch", batch(b"a", producer=(1, -1, 0)), ErrorCode.INVALID_RECORD),
+    ("no sequence, of producer 0", batch(b"a", producer=(0, 0, -1)), ErrorCode.INVALID_RECORD),
     ("log append time", batch(b"a", attributes=8), ErrorCode.INVALID_TIMESTAMP),
     ("too far ahead", batch(b"a", timestamp=NOW + 3_600_001), ErrorCode.INVALID_TIMESTAMP),
     ("too long", batch(b"x" * 2_000), ErrorCode.MESSAGE_TOO_LARGE),
@@ -61,9 +73,77 @@ def test_the_bounds_of_time_are_the_topics(tmp_path):
         assert refuse(log, batch(b"a", timestamp=timestamp)).error is ErrorCode.INVALID_TIMESTAMP
 
 
+def test_the_first_millisecond_of_all_is_a_time_like_others():
+    config = LogConfig(message_timestamp_before_max_ms=100)
+    refused = judged(batch(b"a", timestamp=0), config)
+    assert isinstance(refused, Refused) and refused.error is ErrorCode.INVALID_TIMESTAMP
+
+
+def judged(data: bytes, config: LogConfig, origin: Origin = Origin.CLIENT) -> Valid | Refused:
+    return validate(memoryview(bytearray(data)), config, origin, NOW)
+
+
 def test_a_batch_longer_than_a_segment_is_refused(tmp_path):
     log = LogHouse(tmp_path, LogConfig(segment_bytes=500)).open()
     assert refuse(log, batch(b"x" * 600)).error is ErrorCode.RECORD_LIST_TOO_LARGE
+
+
+def test_a_batch_may_be_just_as_long_as_the_topic_and_a_segment_allow():
+    size = len(GOOD)
+    assert isinstance(judged(GOOD, LogConfig(max_message_bytes=size, segment_bytes=size)), Valid)
+    too_large = judged(GOOD, LogConfig(max_message_bytes=size - 1))
+    assert isinstance(too_large, Refused) and too_large.error is ErrorCode.MESSAGE_TOO_LARGE
+    too_long = judged(GOOD, LogConfig(segment_bytes=size - 1), Origin.COORDINATOR)
+    assert isinstance(too_long, Refused) and too_long.error is ErrorCode.RECORD_LIST_TOO_LARGE
+
+
+def test_a_batch_may_hold_as_many_records_as_fit_and_more_where_it_is_compressed():
+    smallest = batch((None, b""), (None, b""))
+    assert (len(smallest) - 61) // 7 == 2 and isinstance(judged(smallest, LogConfig()), Valid)
+    [compressed] = taken(batch(*[b""] * 500), LogConfig(compression_type="zstd"))
+    assert len(compressed) < 61 + 500 * 7
+    assert taken(compressed, LogConfig()) == [compressed]
+
+
+def taken(data: bytes, config: LogConfig, origin: Origin = Origin.CLIENT) -> list[bytes]:
+    """The batches as they would be appended."""
+    valid = judged(data, config, origin)
+    assert isinstance(valid, Valid), valid
+    return [bytes(valid.records[position : position + header.size_bytes]) for position, header in valid.batches]
+
+
+@pytest.mark.parametrize(
+    ("tail", "error"),
+    [(GOOD[:-1], ErrorCode.CORRUPT_MESSAGE), (GOOD[:10], ErrorCode.CORRUPT_MESSAGE)],
+    ids=["cut off", "undersized"],
+)
+def test_a_coordinators_batches_are_all_looked_at(tail, error):
+    refused = judged(GOOD + tail, LogConfig(), Origin.COORDINATOR)
+    assert isinstance(refused, Refused) and refused.error is error
+
+
+def test_what_is_compressed_already_and_what_ends_a_transaction_stays_as_it_came():
+    gzip = LogConfig(compression_type="gzip")
+    [usual] = taken(batch(b"value" * 20), gzip)
+    payload = compress(Codec.GZIP, batch(b"value" * 20)[61:], level=1)
+    quick = with_crc(usual[:8] + struct.pack(">i", 49 + len(payload)) + usual[12:61] + payload)
+    assert quick != usual and taken(quick, gzip) == [quick]
+    ended = marker(1, 0, commit=True)
+    assert taken(ended, gzip, Origin.COORDINATOR) == [ended]
+
+
+def test_a_batch_may_become_too_long_by_being_compressed_anew():
+    [small] = taken(batch(b"x" * 1_000), LogConfig(compression_type="gzip"))
+    whole = len(batch(b"x" * 1_000))
+    assert taken(small, LogConfig(compression_type="uncompressed", max_message_bytes=whole))
+    refused = judged(small, LogConfig(compression_type="uncompressed", max_message_bytes=whole - 1))
+    assert isinstance(refused, Refused) and refused.error is ErrorCode.MESSAGE_TOO_LARGE
+
+
+def test_what_cannot_be_unpacked_cannot_be_compressed_anew():
+    [small] = taken(batch(b"x" * 1_000), LogConfig(compression_type="gzip"))
+    refused = judged(with_crc(small[:61] + bytes(len(small) - 61)), LogConfig(compression_type="uncompressed"))
+    assert isinstance(refused, Refused) and refused.error is ErrorCode.CORRUPT_MESSAGE and refused.message
 
 
 def test_a_compacted_topic_takes_only_records_with_keys_and_says_which_has_none(tmp_path):
@@ -71,9 +151,9 @@ def test_a_compacted_topic_takes_only_records_with_keys_and_says_which_has_none(
     append(log, batch((b"k", b"v"), (b"", None)))
     refused = refuse(log, batch((b"k", b"v"), (None, b"v"), (b"k", b"v")))
     assert refused.error is ErrorCode.INVALID_RECORD
-    assert [index for index, _ in refused.record_errors] == [1]
-    short = changed(changed(batch((b"k", b"v")), ">i", 57, 2), ">i", 23, 1)
-    assert refuse(log, short).error is ErrorCode.INVALID_RECORD
+    assert refused.record_errors == [(1, refused.message)] and refused.message
+    short = refuse(log, many(batch((b"k", b"v" * 20)), 2))
+    assert short.error is ErrorCode.INVALID_RECORD and short.message
 
 
 def test_a_coordinator_may_write_what_a_client_may_not(tmp_path):

@@ -1,11 +1,14 @@
 """Mutation testing of the deciding cores: one small change after the other, and whether a test near it goes red.
 
-    make mutants                                 all of them, some minutes
-    python tests/mutants/run.py replication ...  those only
+    make mutants                                     all of them, some minutes
+    python tests/mutants/run.py groups log/x.py ...  those packages, or single modules of them, only
+    ... --children 1                                 so many at a time, rather than one a processor
+    ... --tests tests/groups/test_x.py ...           these tests only: the quick way while tests are being written
 
 Prints for each package how many mutants its tests have killed, and every survivor that survivors.txt does not explain.
-Exit code 1 where a package is below LEAST, or a survivor is unexplained. mutmut expects sources beside the tests, so
-all of it is copied to a directory of its own first.
+Exit code 1 where a package is below LEAST, or a survivor is unexplained. judge.py says how the mutants are made and
+played, and that those of mere text are left out. It works on a copy of the tree, whose sources it changes. A test that
+takes more than LONGEST_S of the processor is not asked: make test asks it, and others are to notice before it.
 
 survivors.txt holds, for each survivor that needs no test: a line of why, beginning with #, and below it one line a
 mutant, as this program prints it. A change of the code that brings another mutant brings another line.
@@ -13,6 +16,7 @@ mutant, as this program prints it. A change of the code that brings another muta
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -32,10 +36,12 @@ CORES = {
     "groups": (["groups"], ["tests/groups"]),
     "log": (
         [f"log/{name}.py" for name in ("validation", "idempotence", "producer_state", "leader_epochs", "recovery")],
-        ["tests/log"],
+        [f"tests/log/test_{name}.py" for name in ("validation", "producer_state", "leader_epochs", "recovery", "log")],
     ),
 }
 """What is changed, within the broker, and the tests that are to notice."""
+
+LONGEST_S = 0.5
 
 SETTINGS = """
 [tool.pytest.ini_options]
@@ -44,93 +50,76 @@ pythonpath = ["."]
 markers = ["java: needs Java", "soak: long"]
 
 [tool.mutmut]
-source_paths = {sources}
-also_copy = ["odradek", "odradek_broker", "tests", "referee"]
-pytest_add_cli_args = ["-m", "not java and not soak"]
-pytest_add_cli_args_test_selection = {tests}
+source_paths = ["odradek_broker"]
 """
 
-KILLED, SURVIVED, UNTESTED, SUSPICIOUS = "killed", "survived", "no test calls it", "not run"
-VERDICTS = {0: SURVIVED, 1: KILLED, 3: KILLED, 5: UNTESTED, 33: UNTESTED, 24: KILLED, 36: KILLED, 255: KILLED}
-"""By the exit code that mutmut notes; a mutant that never ends, or ends the process, is noticed."""
+KILLED, SURVIVED = "killed", "survived"
 
 
 def main() -> int:
-    wanted = sys.argv[1:] or list(CORES)
+    options = argparse.ArgumentParser()
+    options.add_argument("wanted", nargs="*", default=list(CORES))
+    options.add_argument("--children", type=int, default=os.cpu_count() or 1)
+    options.add_argument("--tests", nargs="*", default=None)
+    chosen = options.parse_args()
     explained = {
         line for line in EXPLAINED.read_text("utf-8").splitlines() if line.strip() and not line.startswith("#")
     }
     is_fine = True
-    for core in wanted:
-        counts: dict[str, int] = {}
-        lines = []
-        with tempfile.TemporaryDirectory(prefix="odradek-mutants-") as directory:
-            stage = Path(directory)
-            for verdict, story in mutants(stage, core):
-                counts[verdict] = counts.get(verdict, 0) + 1
-                if verdict != KILLED:
-                    lines.append((verdict, story))
-        total = sum(counts.values())
-        share = counts.get(KILLED, 0) / total
-        unexplained = [(verdict, story) for verdict, story in lines if story not in explained]
+    for wanted in chosen.wanted:
+        found = mutants(wanted, chosen.children, chosen.tests)
+        alive = [(verdict, story) for verdict, story in found if verdict != KILLED]
+        share = 1 - len(alive) / len(found)
+        unexplained = [(verdict, story) for verdict, story in alive if story not in explained]
         print(
-            f"{core}: {total} mutants, {share:.1%} killed, {len(lines)} survive, {len(unexplained)} unexplained",
+            f"{wanted}: {len(found)} mutants, {share:.1%} killed, {len(alive)} survive, {len(unexplained)} unexplained",
             flush=True,
         )
         for verdict, story in sorted(unexplained, key=lambda each: each[1]):
-            print(f"{story}" + ("" if verdict == SURVIVED else f"   ({verdict})"))
+            print(f"{story}" + ("" if verdict == SURVIVED else f"   ({verdict})"), flush=True)
         is_fine = is_fine and share >= LEAST and not unexplained
     return 0 if is_fine else 1
 
 
-def mutants(stage: Path, core: str) -> Iterator[tuple[str, str]]:
-    """What became of each mutant, and where and what it is."""
+def mutants(wanted: str, children: int, only: list[str] | None) -> list[tuple[str, str]]:
+    """What became of each mutant of a package, or of a module, and where and what it is."""
+    core, _, module = wanted.partition("/")
     sources, tests = CORES[core]
+    if module:
+        sources = [wanted]
     ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "broker" / "odradek_broker", stage / "odradek_broker", ignore=ignore)
-    shutil.copytree(ROOT / "client" / "odradek", stage / "odradek", ignore=ignore)
-    shutil.copytree(ROOT / "referee", stage / "referee", ignore=ignore)
-    shutil.copytree(ROOT / "tests", stage / "tests", ignore=ignore)
-    paths = [f"odradek_broker/{source}" for source in sources]
-    (stage / "pyproject.toml").write_text(SETTINGS.format(sources=json.dumps(paths), tests=json.dumps(tests)))
-    environment = {**os.environ, "PYTHONPATH": str(stage)}
-    command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(os.cpu_count())]
-    done = subprocess.run(command, cwd=stage, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"mutmut failed: {done.stdout[-2000:]} {done.stderr[-2000:]}")
-    found = sorted((stage / "mutants").rglob("*.meta"))
-    codes = {name: code for meta in found for name, code in json.loads(meta.read_text())["exit_code_by_key"].items()}
-    alive = [name for name, code in codes.items() if VERDICTS.get(code, SUSPICIOUS) != KILLED]
-    stories = dict(zip(alive, _stories(stage, alive), strict=True))
-    for name, code in codes.items():
-        yield VERDICTS.get(code, SUSPICIOUS), stories.get(name, "")
+    with tempfile.TemporaryDirectory(prefix="odradek-mutants-") as directory:
+        stage = Path(directory)
+        shutil.copytree(ROOT / "broker" / "odradek_broker", stage / "odradek_broker", ignore=ignore)
+        shutil.copytree(ROOT / "client" / "odradek", stage / "odradek", ignore=ignore)
+        shutil.copytree(ROOT / "referee", stage / "referee", ignore=ignore)
+        shutil.copytree(ROOT / "tests", stage / "tests", ignore=ignore)
+        (stage / "pyproject.toml").write_text(SETTINGS, "utf-8")
+        found = stage / "found.json"
+        order = stage / "order.json"
+        work = {
+            "sources": [
+                str(path.relative_to(stage))
+                for source in sources
+                for path in sorted(_files(stage / "odradek_broker" / source))
+            ],
+            "tests": only or tests,
+            "children": children,
+            "longest_s": LONGEST_S,
+            "found": str(found),
+        }
+        order.write_text(json.dumps(work), "utf-8")
+        environment = {**os.environ, "PYTHONPATH": str(stage)}
+        command = [sys.executable, str(stage / "tests/mutants/judge.py"), str(order)]
+        done = subprocess.run(command, cwd=stage, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode or not found.exists():
+            raise SystemExit(f"no verdicts: {done.stdout[-2000:]} {done.stderr[-2000:]}")
+        lines = found.read_text("utf-8").splitlines()
+        return [(verdict, story) for verdict, story in map(json.loads, lines)]
 
 
-def _stories(stage: Path, names: list[str]) -> list[str]:
-    """`module.function: - before + after` of each mutant."""
-    program = (
-        "import json, sys\n"
-        "from mutmut.mutation.diff_apply import get_diff_for_mutant\n"
-        "print(json.dumps([get_diff_for_mutant(name) for name in json.load(sys.stdin)]))"
-    )
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=stage, input=json.dumps(names), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr[-2000:])
-    diffs: list[str] = json.loads(done.stdout.splitlines()[-1])
-    return [f"{_function(name)}: {_change(diff)}" for name, diff in zip(names, diffs, strict=True)]
-
-
-def _function(name: str) -> str:
-    """odradek_broker.a.xǁClassǁmethod__mutmut_3 is a.Class.method."""
-    module, _, mangled = name.rpartition("__mutmut_")[0].removeprefix("odradek_broker.").rpartition(".")
-    function = mangled.removeprefix("xǁ").removeprefix("x_").replace("ǁ", ".")
-    return f"{module}.{function}"
-
-
-def _change(diff: str) -> str:
-    lines = [line for line in diff.splitlines() if line[:1] in "+-" and not line.startswith(("+++", "---"))]
-    return " ".join(f"{line[0]} {line[1:].strip()}" for line in lines)
+def _files(path: Path) -> Iterator[Path]:
+    return path.rglob("*.py") if path.is_dir() else iter([path])
 
 
 if __name__ == "__main__":

@@ -214,6 +214,8 @@ class Recovery:
         except FileNotFoundError:
             return None
         position = offset_index.decode_last_position(entry)
+        if position == segment.size_bytes:
+            return None  # the batch that the entry is of is gone
         scan = Scan(segment.file, position, segment.size_bytes, next_offset=segment.base_offset)
         for _ in scan:
             pass
