@@ -12,6 +12,7 @@ from log_fixtures import NOW, SMALL, LogHouse, append, read_all
 
 from odradek_broker.log import producer_snapshot
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.failures import TopicIdMismatch
 from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Origin
 from odradek_broker.ports.disk import RealFile
@@ -85,7 +86,7 @@ def test_every_torn_tail_is_cut_before_the_batch_that_is_torn(tmp_path):
         shutil.rmtree(house.path)
         house.path.mkdir()
         (house.path / name).write_bytes(whole[:size])
-        log = house.open(clean=False)
+        log = house.open(clean=False, is_only_one=True)
         sound = sum(start <= size for start in starts) - 1
         assert log.log_end_offset == sound * (sound + 1) // 2
         assert house.content() == whole[: starts[sound]]
@@ -656,13 +657,31 @@ def test_leftovers_are_swept_away(house_killed):
     assert log.log_end_offset == end and house.names() == kept
 
 
-def test_metadata_that_a_power_cut_left_empty_is_written_again(house_killed):
+@pytest.mark.parametrize("left", [b"", None])
+def test_a_lost_topic_id_is_written_again_where_it_is_known_whose_the_records_are(house_killed, left):
     house, _ = house_killed
     path = house.path / "partition.metadata"
     expected = path.read_bytes()
-    path.write_bytes(b"")
-    house.open(clean=False)
-    assert path.read_bytes() == expected
+    for known in ({"recovery_point": 1}, {"is_only_one": True}, {"clean": True}):
+        path.unlink() if left is None else path.write_bytes(left)
+        house.open(**{"clean": False, **known}).close(clean=True)
+        assert path.read_bytes() == expected
+
+
+@pytest.mark.parametrize("left", [b"", None])
+def test_records_that_do_not_say_whose_they_are_are_nobodys(house_killed, left):
+    house, _ = house_killed
+    path = house.path / "partition.metadata"
+    path.unlink() if left is None else path.write_bytes(left)
+    with pytest.raises(TopicIdMismatch):
+        house.open(clean=False)
+
+
+def test_an_empty_log_that_does_not_say_whose_it_is_is_anybodys(tmp_path):
+    house = LogHouse(tmp_path, SMALL)
+    house.open().close(clean=False)
+    (house.path / "partition.metadata").write_bytes(b"")
+    assert house.open(clean=False).log_end_offset == 0
 
 
 def test_an_empty_directory_is_a_new_log(tmp_path):

@@ -66,6 +66,10 @@ class Seen:
         )
 
 
+HEARD_OF_WITHIN_S = 10.0
+"""A leader hears of what the controller has decided, or has no lease any more."""
+
+
 class Incarnation:
     """One topic of a name: others may follow."""
 
@@ -176,7 +180,22 @@ class Invariants:
             if found is not None and found.value == value:
                 return
             stories.append(f"{found} is committed there")
+        if self.was_in_an_earlier_one(topic, index, offset, value, since_s):
+            return
         raise Violated(f"S6: {who} has heard of {value!r} at offset {offset} of {topic}-{index}: {', '.join(stories)}")
+
+    def was_in_an_earlier_one(self, topic: str, index: int, offset: int, value: bytes | None, since_s: float) -> bool:
+        """Whether the record is, just there, in a topic of that name which was deleted not long before.
+
+        Its leader goes on until it hears of that, or its lease is over.
+        """
+        for incarnation in self.incarnations.get(topic, ())[:-1]:
+            batch = self._committed((incarnation.topic_id, index)).batches.with_offset(offset)
+            if batch is not None and incarnation.lived(since_s - HEARD_OF_WITHIN_S):
+                found = self.contents.at((incarnation.topic_id, index), batch, offset)
+                if found is not None and found.value == value:
+                    return True
+        return False
 
     def lost(self, node_id: int) -> None:
         """The disk of a node was taken away, or what it had not synced, with the node down."""

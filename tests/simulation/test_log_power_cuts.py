@@ -23,7 +23,7 @@ from odradek.protocol.records.batch import crc_is_valid, iter_headers, stamp
 from odradek_broker.log import producer_snapshot
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.directory import LogDirectory
-from odradek_broker.log.failures import LogFailed
+from odradek_broker.log.failures import LogFailed, TopicIdMismatch
 from odradek_broker.log.log import Appended, Log
 from odradek_broker.log.offset_checkpoints import HIGH_WATERMARKS, LOG_START_OFFSETS, NAMES
 from odradek_broker.log.validation import Origin
@@ -96,7 +96,11 @@ class Walk:
         self.directory = LogDirectory.open(
             "/data", SimMount(self.disk), cluster_id="c", node_id=1, new_directory_id=bytes(16)
         )
-        log = self.directory.open_log("t", 0, CONFIG, topic_id=TOPIC_ID, now_ms=0)
+        try:
+            log = self.directory.open_log("t", 0, CONFIG, topic_id=TOPIC_ID, now_ms=0)
+        except TopicIdMismatch:  # nobody knows whose these records are; so nothing may have been claimed of them
+            self.directory.mark_stray("t", 0, self.disk.boot_id())
+            log = self.directory.open_log("t", 0, CONFIG, topic_id=TOPIC_ID, now_ms=0)
         checkpoints = self.directory.checkpoints
         self.replica = Replica(log, checkpoints.get(HIGH_WATERMARKS, (TOPIC_ID, 0)))
         image = SimpleNamespace(

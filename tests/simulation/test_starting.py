@@ -10,7 +10,7 @@ import trio
 from deterministic_trio import run_in_virtual_time
 from msgspec import structs
 from sim_disk import SimDisk
-from test_known_losses import C, in_sync, partition, play, read, until, whole_again, write
+from test_known_losses import C, in_sync, log_of, partition, play, read, until, whole_again, write
 from world import PORT, SimNode, World
 
 from odradek import Admin
@@ -418,3 +418,39 @@ def test_what_could_not_be_synced_before_the_registration_is_not_claimed_by_it(m
         assert await read(alone) == ["1"]
 
     play_alone(scenario, log_flush_policy="interval")
+
+
+def test_records_whose_topic_nobody_knows_any_more_are_never_another_topics() -> None:
+    """Without syncs a power cut takes the file with the topic's id and leaves the segment; the topic is made anew."""
+
+    async def scenario(world: World) -> None:
+        await write(world, "of the old topic", "and this")
+        away = world.brokers[2]
+        away.kill()
+        away.disk.remove("/data/t-0/partition.metadata")  # as a power cut may
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.delete_topic("t")
+            await admin.create_topic("t", replicas=[[0, 1, 2]])
+        await write(world, "of the new one")
+        await away.start()
+        await whole_again(world)
+        assert log_of(away) == log_of(world.brokers[0])
+        assert len(strays(away)) == 1
+
+    play(scenario, watched=False, log_flush_policy="interval")
+
+
+def test_without_syncs_too_a_log_s_first_records_are_written_down_with_whose_they_are() -> None:
+    async def scenario(world: World) -> None:
+        await write(world, "1")
+        await until(
+            lambda: all(partition(node).log.says_whose_it_is for node in world.brokers), "all know whose they are"
+        )
+        for node in world.brokers:
+            node.kill(power=True)
+        await world.start()
+        await whole_again(world)
+        assert await read(world) == ["1"]
+        assert not any(strays(node) for node in world.brokers)
+
+    play(scenario, watched=False, log_flush_policy="interval")

@@ -82,6 +82,7 @@ class FileJournal:
             disk,
             LogConfig(max_message_bytes=MAX_BATCH_BYTES, cleanup_policy=frozenset(), file_delete_delay_ms=0),
             topic_id=METADATA_TOPIC_ID,
+            is_only_one=True,
             clean=False,
             log_start_offset=files.start_offset if files.unneeded else 0,
             now_ms=now_ms,

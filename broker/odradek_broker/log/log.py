@@ -90,6 +90,8 @@ class Log:
         self.log_start_offset = max(log_start_offset, self.segments.first.base_offset)
         self.log_end_offset = loaded.log_end_offset
         self.flushed_offset = self.recovery_point = self.log_end_offset
+        self.says_whose_it_is = True
+        """Also after a power cut."""
         self.failed: str | None = None
         self.is_closed = False
         self.is_deleted = False
@@ -111,6 +113,7 @@ class Log:
         config: LogConfig,
         *,
         topic_id: bytes,
+        is_only_one: bool = False,
         clean: bool,
         recovery_point: int = 0,
         log_start_offset: int = 0,
@@ -121,15 +124,18 @@ class Log:
 
         `clean` says that the broker stopped cleanly; else the log is recovered from `recovery_point` on. This and the
         next two come from the checkpoints of the log directory. What has been recovered is to be flushed, before
-        anybody is told that it is there.
+        anybody is told that it is there. `is_only_one`: no other topic's log can ever be in that directory.
         """
         was_synced = disk.exists(directory) and (clean or recovery_point > 0)
         disk.make_dirs(directory)
-        metadata_is_new = _check_topic_id(disk, directory, topic_id, was_synced=was_synced)
+        metadata_is_new = _check_topic_id(
+            disk, directory, topic_id, was_synced=was_synced, is_known=was_synced or is_only_one
+        )
         recovery = Recovery(disk, directory, config, log_start_offset=log_start_offset, now_ms=now_ms)
         loaded = recovery.load(clean=clean, recovery_point=recovery_point)
         log = cls(directory, disk, config, loaded, log_start_offset, first_dirty_offset, now_ms)
         if metadata_is_new:
+            log.says_whose_it_is = False
             log._unsynced.add_path(os.path.join(directory, filenames.PARTITION_METADATA))
             log._unsynced.add_directory(directory)
         if not was_synced:  # whoever has made the directory may have died before its name was on stable storage
@@ -364,6 +370,7 @@ class Log:
             raise LogFailed(self.failed)
         assert plan.done, "end_flush comes after sync"
         self._unsynced.forget(plan)
+        self.says_whose_it_is = True
         if plan.truncations == self._truncations:
             self.flushed_offset = max(self.flushed_offset, plan.offset)
             if plan.is_whole:
@@ -685,11 +692,12 @@ def _headers_of(records: memoryview) -> list[tuple[int, BatchHeader]]:
         raise OffsetsOutOfOrder(str(error)) from error
 
 
-def _check_topic_id(disk: Disk, directory: str, topic_id: bytes, *, was_synced: bool) -> bool:
+def _check_topic_id(disk: Disk, directory: str, topic_id: bytes, *, was_synced: bool, is_known: bool) -> bool:
     """Write the topic's id where there is none yet, and say so. Raises TopicIdMismatch.
 
     It is synced with the first records. Before that, a power cut may leave the file empty or torn; and it is written
-    again, as all that nobody knows to be on stable storage.
+    again, as all that nobody knows to be on stable storage. Records without an id that reads back may be those of an
+    earlier topic of the same name, unless it `is_known` otherwise whose they are.
     """
     path = os.path.join(directory, filenames.PARTITION_METADATA)
     try:
@@ -701,5 +709,14 @@ def _check_topic_id(disk: Disk, directory: str, topic_id: bytes, *, was_synced: 
             raise TopicIdMismatch(f"{directory} belongs to topic id {found.hex()}, not {topic_id.hex()}")
         if was_synced:
             return False
-    disk.replace_file(path, checkpoints.encode_partition_metadata(topic_id), sync=False)
+    has_records = _has_records(disk, directory)
+    if found is None and not is_known and has_records:
+        raise TopicIdMismatch(f"{directory} has records and does not say of which topic")
+    # What is there may be all that is on stable storage: a power cut must not find less in its place.
+    disk.replace_file(path, checkpoints.encode_partition_metadata(topic_id), sync=found is not None and has_records)
     return True
+
+
+def _has_records(disk: Disk, directory: str) -> bool:
+    names = (name for name in disk.list(directory) if filenames.base_offset_of(name, filenames.LOG) is not None)
+    return any(disk.size(os.path.join(directory, name)) for name in names)

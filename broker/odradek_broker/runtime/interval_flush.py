@@ -1,4 +1,5 @@
 """With log.flush.policy=interval: bring to stable storage what has lain unsynced for too long, or has become too much.
+A log's first records are, too: without the file that says whose they are, nobody could believe them after a power cut.
 
 Kafka looks for it every log.flush.scheduler.interval.ms, which by default is never, so that flush.ms alone means
 nothing there. Here it is looked for every second at least.
@@ -47,6 +48,6 @@ class IntervalFlush:
                 flushed, since_ms = log.flushed_offset, now_ms
             self._unsynced_since[partition] = flushed, since_ms
             is_old = now_ms - since_ms >= log.config.flush_ms
-            if is_old or log.log_end_offset - flushed >= log.config.flush_messages:
+            if is_old or not log.says_whose_it_is or log.log_end_offset - flushed >= log.config.flush_messages:
                 due.append(partition)
         return due
