@@ -129,6 +129,9 @@ class MemoryBroker:
     def partition(self, topic: str, index: int) -> MemoryPartition | ErrorCode:
         return self.partitions[index] if topic == GROUP_TOPIC else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
+    def others_have(self, partition: MemoryPartition) -> bool:
+        return False
+
     async def create_topic_if_missing(self, name: str) -> ErrorCode:
         if name == GROUP_TOPIC and name not in self.image.topics:
             await trio.lowlevel.checkpoint()

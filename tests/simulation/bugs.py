@@ -365,8 +365,8 @@ LATER = [
     _bug(
         "a coordinator that closed in a lapse stays closed",
         "runtime/groups.py",
-        "        if self._partitions.get(index) is taken and taken.partition.log.failed is None:",
-        "        if False:",
+        "        if self._partitions.get(index) is not taken or partition.log.failed is not None:",
+        "        if True:",
         (
             "runtime/broker.py",
             "                partition.fail_commits()\n        self.groups.refresh()",
@@ -564,8 +564,8 @@ LATER = [
     _bug(
         "a coordinator reads only the last segment",
         "runtime/group_partition.py",
-        "        offset = log.log_start_offset\n        while",
-        "        offset = log.segments.active.base_offset\n        while",
+        "        offset = log.log_start_offset\n        try:",
+        "        offset = log.segments.active.base_offset\n        try:",
     ),
     _bug(
         "offsets expire at once",

@@ -131,6 +131,13 @@ class Broker:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         return ErrorCode.KAFKA_STORAGE_ERROR
 
+    def others_have(self, partition: Partition) -> bool:
+        """Whether another broker that is up may lead it without a loss."""
+        image = self._image.partition(partition.topic, partition.index)
+        others = () if image is None else {*image.isr, *image.elr} - {self.node_id}
+        known = (self._image.brokers.get(replica) for replica in others)
+        return any(broker is not None and broker.is_active for broker in known)
+
     def topic_name(self, topic_id: bytes) -> str | None:
         return self._image.topic_names.get(topic_id)
 

@@ -11,6 +11,7 @@ Invariants
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 from collections import deque
@@ -21,7 +22,7 @@ import trio
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
-from odradek.protocol.records.batch import BatchHeader, iter_headers
+from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_batch
 from odradek_broker.groups.coordinator import GroupCoordinator
@@ -97,8 +98,14 @@ class _Waiter:
 class GroupPartition:
     """Made when this broker becomes the leader of the partition; `run` until it no longer is."""
 
-    def __init__(self, partition: Partition, settings: GroupSettings, clock: Clock) -> None:
+    def __init__(
+        self, partition: Partition, settings: GroupSettings, clock: Clock, *, is_only_copy: bool = False
+    ) -> None:
+        """`is_only_copy`: what is damaged here nobody else has, so it is passed over."""
         self.partition = partition
+        self.damaged_at: int | None = None
+        """An offset from which on the log could not be read back as it was written."""
+        self._is_only_copy = is_only_copy
         self.leader_epoch = partition.leader_epoch
         self.coordinator = GroupCoordinator(settings)
         self._clock = clock
@@ -276,20 +283,41 @@ class GroupPartition:
     # --------------------------------------------------------------------------------------------------- recovery
 
     async def _load(self) -> None:
-        """Replay the whole log: also what is not committed yet, for it may still be."""
+        """Replay the whole log: also what is not committed yet, for it may still be.
+
+        Raises OSError, LogFailed, OffsetOutOfRange, ProtocolError; where it is damaged, `damaged_at` says so.
+        """
         log = self.partition.log
         offset = log.log_start_offset
-        while (found := log.read(offset, READ_BYTES)) is not None:
-            data = memoryview(found.read())
-            for position, header in iter_headers(data):
-                self._replay_batch(data, position, header)
-                offset = header.next_offset
-            await trio.lowlevel.checkpoint()
+        try:
+            while (found := log.read(offset, READ_BYTES)) is not None:
+                data, before = memoryview(found.read()), offset
+                for position, header in iter_headers(data):
+                    if self._is_sound(data, position, header):
+                        self._replay_batch(data, position, header)
+                    offset = header.next_offset
+                if offset <= before:
+                    raise ProtocolError(f"there is no batch at offset {before}, where one should be")
+                await trio.lowlevel.checkpoint()
+        except (OSError, ProtocolError) as error:
+            if isinstance(error, ProtocolError) or error.errno == errno.EIO:
+                self.damaged_at = offset
+            raise
         self._appended_offset = log.log_end_offset - 1
         self.coordinator.begin(self.now())
         self._loaded.set()
         if self.coordinator.groups:
             logger.info("%s holds %d groups", self.partition, len(self.coordinator.groups))
+
+    def _is_sound(self, data: memoryview, position: int, header: BatchHeader) -> bool:
+        """Whether the batch is what was written; False where it is passed over. Raises ProtocolError."""
+        if crc_is_valid(data, position, header):
+            return True
+        fault = f"the batch at offset {header.base_offset} does not match its checksum"
+        if not self._is_only_copy:
+            raise ProtocolError(fault)
+        logger.error("%s: %s, and no other broker has it: what groups say there is lost", self.partition, fault)
+        return False
 
     def _replay_batch(self, data: memoryview, position: int, header: BatchHeader) -> None:
         if header.is_control:

@@ -105,19 +105,32 @@ class GroupsRuntime:
             if current.partition is partition and current.leader_epoch == partition.leader_epoch:
                 return current
             current.close()
-        taken = GroupPartition(partition, _settings(self._broker.config), self._broker.clock)
+        taken = GroupPartition(
+            partition,
+            _settings(self._broker.config),
+            self._broker.clock,
+            is_only_copy=not self._broker.others_have(partition),
+        )
         self._partitions[index] = taken
         self._nursery.start_soon(self._coordinate, index, taken)
         return taken
 
     async def _coordinate(self, index: int, taken: GroupPartition) -> None:
-        """Until it is closed here. Where it ends by itself and we lead all the same, another begins after a while."""
+        """Until it is closed here. Where it ends by itself and we lead all the same, another begins after a while.
+
+        Where the log is damaged that is another broker's, if one has it.
+        """
         await taken.run()
-        if self._partitions.get(index) is taken and taken.partition.log.failed is None:
-            await trio.sleep(RELOAD_SECONDS)
-            if self._partitions.get(index) is taken:
-                del self._partitions[index]
-                self._take_up(index)
+        partition = taken.partition
+        if self._partitions.get(index) is not taken or partition.log.failed is not None:
+            return
+        if taken.damaged_at is not None and self._broker.others_have(partition):
+            self._broker.replica_logs.doubt(partition, taken.damaged_at)
+            return
+        await trio.sleep(RELOAD_SECONDS)
+        if self._partitions.get(index) is taken:
+            del self._partitions[index]
+            self._take_up(index)
 
     # ---------------------------------------------------------------------------------------------------- requests
 

@@ -163,18 +163,11 @@ class Housekeeping:
             for partition in self._broker.partitions.values():
                 log = partition.log
                 is_full = partition.is_leader and partition.refusals.last_for(REFUSALS_MS, now_ms)
-                if log.is_closed or not (log.failed is not None or is_full) or not self._others_have(partition):
+                if log.is_closed or not (log.failed is not None or is_full) or not self._broker.others_have(partition):
                     continue
                 if log.failed is not None:
                     raise DiskFailed(f"{partition} is out of use here, and other brokers have it: {log.failed}")
                 raise DiskFailed(f"the disk takes nothing for {partition} any more, and other brokers have it")
-
-    def _others_have(self, partition: Partition) -> bool:
-        """Whether another broker that is up may lead it without a loss."""
-        image = self._broker.image.partition(partition.topic, partition.index)
-        others = () if image is None else {*image.isr, *image.elr} - {self._broker.node_id}
-        known = (self._broker.image.brokers.get(replica) for replica in others)
-        return any(broker is not None and broker.is_active for broker in known)
 
     async def _try_to_remove(self, remove: Callable[[str], None], path: str) -> None:
         """What cannot be removed goes at the next start."""

@@ -2,8 +2,9 @@
 
     before it registers    what the metadata says is ours is opened and recovered, so that the registration tells what
                            is damaged: whoever is let in may be elected at once
-    while it runs          a log in which damage is found is kept back until the controller has heard of it; one that
-                           cannot be opened is tried again, with longer and longer pauses
+    while it runs          a log in which damage is found, as it is opened or by a coordinator that reads it, is kept
+                           back until the controller has heard of it; one that cannot be opened is tried again, with
+                           longer and longer pauses
 
 A directory that holds another topic's log of the same name is set aside, and the log begun anew. Others see to it that
 this is never done on the word of metadata older than what this broker has acted upon before (metadata_note.py).
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from odradek_broker.log.config import LogConfig
     from odradek_broker.log.log import Log
     from odradek_broker.runtime.broker import Broker
+    from odradek_broker.runtime.partition import Partition
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +132,20 @@ class ReplicaLogs:
             return None
         del self._waiting[key]
         return waiting.log
+
+    def doubt(self, partition: Partition, sound_up_to: int) -> None:
+        """Damage was met in a log in use that others have, too: one of them is to lead, and this one to be mended.
+
+        Nobody is served from it until the controller knows.
+        """
+        broker, key = self._broker, (partition.topic, partition.index)
+        assert broker.partitions.pop(key) is partition
+        partition.retire()
+        self._damaged_ends[partition.topic_id, partition.index] = sound_up_to
+        self._waiting[key] = Waiting(partition.topic_id, partition.log, True, sound_up_to)
+        self._has_work.set()
+        broker.fetchers.refresh()
+        broker.groups.refresh()
 
     def _settle(self, key: TopicPartition, log: Log, waiting: Waiting, partition: PartitionImage) -> bool:
         """What becomes of what lies behind a gap, and whether that is known already.
