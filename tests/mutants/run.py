@@ -61,13 +61,14 @@ def main() -> int:
     options.add_argument("wanted", nargs="*", default=list(CORES))
     options.add_argument("--children", type=int, default=os.cpu_count() or 1)
     options.add_argument("--tests", nargs="*", default=None)
+    options.add_argument("--longest", type=float, default=LONGEST_S)
     chosen = options.parse_args()
     explained = {
         line for line in EXPLAINED.read_text("utf-8").splitlines() if line.strip() and not line.startswith("#")
     }
     is_fine = True
     for wanted in chosen.wanted:
-        found = mutants(wanted, chosen.children, chosen.tests)
+        found = mutants(wanted, chosen.children, chosen.tests, chosen.longest)
         alive = [(verdict, story) for verdict, story in found if verdict != KILLED]
         share = 1 - len(alive) / len(found)
         unexplained = [(verdict, story) for verdict, story in alive if story not in explained]
@@ -81,7 +82,7 @@ def main() -> int:
     return 0 if is_fine else 1
 
 
-def mutants(wanted: str, children: int, only: list[str] | None) -> list[tuple[str, str]]:
+def mutants(wanted: str, children: int, only: list[str] | None, longest_s: float) -> list[tuple[str, str]]:
     """What became of each mutant of a package, or of a module, and where and what it is."""
     core, _, module = wanted.partition("/")
     sources, tests = CORES[core]
@@ -105,7 +106,7 @@ def mutants(wanted: str, children: int, only: list[str] | None) -> list[tuple[st
             ],
             "tests": only or tests,
             "children": children,
-            "longest_s": LONGEST_S,
+            "longest_s": longest_s,
             "found": str(found),
         }
         order.write_text(json.dumps(work), "utf-8")

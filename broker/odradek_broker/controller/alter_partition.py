@@ -96,8 +96,11 @@ def _judge(
     epochs = {each.broker_id: each.broker_epoch for each in wanted.new_isr_with_epochs}
     for replica in isr:
         broker = image.brokers.get(replica)
-        stale = epochs.get(replica, UNKNOWN_EPOCH) not in (UNKNOWN_EPOCH, -1 if broker is None else broker.epoch)
-        if stale or not is_active(image, replica):
+        if (
+            broker is None
+            or not broker.is_active
+            or epochs.get(replica, UNKNOWN_EPOCH) not in (UNKNOWN_EPOCH, broker.epoch)
+        ):
             raise Refusal(ErrorCode.INELIGIBLE_REPLICA, f"broker {replica} is fenced, stopping, or another one by now")
 
 

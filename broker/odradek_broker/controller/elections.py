@@ -70,8 +70,9 @@ def _elect(image: MetadataImage, rules: TopicRules, topic: str, index: int, kind
         election=election,
     )
     if election is Election.PREFERRED and (record is None or record.leader != partition.replicas[0]):
-        preferred = partition.replicas[0]
-        raise Refusal(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, f"broker {preferred} is not in sync or not there")
+        raise Refusal(
+            ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, f"broker {partition.replicas[0]} is not in sync or not there"
+        )
     if record is None or record.leader < 0:
         raise Refusal(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "none of the replicas is there")
     return record
