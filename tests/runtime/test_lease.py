@@ -51,8 +51,14 @@ class SmallController:
                 buffer.received(count)
                 while (frame := buffer.next_frame()) is not None:
                     header, _ = read_request_header(frame)
+                    if not await self._may_answer(header.api_key):
+                        return
                     answer = self._answer_to(header.api_key)
                     await stream.send(encode_response(answer, header.api_version, header.correlation_id))
+
+    async def _may_answer(self, api_key: int) -> bool:
+        """Else the connection ends."""
+        return True
 
     def _answer_to(self, api_key: int) -> ApiMessage:
         if api_key == FollowMetadataResponse.API_KEY:

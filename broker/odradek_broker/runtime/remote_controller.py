@@ -57,6 +57,8 @@ ATTEMPT_SECONDS = 5.0
 FIRST_ATTEMPT_SECONDS = 0.3
 """A process that has just begun may listen, and not answer yet: do not wait for it while another could."""
 BACKOFF_SECONDS = 0.05
+LONGEST_BACKOFF_SECONDS = 5.0
+"""For a broker that cannot be registered, where a controller says so: its disk is full, say."""
 FOLLOW_WAIT_MS = 5_000
 BEATS_PER_TERM = 3
 """At least so many heartbeats, however seldom they are to be sent: only the controller knows the session."""
@@ -241,7 +243,10 @@ class RemoteController(ControllerClient):
     # ----------------------------------------------------------------------------------------------------- metadata
 
     async def first_image(self) -> MetadataImage:
-        """What the cluster is like at the moment, for a broker that is not in it yet. Waits for a controller."""
+        """What the cluster is like at the moment, for a broker that is not in it yet. Waits for a controller.
+
+        Raises NotAdmitted.
+        """
         for attempt in itertools.count():
             try:
                 answer = await self._poll(0, self.seen if self.seen[0] >= 0 else (self._image.offset, self._epoch))
@@ -259,7 +264,7 @@ class RemoteController(ControllerClient):
         raise AssertionError
 
     async def follow(self) -> None:
-        """Hand every change of the metadata to the broker, until cancelled."""
+        """Hand every change of the metadata to the broker, until cancelled. Raises NotAdmitted."""
         while True:
             try:
                 self._take(await self._poll(FOLLOW_WAIT_MS, (self._image.offset, self._epoch)), apply=True)
@@ -286,12 +291,19 @@ class RemoteController(ControllerClient):
         if answer.error_code:
             self._look_elsewhere(active)
             raise PeerUnreachable(ErrorCode.from_code(answer.error_code).sentence)
+        if self._image.cluster_id not in ("", answer.cluster_id):
+            raise NotAdmitted(
+                f"the controller is of cluster {answer.cluster_id}, and broker {self.static_config.node_id} of cluster "
+                f"{self._image.cluster_id}: it is the wrong one, or has lost its data directory"
+            )
         return answer
 
     def _take(self, answer: FollowMetadataResponse, *, apply: bool) -> None:
         self._is_only_controller = not answer.has_rivals
         if answer.last_offset < self._image.offset or (answer.last_offset == self._image.offset and apply):
             return
+        if not answer.is_snapshot and answer.last_offset - len(answer.records) != self._image.offset:
+            return  # asked for before others have told us some of it
         records = [unframe(bytes(each)) for each in answer.records]
         base = MetadataImage(cluster_id=answer.cluster_id) if answer.is_snapshot else self._image
         old, self._image = self._image, replay(base, records, answer.last_offset)
@@ -310,13 +322,19 @@ class RemoteController(ControllerClient):
         Raises NotAdmitted, also where that one lives, and elsewhere.
         """
         refuse_at = None
+        said, again_s = "", BACKOFF_SECONDS
         while True:
             try:
                 deadline = trio.current_time() + self.static_config.request_timeout_ms / 1000
                 forwarded = await self._ask_active(request, REGISTRATION_VERSION, deadline)
             except ControllerUnavailable as unavailable:
-                logger.warning("cannot register: %s", unavailable)
+                if str(unavailable) != said or again_s == LONGEST_BACKOFF_SECONDS:
+                    logger.warning("cannot register: %s", unavailable)
+                said = str(unavailable)
+                await trio.sleep(again_s)
+                again_s = min(2 * again_s, LONGEST_BACKOFF_SECONDS)
                 continue
+            again_s = BACKOFF_SECONDS
             answer = decode(BrokerRegistrationResponse, forwarded.body, REGISTRATION_VERSION)
             if not answer.error_code:
                 self.broker_epoch = answer.broker_epoch
