@@ -10,10 +10,10 @@ import trio
 from deterministic_trio import run_in_virtual_time
 from msgspec import structs
 from sim_disk import SimDisk
-from test_known_losses import C, in_sync, log_of, partition, play, read, until, whole_again, write
+from test_known_losses import A, B, C, in_sync, log_of, partition, play, read, until, whole_again, write
 from world import PORT, SimNode, World
 
-from odradek import Admin
+from odradek import Admin, TopicPartition
 from odradek.network import Surroundings
 from odradek.protocol.messages.create_topics import (
     CreatableReplicaAssignment,
@@ -134,6 +134,38 @@ def test_a_replica_that_has_lost_a_segment_in_its_midst_fetches_it_again() -> No
         assert base_offsets(holed) == list(range(len(values)))
 
     play(scenario, watched=False)
+
+
+def test_a_replica_with_a_gap_that_has_led_since_gives_up_nothing_as_long_as_it_is_in_sync() -> None:
+    """It led when nobody else could. What came after the gap is with all in sync, and it may be the next to lead."""
+
+    async def scenario(world: World) -> None:
+        holed, others = world.brokers[B], [world.brokers[A], world.brokers[C]]
+        for node in world.brokers:
+            log = partition(node).log
+            log.config = structs.replace(log.config, segment_bytes=5_000)
+        await write(world, *(str(number) * 2_000 for number in range(8)))
+        await trio.sleep(AFTER_A_CHECKPOINT_S)
+        power_fails_everywhere(world)
+        segments = sorted(name for name in holed.disk.list("/data/t-0") if name.endswith(".log"))
+        holed.disk.remove(f"/data/t-0/{segments[1]}")
+        holed.disk.sync_dir("/data/t-0")
+        await until(everybody_is_gone(world), "nobody leads")
+        await holed.start()
+        await until(lambda: world.leader("t") is holed, "it leads with what it has")
+        for node in others:
+            await node.start()
+        await until(lambda: in_sync(world) == {A, B, C}, "all are in sync")
+        (offset,) = await write(world, "behind the gap")
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.elect_leaders([TopicPartition("t", 0)])
+        assert world.leader("t") is world.brokers[A]
+        for _ in range(3_000):
+            assert B not in in_sync(world) or partition(holed).log.log_end_offset > offset
+            await trio.sleep(0.001)
+        assert B in in_sync(world)
+
+    play(scenario, watched=False, unclean_leader_election_enable="true")
 
 
 def test_a_rotten_replica_that_is_the_only_one_leads_with_what_is_left(caplog: pytest.LogCaptureFixture) -> None:

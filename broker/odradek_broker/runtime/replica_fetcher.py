@@ -7,6 +7,8 @@ Invariant
     The offset that a leader reads in a fetch says what the follower has for good, whoever wrote it, and whenever: a
     partition is not asked for while anything of it is still on its way to the disk, be it from an earlier leader, or
     from when this broker led itself. So does the start of the log that it tells.
+    A log that has a gap, since its broker has led with what it had, is mended while it is not in sync, and then it is
+    asked for what comes at the gap: in sync it may be the next to lead, and what lies behind the gap is its to keep.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import trio
 
@@ -43,6 +45,14 @@ logger = logging.getLogger(__name__)
 
 Key: TypeAlias = tuple[bytes, int]
 """Topic id and index."""
+
+
+class Asked(NamedTuple):
+    """What a fetch says of one partition."""
+
+    leader_epoch: int
+    offset: int
+
 
 FETCH_VERSION = 17
 ANSWER_SECONDS = 10.0
@@ -141,7 +151,7 @@ class ReplicaFetcher:
             with trio.CancelScope() as self._asking:
                 await trio.sleep(RETRY_SECONDS)
             return
-        request, epochs = self._request(asked)
+        request, said = self._request(asked)
         answer: FetchResponse | None = None
         with trio.CancelScope() as self._asking:
             try:
@@ -159,7 +169,7 @@ class ReplicaFetcher:
             )
             await trio.sleep(RETRY_SECONDS)
             return
-        await self._take(asked, epochs, answer)
+        await self._take(asked, said, answer)
 
     def _due(self, now: float) -> dict[Key, Partition]:
         """Not those that hold anything which is not on stable storage, or whose log has failed: a fetch would lie."""
@@ -187,23 +197,32 @@ class ReplicaFetcher:
     def _is_held_back(self, partition: Partition) -> bool:
         if not partition.throttled_as_follower:
             return False
-        image = self._broker.image.partition(partition.topic, partition.index)
-        if image is None or self._broker.node_id in image.isr:
+        if self._may_be_in_sync(partition):
             return False
         rate = self._broker.config.follower_replication_throttled_rate
         return self._broker.follower_throttle.is_exceeded(rate, self._broker.clock.monotonic_ms())
 
-    def _request(self, asked: dict[Key, Partition]) -> tuple[FetchRequest, dict[Key, int]]:
-        config, topics, epochs = self._broker.config, defaultdict(list), {}
+    def _may_be_in_sync(self, partition: Partition) -> bool:
+        image = self._broker.image.partition(partition.topic, partition.index)
+        return image is None or self._broker.node_id in image.isr
+
+    def _offset_to_ask(self, partition: Partition) -> int:
+        """The end of the log; but where it has a gap, and is not in sync, the beginning of that."""
+        log = partition.log
+        gap = log.recovery.gap_at_offset if log.recovery is not None else -1
+        return log.log_end_offset if gap < 0 or self._may_be_in_sync(partition) else gap
+
+    def _request(self, asked: dict[Key, Partition]) -> tuple[FetchRequest, dict[Key, Asked]]:
+        config, topics, said = self._broker.config, defaultdict(list), dict[Key, Asked]()
         for key, partition in asked.items():
-            log, end = partition.log, partition.log.log_end_offset
-            epochs[key] = partition.leader_epoch
+            log, offset = partition.log, self._offset_to_ask(partition)
+            said[key] = Asked(partition.leader_epoch, offset)
             topics[key[0]].append(
                 FetchPartition(
                     partition=partition.index,
                     current_leader_epoch=partition.leader_epoch,
-                    fetch_offset=end,
-                    last_fetched_epoch=last_epoch(log.epochs, end),
+                    fetch_offset=offset,
+                    last_fetched_epoch=last_epoch(log.epochs, offset),
                     log_start_offset=self._broker.checkpoints.log_start_written(partition),
                     partition_max_bytes=config.replica_fetch_max_bytes,
                 )
@@ -215,20 +234,20 @@ class ReplicaFetcher:
             max_bytes=config.replica_fetch_response_max_bytes,
             topics=[FetchTopic(topic_id=topic_id, partitions=entries) for topic_id, entries in topics.items()],
         )
-        return request, epochs
+        return request, said
 
     # ---------------------------------------------------------------------------------------------------- the answer
 
-    async def _take(self, asked: dict[Key, Partition], epochs: dict[Key, int], answer: FetchResponse) -> None:
+    async def _take(self, asked: dict[Key, Partition], said: dict[Key, Asked], answer: FetchResponse) -> None:
         grown: list[tuple[Partition, PartitionData]] = []
         cuts: dict[Partition, Cut] = {}
         for topic in answer.responses:
             for data in topic.partitions:
                 key = (topic.topic_id, data.partition_index)
                 partition = asked.get(key)
-                if partition is None or not self._still_follows(partition, epochs[key]):
+                if partition is None or not self._still_follows(partition, said[key].leader_epoch):
                     continue
-                cut = _cut_to_make(partition.log, data)
+                cut = _cut_to_make(partition.log, data, said[key].offset)
                 if cut is not None:
                     cuts[partition] = cut
                     continue
@@ -239,7 +258,7 @@ class ReplicaFetcher:
                     logger.error("%s: cannot take what its leader has sent: %s", partition, error)
                     self._rest(key, self._broker.config.replica_fetch_backoff_ms / 1000)
         if cuts:
-            await self._cut(cuts, epochs)
+            await self._cut(cuts, said)
         await self._wait_flushed(partition for partition, _ in grown)
         for partition, data in grown:
             if partition.leadership is None:
@@ -279,12 +298,12 @@ class ReplicaFetcher:
         partition.commit_up_to(min(data.high_watermark, log.log_end_offset))
         return False
 
-    async def _cut(self, cuts: dict[Partition, Cut], epochs: dict[Key, int]) -> None:
+    async def _cut(self, cuts: dict[Partition, Cut], said: dict[Key, Asked]) -> None:
         """Where a log parts from its leader's it is cut, once nothing on disk claims any more what goes."""
         try:
             async with self._broker.checkpoints.before_cut(cuts):
                 for partition, cut in cuts.items():
-                    if self._still_follows(partition, epochs[partition.topic_id, partition.index]):
+                    if self._still_follows(partition, said[partition.topic_id, partition.index].leader_epoch):
                         self._cut_one(partition, cut)
         except OSError as error:
             logger.error("cannot take back what is written of logs that are to be cut: %s", error)
@@ -316,15 +335,16 @@ class ReplicaFetcher:
         self._rest_until[key] = trio.current_time() + seconds
 
 
-def _cut_to_make(log: Log, data: PartitionData) -> Cut | None:
+def _cut_to_make(log: Log, data: PartitionData, asked_offset: int) -> Cut | None:
     """What has to go before more can be taken from the leader; None where nothing has to.
 
-    Where a damaged log has a gap it is fetched anew from there: the leader has what is missing.
+    A log that was asked for at a gap ends there: the leader has what is missing.
     """
     if data.error_code == ErrorCode.OFFSET_OUT_OF_RANGE and data.log_start_offset >= 0:
         return Cut(data.log_start_offset, whole=True)
+    if data.error_code:
+        return None
     diverging = data.diverging_epoch
-    if data.error_code or diverging.end_offset < 0:
-        gap = log.recovery.gap_at_offset if log.recovery is not None else -1
-        return Cut(gap) if not data.error_code and gap >= max(data.log_start_offset, 0) else None
-    return Cut(truncation_offset(log.epochs, log.log_end_offset, diverging.epoch, diverging.end_offset))
+    if diverging.end_offset >= 0:
+        return Cut(truncation_offset(log.epochs, log.log_end_offset, diverging.epoch, diverging.end_offset))
+    return Cut(asked_offset) if asked_offset < log.log_end_offset else None
