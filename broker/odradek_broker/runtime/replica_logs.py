@@ -25,6 +25,7 @@ import trio
 from msgspec import Struct
 
 from odradek_broker.controller.image import NO_LEADER
+from odradek_broker.controller.partition_change import RECOVERING
 from odradek_broker.controller.replica_faults import ReplicaFaultsRequest, ReplicaFaultsResponse, ReplicaOf
 from odradek_broker.log.failures import LogFailed, TopicIdMismatch
 from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
-NO_EPOCH = -1
 ALL = 2**63 - 1
 
 
@@ -55,8 +55,8 @@ class Waiting(Struct):
     """It may lack what was acknowledged, and the controller has not been told."""
     sound_up_to: int = ALL
     """Where it is damaged: what lies behind this offset may lack something in its midst."""
-    partition_epoch: int = NO_EPOCH
-    """Of the partition when the controller was told: until it is another, the metadata takes the replica for sound."""
+    is_told: bool = False
+    """The controller has been told while this broker was registered: the metadata is yet to say so."""
 
 
 class _Ours(NamedTuple):
@@ -125,13 +125,19 @@ class ReplicaLogs:
             waiting = self._waiting[key] = self._open(key, topic_id, config)
         partition = image.partition(*key)
         assert partition is not None
-        if waiting.log is None or waiting.is_damaged or waiting.partition_epoch == partition.partition_epoch:
+        if waiting.log is None or waiting.is_damaged or (waiting.is_told and self._is_taken_for_sound(partition)):
             self._has_work.set()
             return None
         if waiting.sound_up_to < waiting.log.log_end_offset and not self._settle(key, waiting.log, waiting, partition):
             return None
         del self._waiting[key]
         return waiting.log
+
+    def _is_taken_for_sound(self, partition: PartitionImage) -> bool:
+        """Whether the metadata knows nothing yet of what is wrong: any other change of the partition may come first."""
+        node_id = self._broker.node_id
+        has_lost = partition.leader == node_id and partition.leader_recovery_state == RECOVERING
+        return node_id in (*partition.isr, *partition.elr) and not has_lost
 
     def doubt(self, partition: Partition, sound_up_to: int) -> None:
         """Damage was met in a log in use that others have, too: one of them is to lead, and this one to be mended.
@@ -248,10 +254,8 @@ class ReplicaLogs:
             return
         if response.error_code:
             return
-        for _, waiting, partition in damaged:
-            waiting.is_damaged = False
-            if node_id in (*partition.isr, *partition.elr):
-                waiting.partition_epoch = partition.partition_epoch
+        for _, waiting, _ in damaged:
+            waiting.is_damaged, waiting.is_told = False, True
         try:
             await self._broker.workers.run(self.lower_recovery_points)
         except OSError as error:

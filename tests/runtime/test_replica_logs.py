@@ -1,0 +1,45 @@
+"""When a log that was found damaged is served from again."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage, TopicImage
+from odradek_broker.controller.partition_change import RECOVERED, RECOVERING
+from odradek_broker.log.config import LogConfig
+from odradek_broker.runtime.replica_logs import ReplicaLogs, Waiting
+
+OURS, OTHER = 1, 2
+KEY, TOPIC_ID = ("t", 0), bytes(16)
+LOG: Any = SimpleNamespace(log_end_offset=5)
+
+
+def image(isr: tuple[int, ...], leader: int, elr: tuple[int, ...] = (), recovery: int = RECOVERED) -> MetadataImage:
+    partition = PartitionImage(
+        replicas=(OURS, OTHER), isr=isr, leader=leader, elr=elr, leader_recovery_state=recovery, partition_epoch=7
+    )
+    return MetadataImage(topics={"t": TopicImage("t", TOPIC_ID, {0: partition})})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "is_served"),
+    [
+        (image((OURS, OTHER), OURS), False),
+        (image((OURS, OTHER), OTHER), False),
+        (image((OTHER,), OTHER, elr=(OURS,)), False),
+        (image((OTHER,), OTHER), True),
+        (image((), NO_LEADER), True),
+        (image((OURS,), OURS, recovery=RECOVERING), True),
+    ],
+)
+def test_a_damaged_log_is_served_from_once_the_metadata_says_so_whatever_else_it_says_before(
+    metadata: MetadataImage, is_served: bool
+) -> None:
+    broker: Any = SimpleNamespace(node_id=OURS)
+    logs = ReplicaLogs(broker)
+    logs._waiting[KEY] = Waiting(TOPIC_ID, LOG, is_told=True)
+    assert logs.take(KEY, TOPIC_ID, LogConfig(), metadata) is (LOG if is_served else None)
+    assert (KEY in logs.waiting) is not is_served
