@@ -137,7 +137,9 @@ class Scene:
             protocol_type=protocol_type,
             protocols=range_protocol() if protocols is None else protocols,
         )
-        joiner = Joiner(ticket=ticket, version=version, new_member_id=new_id or f"id-{ticket}", client_host="/h")
+        joiner = Joiner(
+            ticket=ticket, version=version, new_member_id=new_id or f"id-{ticket}", client_id="c", client_host="/h"
+        )
         response = self.carry_out(self.core.join(request, joiner, self.now))
         if response is not None:
             self._keep(Answer(ticket, response))

@@ -7,7 +7,8 @@ from group_scene import REBALANCE_MS, SESSION_MS, Scene, range_protocol, subscri
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol as Protocol
-from odradek.protocol.messages.leave_group import MemberIdentity
+from odradek.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity, MemberResponse
+from odradek.protocol.messages.sync_group import SyncGroupResponse
 
 
 def test_one_member_joins_syncs_and_lives() -> None:
@@ -55,6 +56,32 @@ def test_an_empty_group_id_is_refused() -> None:
     assert scene.leave_alone("a", group="").error_code == ErrorCode.INVALID_GROUP_ID
 
 
+def test_who_is_refused_is_told_by_the_id_it_came_with() -> None:
+    scene = Scene(group_max_size=1)
+    scene.stable("a")
+    for answer in (
+        scene.join("x", group=""),
+        scene.join("x", protocol_type="x" * 40_000),
+        scene.join("x", protocols=[Protocol("x" * 40_000, b"")]),
+        scene.join("x", new_id="x" * 40_000),
+        scene.join("x", session_ms=1),
+        scene.join("x", group="another"),
+        scene.join("x"),
+        scene.join("a", protocol_type="connect"),
+    ):
+        joined = scene.joined(answer)
+        assert joined.error_code and joined.member_id == ("a" if answer == scene.tickets else "x"), joined
+    roomy = Scene()
+    roomy.stable("a")
+    assert roomy.joined(roomy.join("x")).member_id == "x"
+
+
+def test_a_sync_or_a_heartbeat_of_a_group_that_is_not_there_is_of_an_unknown_member() -> None:
+    scene = Scene()
+    assert scene.synced(scene.sync("a", 1)).error_code == ErrorCode.UNKNOWN_MEMBER_ID
+    assert scene.heartbeat("a", 1) == ErrorCode.UNKNOWN_MEMBER_ID
+
+
 @pytest.mark.parametrize(("session_ms", "error"), [(5_999, 26), (6_000, 0), (1_800_000, 0), (1_800_001, 26)])
 def test_the_session_timeout_has_bounds(session_ms: int, error: int) -> None:
     scene = Scene()
@@ -90,6 +117,18 @@ def test_a_full_group_takes_nobody_in_but_keeps_its_members() -> None:
     scene.stable("a")
     assert scene.joined(scene.join()).error_code == ErrorCode.GROUP_MAX_SIZE_REACHED
     assert scene.joined(scene.join("a")).error_code == 0
+
+
+def test_of_those_who_join_while_a_full_group_prepares_who_waits_may_ask_again() -> None:
+    scene = Scene(group_max_size=2)
+    scene.stable("a")
+    scene.join(version=4, new_id="c")  # it holds the rebalance up
+    scene.join(new_id="b")
+    first = scene.join("a")
+    again = scene.join("a")
+    assert scene.joined(first).error_code == ErrorCode.REBALANCE_IN_PROGRESS and again not in scene.answers
+    assert scene.joined(first).member_id == "a"
+    assert scene.joined(scene.join("c", version=4)).error_code == ErrorCode.GROUP_MAX_SIZE_REACHED
 
 
 def test_a_static_member_of_a_full_group_can_come_back() -> None:
@@ -153,6 +192,35 @@ def test_a_reserved_id_can_be_handed_back() -> None:
 
 
 # --------------------------------------------------------------------------- the first rebalance (KIP-134)
+
+
+def test_a_reserved_id_that_was_handed_back_disturbs_nobody_neither_then_nor_when_it_would_have_lapsed() -> None:
+    scene = Scene()
+    scene.stable("a")
+    scene.join(version=4, new_id="b")
+    assert scene.leave(MemberIdentity("b")) == [0]
+    for _ in range(3):
+        scene.pass_time(SESSION_MS // 2)
+        assert scene.heartbeat("a", 1) == 0
+
+
+def test_however_short_the_delay_the_first_rebalance_waits_for_it() -> None:
+    scene = Scene(initial_delay_ms=1)
+    first = scene.join()
+    assert first not in scene.answers
+    scene.pass_time(1)
+    assert scene.joined(first).generation_id == 1
+
+
+def test_a_newcomer_prolongs_the_first_rebalance_by_one_more_delay() -> None:
+    scene = Scene(initial_delay_ms=3_000)
+    first = scene.join()
+    scene.pass_time(2_000)
+    scene.join()
+    scene.pass_time(3_999)
+    assert first not in scene.answers
+    scene.pass_time(1)
+    assert first in scene.answers
 
 
 def test_the_first_rebalance_waits_for_more_members() -> None:
@@ -390,6 +458,49 @@ def test_a_stable_group_repeats_the_stored_assignment() -> None:
     assert scene.synced(scene.sync("a", 2, {"a": b"other"})).assignment == b"a"
 
 
+def test_an_assignment_comes_with_the_protocol_that_it_is_of() -> None:
+    scene = Scene()
+    scene.stable("a")
+    scene.join(new_id="b")
+    scene.join("a")
+    waiting = scene.sync("b", 2)
+    led = scene.sync("a", 2, {"a": b"1", "b": b"2"})
+    for ticket, assignment in ((waiting, b"2"), (led, b"1"), (scene.sync("b", 2), b"2")):
+        assert scene.synced(ticket) == SyncGroupResponse(
+            protocol_type="consumer", protocol_name="range", assignment=assignment
+        )
+
+
+def test_a_leader_that_forgets_itself_gets_an_empty_assignment() -> None:
+    scene = Scene()
+    scene.join(new_id="a")
+    assert scene.synced(scene.sync("a", 1, {})).assignment == b""
+
+
+def test_a_second_sync_on_another_connection_ends_the_wait_of_the_first() -> None:
+    scene = Scene()
+    scene.stable("a")
+    scene.join(new_id="b")
+    scene.join("a")
+    first, second = scene.sync("b", 2), scene.sync("b", 2)
+    assert scene.synced(first).error_code == ErrorCode.REBALANCE_IN_PROGRESS
+    scene.sync("a", 2, {"b": b"2"})
+    assert scene.synced(second).assignment == b"2"
+
+
+def test_who_has_asked_for_its_assignment_in_time_stays() -> None:
+    """Also where it asked before there was one."""
+    scene = Scene()
+    scene.stable("a")
+    scene.join(new_id="b")
+    scene.join("a")
+    scene.sync("b", 2)
+    scene.sync("a", 2, {"a": b"1", "b": b"2"})
+    for _ in range(2 * REBALANCE_MS // 5_000):
+        scene.pass_time(5_000)
+        assert [scene.heartbeat(member, 2) for member in ("a", "b")] == [0, 0]
+
+
 def test_who_waits_for_the_assignment_is_told_when_a_rebalance_begins_instead() -> None:
     scene = Scene()
     scene.stable("a")
@@ -456,6 +567,30 @@ def test_when_a_member_leaves_the_others_rebalance_at_once() -> None:
     assert scene.leave_alone("b").error_code == 0
     assert scene.heartbeat("a", 2) == ErrorCode.REBALANCE_IN_PROGRESS
     assert scene.joined(scene.join("a")).generation_id == 3
+
+
+def test_who_leaves_while_it_waits_for_its_assignment_is_no_member_any_more() -> None:
+    scene = Scene()
+    scene.stable("a")
+    scene.join(new_id="b")
+    scene.join("a")
+    waiting = scene.sync("b", 2)
+    scene.leave(MemberIdentity("b"))
+    assert scene.synced(waiting).error_code == ErrorCode.UNKNOWN_MEMBER_ID
+    assert scene.heartbeat("a", 2) == ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def test_every_leaver_is_answered_by_the_names_it_was_named_by() -> None:
+    scene = Scene()
+    scene.join(new_id="a", instance="i", version=5)
+    identities = [MemberIdentity("", "i"), MemberIdentity("x", "j"), MemberIdentity("y")]
+    answer = scene.carry_out(scene.core.leave(LeaveGroupRequest("g", members=identities), scene.now))
+    unknown = ErrorCode.UNKNOWN_MEMBER_ID
+    assert answer.members == [
+        MemberResponse("", "i", 0),
+        MemberResponse("x", "j", unknown),
+        MemberResponse("y", None, unknown),
+    ]
 
 
 def test_a_batch_of_leavers_has_an_error_for_each() -> None:

@@ -6,6 +6,7 @@ import pytest
 from group_scene import SESSION_MS, WALL_MS, Scene, range_protocol
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.group_metadata import OffsetCommitValue
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol as Protocol
 from odradek.protocol.messages.leave_group import MemberIdentity
 from odradek.protocol.messages.offset_commit import (
@@ -13,6 +14,12 @@ from odradek.protocol.messages.offset_commit import (
     OffsetCommitRequestPartition,
     OffsetCommitRequestTopic,
 )
+from odradek.protocol.messages.offset_fetch import (
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
+    OffsetFetchResponsePartitions,
+)
+from odradek_broker.groups.offsets import CommittedOffset, GroupOffsets, TopicPartition
 from odradek_broker.groups.records import Record, offset_record
 
 DAY_MS = 24 * 3_600_000
@@ -141,9 +148,9 @@ def test_the_empty_group_id_may_hold_offsets() -> None:
 # -------------------------------------------------------------------------------------------------- transactions
 
 
-def in_a_transaction(scene: Scene, offset: int, producer_id: int = 77) -> int:
+def in_a_transaction(scene: Scene, offset: int, producer_id: int = 77, partition: int = 0) -> int:
     request = OffsetCommitRequest(
-        "g", topics=[OffsetCommitRequestTopic("t", partitions=[OffsetCommitRequestPartition(0, offset)])]
+        "g", topics=[OffsetCommitRequestTopic("t", partitions=[OffsetCommitRequestPartition(partition, offset)])]
     )
     result = scene.core.commit(request, scene.now, transactional=True)
     for record in result.records:
@@ -262,7 +269,79 @@ def test_deleting_an_offset_that_is_not_there_is_no_error_and_leaves_no_record()
     assert len(scene.log) == before
 
 
+def test_of_several_open_transactions_each_keeps_what_is_not_deleted() -> None:
+    offsets = GroupOffsets()
+    for producer_id, partition in ((77, 0), (77, 1), (78, 1)):
+        offset = CommittedOffset(OffsetCommitValue(offset=producer_id), log_offset=producer_id)
+        offsets.put(TopicPartition("t", partition), offset, producer_id)
+    offsets.remove(TopicPartition("t", 0))
+    offsets.remove(TopicPartition("t", 0))
+    for producer_id in (77, 78, 78, 79):
+        offsets.complete(producer_id, commit=True)
+    assert {key.partition: offset.value.offset for key, offset in offsets.committed.items()} == {1: 78}
+    offsets.remove(TopicPartition("t", 1))
+    assert not offsets
+
+
+def test_what_is_answered_says_of_what_it_is() -> None:
+    scene = Scene()
+    request = OffsetFetchRequestGroup("g", topics=[OffsetFetchRequestTopics("t", b"i" * 16, [3])])
+    scene.commit(1, partition=3)
+    in_a_transaction(scene, 5, partition=3)
+    answer = scene.core.fetch(request, require_stable=True)
+    assert (answer.group_id, answer.topics[0].name, answer.topics[0].topic_id) == ("g", "t", b"i" * 16)
+    [partition] = answer.topics[0].partitions
+    assert partition == OffsetFetchResponsePartitions(3, -1, -1, "", ErrorCode.UNSTABLE_OFFSET_COMMIT)
+
+
+def test_an_offset_is_kept_with_the_leader_epoch_it_was_read_in() -> None:
+    scene = Scene()
+    entry = OffsetCommitRequestPartition(0, 7, committed_leader_epoch=4, committed_metadata="m")
+    request = OffsetCommitRequest("g", topics=[OffsetCommitRequestTopic("t", partitions=[entry])])
+    scene.carry_out(scene.core.commit(request, scene.now))
+    assert scene.restarted().fetch() == OffsetFetchResponsePartitions(0, 7, 4, "m")
+
+
+def test_who_names_a_generation_of_an_empty_group_is_no_member_of_it() -> None:
+    scene = Scene()
+    scene.commit(1)
+    assert scene.commit(2, "a", 0) == ErrorCode.UNKNOWN_MEMBER_ID
+    assert scene.fetch().committed_offset == 1
+
+
 # ------------------------------------------------------------------------------------------------------ retention
+
+
+def test_an_offset_expires_when_its_time_is_over_and_not_before() -> None:
+    for retention_ms, over_ms in ((-1, WEEK_MS), (5_000, 5_000)):
+        for late_ms, is_there in ((-1, True), (0, False)):
+            scene = Scene(offsets_retention_check_interval_ms=over_ms + late_ms)
+            scene.commit(1, retention_ms=retention_ms)
+            scene.pass_time(over_ms + late_ms)
+            assert (scene.state() == "Empty", scene.fetch().committed_offset == 1) == (is_there, is_there)
+
+
+def test_nothing_expires_while_a_group_prepares() -> None:
+    scene = Scene(group_max_session_timeout_ms=FOREVER_MS)
+    scene.stable("a", session_ms=FOREVER_MS, rebalance_ms=FOREVER_MS)
+    scene.commit(1, "a", 1, topic="old")
+    scene.join(new_id="b", version=4, session_ms=FOREVER_MS)
+    scene.join(new_id="c", session_ms=FOREVER_MS)
+    assert scene.state() == "PreparingRebalance"
+    scene.pass_time(WEEK_MS + 600_000)
+    assert scene.fetch("old").committed_offset == 1
+
+
+def test_a_group_is_not_forgotten_while_a_transaction_has_offsets_of_it() -> None:
+    scene = Scene(offsets_retention_check_interval_ms=DAY_MS)
+    scene.commit(1, topic="u")
+    in_a_transaction(scene, 5)
+    records = len(scene.log)
+    scene.pass_time(DAY_MS)
+    assert len(scene.log) == records
+    scene.pass_time(WEEK_MS)
+    assert scene.fetch("u").committed_offset == -1 and scene.state() == "Empty"
+    assert len(scene.log) == records + 1, "the one of the offset, and none of the group"
 
 
 def test_offsets_without_a_group_expire_after_the_retention() -> None:

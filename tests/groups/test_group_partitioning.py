@@ -16,6 +16,7 @@ from odradek_broker.groups.partitioning import coordinator_partition, java_hash
         ("polygenelubricants", 0x8000_0000),
         ("grüße", 98768023),
         ("😀", 1772899),
+        ("\ud800", 0xD800),
     ],
 )
 def test_it_hashes_as_java_does(text: str, value: int) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from group_scene import SESSION_MS, Scene, range_protocol
+from group_scene import REBALANCE_MS, SESSION_MS, WALL_MS, Scene, range_protocol, subscription
 
 from odradek.protocol.codec import encode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.group_metadata import GroupMetadataValue, MemberMetadata
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol as Protocol
 from odradek.protocol.messages.leave_group import MemberIdentity
-from odradek_broker.groups.records import Record, group_record
+from odradek_broker.groups.member import Member
+from odradek_broker.groups.records import GroupRecord, Record, group_record, read_record
 
 
 def test_a_stable_group_goes_on_as_if_nothing_had_happened() -> None:
@@ -21,6 +22,73 @@ def test_a_stable_group_goes_on_as_if_nothing_had_happened() -> None:
     assert after.synced(after.sync("b", generation)).assignment == b"b"
     assert after.commit(8, "b", generation) == 0
     assert after.fetch_all() == {("t", 0): 8}
+
+
+def test_what_a_member_has_said_of_itself_survives_the_coordinator() -> None:
+    scene = Scene()
+    scene.join(new_id="a", instance="i", version=5, rebalance_ms=0, session_ms=SESSION_MS + 1)
+    scene.sync("a", 1, {"a": b"1"}, instance="i")
+    assert (
+        scene.restarted().group().members
+        == scene.group().members
+        == {
+            "a": Member(
+                member_id="a",
+                group_instance_id="i",
+                client_id="c",
+                client_host="/h",
+                session_timeout_ms=SESSION_MS + 1,
+                rebalance_timeout_ms=0,
+                protocols={"range": subscription("t")},
+                assignment=b"1",
+            )
+        }
+    )
+
+
+def test_who_leads_survives_the_coordinator_though_it_is_not_the_eldest() -> None:
+    scene = led_by_the_younger()
+    after = scene.restarted()
+    assert list(after.group().members) == ["a", "b"]
+    assert (after.group().leader_id, after.group().protocol_type) == ("b", "consumer")
+
+
+def led_by_the_younger() -> Scene:
+    """Static members a and b; b leads since a rebalance in which a took no part."""
+    scene = Scene()
+    scene.join(new_id="a", instance="i", version=5)
+    scene.join(new_id="b", instance="j", version=5)
+    scene.join("a", instance="i", version=5)
+    scene.sync("b", 2)
+    scene.sync("a", 2, {"a": b"1", "b": b"2"})
+    waiting = scene.join("b", instance="j", version=5, protocols=range_protocol("u"))
+    for _ in range(REBALANCE_MS // 5_000):
+        scene.heartbeat("a", 2, instance="i")
+        scene.pass_time(5_000)
+    answer = scene.joined(waiting)
+    assert (answer.leader, [each.member_id for each in answer.members]) == ("b", ["a", "b"])
+    scene.sync("b", 3, {"a": b"3", "b": b"4"})
+    assert scene.state() == "Stable"
+    return scene
+
+
+def test_a_younger_leader_that_comes_back_leads_and_another_that_does_does_not() -> None:
+    scene = led_by_the_younger()
+    scene.join(new_id="b2", instance="j", version=9, protocols=range_protocol("u"))
+    assert scene.group().leader_id == scene.restarted().group().leader_id == "b2"
+    scene.join(new_id="a2", instance="i", version=9)
+    assert list(scene.group().members) == ["a2", "b2"]
+    assert scene.group().leader_id == scene.restarted().group().leader_id == "b2"
+
+
+def test_what_is_recorded_of_a_group_that_everybody_has_left() -> None:
+    scene = Scene()
+    scene.stable("a")
+    scene.pass_time(5)
+    scene.leave(MemberIdentity("a"))
+    record = read_record(scene.log[-1].key, scene.log[-1].value)
+    assert isinstance(record, GroupRecord)
+    assert record.value == GroupMetadataValue("consumer", 2, None, None, WALL_MS + 5, [])
 
 
 def test_members_have_a_whole_session_to_find_the_new_coordinator() -> None:

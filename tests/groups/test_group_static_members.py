@@ -7,6 +7,7 @@ from group_scene import REBALANCE_MS, SESSION_MS, Scene, range_protocol
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol as Protocol
+from odradek.protocol.messages.join_group import JoinGroupResponse
 from odradek.protocol.messages.leave_group import MemberIdentity
 
 
@@ -74,6 +75,49 @@ def test_from_version_9_on_a_returning_leader_skips_the_assignment_but_sees_the_
     assert scene.synced(scene.sync("a2", 2, instance="i")).assignment == b"1"
 
 
+def test_a_returning_member_is_told_all_of_the_generation() -> None:
+    scene = a_stable_group()
+    assert scene.joined(scene.join(new_id="b2", instance="j", version=9)) == JoinGroupResponse(
+        generation_id=2, protocol_type="consumer", protocol_name="range", leader="a", member_id="b2"
+    )
+
+
+def test_the_new_self_brings_protocols_that_were_not_chosen() -> None:
+    scene = a_stable_group()
+    both = [*range_protocol(), Protocol("sticky", b"s")]
+    scene.join(new_id="b2", instance="j", version=5, protocols=both)
+    assert list(scene.group().members["b2"].protocols) == ["range", "sticky"]
+
+
+def test_a_returning_member_begins_its_own_session_and_prolongs_nobodys() -> None:
+    scene = a_stable_group()
+    scene.pass_time(SESSION_MS // 2)
+    scene.join(new_id="b2", instance="j", version=5)
+    scene.pass_time(SESSION_MS // 2)
+    assert list(scene.group().members) == ["b2"]
+    scene = a_stable_group()
+    scene.join(new_id="b2", instance="j", version=5)
+    for _ in range(2):
+        scene.pass_time(SESSION_MS // 2)
+        scene.heartbeat("a", 2)
+    assert list(scene.group().members) == ["a"]
+
+
+def test_static_members_that_are_all_away_are_waited_for_until_one_is_back() -> None:
+    scene = a_stable_group()
+    scene.join(new_id="c", version=3)
+    scene.leave(MemberIdentity("c"))
+    for _ in range(2 * REBALANCE_MS // 5_000):
+        assert scene.heartbeat("a", 2) == scene.heartbeat("b", 2) == ErrorCode.REBALANCE_IN_PROGRESS
+        scene.pass_time(5_000)
+    waiting = scene.join("b", instance="j", version=5)
+    for _ in range(REBALANCE_MS // 5_000):
+        scene.heartbeat("a", 2)
+        scene.pass_time(5_000)
+    assert (scene.joined(waiting).generation_id, scene.joined(waiting).leader) == (3, "b")
+    assert list(scene.group().members) == ["a", "b"]
+
+
 def test_a_returning_follower_skips_nothing() -> None:
     scene = a_stable_group()
     answer = scene.joined(scene.join(new_id="b2", instance="j", version=9))
@@ -113,7 +157,7 @@ def test_the_former_self_that_still_waits_is_fenced() -> None:
     scene = a_stable_group()
     waiting = scene.join("a", instance="i", version=5)
     scene.join(new_id="a2", instance="i", version=5)
-    assert scene.joined(waiting).error_code == ErrorCode.FENCED_INSTANCE_ID
+    assert (scene.joined(waiting).error_code, scene.joined(waiting).member_id) == (ErrorCode.FENCED_INSTANCE_ID, "a")
     assert scene.joined(scene.join("b", instance="j", version=5)).generation_id == 3
 
 

@@ -33,7 +33,7 @@ DEFAULT_RETENTION_MS = -1
 
 
 def commit_offsets(
-    group: ClassicGroup, request: OffsetCommitRequest, step: Step, *, transactional: bool = False
+    group: ClassicGroup, request: OffsetCommitRequest, step: Step, *, transactional: bool
 ) -> OffsetCommitResponse:
     """Store what the caller may store; partitions are answered one by one."""
     error = _check_committer(group, request, transactional)

@@ -69,7 +69,8 @@ class ClassicGroup:
         self.reserved: set[str] = set()
         """Ids given to newcomers, who are to join again with them (KIP-394)."""
         self.unsynced: set[str] = set()
-        """Members that have not yet asked for the assignment of this generation."""
+        """Members that have not yet asked for the assignment of this generation; none while a rebalance goes on, as it
+        does whenever a member has come or gone."""
         self.arriving: dict[str, Member] = {}
         """Static members that take a place over as soon as the record that says so is replayed."""
         self.recorded = False
@@ -140,7 +141,6 @@ class ClassicGroup:
 
     def remove(self, member_id: str) -> None:
         member = self.members.pop(member_id)
-        self.unsynced.discard(member_id)
         instance = member.group_instance_id
         if instance is not None and self.static_members.get(instance) == member_id:
             del self.static_members[instance]
@@ -152,9 +152,6 @@ class ClassicGroup:
         assert member.group_instance_id is not None
         self.members = self.members_with(old_id, member)
         self.static_members[member.group_instance_id] = member.member_id
-        if old_id in self.unsynced:
-            self.unsynced.remove(old_id)
-            self.unsynced.add(member.member_id)
         if self.leader_id == old_id:
             self.leader_id = member.member_id
 

@@ -65,7 +65,7 @@ def join(group: ClassicGroup, request: JoinGroupRequest, joiner: Joiner, step: S
     return None
 
 
-def refuse_join(error: ErrorCode, member_id: str = "") -> JoinGroupResponse:
+def refuse_join(error: ErrorCode, member_id: str) -> JoinGroupResponse:
     return JoinGroupResponse(error_code=error, member_id=member_id)
 
 
@@ -133,12 +133,12 @@ def _join_as_known(
         return current_generation(group, member)  # The answer to its first attempt was lost.
     if group.state is GroupState.STABLE and unchanged and not leads:
         return current_generation(group, member)
-    _join_again(group, member, request, joiner, step)
+    _join_again(member, request, joiner, step)
     prepare_or_complete(group, step)
     return None
 
 
-def _join_again(group: ClassicGroup, member: Member, request: JoinGroupRequest, joiner: Joiner, step: Step) -> None:
+def _join_again(member: Member, request: JoinGroupRequest, joiner: Joiner, step: Step) -> None:
     if member.join_ticket is not None:
         # It asks a second time, on another connection; one request of a member waits at a time.
         answer_join(member, refuse_join(ErrorCode.REBALANCE_IN_PROGRESS, member.member_id), step)

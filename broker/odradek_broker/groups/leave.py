@@ -10,10 +10,14 @@ from odradek_broker.groups.step import Step
 
 
 def leave(group: ClassicGroup, request: LeaveGroupRequest, step: Step) -> LeaveGroupResponse:
-    """Remove every member named; the group rebalances once, after the last of them."""
+    """Remove every member named; the group rebalances once, after the last of them.
+
+    It does not for an id that was only reserved: who hands it back had no part in the generation.
+    """
     identities = identities_of(request)
+    count = len(group.members)
     errors = [_leave_one(group, identity, step) for identity in identities]
-    if ErrorCode.NONE in errors:
+    if len(group.members) < count:
         after_removal(group, step)
     return answer_leave(request, identities, errors)
 

@@ -68,7 +68,3 @@ class GroupOffsets:
         for offsets in self.pending.values():
             yield from (key for key in offsets if key not in seen)
             seen.update(offsets)
-
-    def topics(self) -> list[str]:
-        """In the order in which they were first committed."""
-        return list(dict.fromkeys(key.topic for key in self.committed))

@@ -60,7 +60,7 @@ class Step:
     def set_timer(self, kind: TimerKind, delay_ms: int, group_id: str = "", member_id: str = "") -> None:
         self.timers.set(Timer(kind, group_id, member_id), self.now.monotonic_ms + delay_ms)
 
-    def cancel_timer(self, kind: TimerKind, group_id: str = "", member_id: str = "") -> None:
+    def cancel_timer(self, kind: TimerKind, group_id: str, member_id: str = "") -> None:
         self.timers.cancel(Timer(kind, group_id, member_id))
 
     def has_timer(self, kind: TimerKind, group_id: str, member_id: str) -> bool:
