@@ -162,3 +162,12 @@ def test_a_reassignment_that_ends_says_in_which_directories_the_replicas_are() -
     records, _ = propose(image, wanted(image, 0, [1, 2, 3]))
     after = replay(image, records).topics["t"].partitions[0]
     assert (after.replicas, after.directories) == ((1, 3), (DIRECTORIES[1], DIRECTORIES[3]))
+
+
+def test_a_partition_that_is_named_again_has_changed_by_then() -> None:
+    image = three()
+    leader, other, third = image.topics["t"].partitions[0].replicas
+    image = changed(image, leader=leader)
+    records, response = propose(image, wanted(image, 0, [leader, other]), wanted(image, 0, [leader, third]))
+    assert answers(response) == [(0, 0), (0, ErrorCode.INVALID_UPDATE_VERSION)]
+    assert replay(image, records).topics["t"].partitions[0].isr == (leader, other)

@@ -165,3 +165,12 @@ def test_a_bad_reassignment_is_refused_and_its_neighbours_made() -> None:
         partition(after).adding_replicas == (4,)
         and after.topics["t"].partitions[1] == image().topics["t"].partitions[1]
     )
+
+
+def test_a_partition_that_is_named_again_is_moved_on_from_where_the_first_move_brings_it() -> None:
+    """Made as from the same beginning, two moves need not fit together: here nobody in sync would lead."""
+    before = changed(image(), isr=[1, 3])
+    after, answers = reassign(before, ("t", 0, [3]), ("t", 0, [1, 3]))
+    assert answers == [("t", 0, 0)] * 2
+    moved = partition(after)
+    assert (moved.replicas, moved.isr, moved.leader, moved.adding_replicas) == ((1, 3), (3,), 3, (1,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import pytest
@@ -28,10 +28,12 @@ from odradek.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
+from odradek.protocol.messages.metadata_records import RemoveTopicRecord
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.effective import broker_config
 from odradek_broker.controller.image import MetadataImage
+from odradek_broker.controller.result import Result
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.ports.network import TcpNetwork, TcpStream
 from odradek_broker.runtime.cluster_messages import (
@@ -143,6 +145,48 @@ async def test_a_decision_stands_though_its_caller_is_cancelled() -> None:
             journal.gate.release()
     assert "t" in broker.image.topics
     assert broker.image.offset == journal.entries[-1].last_offset
+
+
+async def test_what_does_not_fit_the_metadata_is_never_written_down() -> None:
+    """No controller could read that journal any more."""
+    broker = await SmallBroker().start()
+    count = len(broker.journal.entries)
+    broker.controller._decisions[DeleteTopicsRequest] = lambda *_: Result([RemoveTopicRecord(topic_id=b"?" * 16)], None)
+    with pytest.raises(KeyError):
+        await broker.controller.ask(delete("t"), DeleteTopicsResponse, 6)
+    assert len(broker.journal.entries) == count
+    await broker.create("u")
+    assert "u" in broker.image.topics
+
+
+async def is_over(broker: SmallBroker) -> None:
+    with pytest.raises(JournalOver):
+        await broker.controller.ask(create("t"), CreateTopicsResponse, 7)
+
+
+async def test_no_snapshot_is_begun_once_the_journal_may_have_more_in_it_than_is_known() -> None:
+    class Due(SlowJournal):
+        wants_snapshot = True
+
+        def begin_snapshot(self, image: MetadataImage) -> Callable[[], None]:
+            begun.append(image.offset)
+            return lambda: None
+
+        def end_snapshot(self) -> None: ...
+
+    begun: list[int] = []
+    journal = Due()
+    broker = await SmallBroker(journal=journal).start()
+    close(journal.gate)
+    journal.failure = LogFailed("a sync failed")  # type: ignore[assignment]
+    with pytest.RaisesGroup(DiskFailed, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(is_over, broker)
+            await wait_all_tasks_blocked()
+            nursery.start_soon(broker.controller.run)
+            await wait_all_tasks_blocked()  # a snapshot is due, and waits until that is decided
+            journal.gate.release()
+    assert begun == []
 
 
 async def test_what_cannot_be_written_down_is_not_decided_and_may_be_tried_again() -> None:

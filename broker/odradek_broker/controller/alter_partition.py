@@ -36,13 +36,15 @@ def alter_partition(
     if broker is None or broker.epoch != request.broker_epoch:
         return Result([], AlterPartitionResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
     rules = TopicRules(image, config)
+    taken: dict[tuple[bytes, int], PartitionImage] = {}
     records: list[Struct] = []
     topics = []
     for wanted_topic in request.topics:
         topic = image.topic_by_id(wanted_topic.topic_id)
         answers = []
         for wanted in wanted_topic.partitions:
-            partition = None if topic is None else topic.partitions.get(wanted.partition_index)
+            key = (wanted_topic.topic_id, wanted.partition_index)
+            partition = None if topic is None else taken.get(key) or topic.partitions.get(wanted.partition_index)
             try:
                 if topic is None:
                     raise Refusal(ErrorCode.UNKNOWN_TOPIC_ID, "no such topic")
@@ -67,7 +69,7 @@ def alter_partition(
             if record is None:
                 record = PartitionChangeRecord(partition_id=wanted.partition_index, topic_id=topic.topic_id)
             records.append(record)
-            partition = changed(partition, record)
+            partition = taken[key] = changed(partition, record)
             answers.append(_answer(wanted.partition_index, partition))
         topics.append(AlterPartitionResponseTopicData(topic_id=wanted_topic.topic_id, partitions=answers))
     return Result(records, AlterPartitionResponse(topics=topics))

@@ -22,6 +22,7 @@ from odradek_broker.controller.assignment import check_replicas
 from odradek_broker.controller.image import MetadataImage, PartitionImage
 from odradek_broker.controller.partition_change import change_partition
 from odradek_broker.controller.partitions import directory_of, is_active
+from odradek_broker.controller.replay import changed
 from odradek_broker.controller.result import Refusal, Result
 from odradek_broker.controller.topic_rules import TopicRules
 
@@ -38,22 +39,34 @@ class Move(Struct, frozen=True):
 def alter_reassignments(
     image: MetadataImage, request: AlterPartitionReassignmentsRequest, config: BrokerConfig
 ) -> Result[AlterPartitionReassignmentsResponse]:
-    """Answer each partition; a bad one never fails its neighbours."""
+    """Answer each partition; a bad one never fails its neighbours, and one that is named again is moved on."""
     rules = TopicRules(image, config)
+    moved: dict[tuple[str, int], PartitionImage] = {}
     records: list[Struct] = []
     responses = []
     for topic in request.topics:
         answers = []
         for wanted in topic.partitions:
             answer = ReassignablePartitionResponse(wanted.partition_index, error_message=None)
+            key = (topic.name, wanted.partition_index)
+            partition = moved.get(key) or image.partition(*key)
             try:
+                if partition is None:
+                    raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {key[0]}-{key[1]}")
                 record = _alter(
-                    image, rules, topic.name, wanted, may_change_factor=request.allow_replication_factor_change
+                    image,
+                    rules,
+                    topic.name,
+                    partition,
+                    wanted,
+                    may_change_factor=request.allow_replication_factor_change,
                 )
             except Refusal as refusal:
                 answer = ReassignablePartitionResponse(wanted.partition_index, refusal.error_code, refusal.message)
             else:
-                records += [] if record is None else [record]
+                if record is not None:
+                    records.append(record)
+                    moved[key] = changed(partition, record)
             answers.append(answer)
         responses.append(ReassignableTopicResponse(name=topic.name, partitions=answers))
     response = AlterPartitionReassignmentsResponse(
@@ -65,12 +78,14 @@ def alter_reassignments(
 
 
 def _alter(
-    image: MetadataImage, rules: TopicRules, topic: str, wanted: ReassignablePartition, *, may_change_factor: bool
+    image: MetadataImage,
+    rules: TopicRules,
+    topic: str,
+    partition: PartitionImage,
+    wanted: ReassignablePartition,
+    *,
+    may_change_factor: bool,
 ) -> PartitionChangeRecord | None:
-    index = wanted.partition_index
-    partition = image.partition(topic, index)
-    if partition is None:
-        raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {topic}-{index}")
     if wanted.replicas is None:
         move = _cancel(partition)
     else:
@@ -83,7 +98,7 @@ def _alter(
         move = _move(partition, target)
     return change_partition(
         image.topics[topic].topic_id,
-        index,
+        wanted.partition_index,
         partition,
         rules.of(topic),
         lambda replica: is_active(image, replica),

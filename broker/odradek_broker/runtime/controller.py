@@ -510,6 +510,8 @@ class ControllerRuntime(ControllerClient):
                 continue
             try:
                 async with self._lock:
+                    if self._journal_over.is_set():
+                        return  # it may have more in it than the image
                     write = await self._workers.run(partial(self._journal.begin_snapshot, self._image))
                 await self._workers.run(write)
                 async with self._lock:
@@ -521,9 +523,13 @@ class ControllerRuntime(ControllerClient):
                 await trio.sleep(SNAPSHOT_AGAIN_S)
 
     async def _write(self, image: MetadataImage, records: list[Struct]) -> MetadataImage:
-        """The image with these records, once they are durable."""
+        """The image with these records, once they are durable.
+
+        They are replayed first: what does not fit would end every controller that reads the journal from then on.
+        """
         if self._journal_over.is_set():
             raise JournalOver("the journal is over")
+        new = replay(image, records)
         now_ms = self._clock.now_ms()
         try:
             last_offset = await self._workers.run(partial(self._journal.append, records, now_ms))
@@ -533,7 +539,8 @@ class ControllerRuntime(ControllerClient):
                 self._journal_over.set()
                 raise JournalOver(str(error)) from error
             raise JournalUnavailable(str(error)) from error
-        return replay(image, records, last_offset)
+        assert new.offset == last_offset
+        return new
 
     def _replay_journal(self) -> MetadataImage:
         image = self._image
