@@ -55,8 +55,20 @@ def test_a_replica_that_is_added_has_the_lag_time_from_then_on() -> None:
 def test_there_is_news_for_a_follower_until_it_has_been_told() -> None:
     leader = leading()
     assert leader.has_news_for(2, 0)
-    leader.told(2, 40)
+    leader.told(2, 40, 0)
     assert leader.has_news_for(2, 41)
     assert not leader.has_news_for(2, 40)
-    leader.told(9, 100)
+    leader.told(9, 100, 0)
     assert not leader.has_news_for(9, 1000), "a stranger is told nothing"
+
+
+def test_a_follower_in_sync_hears_once_where_the_log_begins_now() -> None:
+    leader = Leadership(1, PartitionImage(replicas=(1, 2, 3), isr=(1, 2), leader=1), start_offset=0, now_ms=0)
+    assert [leader.is_to_hear_of_start(replica, 4) for replica in (1, 2, 3, 9)] == [False, True, False, False]
+    leader.told(2, 10, 3)
+    assert leader.is_to_hear_of_start(2, 4)
+    leader.told(2, 10, 4)
+    assert not leader.is_to_hear_of_start(2, 4)
+    assert leader.is_to_hear_of_start(2, 5)
+    leader.fetched(2, 0, 10, 10, 0, 5)
+    assert not leader.is_to_hear_of_start(2, 5)

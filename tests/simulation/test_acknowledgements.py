@@ -326,3 +326,23 @@ def test_records_are_not_deleted_before_every_replica_in_sync_has_written_that_d
         assert partition(b, "t").log.log_start_offset == 4
 
     play(scenario, watched=False, replica_lag_time_max_ms="30000")
+
+
+def test_a_replica_that_cannot_write_down_what_is_deleted_is_not_told_again_and_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(world: World) -> None:
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.create_topic("t", replicas=[[A, B]])
+        await write(world, "t", "1", "2", "3")
+        node = world.leader("t")
+        assert node is world.brokers[A]
+        world.brokers[B].disk.is_full = True
+        code, _ = await delete_records(world, node, 2, timeout_ms=2_000)
+        assert code == ErrorCode.REQUEST_TIMED_OUT
+        tries = sum("cannot write down where logs begin" in line for line in caplog.messages)
+        assert 1 < tries < 20
+        world.brokers[B].disk.is_full = False
+        assert (await delete_records(world, node, 2))[0] == ErrorCode.NONE
+
+    play(scenario)

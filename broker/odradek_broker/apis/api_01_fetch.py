@@ -113,7 +113,7 @@ def _note_answer(reading: Reading, wanted: list[Wanted], replica: int, context: 
     """What a follower is given and told."""
     for (_, data), (_, _, partition) in zip(reading.data, wanted, strict=True):
         if isinstance(partition, Partition) and partition.leadership is not None and not data.error_code:
-            partition.leadership.told(replica, data.high_watermark)
+            partition.leadership.told(replica, data.high_watermark, data.log_start_offset)
             if partition.throttled_as_leader and data.records is not None:
                 context.broker.leader_throttle.note(len(data.records))
 

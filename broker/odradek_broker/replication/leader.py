@@ -41,6 +41,8 @@ class Follower(Struct):
     """Where the log ended at its last fetch."""
     told_watermark: int = UNKNOWN
     """The high watermark in the last answer."""
+    told_log_start: int = UNKNOWN
+    """Where the leader's log began in the last answer."""
 
 
 class Proposal(NamedTuple):
@@ -130,10 +132,11 @@ class Leadership:
         """All before it is with that follower; UNKNOWN where it has not fetched in this epoch."""
         return self._followers[replica].offset
 
-    def told(self, replica: int, high_watermark: int) -> None:
-        """A follower is told how far the partition is committed."""
+    def told(self, replica: int, high_watermark: int, log_start_offset: int) -> None:
+        """A follower is told how far the partition is committed, and where it begins."""
         if replica in self._followers:
-            self._followers[replica].told_watermark = high_watermark
+            follower = self._followers[replica]
+            follower.told_watermark, follower.told_log_start = high_watermark, log_start_offset
 
     def has_news_for(self, replica: int, high_watermark: int) -> bool:
         """Whether more is committed than that follower has been told."""
@@ -166,9 +169,15 @@ class Leadership:
                 lowest = min(lowest, self._followers[replica].log_start_offset)
         return lowest
 
-    def begins_before(self, replica: int, offset: int) -> bool:
-        """Whether a replica in sync has not told yet that its log begins there."""
-        return replica in self._image.isr and self._followers[replica].log_start_offset < offset
+    def is_to_hear_of_start(self, replica: int, offset: int) -> bool:
+        """Whether a replica in sync has neither told that its log begins there nor been told that ours does.
+
+        Once told it says so when it can; its disk may be full.
+        """
+        follower = self._followers.get(replica)
+        if follower is None or replica not in self._image.isr:
+            return False
+        return follower.log_start_offset < offset and follower.told_log_start < offset
 
     def _in_sync_or_nearly(self) -> Iterable[int]:
         return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)

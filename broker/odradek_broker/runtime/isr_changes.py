@@ -118,10 +118,10 @@ class IsrChanges:
             elif code not in STILL_TO_COME and partition.leadership is not None:
                 instead = partition.leadership.refused(proposal)
                 if instead is not None:
-                    logger.info("%s: the controller refuses other in-sync replicas: %s", partition, code.name)
                     if proposal.refused:
                         unknown[partition] = instead
                     else:
+                        logger.info("%s: the controller refuses other in-sync replicas: %s", partition, code.name)
                         self._propose(partition, instead)
         if unknown:
             await self._again(unknown)

@@ -235,7 +235,7 @@ class Partition:
         """Whether a follower is to hear something at once, be there records for it or not."""
         if self.leadership is None:
             return False
-        if len(self._deletions) and self.leadership.begins_before(replica, self.log.log_start_offset):
+        if len(self._deletions) and self.leadership.is_to_hear_of_start(replica, self.log.log_start_offset):
             return True
         return self.tells_watermark and self.leadership.has_news_for(replica, high_watermark)
 
