@@ -10,12 +10,13 @@ from odradek_broker.log import checkpoints
 from odradek_broker.log.failures import CorruptCheckpoint
 
 
-def test_offset_checkpoints_are_kafkas():
-    """But for the first column: the id of the topic, as Kafka writes ids, in the place of its name."""
+def test_offset_checkpoints_are_kafkas_but_for_ids_and_a_checksum():
+    """The first column is the id of the topic, as Kafka writes ids, in the place of its name."""
     offsets = {(bytes(range(16)), 1): 17, (bytes(16), 0): 3}
     data = checkpoints.encode_offsets(offsets)
-    assert data == b"0\n2\nAAAAAAAAAAAAAAAAAAAAAA 0 3\nAAECAwQFBgcICQoLDA0ODw 1 17\n"
+    assert data == b"1\n2\nAAAAAAAAAAAAAAAAAAAAAA 0 3\nAAECAwQFBgcICQoLDA0ODw 1 17\ncrc 795928be\n"
     assert checkpoints.decode_offsets(data) == offsets
+    assert checkpoints.decode_offsets(b"0\n1\nAAECAwQFBgcICQoLDA0ODw 1 17\n") == {(bytes(range(16)), 1): 17}
     assert checkpoints.decode_offsets(checkpoints.encode_offsets({})) == {}
 
 
@@ -51,6 +52,15 @@ def test_no_beginning_of_a_checkpoint_passes_for_the_whole():
     for length in range(len(offsets)):
         with pytest.raises(CorruptCheckpoint):
             checkpoints.decode_offsets(offsets[:length])
+
+
+def test_no_bit_of_an_offset_checkpoint_turns_over_unnoticed():
+    data = checkpoints.encode_offsets({(bytes(16), 1): 17, (bytes(range(16)), 0): 30})
+    for bit in range(8 * len(data)):
+        rotten = bytearray(data)
+        rotten[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(CorruptCheckpoint):
+            checkpoints.decode_offsets(bytes(rotten))
 
 
 @given(st.binary(min_size=16, max_size=16))

@@ -3,17 +3,21 @@
 Functions from values to bytes and back; reading raises CorruptCheckpoint. A checkpoint is a version (0), a count, and
 that many lines, each with its end: of a file that was not synced a power cut may leave any beginning, and none but the
 whole is taken for one (Kafka: CheckpointFile). Whoever writes one replaces the file at one stroke.
+
+Those of offsets, which nobody else reads, are of version 1: behind the lines comes their CRC-32. A digit that is not
+what it was could begin a log behind its end, and all that is in it would go.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 
 from odradek_broker.log.failures import CorruptCheckpoint
 
-VERSION = 0
+VERSION, VERSION_WITH_CRC = 0, 1
 TopicPartition = tuple[str, int]
 LogKey = tuple[bytes, int]
 """The topic's id, 16 raw bytes, and the partition's index: no other log ever has the same."""
@@ -21,15 +25,20 @@ LogKey = tuple[bytes, int]
 
 def encode_offsets(offsets: Mapping[LogKey, int]) -> bytes:
     """Lines of `topic partition offset` as Kafka's, but for the topic's id in the place of its name."""
-    return _encode(
-        [f"{encode_id(topic)} {partition} {offset}" for (topic, partition), offset in sorted(offsets.items())]
-    )
+    lines = [f"{encode_id(topic)} {partition} {offset}" for (topic, partition), offset in sorted(offsets.items())]
+    content = _encode(lines, VERSION_WITH_CRC)
+    return content + _crc_line(content)
 
 
 def decode_offsets(data: bytes) -> dict[LogKey, int]:
     """A line that names a topic by name says nothing: nobody knows which topic of that name it was."""
-    offsets = {}
-    for line in _decode(data):
+    offsets, version = {}, VERSION
+    if not data.startswith(f"{VERSION}\n".encode()):  # such are Kafka's, and older ones of ours
+        content, _, crc = data.rpartition(b"crc ")
+        if _crc_line(content) != b"crc " + crc:
+            raise CorruptCheckpoint("the lines do not match their crc")
+        data, version = content, VERSION_WITH_CRC
+    for line in _decode(data, version):
         try:
             topic, partition, offset = line.split(" ")
             topic_id = decode_id(topic)
@@ -128,14 +137,18 @@ def decode_clean_shutdown(data: bytes) -> int:
     return epoch
 
 
-def _encode(lines: Sequence[str]) -> bytes:
-    return "\n".join([str(VERSION), str(len(lines)), *lines, ""]).encode()
+def _crc_line(content: bytes) -> bytes:
+    return f"crc {zlib.crc32(content):08x}\n".encode()
 
 
-def _decode(data: bytes) -> list[str]:
+def _encode(lines: Sequence[str], version: int = VERSION) -> bytes:
+    return "\n".join([str(version), str(len(lines)), *lines, ""]).encode()
+
+
+def _decode(data: bytes, expected_version: int = VERSION) -> list[str]:
     try:
         version, count, *lines, end = data.decode().split("\n")
-        if int(version) != VERSION or int(count) != len(lines) or end:
+        if int(version) != expected_version or int(count) != len(lines) or end:
             raise CorruptCheckpoint(f"version {version}, {count} entries announced, {len(lines)} found, and {end!r}")
     except ValueError:
         raise CorruptCheckpoint(f"not a checkpoint: {data[:80]!r}") from None

@@ -41,6 +41,7 @@ _WITHOUT = {
     CLEAN_SHUTDOWN: "all logs are recovered, as after a crash",
     REGISTRATION: "nobody knows what this broker lacks, so it is in sync nowhere until it has caught up",
     SEEN_METADATA: "the controller's word is taken for how far the metadata goes",
+    LOG_START_OFFSETS: "what DeleteRecords has removed may be here again, until the leader says where logs begin",
 }
 _WITHOUT_CHECKPOINT = "it claims nothing, and logs are recovered from their beginning where it is needed"
 

@@ -13,7 +13,7 @@ Invariants
     a start has found it shorter, before anything is appended to it (`lower`).
 
 What is not there counts as 0, which claims nothing. A file that is damaged is taken as empty and named in `damaged`.
-Kafka: OffsetCheckpointFile; its first column is the topic's name.
+Kafka: OffsetCheckpointFile; its first column is the topic's name, and it has no checksum.
 """
 
 from __future__ import annotations
