@@ -455,8 +455,8 @@ LATER = [
     _bug(
         "who has another broker epoch comes into the in-sync set",
         "controller/alter_partition.py",
-        "        if stale or not is_active(image, replica):",
-        "        if not is_active(image, replica):",
+        "            or epochs.get(replica, UNKNOWN_EPOCH) not in (UNKNOWN_EPOCH, broker.epoch)\n",
+        "",
     ),
     _bug(
         "a broker is let in before it knows of itself",
