@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import alter_configs as whole
@@ -36,6 +37,9 @@ def decide(
 ) -> tuple[MetadataImage, list[int]]:
     request = incremental.IncrementalAlterConfigsRequest(resources=resources, validate_only=validate_only)
     result = incremental_alter_configs(image, request, CONFIG)
+    for asked, answer in zip(resources, result.response.responses, strict=True):
+        assert (answer.resource_type, answer.resource_name) == (asked.resource_type, asked.resource_name)
+        assert answer.error_message if answer.error_code else answer.error_message is None
     return replay(image, result.records), [answer.error_code for answer in result.response.responses]
 
 
@@ -54,6 +58,16 @@ def test_a_list_is_appended_to_and_subtracted_from_beginning_with_what_holds() -
     assert after.topic_config("t")["cleanup.policy"] == "compact"
     after, _ = decide(resource(BROKER, "1", ("log.cleanup.policy", APPEND, "compact")), image=after)
     assert after.config(BROKER, "1") == {"log.cleanup.policy": "delete,compact"}
+
+
+def test_a_list_that_is_empty_is_appended_to_and_may_become_empty_again() -> None:
+    key = "leader.replication.throttled.replicas"
+    after, _ = decide(resource(TOPIC, "t", (key, APPEND, "0:1, 1:2")))
+    assert after.topic_config("t")[key] == "0:1,1:2"
+    after, _ = decide(resource(TOPIC, "t", (key, SUBTRACT, "0:1,1:2")), image=after)
+    assert after.topic_config("t")[key] == ""
+    after, _ = decide(resource(TOPIC, "t", (key, APPEND, "3:1")), image=after)
+    assert after.topic_config("t")[key] == "3:1"
 
 
 def test_a_key_that_keeps_its_value_makes_no_record() -> None:
@@ -78,6 +92,8 @@ def test_a_key_that_keeps_its_value_makes_no_record() -> None:
         (resource(TOPIC, "t", ("retention.ms", 9, "1")), ErrorCode.INVALID_REQUEST),
         (resource(TOPIC, "t", ("segment.ms", SET, "1"), ("segment.ms", SET, "2")), ErrorCode.INVALID_REQUEST),
         (resource(TOPIC, "t", ("segment.ms", SET, "1"), ("bogus", SET, "2")), ErrorCode.INVALID_CONFIG),
+        (resource(TOPIC, "t", ("log.cleanup.policy", APPEND, "compact")), ErrorCode.INVALID_CONFIG),
+        (resource(BROKER, "1", ("cleanup.policy", APPEND, "compact")), ErrorCode.INVALID_CONFIG),
         (resource(BROKER, "9", ("log.retention.ms", SET, "1")), ErrorCode.INVALID_REQUEST),
         (resource(BROKER, "x", ("log.retention.ms", SET, "1")), ErrorCode.INVALID_REQUEST),
         (resource(BROKER, "1", ("num.partitions", SET, "1")), ErrorCode.INVALID_REQUEST),
@@ -134,6 +150,7 @@ def decide_whole(*resources: tuple[int, str, dict[str, str | None]]) -> tuple[Me
             for kind, name, configs in resources
         ]
     )
+    assert alter_configs(IMAGE, structs.replace(request, validate_only=True), CONFIG).records == []
     result = alter_configs(IMAGE, request, CONFIG)
     return replay(IMAGE, result.records), [answer.error_code for answer in result.response.responses]
 

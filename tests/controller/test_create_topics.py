@@ -142,6 +142,18 @@ def test_validate_only_answers_the_same_and_changes_nothing() -> None:
     assert after.topics == {}
 
 
+def test_a_request_may_make_as_many_partitions_as_there_may_be_in_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odradek_broker.controller.create_topics.MAX_PARTITIONS", 5)
+    config = BrokerConfig(num_partitions=2)
+    for more, error in ((creatable("c", 2), ErrorCode.NONE), (creatable("c", 3), ErrorCode.POLICY_VIOLATION)):
+        after, answers = decide(
+            cluster(None), assigned("a", (0, [1])), creatable("b", -1), more, creatable("d", -3), config=config
+        )
+        codes = [answer.error_code for answer in answers]
+        assert codes == ([0, 0, 0, ErrorCode.INVALID_PARTITIONS] if error is ErrorCode.NONE else [error] * 4)
+        assert sum(len(topic.partitions) for topic in after.topics.values()) == (0 if error else 5)
+
+
 def test_too_many_partitions_are_refused_as_a_whole() -> None:
     after, answers = decide(cluster(None), creatable("a"), creatable("b", 10_000))
     assert [answer.error_code for answer in answers] == [ErrorCode.POLICY_VIOLATION] * 2

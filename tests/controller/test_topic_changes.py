@@ -17,6 +17,7 @@ from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.create_partitions import create_partitions
 from odradek_broker.controller.delete_topics import delete_topics
 from odradek_broker.controller.image import MetadataImage, ResourceType
+from odradek_broker.controller.placement import place
 from odradek_broker.controller.replay import replay
 from tests.controller.images import CONFIG, cluster, creatable, with_topics
 
@@ -31,6 +32,10 @@ def enlarge(name: str, count: int, assignments: list[list[int]] | None = None) -
 def decide_partitions(*topics: CreatePartitionsTopic, validate_only: bool = False) -> tuple[MetadataImage, list[int]]:
     request = CreatePartitionsRequest(topics=topics, validate_only=validate_only)
     result = create_partitions(IMAGE, request, Random(2))
+    assert [answer.name for answer in result.response.results] == list(dict.fromkeys(topic.name for topic in topics))
+    for answer in result.response.results:
+        assert bool(answer.error_message) == bool(answer.error_code), answer
+        assert answer.error_message or answer.error_message is None
     return replay(IMAGE, result.records), [answer.error_code for answer in result.response.results]
 
 
@@ -69,6 +74,31 @@ def test_a_bad_enlargement_is_refused_and_its_neighbour_done(topic: CreatePartit
     after, codes = decide_partitions(topic, enlarge("u", 2))
     assert codes == [error, 0]
     assert (len(after.topics["t"].partitions), len(after.topics["u"].partitions)) == (2, 2)
+
+
+def test_topics_are_enlarged_together_as_long_as_they_fit_in_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odradek_broker.controller.create_partitions.MAX_PARTITIONS", 4)
+    too_many = ErrorCode.POLICY_VIOLATION
+    for t, u, codes in (
+        (4, 3, [0, 0]),
+        (4, 4, [0, too_many]),
+        (6, 1, [0, ErrorCode.INVALID_PARTITIONS]),
+        (7, 2, [too_many, 0]),
+    ):
+        after, found = decide_partitions(enlarge("t", t), enlarge("u", u))
+        assert found == codes
+        assert [len(after.topics[name].partitions) for name in ("t", "u")] == [
+            wanted if code == 0 else len(IMAGE.topics[name].partitions)
+            for name, wanted, code in zip(("t", "u"), (t, u), codes, strict=True)
+        ]
+
+
+def test_new_partitions_go_on_where_the_topic_ends_so_that_leaders_stay_even() -> None:
+    for seed in range(8):
+        request = CreatePartitionsRequest(topics=[enlarge("u", 2)])
+        one = create_partitions(IMAGE, request, Random(seed))
+        placed = place(IMAGE.brokers.values(), 1, 1, Random(seed), first=1)
+        assert [replay(IMAGE, one.records).topics["u"].partitions[1].replicas] == placed
 
 
 def test_an_enlargement_named_twice_is_refused_once_and_validation_writes_nothing() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 MAX_LENGTH = 249
 
@@ -26,11 +25,3 @@ def check_topic_name(name: str) -> str | None:
 def collision_key(name: str) -> str:
     """Two names with the same key collide: metrics replace the one character by the other."""
     return name.replace(".", "_")
-
-
-def colliding(name: str, others: Iterable[str]) -> str | None:
-    """The name that this one collides with, if any. The same name is no collision."""
-    if "." not in name and "_" not in name:
-        return None
-    key = collision_key(name)
-    return next((other for other in others if other != name and collision_key(other) == key), None)
