@@ -190,3 +190,12 @@ def test_topic_ids_are_never_reserved_ones_nor_begin_with_a_dash() -> None:
     result = create_topics(image, CreateTopicsRequest(topics=[creatable("t")]), CONFIG, Scripted(0))
     assert result.response.topics[0].topic_id[:1] == b"\x01"
     assert script == []
+
+
+def test_a_topic_id_is_a_random_uuid_but_for_its_version_and_variant() -> None:
+    class Counting(Random):
+        def randbytes(self, n: int) -> bytes:
+            return bytes(range(0x60, 0x60 + n))
+
+    result = create_topics(cluster(None), CreateTopicsRequest(topics=[creatable("t")]), CONFIG, Counting(0))
+    assert result.response.topics[0].topic_id.hex() == "60616263646546" + "67" + "a8" + "696a6b6c6d6e6f"

@@ -1,6 +1,6 @@
 """Make mutants of some sources, and ask of each whether a test goes red: what run.py starts in a copy of the tree.
 
-    python judge.py ORDER       ORDER is JSON: sources, tests, children, longest_s, found
+    python judge.py ORDER       ORDER is JSON: sources, tests, children, longest_s, again, found
 
 The verdicts go to the file `found`, as they come, a line of JSON each: [verdict, which mutant].
 
@@ -48,6 +48,8 @@ def main() -> None:
     stories: dict[str, str] = {}
     for source in order["sources"]:
         stories |= mutate(Path(source))
+    if order["again"] is not None:
+        stories = {name: story for name, story in stories.items() if story in set(order["again"])}
     hypothesis.settings.register_profile(
         "judge",
         deadline=None,  # a busy machine is no verdict

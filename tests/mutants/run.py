@@ -4,6 +4,7 @@
     python tests/mutants/run.py groups log/x.py ...  those packages, or single modules of them, only
     ... --children 1                                 so many at a time, rather than one a processor
     ... --tests tests/groups/test_x.py ...           these tests only: the quick way while tests are being written
+    ... --again FILE                                 only the mutants that a file names, as this program prints them
 
 Prints for each package how many mutants its tests have killed, and every survivor that survivors.txt does not explain.
 Exit code 1 where a package is below LEAST, or a survivor is unexplained. judge.py says how the mutants are made and
@@ -62,14 +63,17 @@ def main() -> int:
     options.add_argument("--children", type=int, default=os.cpu_count() or 1)
     options.add_argument("--tests", nargs="*", default=None)
     options.add_argument("--longest", type=float, default=LONGEST_S)
+    options.add_argument("--again", type=Path)
     chosen = options.parse_args()
     explained = {
         line for line in EXPLAINED.read_text("utf-8").splitlines() if line.strip() and not line.startswith("#")
     }
     is_fine = True
     for wanted in chosen.wanted:
-        found = mutants(wanted, chosen.children, chosen.tests, chosen.longest)
+        found = mutants(wanted, chosen.children, chosen.tests, chosen.longest, chosen.again)
         alive = [(verdict, story) for verdict, story in found if verdict != KILLED]
+        if not found:
+            continue
         share = 1 - len(alive) / len(found)
         unexplained = [(verdict, story) for verdict, story in alive if story not in explained]
         print(
@@ -82,7 +86,9 @@ def main() -> int:
     return 0 if is_fine else 1
 
 
-def mutants(wanted: str, children: int, only: list[str] | None, longest_s: float) -> list[tuple[str, str]]:
+def mutants(
+    wanted: str, children: int, only: list[str] | None, longest_s: float, again: Path | None
+) -> list[tuple[str, str]]:
     """What became of each mutant of a package, or of a module, and where and what it is."""
     core, _, module = wanted.partition("/")
     sources, tests = CORES[core]
@@ -107,6 +113,7 @@ def mutants(wanted: str, children: int, only: list[str] | None, longest_s: float
             "tests": only or tests,
             "children": children,
             "longest_s": longest_s,
+            "again": again.read_text("utf-8").splitlines() if again else None,
             "found": str(found),
         }
         order.write_text(json.dumps(work), "utf-8")
