@@ -593,6 +593,22 @@ def test_lost_leader_epochs_are_found_in_the_batches(house_killed, content):
         assert log.epochs.entries() == expected
 
 
+def test_leader_epochs_that_contradict_the_last_batch_are_made_anew(house_killed):
+    """Else the next leader epoch would push out more than the wrong one, and followers be told to cut there."""
+    house, _ = house_killed
+    log = house.open(clean=False)
+    *before, (epoch, start) = expected = log.epochs.entries()
+    end = log.log_end_offset
+    log.close(clean=True)
+    for wrong in (epoch ^ 4, epoch ^ 8):
+        lines = [f"{each} {offset}" for each, offset in [*before, (wrong, start)]]
+        (house.path / "leader-epoch-checkpoint").write_text("\n".join(["0", str(len(lines)), *lines, ""]))
+        log = house.open(clean=True, recovery_point=end)
+        assert log.epochs.entries() == expected
+        log.assign_leader_epoch(epoch + 1)
+        assert log.end_offset_for_epoch(epoch) == (epoch, end)
+
+
 def test_a_corrupt_transaction_index_is_rebuilt_when_it_is_asked_for(house_killed):
     house, _ = house_killed
     log = house.open(clean=False)

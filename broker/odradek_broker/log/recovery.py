@@ -20,6 +20,9 @@ missing or shorter than it was. Not found is damage inside of older segments, wh
 readers find it by the checksum. Nor are segments found missing that lay before all others, nor is it seen when the last
 batch says that it is of a later leader epoch.
 
+The file of leader epochs has no checksum, being Kafka's. After a clean stop it must agree with the last batch, or it is
+made anew from all of them; after any other it is, from where the walk begins.
+
 Kafka: LogLoader, LogSegment.recover.
 """
 
@@ -28,6 +31,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log import checkpoints, filenames, offset_index
@@ -112,6 +116,14 @@ class Loaded:
     """Paths of what was written and not synced, apart from the segments."""
 
 
+class _End(NamedTuple):
+    """Of a segment."""
+
+    offset: int
+    leader_epoch: int
+    """Of its last batch; NO_EPOCH where it has none, or is empty."""
+
+
 @dataclass
 class _Walk:
     """How far a segment is sound."""
@@ -158,10 +170,12 @@ class Recovery:
         snapshots = Snapshots(self._disk, self._directory, names)
         epochs = self._read_epochs()
         loaded = Loaded(segments, snapshots, epochs or LeaderEpochs())
-        end = self._clean_end(segments[-1]) if clean else None
-        if end is not None and end >= recovery_point:
-            loaded.log_end_offset = end
+        found = self._clean_end(segments[-1]) if clean else None
+        if found is not None and found.offset >= recovery_point:
+            end = loaded.log_end_offset = found.offset
             loaded.producers = self.producers_at(end, segments, snapshots)
+            if epochs is not None and found.leader_epoch not in (NO_EPOCH, epochs.epoch_at(end - 1)):
+                epochs = None  # by such a file followers would be told to cut off what they and we have
         else:
             summary = loaded.summary = RecoverySummary(recovery_point, was_clean=clean)
             self._recover(loaded, summary, segments[-1].base_offset + 1 if clean else recovery_point)
@@ -205,10 +219,11 @@ class Recovery:
     def _new_segment(self, base_offset: int) -> Segment:
         return Segment.create(self._disk, self._directory, base_offset, self._config.index_interval_bytes)
 
-    def _clean_end(self, segment: Segment) -> int | None:
+    def _clean_end(self, segment: Segment) -> _End | None:
         """The end of the log, by the last entry of the index and the few batches behind; None where these disagree."""
+        leader_epoch = NO_EPOCH
         if segment.size_bytes == 0:
-            return segment.base_offset
+            return _End(segment.base_offset, leader_epoch)
         try:
             entry = read_end(self._disk, segment.path(filenames.OFFSET_INDEX), offset_index.ENTRY_BYTES)
         except FileNotFoundError:
@@ -217,9 +232,10 @@ class Recovery:
         if position == segment.size_bytes:
             return None  # the batch that the entry is of is gone
         scan = Scan(segment.file, position, segment.size_bytes, next_offset=segment.base_offset)
-        for _ in scan:
-            pass
-        return scan.next_offset if scan.fault is None and scan.position == segment.size_bytes else None
+        for _, header in scan:
+            leader_epoch = header.partition_leader_epoch
+        is_whole = scan.fault is None and scan.position == segment.size_bytes
+        return _End(scan.next_offset, leader_epoch) if is_whole else None
 
     def _read_epochs(self) -> LeaderEpochs | None:
         """None where the file is missing or damaged."""
@@ -326,14 +342,14 @@ class Recovery:
         return -1
 
     def _end_of(self, segment: Segment) -> int:
-        end = self._clean_end(segment)
-        if end is None:
+        found = self._clean_end(segment)
+        if found is None:
             scan = segment.scan()
             for _ in scan:
                 pass
-            end = scan.next_offset
+            found = _End(scan.next_offset, NO_EPOCH)
         segment.release()
-        return end
+        return found.offset
 
     def _cut(self, loaded: Loaded, summary: RecoverySummary, index: int, position: int | None, reason: str) -> None:
         """End the log in that segment, at that position or where it ends anyway; the last goes first."""
