@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import trio
+from msgspec import structs
 from served_broker import Peer, produce, produce_batch, serving
 
 from odradek.protocol.errors import ErrorCode
@@ -74,20 +75,21 @@ async def test_a_partition_that_cannot_be_trimmed_does_not_keep_others_from_it(t
 
 
 async def test_compaction_that_fails_leaves_the_log_as_it_is_and_others_are_compacted(tmp_path: Path) -> None:
-    compacted = {"cleanup_policy": "compact", "min_cleanable_dirty_ratio": "0", "segment_ms": "1"}
     disk = GrudgingDisk("a-0")
     async with serving(tmp_path, disk=disk, log_cleaner_backoff_ms="20") as served:
         peer = await served.connect()
+        logs = []
         for topic in ("a", "b"):
-            await peer.make_topic(topic, **compacted, **SMALL)
-        for topic in ("a", "b"):
-            partition = served.broker.partitions[topic, 0]
+            await peer.make_topic(topic, min_cleanable_dirty_ratio="0", segment_ms="1", retention_ms="-1", **SMALL)
+            logs.append(served.broker.partitions[topic, 0].log)
             for value in (b"old", b"new"):
                 await peer.produce(keyed(value, topic))
-                partition.log.roll(0)
+                logs[-1].roll(0)
+        for log in logs:  # only now there is something to compact
+            log.config = structs.replace(log.config, cleanup_policy=frozenset({"compact"}))
         with trio.fail_after(PATIENCE_SECONDS):
             await disk.refused.wait()
-            while served.broker.partitions["b", 0].log.first_dirty_offset < 2:  # noqa: ASYNC110
+            while logs[1].first_dirty_offset < 2:  # noqa: ASYNC110
                 await trio.sleep(0.02)
         assert (await peer.values("b"))[-1:] == [b"new"]
         assert (await peer.produce(keyed(b"last", "b"))).error_code == ErrorCode.NONE
