@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,11 @@ import pytest
 
 from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage, TopicImage
 from odradek_broker.controller.partition_change import RECOVERED, RECOVERING
+from odradek_broker.controller.replica_faults import ReplicaFaultsResponse
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS, OffsetCheckpoints
+from odradek_broker.ports.disk import RealDisk
+from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.runtime.replica_logs import ReplicaLogs, Waiting
 
 OURS, OTHER = 1, 2
@@ -43,3 +48,29 @@ def test_a_damaged_log_is_served_from_once_the_metadata_says_so_whatever_else_it
     logs._waiting[KEY] = Waiting(TOPIC_ID, LOG, is_told=True)
     assert logs.take(KEY, TOPIC_ID, LogConfig(), metadata) is (LOG if is_served else None)
     assert (KEY in logs.waiting) is not is_served
+
+
+async def test_a_recovery_point_comes_down_only_when_the_controller_knows_of_that_very_damage(tmp_path: Path) -> None:
+    """Until then the next start has to find it, too."""
+    checkpoints = OffsetCheckpoints(str(tmp_path), RealDisk())
+    checkpoints.write(RECOVERY_POINTS, lambda _: {(TOPIC_ID, 0): 9, (TOPIC_ID, 1): 9})
+    metadata = image((OURS, OTHER), OTHER)
+    topic = metadata.topics["t"]
+    metadata = MetadataImage(topics={"t": TopicImage("t", TOPIC_ID, dict.fromkeys(range(2), topic.partitions[0]))})
+
+    async def ask(*_: Any) -> ReplicaFaultsResponse:
+        logs._waiting["t", 1] = Waiting(TOPIC_ID, LOG, is_damaged=True, sound_up_to=5)  # found in the meantime
+        return ReplicaFaultsResponse()
+
+    broker: Any = SimpleNamespace(
+        node_id=OURS,
+        image=metadata,
+        controller=SimpleNamespace(broker_epoch=1, ask=ask),
+        directory=SimpleNamespace(checkpoints=checkpoints),
+        workers=ThreadWorkers(1),
+    )
+    logs = ReplicaLogs(broker)
+    logs._waiting[KEY] = Waiting(TOPIC_ID, LOG, is_damaged=True, sound_up_to=5)
+    await logs._tell()
+    assert checkpoints.written(RECOVERY_POINTS) == {(TOPIC_ID, 0): 5, (TOPIC_ID, 1): 9}
+    broker.workers.close()

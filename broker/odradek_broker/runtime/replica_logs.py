@@ -76,7 +76,7 @@ class ReplicaLogs:
         self._broker = broker
         self._waiting: dict[TopicPartition, Waiting] = {}
         self._damaged_ends: dict[LogKey, int] = {}
-        """Up to where damaged logs are sound, before what stands on disk as their recovery points."""
+        """Up to where damaged logs are sound of which the controller knows; what stands on disk says more."""
         self._has_work = trio.Event()
 
     @property
@@ -107,13 +107,18 @@ class ReplicaLogs:
 
     def told(self) -> None:
         """The broker's registration says what is damaged: nothing that is known of it will be older."""
-        for each in self._waiting.values():
-            each.is_damaged = False
+        for key, each in self._waiting.items():
+            if each.is_damaged:
+                self._is_known(key, each)
+
+    def _is_known(self, key: TopicPartition, waiting: Waiting) -> None:
+        waiting.is_damaged = False
+        self._damaged_ends[waiting.topic_id, key[1]] = waiting.sound_up_to
 
     def lower_recovery_points(self) -> None:
-        """The controller knows what is damaged here: from now on that counts. Blocks. Raises OSError."""
-        self._broker.directory.checkpoints.lower(self._damaged_ends, [RECOVERY_POINTS])
-        self._damaged_ends = {}
+        """The controller knows what is damaged here: from now on that counts. Blocks; in any thread. Raises OSError."""
+        ends, self._damaged_ends = self._damaged_ends, {}
+        self._broker.directory.checkpoints.lower(ends, [RECOVERY_POINTS])
 
     def take(self, key: TopicPartition, topic_id: bytes, config: LogConfig, image: MetadataImage) -> Log | None:
         """The log, to be served from from now on; None where that cannot be yet: then it is tried again."""
@@ -147,7 +152,6 @@ class ReplicaLogs:
         broker, key = self._broker, (partition.topic, partition.index)
         assert broker.partitions.pop(key) is partition
         partition.retire()
-        self._damaged_ends[partition.topic_id, partition.index] = sound_up_to
         self._waiting[key] = Waiting(partition.topic_id, partition.log, True, sound_up_to)
         self._has_work.set()
         broker.fetchers.refresh()
@@ -194,7 +198,6 @@ class ReplicaLogs:
         synced_up_to = self._broker.directory.checkpoints.get(RECOVERY_POINTS, (topic_id, key[1]))
         if log.log_end_offset < synced_up_to or (found is not None and found.is_damage):
             sound_up_to = log.log_end_offset if found is None else found.sound_up_to
-            self._damaged_ends[topic_id, key[1]] = sound_up_to
             logger.error(
                 "%s-%d is damaged: %s is sound up to offset %d, where up to %d had been synced (%s). Another replica"
                 " leads, from which the rest is fetched again; where this is the only one, those records are lost",
@@ -254,8 +257,9 @@ class ReplicaLogs:
             return
         if response.error_code:
             return
-        for _, waiting, _ in damaged:
-            waiting.is_damaged, waiting.is_told = False, True
+        for key, waiting, _ in damaged:
+            self._is_known(key, waiting)
+            waiting.is_told = True
         try:
             await self._broker.workers.run(self.lower_recovery_points)
         except OSError as error:
