@@ -16,7 +16,7 @@ from odradek_broker.controller.frame import unframe
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
 from odradek_broker.controller.restore import Known, Remains, remains_of, set_aside, write
-from odradek_broker.log.checkpoints import decode_properties, encode_properties
+from odradek_broker.log.checkpoints import decode_properties, encode_restored_meta
 from odradek_broker.log.directory import LOCK, META_PROPERTIES
 from odradek_broker.ports.disk import RealDisk
 from odradek_broker.ports.network import Address, TcpNetwork
@@ -91,7 +91,6 @@ class Restoration:
         now_ms = time.time_ns() // 1_000_000
         copy = set_aside(self._disk, self._journal, str(now_ms))
         if not self._disk.exists(self._meta):
-            properties = {"version": "1", "cluster.id": newest.image.cluster_id}
-            self._disk.replace_file(self._meta, encode_properties(properties))
+            self._disk.replace_file(self._meta, encode_restored_meta(newest.image.cluster_id))
         id = write(self._disk, self._journal, newest, remains, now_ms)
         return os.path.join(self._journal, id.file_name), copy

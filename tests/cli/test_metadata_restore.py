@@ -77,6 +77,38 @@ async def test_a_damaged_journal_is_refused_and_made_anew_out_of_what_brokers_kn
         assert len(files(tmp_path, "controller/*-damaged/*.log")) == 1
 
 
+async def test_a_controllers_directory_that_is_gone_is_made_anew_though_the_controller_was_started_without_it(
+    tmp_path: Path,
+) -> None:
+    async with Cluster(brokers=2, data_dir=tmp_path) as cluster:
+        controller, directory = cluster.controller, tmp_path / "controller"
+        assert controller is not None
+        async with Admin(cluster.bootstrap) as admin:
+            await admin.create_topic("t", 3, replication_factor=2)
+        await written(cluster.bootstrap, "1", "2")
+        lives = [broker.pid for broker in cluster.brokers]
+        controller.kill()
+        directory.rename(tmp_path / "gone")
+        directory.mkdir()
+        await controller.start()
+        logs = [tmp_path / f"broker-{number}" / "server.log" for number in range(2)]
+        with trio.fail_after(20):
+            while not all("odradek metadata restore" in log.read_text() for log in logs):  # noqa: ASYNC110
+                await trio.sleep(0.05)
+        controller.kill()
+        (refusal,) = (await restore(directory, cluster.bootstrap, yes=True, code=1))[-1:]
+        assert "different clusters" in refusal and "move its data directory away first" in refusal
+        directory.rename(tmp_path / "begun-by-mistake")
+        *_, done = await restore(directory, cluster.bootstrap, yes=True)
+        assert done.startswith("wrote ")
+        await controller.start()
+        await cluster.wait_in_sync("t")
+        await written(cluster.bootstrap, "3")
+        assert sorted(await read(cluster.bootstrap, 3)) == ["1", "2", "3"]
+        assert [broker.pid for broker in cluster.brokers] == lives
+        assert files(tmp_path, "*/*stray*") == []
+
+
 async def test_what_nobody_can_answer_for_is_not_restored(tmp_path: Path) -> None:
     assert await restore(tmp_path / "nowhere", "127.0.0.1:1", code=1) == [
         "odradek: 127.0.0.1:1: [Errno 111] Error connecting to ('127.0.0.1', 1): Connection refused",

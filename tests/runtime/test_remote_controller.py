@@ -19,7 +19,7 @@ from odradek_broker.runtime.cluster_messages import (
     ForwardResponse,
     TellMetadataResponse,
 )
-from odradek_broker.runtime.remote_controller import NotAdmitted, RemoteController
+from odradek_broker.runtime.remote_controller import RemoteController
 from tests.runtime.test_lease import SmallController
 
 
@@ -48,20 +48,19 @@ def snapshot(cluster_id: str, last_offset: int) -> FollowMetadataResponse:
     return FollowMetadataResponse(cluster_id=cluster_id, is_snapshot=True, last_offset=last_offset)
 
 
-async def test_a_broker_that_runs_acts_upon_nothing_that_another_cluster_has_decided() -> None:
+async def test_a_broker_that_runs_acts_upon_nothing_that_another_cluster_has_decided_and_remembers_its_own(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its controller has been started on an empty directory, say: what it then knows of topics is nothing."""
-    remote = following(Scripted(snapshot("ours", 5), snapshot("theirs", 9)))
+    theirs = [snapshot("theirs", offset) for offset in (9, 10, 11)]
+    remote = following(Scripted(snapshot("ours", 5), *theirs, snapshot("ours", 7)))
     before = await remote.first_image()
-    with pytest.raises(NotAdmitted, match=r"of cluster theirs.*of cluster ours"), trio.fail_after(5):
+    assert before.cluster_id == "ours"
+    with trio.move_on_after(5):
         await remote.follow()
-    assert remote.image is before
-
-
-async def test_a_broker_is_told_which_cluster_it_has_found_before_it_registers() -> None:
-    remote = following(Scripted(snapshot("ours", 5), snapshot("theirs", 9)))
-    await remote.first_image()
-    with pytest.raises(NotAdmitted, match="cluster theirs"):
-        await remote.first_image()
+    assert (remote.image.cluster_id, remote.image.offset) == ("ours", 7)
+    said = [record.message for record in caplog.records]
+    assert len(said) == 1 and "of cluster theirs" in said[0] and "odradek metadata restore" in said[0]
 
 
 class Half(SmallController):

@@ -17,7 +17,8 @@ from odradek.errors import OdradekError
 from odradek_broker.controller.file_journal import FileJournal
 from odradek_broker.controller.restore import Known, choose, remains_of
 from odradek_broker.controller.restore import write as restored
-from odradek_broker.log.directory import CLEAN_SHUTDOWN, SEEN_METADATA
+from odradek_broker.log.checkpoints import encode_restored_meta
+from odradek_broker.log.directory import CLEAN_SHUTDOWN, META_PROPERTIES, SEEN_METADATA
 
 JOURNAL = "/data/__cluster_metadata-0"
 NOTED_S = 1.5
@@ -145,6 +146,36 @@ def test_a_journal_that_was_made_anew_out_of_a_brokers_image_goes_on_where_the_c
         assert strays(world) == []
 
     play(scenario)
+
+
+def test_a_controller_that_comes_back_without_its_disk_ends_no_broker_and_is_made_anew_out_of_what_they_know() -> None:
+    """It has begun another cluster, and nobody else remembers this one."""
+
+    async def scenario(world: World) -> None:
+        a = world.brokers[A]
+        await write(world, "1", "2")
+        world.controller.kill()
+        world.controller.disk.wipe()
+        await world.controller.start()
+        await trio.sleep(30)
+        assert all(node.is_up for node in world.brokers)
+        assert a.broker is not None and not a.broker.controller.has_lease, "others may lead by now"
+        assert strays(world) == []
+        world.controller.kill()
+        world.controller.disk.wipe()
+        known = Known("a", a.broker.image, a.broker.controller.metadata_epoch)
+        mount = SimMount(world.controller.disk)
+        mount.make_dirs("/data")
+        mount.replace_file(f"/data/{META_PROPERTIES}", encode_restored_meta(known.image.cluster_id))
+        remains = remains_of(mount, JOURNAL, known.image.cluster_id)
+        restored(mount, JOURNAL, choose([known], remains, known.image.cluster_id), remains, 0)
+        await world.controller.start()
+        await whole_again(world)
+        await write(world, "3")
+        await create(world, "v")
+        assert await read(world) == ["1", "2", "3"]
+
+    play(scenario, watched=False)
 
 
 def test_a_torn_last_decision_that_nobody_was_told_of_costs_nothing() -> None:

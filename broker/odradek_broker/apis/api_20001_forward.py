@@ -2,6 +2,7 @@
 
 Behaviour
     Not the active controller          NOT_CONTROLLER
+    Of another cluster                 INCONSISTENT_CLUSTER_ID
     Not a request that it decides      INVALID_REQUEST
     Has been on its way for long       OPERATION_NOT_ATTEMPTED, where it could do harm now (controller/stamps.py)
     The journal cannot be written      KAFKA_STORAGE_ERROR

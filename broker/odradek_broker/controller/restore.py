@@ -94,7 +94,10 @@ def choose(known: Sequence[Known], remains: Remains, cluster_id: str, *, even_if
     """
     ids = {each.image.cluster_id for each in known} | ({cluster_id} if cluster_id else set())
     if len(ids) > 1:
-        raise CannotRestore(f"these are of different clusters: {', '.join(sorted(ids))}")
+        raise CannotRestore(
+            f"these are of different clusters: {', '.join(sorted(ids))}. Where the controller has begun another one, "
+            "move its data directory away first"
+        )
     candidates = [each for each in (*known, remains.beginning) if each is not None and each.image.offset >= 0]
     if not candidates:
         raise CannotRestore("nobody that was asked knows anything of the metadata")

@@ -106,13 +106,22 @@ def decode_properties(data: bytes) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
+def encode_restored_meta(cluster_id: str) -> bytes:
+    """`meta.properties` of a directory in which a journal was made anew: nobody knows yet whose node it is."""
+    return encode_properties({"version": "1", "cluster.id": cluster_id, "restored": "true"})
+
+
 def decode_meta(data: bytes) -> dict[str, str]:
-    """What `meta.properties` says. Raises CorruptCheckpoint where it is not what Kafka or we have written."""
+    """What `meta.properties` says. Raises CorruptCheckpoint where it is not what Kafka or we have written.
+
+    A directory that was made anew (`encode_restored_meta`) knows its cluster only: who starts on it writes the rest.
+    """
     known = decode_properties(data)
+    is_restored = known.get("restored") == "true"
     is_sound = {
         "version": known.get("version") in ("0", "1"),
         "cluster.id": known.get("cluster.id", "").isprintable() and "\ufffd" not in known.get("cluster.id", "\ufffd"),
-        "node.id": known.get("node.id", known.get("broker.id", "")).isdecimal(),
+        "node.id": is_restored or known.get("node.id", known.get("broker.id", "")).isdecimal(),
         "directory.id": "directory.id" not in known or decode_id(known["directory.id"]) is not None,
     }
     for name, sound in is_sound.items():

@@ -27,6 +27,8 @@ class ForwardRequest(Struct, frozen=True):
     """The newest that a controller has given us, as it gave it."""
     patience_ms: Int32 = 0
     """For how long the sender waits for the answer."""
+    cluster_id: Annotated[String, Tag(0)] = ""
+    """Of the sender's metadata: what it says is of no other cluster. Empty where it does not know it."""
 
 
 class ForwardResponse(Struct, frozen=True):
@@ -35,7 +37,8 @@ class ForwardResponse(Struct, frozen=True):
     FLEXIBLE: ClassVar[int | None] = 0
 
     error_code: Int16 = 0
-    """NOT_CONTROLLER; OPERATION_NOT_ATTEMPTED for what has been on its way for long; why nothing was decided."""
+    """NOT_CONTROLLER; INCONSISTENT_CLUSTER_ID; OPERATION_NOT_ATTEMPTED for what has been on its way for long; why
+    nothing was decided."""
     body: Bytes = b""
     offset: Int64 = -1
     """Of the metadata that the answer is true of."""

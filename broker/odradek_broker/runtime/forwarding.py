@@ -56,6 +56,8 @@ async def answer_forward(
     """`farewells`: what to call when the connection ends. Raises ProtocolError for an inner request that is none."""
     if controller is None or not controller.may_decide():
         return ForwardResponse(error_code=ErrorCode.NOT_CONTROLLER)
+    if request.cluster_id not in ("", controller.image.cluster_id):
+        return ForwardResponse(error_code=ErrorCode.INCONSISTENT_CLUSTER_ID)
     try:
         asked, answered = _messages(request.api_key)
         inner = decode(asked, request.body, request.version)

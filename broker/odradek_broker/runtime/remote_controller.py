@@ -12,6 +12,9 @@ the controller knows.
 Where the only controller there can be is dead (its port refuses connections), nobody is elected, so a lease goes on:
 the next controller gives everybody a session first. A firewall that refuses in its place looks the same, so the other
 brokers are asked whether they have heard more, and believed (hearsay.py).
+
+A controller that answers and is of another cluster has lost its directory, or is the wrong one. Leases end then, but
+the broker goes on: it still knows what was lost.
 """
 
 from __future__ import annotations
@@ -66,6 +69,11 @@ UNHEARD_WHEN_LEAVING = 5
 PREDECESSOR_TERMS = 3
 """Of a lease. By then the controller has fenced whoever had our id before, unless that one lives."""
 REGISTRATION_VERSION, HEARTBEAT_VERSION = 4, 1
+WHAT_TO_DO = (
+    "It is the wrong one, or has lost its data directory. Nothing is led here until the right one answers. Stop no "
+    "broker meanwhile: those that run still know the metadata, and `odradek metadata restore` makes a controller's "
+    "directory anew out of it"
+)
 
 
 R = TypeVar("R", bound=Struct)
@@ -147,6 +155,8 @@ class RemoteController(ControllerClient):
         """Of a lease, as the controller has told it last."""
         self._wants_to_stop = False
         self._leads_no_more = False
+        self._strange = ""
+        """The cluster of a controller that is another cluster's than we are, as long as it is that which answers."""
         self._unheard = 0
         """Heartbeats in a row that nobody has answered."""
         self._may_stop = trio.Event()
@@ -233,7 +243,12 @@ class RemoteController(ControllerClient):
     def _forward(self, request: ApiMessage, version: int, timeout_s: float) -> ForwardRequest:
         assert isinstance(request, Struct)
         return ForwardRequest(
-            request.API_KEY, version, encode(request, version), self._stamp, patience_ms=int(timeout_s * 1000)
+            request.API_KEY,
+            version,
+            encode(request, version),
+            self._stamp,
+            patience_ms=int(timeout_s * 1000),
+            cluster_id=self._image.cluster_id,
         )
 
     def _look_elsewhere(self, active: int) -> None:
@@ -243,10 +258,7 @@ class RemoteController(ControllerClient):
     # ----------------------------------------------------------------------------------------------------- metadata
 
     async def first_image(self) -> MetadataImage:
-        """What the cluster is like at the moment, for a broker that is not in it yet. Waits for a controller.
-
-        Raises NotAdmitted.
-        """
+        """What the cluster is like at the moment, for a broker that is not in it yet. Waits for a controller."""
         for attempt in itertools.count():
             try:
                 answer = await self._poll(0, self.seen if self.seen[0] >= 0 else (self._image.offset, self._epoch))
@@ -264,7 +276,7 @@ class RemoteController(ControllerClient):
         raise AssertionError
 
     async def follow(self) -> None:
-        """Hand every change of the metadata to the broker, until cancelled. Raises NotAdmitted."""
+        """Hand every change of the metadata to the broker, until cancelled."""
         while True:
             try:
                 self._take(await self._poll(FOLLOW_WAIT_MS, (self._image.offset, self._epoch)), apply=True)
@@ -292,10 +304,15 @@ class RemoteController(ControllerClient):
             self._look_elsewhere(active)
             raise PeerUnreachable(ErrorCode.from_code(answer.error_code).sentence)
         if self._image.cluster_id not in ("", answer.cluster_id):
-            raise NotAdmitted(
-                f"the controller is of cluster {answer.cluster_id}, and broker {self.static_config.node_id} of cluster "
-                f"{self._image.cluster_id}: it is the wrong one, or has lost its data directory"
+            self._look_elsewhere(active)
+            why = (
+                f"the controller is of cluster {answer.cluster_id}, and this broker of cluster {self._image.cluster_id}"
             )
+            if answer.cluster_id != self._strange:
+                logger.error("%s. %s", why, WHAT_TO_DO)
+            self._strange = answer.cluster_id
+            raise PeerUnreachable(why)
+        self._strange = ""
         return answer
 
     def _take(self, answer: FollowMetadataResponse, *, apply: bool) -> None:
