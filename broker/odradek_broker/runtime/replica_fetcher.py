@@ -261,7 +261,8 @@ class ReplicaFetcher:
             await self._cut(cuts, said)
         await self._wait_flushed(partition for partition, _ in grown)
         for partition, data in grown:
-            if partition.leadership is None:
+            follows = self._still_follows(partition, said[partition.topic_id, partition.index].leader_epoch)
+            if follows and not self._is_behind_its_end(partition):
                 partition.commit_up_to(min(data.high_watermark, partition.log.log_end_offset))
         if self._has_moved_starts:
             await self._write_starts()
@@ -275,7 +276,7 @@ class ReplicaFetcher:
             logger.error("cannot write down where logs begin: %s", error)
 
     def _still_follows(self, partition: Partition, epoch: int) -> bool:
-        return partition.leadership is None and partition.leader_epoch == epoch and not partition.log.is_closed
+        return partition.leadership is None and partition.leader_epoch == epoch and partition.log.failed is None
 
     def _take_one(self, key: Key, partition: Partition, data: PartitionData) -> bool:
         """Whether the log has grown. Raises OSError, LogFailed, OffsetsOutOfOrder."""

@@ -1,0 +1,80 @@
+"""What a follower makes of an answer when something has changed while it was waiting for its disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+
+from odradek.protocol.messages.fetch import FetchableTopicResponse, FetchResponse, PartitionData
+from odradek_broker.runtime.replica_fetcher import Asked, ReplicaFetcher
+
+KEY = (bytes(16), 0)
+EPOCH = 3
+
+
+class SmallLog:
+    def __init__(self) -> None:
+        self.log_start_offset = self.log_end_offset = self.flushed_offset = 0
+        self.failed: str | None = None
+        self.recovery = None
+
+    def append_as_follower(self, records: memoryview, *, now_ms: int) -> None:
+        self.log_end_offset += len(records)
+
+
+class SmallPartition:
+    """Its records are bytes. `meanwhile` happens while it is flushed."""
+
+    topic_id, index = KEY
+    leadership = None
+    throttled_as_follower = False
+
+    def __init__(self, meanwhile: Callable[[SmallPartition], None]) -> None:
+        self.log = SmallLog()
+        self.leader_epoch = EPOCH
+        self.committed: list[int] = []
+        self._meanwhile = meanwhile
+
+    async def wait_flushed(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.log.flushed_offset = self.log.log_end_offset
+        self._meanwhile(self)
+
+    def commit_up_to(self, offset: int) -> None:
+        self.committed.append(offset)
+
+
+def nothing(_: SmallPartition) -> None:
+    pass
+
+
+def another_leads(partition: SmallPartition) -> None:
+    """It has had us cut what we took, and has sent others in its place, which nobody has committed."""
+    partition.leader_epoch += 1
+
+
+def the_disk_fails(partition: SmallPartition) -> None:
+    partition.log.flushed_offset = 0
+    partition.log.failed = "sync failed"
+
+
+@pytest.mark.parametrize(("meanwhile", "committed"), [(nothing, [4]), (another_leads, []), (the_disk_fails, [])])
+async def test_a_high_watermark_is_believed_of_what_is_on_disk_under_the_leader_that_told_it(
+    meanwhile: Callable[[SmallPartition], None], committed: list[int]
+) -> None:
+    broker: Any = SimpleNamespace(
+        node_id=1,
+        network=None,
+        clock=SimpleNamespace(now_ms=lambda: 0),
+        flusher=SimpleNamespace(syncs=True, flush_soon=lambda _: None),
+    )
+    partition: Any = SmallPartition(meanwhile)
+    fetcher = ReplicaFetcher(broker, 2, ("leader", 9092), {KEY: partition})
+    data = PartitionData(partition_index=0, high_watermark=4, log_start_offset=0, records=memoryview(b"record"))
+    answer = FetchResponse(responses=[FetchableTopicResponse(topic_id=KEY[0], partitions=[data])])
+    await fetcher._take({KEY: partition}, {KEY: Asked(EPOCH, 0)}, answer)
+    assert partition.committed == committed
