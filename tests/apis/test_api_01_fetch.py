@@ -31,7 +31,7 @@ LEADER_EPOCH, BROKER_EPOCH, RECORDS = 5, 70, 4
 async def partition(tmp_path: Path) -> Partition:
     """Four records of the epochs 3 and 5, committed by nobody."""
     log = Log.open(str(tmp_path / "t-0"), RealDisk(), LogConfig(), topic_id=TOPIC_ID, clean=True, now_ms=0)
-    flusher = Flusher(ThreadWorkers(1), sync=False)
+    flusher = Flusher(ThreadWorkers(1), sync=False, doubt_caches=lambda: None)
     made = Partition("t", 0, TOPIC_ID, log, node_id=1, high_watermark=0, flusher=flusher, clock=NOW)
     for epoch in (3, LEADER_EPOCH):
         made.lead(PartitionImage(replicas=(1, 2), isr=(1, 2), leader=1, leader_epoch=epoch))

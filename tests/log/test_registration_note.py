@@ -67,6 +67,19 @@ def test_what_was_not_synced_is_complete_until_the_machine_is_started_again(tmp_
     assert use(tmp_path, machine).complete_since() == -1
 
 
+def test_after_a_failed_sync_what_was_left_to_the_caches_is_not_complete_in_the_same_boot_either(
+    tmp_path: Path, machine: Machine
+) -> None:
+    directory = use(tmp_path, machine)
+    directory.remember_epoch(7, synced=False)
+    directory.doubt_caches()
+    use(tmp_path, machine).intend_to_register(FIRST)
+    directory = use(tmp_path, machine)
+    assert directory.complete_since() == -1
+    directory.remember_epoch(9, synced=False)
+    assert use(tmp_path, machine).complete_since() == 9, "by then all that was left has been synced"
+
+
 def test_that_a_registration_is_intended_makes_nothing_complete(tmp_path: Path, machine: Machine) -> None:
     use(tmp_path, machine).remember_epoch(7, synced=False)
     machine.boots = 2

@@ -13,6 +13,7 @@ from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from odradek_broker.controller.image import PartitionImage
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.flush import FlushPlan
 from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Refused
 from odradek_broker.ports.clock import SystemClock
@@ -50,7 +51,13 @@ def image(*, leader: int = 1, leader_epoch: int = 0, replicas: tuple[int, ...] =
 
 
 def partition_of(
-    tmp_path: Path, workers: HandWorkers, *, sync: bool = True, index: int = 0, replicas: tuple[int, ...] = (1,)
+    tmp_path: Path,
+    workers: HandWorkers,
+    *,
+    sync: bool = True,
+    index: int = 0,
+    replicas: tuple[int, ...] = (1,),
+    doubt_caches: Callable[[], None] = lambda: None,
 ) -> Partition:
     log = Log.open(str(tmp_path / f"t-{index}"), RealDisk(), LogConfig(), topic_id=bytes(16), clean=True, now_ms=0)
     partition = Partition(
@@ -60,7 +67,7 @@ def partition_of(
         log,
         node_id=1,
         high_watermark=0,
-        flusher=Flusher(workers, sync=sync),
+        flusher=Flusher(workers, sync=sync, doubt_caches=doubt_caches),
         clock=SystemClock(),
     )
     partition.lead(image(replicas=replicas))
@@ -104,6 +111,27 @@ async def test_a_failed_flush_is_told_to_all_who_wait_and_to_all_who_come_later(
     assert partition.high_watermark == 0
     append_again = partition.append_internal(build_batch([Record(timestamp=1, value=b"v")]))
     assert not hasattr(append_again, "last_offset") and not workers.jobs
+
+
+@pytest.mark.parametrize("sync", [True, False])
+async def test_a_failed_sync_of_what_is_acknowledged_already_is_written_down_before_anybody_hears_of_it(
+    tmp_path: Path, workers: HandWorkers, monkeypatch: pytest.MonkeyPatch, *, sync: bool
+) -> None:
+    happened: list[str] = []
+    partition = partition_of(tmp_path, workers, sync=sync, doubt_caches=lambda: happened.append("noted"))
+    monkeypatch.setattr(partition, "log_failed", lambda: happened.append("told"))
+    append(partition)
+    partition._flusher.flush_soon(partition)
+    monkeypatch.setattr(FlushPlan, "_sync_if_there", _fail)
+    job, done = workers.jobs.pop(0)
+    with pytest.raises(OSError, match="sync failed") as error:
+        job()
+    done(error.value)
+    assert happened == (["told"] if sync else ["noted", "told"])
+
+
+def _fail(*_: object) -> None:
+    raise OSError(5, "sync failed")
 
 
 async def test_our_own_disk_is_enough_for_one_and_not_for_the_other(tmp_path: Path, workers: HandWorkers) -> None:

@@ -269,6 +269,8 @@ async def lose_caches(world: World, random: Random) -> None:
     node.kill()
     if random.random() < 0.5:
         node.disk.drop_caches()
+        if not world.syncs:  # what was acknowledged was in the caches
+            world.invariants.lost(world.brokers.index(node))
     await world.start()
 
 

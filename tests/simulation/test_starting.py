@@ -9,7 +9,7 @@ import pytest
 import trio
 from deterministic_trio import run_in_virtual_time
 from msgspec import structs
-from sim_disk import SimDisk
+from sim_disk import SYNCS, Failure, SimDisk
 from test_known_losses import A, B, C, in_sync, log_of, partition, play, read, until, whole_again, write
 from world import PORT, SimNode, World
 
@@ -484,5 +484,32 @@ def test_without_syncs_too_a_log_s_first_records_are_written_down_with_whose_the
         await whole_again(world)
         assert await read(world) == ["1"]
         assert not any(strays(node) for node in world.brokers)
+
+    play(scenario, watched=False, log_flush_policy="interval")
+
+
+def test_what_a_failed_sync_may_have_lost_of_the_page_cache_is_not_claimed_at_the_next_start() -> None:
+    """Only the process is started again, not the machine; but pages that were not synced are gone all the same."""
+
+    async def scenario(world: World) -> None:
+        a, b, rotten = world.brokers
+        await write(world, "1")
+        await until(lambda: all(partition(node).log.flushed_offset == 1 for node in world.brokers), "all have synced")
+        await write(world, *map(str, range(2, 40)))
+        for node in (a, b):
+            node.kill()
+        await until(lambda: world.leader("t") is rotten, "it is the last one to lead")
+        failure = rotten.disk.fail(Failure(errno.EIO, SYNCS, times=1))
+        partition(rotten)._flusher.flush_soon(partition(rotten))
+        await until(lambda: bool(failure.met), "its sync has failed")
+        rotten.kill()
+        rotten.disk.drop_caches()
+        await until(everybody_is_gone(world), "nobody leads")
+        await rotten.start()
+        await trio.sleep(2)
+        assert world.leader("t") is None, "it waits for one who has everything"
+        await world.start()
+        await whole_again(world)
+        assert await read(world) == [str(number) for number in range(1, 40)]
 
     play(scenario, watched=False, log_flush_policy="interval")

@@ -14,6 +14,10 @@ believed is named in `damaged`. Kafka: LogManager, LogDirFailure.
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
+
+from msgspec import structs
 
 from odradek_broker.log import checkpoints, filenames
 from odradek_broker.log.checkpoints import LogKey, TopicPartition
@@ -67,6 +71,7 @@ class LogDirectory:
         """Offset and epoch of the newest metadata record that was acted upon here."""
         self.damaged: list[str] = []
         """Files that could not be believed: the start is one without them."""
+        self._note_lock = threading.Lock()
         self._opened: set[LogKey] = set()
         self._deleted = DeletedFiles()
         self._disk = disk
@@ -172,17 +177,27 @@ class LogDirectory:
         It says nothing new about the directory, so the boot stays the one in which it was last used. But what was
         closed cleanly is on stable storage, whatever the policy was.
         """
-        note = self.registration
-        if self.clean:
-            note = RegistrationNote(self.complete_since(), self._disk.boot_id(), True, note.incarnations)
-        self._write_registration(note.intending(incarnation_id))
+
+        def intend(note: RegistrationNote) -> RegistrationNote:
+            if self.clean:
+                note = RegistrationNote(self.complete_since(), self._disk.boot_id(), True, note.incarnations)
+            return note.intending(incarnation_id)
+
+        self._write_registration(intend)
 
     def remember_epoch(self, broker_epoch: int, *, synced: bool) -> None:
         """From now on the directory is used in this broker epoch, and only now anything may be acknowledged in it.
 
         `synced`: whether that is on stable storage first.
         """
-        self._write_registration(RegistrationNote(broker_epoch, self._disk.boot_id(), synced))
+        self._write_registration(lambda _: RegistrationNote(broker_epoch, self._disk.boot_id(), synced))
+
+    def doubt_caches(self) -> None:
+        """A sync has failed: pages may be gone though the machine is not started again. Blocks. Raises OSError.
+
+        Of what had been left to the page cache the next start does not claim to have everything. Any thread may ask.
+        """
+        self._write_registration(lambda note: structs.replace(note, boot_id=""))
 
     @property
     def was_synced(self) -> bool:
@@ -193,8 +208,8 @@ class LogDirectory:
         """The broker epoch in which the directory was last used, if it has all that was acknowledged then; else -1.
 
         What was on stable storage before it was acknowledged is there. What was left to the page cache is, after a
-        clean stop, or as long as the machine has not been started again. That is all that is known before the logs
-        have been opened: see what their recovery says about each.
+        clean stop, or as long as the machine has not been started again and no sync has failed. That is all that is
+        known before the logs have been opened: see what their recovery says about each.
         """
         note = self.registration
         if self.clean and note.epoch == NO_EPOCH:
@@ -290,9 +305,12 @@ class LogDirectory:
             self.damaged.append(REGISTRATION)
             return RegistrationNote()
 
-    def _write_registration(self, note: RegistrationNote) -> None:
-        self._disk.replace_file(self._at(REGISTRATION), encode_note(note))
-        self.registration = note
+    def _write_registration(self, changed: Callable[[RegistrationNote], RegistrationNote]) -> None:
+        with self._note_lock:
+            note = changed(self.registration)
+            if note != self.registration:
+                self._disk.replace_file(self._at(REGISTRATION), encode_note(note))
+                self.registration = note
 
 
 def _make_for_good(disk: Disk, path: str) -> None:

@@ -1,7 +1,7 @@
 """What a data directory remembers of the broker epochs in which it was used: `broker-registration.properties`.
 
     broker.epoch       the last epoch that is known to have been the broker's, -1 before there was one
-    boot.id            of the machine, as the directory was used in that epoch
+    boot.id            of the machine, as the directory was used in that epoch; empty once a sync has failed in it
     flush.policy       under which: what was acknowledged was on stable storage (sync), or may not have been (interval)
     incarnation.ids    under which a registration has been asked for since then, of which nobody knows what became
     crc                of all lines before it

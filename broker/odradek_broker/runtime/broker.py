@@ -172,7 +172,9 @@ class Broker:
         if remote is not None:
             remote.seen = self.directory.seen_metadata
         self.workers = self._make_workers()
-        self.flusher = Flusher(self.workers, sync=self.config.log_flush_policy == "sync")
+        self.flusher = Flusher(
+            self.workers, sync=self.config.log_flush_policy == "sync", doubt_caches=self.directory.doubt_caches
+        )
         try:
             async with trio.open_nursery() as nursery:
                 for path in self.directory.deleted_directories():
@@ -390,6 +392,7 @@ class Broker:
                 partition.log.close(clean=self._running)
             except (OSError, LogFailed) as error:
                 logger.error("%s could not be closed cleanly: %s", partition, error)
+                self.flusher.sync_failed()
                 clean = False
         try:
             if self._running:

@@ -4,12 +4,15 @@ Group commit: while one flush of a log is with a worker, all that is appended me
 covers it whole. So a log is never flushed twice at a time, and the busier it is the more a flush covers.
 
 log.flush.policy=sync (the default) commits what is flushed; =interval commits at once and leaves the flushing to the
-operating system, as Kafka does.
+operating system, as Kafka does. Then a sync that fails is about records that were acknowledged: the data directory
+remembers, at once, that its page cache may have lost some of them.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -27,10 +30,12 @@ logger = logging.getLogger(__name__)
 class Flusher:
     """One for a broker."""
 
-    def __init__(self, workers: Workers, *, sync: bool) -> None:
+    def __init__(self, workers: Workers, *, sync: bool, doubt_caches: Callable[[], None]) -> None:
+        """`doubt_caches`: blocks, raises OSError, is called by a worker's thread."""
         self._workers = workers
         self.syncs = sync
         """Whether what is committed has to be on stable storage."""
+        self._doubt_caches = doubt_caches
         self._flushing: set[Partition] = set()
         self._idle = trio.Event()
         self._idle.set()
@@ -62,7 +67,23 @@ class Flusher:
         except (OSError, LogFailed) as error:
             self._fail(partition, error)
         else:
-            self._workers.submit(plan.sync, lambda error: self._end(partition, plan, error))
+            self._workers.submit(partial(self._sync, plan), lambda error: self._end(partition, plan, error))
+
+    def _sync(self, plan: FlushPlan) -> None:
+        try:
+            plan.sync()
+        except OSError:
+            self.sync_failed()
+            raise
+
+    def sync_failed(self) -> None:
+        """Write down what that means for the next start. Blocks."""
+        if self.syncs:
+            return  # what was not synced was not acknowledged
+        try:
+            self._doubt_caches()
+        except OSError as error:
+            logger.error("cannot write down that the page cache may have lost something: %s", error)
 
     def _end(self, partition: Partition, plan: FlushPlan, error: Exception | None) -> None:
         log = partition.log
