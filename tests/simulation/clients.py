@@ -161,12 +161,15 @@ class Order:
         self._name = name
         self._since_s = since_s
         self._next: dict[TopicPartition, int] = {}
+        self._topic_of: dict[TopicPartition, bytes | None] = {}
+        """A leader that has not heard of a topic's end may hand out the old one's records before another's new ones."""
 
     def take(self, partition: TopicPartition, offset: int, value: bytes | None) -> None:
         scene = self._scene
         scene.handed(self._name, partition.topic, partition.partition, offset, value, self._since_s)
-        expected = self._next.get(partition)
-        self._next[partition] = offset + 1
+        topic_id = scene.world.invariants.topic_of(partition.topic, partition.partition, offset, value)
+        expected = self._next.get(partition) if topic_id == self._topic_of.get(partition) else None
+        self._next[partition], self._topic_of[partition] = offset + 1, topic_id
         if expected is None or expected == offset or scene.has_lost(partition) or self._is_made_anew(partition):
             return
         key = scene.key_of(partition)

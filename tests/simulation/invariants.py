@@ -189,13 +189,19 @@ class Invariants:
 
         Its leader goes on until it hears of that, or its lease is over.
         """
-        for incarnation in self.incarnations.get(topic, ())[:-1]:
-            batch = self._committed((incarnation.topic_id, index)).batches.with_offset(offset)
-            if batch is not None and incarnation.lived(since_s - HEARD_OF_WITHIN_S):
-                found = self.contents.at((incarnation.topic_id, index), batch, offset)
-                if found is not None and found.value == value:
-                    return True
-        return False
+        topic_id = self.topic_of(topic, index, offset, value)
+        earlier = self.incarnations.get(topic, ())[:-1]
+        return any(each.topic_id == topic_id and each.lived(since_s - HEARD_OF_WITHIN_S) for each in earlier)
+
+    def topic_of(self, topic: str, index: int, offset: int, value: bytes | None) -> bytes | None:
+        """The id of the topic, of all of that name, which has this record there, as committed."""
+        for incarnation in reversed(self.incarnations.get(topic, ())):
+            key = incarnation.topic_id, index
+            batch = self._committed(key).batches.with_offset(offset)
+            found = None if batch is None else self.contents.at(key, batch, offset)
+            if found is not None and found.value == value:
+                return incarnation.topic_id
+        return None
 
     def lost(self, node_id: int) -> None:
         """The disk of a node was taken away, or what it had not synced, with the node down."""

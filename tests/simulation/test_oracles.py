@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from invariants import Incarnation, Invariants
 from ledger import Committed, Contents, Violated
 from replica_view import Batch, Batches, ReplicaView
 
@@ -83,3 +84,13 @@ def test_a_record_is_known_by_its_content() -> None:
     assert found is not None
     assert (found.key, found.value) == (b"k", b"two")
     assert contents.at(KEY, batch(0, 2), 2) is None
+
+
+def test_a_record_is_known_by_the_topic_that_it_is_in_of_all_that_had_the_name() -> None:
+    invariants = Invariants()
+    invariants.incarnations["t"] = [Incarnation(b"old", 0.0), Incarnation(b"new", 1.0)]
+    for topic_id, value in ((b"old", b"one"), (b"new", b"two")):
+        committed = invariants.committed[topic_id, 0] = Committed()
+        committed.add(batch(0))
+        invariants.contents.keep((topic_id, 0), batch(0), bytes(build_batch([Record(value=value)])))
+    assert [invariants.topic_of("t", 0, 0, value) for value in (b"one", b"two", b"three")] == [b"old", b"new", None]

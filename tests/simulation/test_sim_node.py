@@ -131,6 +131,21 @@ def test_healing_a_world_continues_whatever_is_paused() -> None:
     run_in_virtual_time(1, run)
 
 
+def test_healing_a_world_starts_again_who_is_about_to_end() -> None:
+    """A restart was called off half-way: the node is up yet, and nobody else would start it."""
+
+    async def scenario(world: World) -> None:
+        node = world.brokers[0]
+        world.nursery.start_soon(node.stop)
+        await until(lambda: node._server is not None and node._server.is_stopping, "it is about to end")
+        before = node.broker
+        assert node.is_up
+        await heal(world)
+        assert node.is_up and node.broker is not before
+
+    play(scenario)
+
+
 def test_a_world_whose_nodes_are_all_paused_comes_to_its_end() -> None:
     async def scenario(world: World) -> None:
         for node in world.nodes:

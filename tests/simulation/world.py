@@ -111,7 +111,8 @@ class SimNode:
                         is_ready = True
                         task_status.started(True)
             except* (DiskFailed, JournalDamaged, OSError):
-                self.world.network.process_dies(self.name)
+                if self._scope is scope:  # else it was killed, and another may listen where it did
+                    self.world.network.process_dies(self.name)
             finally:
                 ended.set()
                 if self._scope is scope:  # it has ended by itself, or who waited for its start has been cancelled
@@ -275,14 +276,13 @@ class World:
         )
 
     async def start(self) -> None:
-        """Start every node that is down."""
+        """Start every node that is down, or is about to be: who stops has not, until it has ended."""
         if self.etcd is not None:
             await self.etcd.start()
         with trio.fail_after(READY_WITHIN_S):
             async with trio.open_nursery() as nursery:
                 for node in self.nodes:
-                    if not node.is_up:
-                        nursery.start_soon(node.start)
+                    nursery.start_soon(node.start)
 
     def look(self) -> None:
         """After every event: does everything hold that must? The first violation ends the run."""
