@@ -15,13 +15,22 @@ from odradek.protocol.messages.alter_partition import (
     BrokerState,
 )
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
-from odradek.protocol.messages.metadata_records import UnregisterBrokerRecord
-from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest
+from odradek.protocol.messages.broker_registration import BrokerRegistrationResponse
+from odradek.protocol.messages.metadata_records import PartitionChangeRecord, UnregisterBrokerRecord
+from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse
+from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.alter_partition import alter_partition
 from odradek_broker.controller.frame import frame, unframe
 from odradek_broker.controller.heartbeats import Heartbeats
-from odradek_broker.controller.image import MetadataImage, PartitionImage
-from odradek_broker.controller.membership import fence_broker, register_broker, take_heartbeat, unregister_broker
+from odradek_broker.controller.image import BrokerImage, Endpoint, MetadataImage, PartitionImage
+from odradek_broker.controller.membership import (
+    FEATURES,
+    bootstrap,
+    fence_broker,
+    register_broker,
+    take_heartbeat,
+    unregister_broker,
+)
 from odradek_broker.controller.replay import replay
 from odradek_broker.controller.snapshot import records_of
 from odradek_broker.controller.tail import MetadataTail
@@ -126,6 +135,38 @@ def test_a_second_process_with_an_id_that_is_in_use_is_refused_until_the_first_i
     assert (again.records, again.response.broker_epoch) == ([], after.brokers[1].epoch), "the answer was lost"
 
 
+def test_a_broker_is_registered_as_it_says_and_its_epoch_is_the_offset_of_that() -> None:
+    image = three()
+    endpoints = (Endpoint("PLAINTEXT", "h", 1), Endpoint("TLS", "k", 2, security_protocol=1))
+    request = registration(image, 4, b"incarnation of 4", endpoints, "rack", (b"directory one...",))
+    result = register_broker(image, request, CONFIG)
+    after = replay(image, result.records[:1])
+    assert after.brokers[4] == BrokerImage(
+        broker_id=4,
+        epoch=after.offset,
+        incarnation_id=b"incarnation of 4",
+        endpoints=endpoints,
+        rack="rack",
+        fenced=True,
+        log_dirs=(b"directory one...",),
+    )
+    assert result.response == BrokerRegistrationResponse(broker_epoch=after.offset)
+
+
+def test_the_number_of_a_node_that_is_a_controller_alone_is_no_brokers() -> None:
+    image = three()
+    config = BrokerConfig(node_id=4, process_roles=frozenset({"controller"}))
+    result = register_broker(image, registration(image, 4), config)
+    assert (result.records, result.response.error_code) == ([], ErrorCode.INVALID_REGISTRATION)
+    assert register_broker(image, registration(image, 5), config).response.error_code == 0
+    both = BrokerConfig(node_id=4, process_roles=frozenset({"broker", "controller"}))
+    assert register_broker(image, registration(image, 4), both).response.error_code == 0
+
+
+def test_a_journal_begins_with_the_levels_of_its_features() -> None:
+    assert replay(MetadataImage(), bootstrap()).features == FEATURES
+
+
 def test_a_broker_of_another_cluster_is_refused() -> None:
     request = structs.replace(registration(three(), 4), cluster_id="another")
     assert register_broker(three(), request, CONFIG).response.error_code == ErrorCode.INCONSISTENT_CLUSTER_ID
@@ -137,6 +178,43 @@ def test_a_broker_is_let_in_only_when_it_knows_of_its_own_registration() -> None
     assert answer.is_fenced and same.brokers[1].fenced
     image, answer = beat(image, 1, offset=image.brokers[1].epoch)
     assert not answer.is_fenced and not image.brokers[1].fenced
+
+
+def test_a_heartbeat_is_answered_by_what_the_broker_is_from_now_on() -> None:
+    image, _ = register(fenced(three(), 2), 2)
+    epoch = image.brokers[2].epoch
+    stays_out = BrokerHeartbeatResponse(is_caught_up=True, is_fenced=True)
+    is_in = BrokerHeartbeatResponse(is_caught_up=True, is_fenced=False)
+    assert beat(image, 2, offset=epoch - 1) == (image, BrokerHeartbeatResponse(is_caught_up=False, is_fenced=True))
+    assert beat(image, 2, offset=epoch, want_fence=True) == (image, stays_out)
+    image, answer = beat(image, 2, offset=epoch)
+    assert answer == is_in and not image.brokers[2].fenced
+    assert beat(image, 2, offset=epoch) == (image, is_in)
+    image, answer = beat(image, 2, offset=epoch, want_fence=True)
+    assert answer == stays_out and image.brokers[2].fenced
+
+
+def test_who_wants_to_stop_may_as_soon_as_it_has_heard_all_and_not_while_it_leads_anything() -> None:
+    image, answer = beat(three(), 2, want_shut_down=True)
+    assert answer == BrokerHeartbeatResponse(is_caught_up=True, is_fenced=False)
+    assert image.brokers[2].in_controlled_shutdown
+    assert not beat(image, 2, offset=image.offset - 1, want_shut_down=True)[1].should_shut_down
+    assert beat(image, 2, offset=image.offset, want_shut_down=True)[1] == BrokerHeartbeatResponse(
+        is_caught_up=True, is_fenced=True, should_shut_down=True
+    )
+    leads = PartitionChangeRecord(partition_id=0, topic_id=image.topics["t"].topic_id, isr=[2], leader=2)
+    image = replay(image, [leads])
+    same, answer = beat(image, 2, want_shut_down=True)
+    assert (same, answer) == (image, BrokerHeartbeatResponse(is_caught_up=True, is_fenced=False))
+
+
+def test_who_is_not_registered_cannot_be_unregistered() -> None:
+    result = unregister_broker(three(), UnregisterBrokerRequest(9), CONFIG)
+    assert (result.records, result.response.error_code) == ([], ErrorCode.BROKER_ID_NOT_REGISTERED)
+    assert result.response.error_message
+    assert unregister_broker(three(), UnregisterBrokerRequest(2), CONFIG).response == UnregisterBrokerResponse(
+        error_message=None
+    )
 
 
 def test_a_heartbeat_of_a_former_incarnation_is_stale() -> None:

@@ -110,3 +110,40 @@ def test_taking_a_replica_off_begins_a_new_leader_epoch_so_that_it_is_fenced() -
 
 def test_nothing_to_change_is_no_record() -> None:
     assert change_partition(ID, 0, partition(), TWO, lambda _: True) is None
+
+
+def test_a_leader_out_of_an_unclean_election_has_recovered_when_it_says_so_and_not_before() -> None:
+    old = partition(isr=(1,), leader=1, leader_recovery_state=1)
+    after = change(old, {1, 2, 3}, isr=[1, 2])
+    assert (after.isr, after.leader_recovery_state) == ((1, 2), 1)
+    assert change(old, {1}, recovered=True).leader_recovery_state == 0
+    assert change(partition(), {1, 2, 3}, recovered=True) == partition(), "it had not to recover"
+
+
+def test_the_old_replicas_stay_until_one_that_remains_is_in_sync() -> None:
+    moving = partition(isr=(1,), leader=1, removing_replicas=(1,), elr=(2, 3))
+    assert change(moving, {1, 2, 3}).replicas == (1, 2, 3)
+    done = change(moving, {1, 2, 3}, isr=[1, 2])
+    assert (done.replicas, done.isr, done.leader) == ((2, 3), (2,), 2)
+
+
+def test_a_partition_may_move_to_new_replicas_alone() -> None:
+    moving = PartitionImage(replicas=(4, 5, 1), isr=(1,), leader=1, adding_replicas=(4, 5), removing_replicas=(1,))
+    assert change(moving, {1, 4, 5}, isr=[1, 4]).replicas == (4, 5, 1)
+    done = change(moving, {4, 5}, isr=[4, 5])
+    assert (done.replicas, done.isr, done.leader, done.is_reassigning) == ((4, 5), (4, 5), 4, False)
+
+
+def test_a_reassignment_of_which_nobody_would_stay_is_not_completed() -> None:
+    moving = partition(removing_replicas=(1, 2, 3))
+    assert change(moving, {1, 2, 3}) == moving
+
+
+def test_who_leads_out_of_those_eligible_lacks_nothing_however_it_was_elected() -> None:
+    nobody = partition(isr=(), leader=NO_LEADER, elr=(1, 2))
+    for after in (
+        change(nobody, {1}),
+        change(nobody, {1}, election=Election.PREFERRED),
+        change(partition(isr=(1,), leader=1, elr=(2,)), {1}, isr=[]),
+    ):
+        assert (after.leader, after.isr, after.elr, after.leader_recovery_state) == (1, (1,), (2,), 0)

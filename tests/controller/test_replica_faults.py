@@ -9,7 +9,7 @@ from msgspec import structs
 from odradek.protocol.codec import decode, encode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
-from odradek_broker.controller.image import MetadataImage, PartitionImage
+from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage
 from odradek_broker.controller.membership import fence_broker, register_broker, take_heartbeat
 from odradek_broker.controller.partition_change import RECOVERING
 from odradek_broker.controller.replay import replay
@@ -129,6 +129,42 @@ def test_a_leader_that_finds_damage_and_is_alone_goes_on_in_a_new_epoch() -> Non
     image = tell(before, 1, damaged=[replica(before)])
     assert (partition(image).leader, partition(image).leader_recovery_state) == (1, RECOVERING)
     assert partition(image).leader_epoch > partition(before).leader_epoch
+
+
+def test_whatever_a_broker_finds_damaged_at_once_is_led_again() -> None:
+    before = cluster_with(1, partitions=3, brokers=1)
+    image = tell(before, 1, damaged=[replica(before, index) for index in (2, 0)])
+    for index, state in ((0, RECOVERING), (1, 0), (2, RECOVERING)):
+        assert (partition(image, index).leader, partition(image, index).leader_recovery_state) == (1, state)
+
+
+def test_a_damaged_leader_that_leads_on_uncleanly_begins_a_new_epoch() -> None:
+    """The log is another one, also where the topic allows such an election."""
+    before = with_topics(cluster(None), creatable("t", 1, 1, unclean_leader_election_enable="true"))
+    image = tell(before, 1, damaged=[replica(before)])
+    assert (partition(image).leader, partition(image).leader_recovery_state) == (1, RECOVERING)
+    assert partition(image).leader_epoch > partition(before).leader_epoch
+
+
+def test_damage_of_one_that_is_eligible_leaves_the_others_eligible_as_the_topic_has_it() -> None:
+    before = fenced(with_topics(cluster(None, None, None), creatable("t", 1, 3, min_insync_replicas="3")), 3, 2)
+    assert (partition(before).isr, set(partition(before).elr)) == ((1,), {2, 3})
+    assert partition(tell(before, 2, damaged=[replica(before)])).elr == (3,)
+
+
+def test_damage_where_nobody_may_lead_leaves_it_at_that() -> None:
+    before = fenced(cluster_with(3), 3, 2, 1)
+    after = tell(before, 2, damaged=[replica(before)])
+    assert (partition(after).leader, partition(after).elr) == (NO_LEADER, (1,))
+
+
+def test_one_log_that_is_followed_only_does_not_keep_another_from_being_handed_on() -> None:
+    before = cluster_with(3, partitions=6)
+    led, followed = (
+        next(index for index in range(6) if (partition(before, index).leader == 1) is leads) for leads in (True, False)
+    )
+    image = tell(before, 1, unreadable=[replica(before, followed), replica(before, led)])
+    assert partition(image, led).leader != 1 and partition(image, followed) == partition(before, followed)
 
 
 def test_a_leader_that_cannot_open_its_log_is_replaced_where_others_have_it() -> None:

@@ -7,6 +7,7 @@ from group_scene import REBALANCE_MS, SESSION_MS, Scene, range_protocol, subscri
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol as Protocol
+from odradek.protocol.messages.join_group import JoinGroupResponse
 from odradek.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity, MemberResponse
 from odradek.protocol.messages.sync_group import SyncGroupResponse
 
@@ -59,21 +60,24 @@ def test_an_empty_group_id_is_refused() -> None:
 def test_who_is_refused_is_told_by_the_id_it_came_with() -> None:
     scene = Scene(group_max_size=1)
     scene.stable("a")
-    for answer in (
-        scene.join("x", group=""),
-        scene.join("x", protocol_type="x" * 40_000),
-        scene.join("x", protocols=[Protocol("x" * 40_000, b"")]),
-        scene.join("x", new_id="x" * 40_000),
-        scene.join("x", session_ms=1),
-        scene.join("x", group="another"),
-        scene.join("x"),
-        scene.join("a", protocol_type="connect"),
+    long = "x" * 40_000
+    for ticket, error in (
+        (scene.join("x", group=""), ErrorCode.INVALID_GROUP_ID),
+        (scene.join("x", protocol_type=long), ErrorCode.INVALID_REQUEST),
+        (scene.join("x", protocols=[*range_protocol(), Protocol(long, b"")]), ErrorCode.INVALID_REQUEST),
+        (scene.join("x", new_id=long), ErrorCode.INVALID_REQUEST),
+        (scene.join("x", instance=long, version=5), ErrorCode.INVALID_REQUEST),
+        (scene.join("x", session_ms=1), ErrorCode.INVALID_SESSION_TIMEOUT),
+        (scene.join("x", group="another"), ErrorCode.UNKNOWN_MEMBER_ID),
+        (scene.join("x"), ErrorCode.GROUP_MAX_SIZE_REACHED),
     ):
-        joined = scene.joined(answer)
-        assert joined.error_code and joined.member_id == ("a" if answer == scene.tickets else "x"), joined
+        assert scene.joined(ticket) == JoinGroupResponse(error_code=error, member_id="x")
+    refused = scene.joined(scene.join("a", protocol_type="connect"))
+    assert refused == JoinGroupResponse(error_code=ErrorCode.INCONSISTENT_GROUP_PROTOCOL, member_id="a")
     roomy = Scene()
     roomy.stable("a")
-    assert roomy.joined(roomy.join("x")).member_id == "x"
+    refused = roomy.joined(roomy.join("x"))
+    assert refused == JoinGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID, member_id="x")
 
 
 def test_a_sync_or_a_heartbeat_of_a_group_that_is_not_there_is_of_an_unknown_member() -> None:

@@ -321,6 +321,15 @@ def test_an_offset_expires_when_its_time_is_over_and_not_before() -> None:
             assert (scene.state() == "Empty", scene.fetch().committed_offset == 1) == (is_there, is_there)
 
 
+def test_an_empty_group_goes_with_its_last_offset() -> None:
+    scene = Scene(offsets_retention_check_interval_ms=WEEK_MS)
+    scene.stable("a")
+    scene.commit(1, "a", 1)
+    scene.leave(MemberIdentity("a"))
+    scene.pass_time(WEEK_MS)
+    assert scene.state() == "Dead" and not scene.restarted().core.groups
+
+
 def test_nothing_expires_while_a_group_prepares() -> None:
     scene = Scene(group_max_session_timeout_ms=FOREVER_MS)
     scene.stable("a", session_ms=FOREVER_MS, rebalance_ms=FOREVER_MS)

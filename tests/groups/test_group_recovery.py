@@ -81,6 +81,13 @@ def test_a_younger_leader_that_comes_back_leads_and_another_that_does_does_not()
     assert scene.group().leader_id == scene.restarted().group().leader_id == "b2"
 
 
+def test_a_younger_leader_that_joins_again_in_time_goes_on_leading() -> None:
+    scene = led_by_the_younger()
+    again = scene.join("b", instance="j", version=5, protocols=range_protocol("u"))
+    scene.join("a", instance="i", version=5)
+    assert scene.joined(again).leader == "b"
+
+
 def test_what_is_recorded_of_a_group_that_everybody_has_left() -> None:
     scene = Scene()
     scene.stable("a")
