@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import trio
 
+from odradek.protocol.codec import encode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import ApiMessage
+from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest
 from odradek.protocol.messages.metadata_records import BrokerEndpoint, ProducerIdsRecord, RegisterBrokerRecord
 from odradek_broker.config import BrokerConfig
@@ -19,7 +21,7 @@ from odradek_broker.runtime.cluster_messages import (
     ForwardResponse,
     TellMetadataResponse,
 )
-from odradek_broker.runtime.remote_controller import RemoteController
+from odradek_broker.runtime.remote_controller import HEARTBEAT_VERSION, NotAdmitted, RemoteController
 from tests.runtime.test_lease import SmallController
 
 
@@ -172,3 +174,27 @@ async def test_a_broker_that_cannot_be_registered_asks_less_and_less_often(
         await remote.register(BrokerRegistrationRequest(broker_id=1))
     assert 60 / 5 < asked < 30
     assert 2 <= len(caplog.records) < 20
+
+
+async def test_a_broker_ends_where_the_controller_knows_another_by_its_id_but_not_where_it_has_forgotten_us(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """On an old copy of its directory it knows neither us nor what we know; and we may be the last that do."""
+
+    class Forgetful:
+        offset = 3
+
+        async def ask(self, *_: object) -> ForwardResponse:
+            stale = BrokerHeartbeatResponse(error_code=ErrorCode.STALE_BROKER_EPOCH)
+            return ForwardResponse(body=encode(stale, HEARTBEAT_VERSION), offset=self.offset)
+
+        def close(self) -> None: ...
+
+    remote, controller = following(Scripted(snapshot("ours", 5))), Forgetful()
+    await remote.first_image()
+    remote._heart = [controller]
+    with trio.move_on_after(5):
+        await remote.beat()
+    controller.offset = 5
+    with pytest.raises(NotAdmitted, match="knows another broker"):
+        await remote.beat()

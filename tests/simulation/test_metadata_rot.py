@@ -178,6 +178,25 @@ def test_a_controller_that_comes_back_without_its_disk_ends_no_broker_and_is_mad
     play(scenario, watched=False)
 
 
+def test_a_controller_that_is_started_on_an_old_copy_of_its_directory_ends_and_no_broker_does() -> None:
+    """It does not know who they are by now. They know more than it does, and are the last that do."""
+
+    async def scenario(world: World) -> None:
+        old = world.controller.disk.copy()
+        for node in world.brokers:
+            await node.stop()
+            await node.start()
+        await whole_again(world)
+        await write(world, "1")
+        await world.controller.stop()
+        world.controller.disk = old
+        await restart_in_vain(world, world.controller)
+        assert all(node.is_up for node in world.brokers)
+        assert strays(world) == []
+
+    play(scenario, watched=False)
+
+
 def test_a_torn_last_decision_that_nobody_was_told_of_costs_nothing() -> None:
     async def scenario(world: World) -> None:
         await create(world, "u")

@@ -382,10 +382,13 @@ class ControllerRuntime(ControllerClient):
         if request.cluster_id != self._image.cluster_id or request.seen_offset < 0:
             return
         if not self._journal.history.has(request.seen_offset, request.seen_epoch, self._image.offset + 1):
+            advice = "Brokers that run still know: odradek metadata restore"
+            if self._has_rivals:
+                advice = "Another controller has taken over; or else etcd was set back, and has to be brought forward"
             self._lost_history = (
                 f"the journal of the metadata has lost what it had acknowledged: it ends at {self._image.offset}, "
                 f"but broker {request.broker_id} knows of offset {request.seen_offset}, epoch {request.seen_epoch}. "
-                "Nothing is decided without that. Brokers that run still know: odradek metadata restore"
+                f"Nothing is decided without that. {advice}"
             )
             self._journal_over.set()
         self._witnesses.discard(request.broker_id)

@@ -430,6 +430,8 @@ class RemoteController(ControllerClient):
             self._look_elsewhere(active)
             return None
         response = decode(BrokerHeartbeatResponse, answer.body, HEARTBEAT_VERSION)
+        if response.error_code and answer.offset < self._image.offset:
+            return None  # it has forgotten more than us: that is told to it where we follow, and it does not go on
         if response.error_code:
             raise NotAdmitted(
                 f"the controller knows another broker {request.broker_id}: "
