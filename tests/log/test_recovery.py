@@ -621,6 +621,26 @@ def test_a_corrupt_transaction_index_is_rebuilt_when_it_is_asked_for(house_kille
     assert log.aborted_transactions(0, log.log_end_offset) == expected
 
 
+@pytest.mark.parametrize("then", ["append", "truncate"])
+def test_a_corrupt_transaction_index_keeps_nobody_from_writing(tmp_path, then):
+    house = LogHouse(tmp_path)
+    log = house.open()
+    append(log, batch(b"aborted", producer=(7, 0, 0), attributes=TRANSACTIONAL), origin=Origin.COORDINATOR)
+    append(log, marker(7, 0, commit=False), origin=Origin.COORDINATOR)
+    append(log, batch(b"last"))
+    expected = log.aborted_transactions(0, log.log_end_offset)
+    assert len(expected) == 1
+    log.close(clean=True)
+    (name,) = house.names(".txnindex")
+    (house.path / name).write_bytes(b"not entries")
+    log = house.open(clean=True)
+    if then == "append":
+        append(log, batch(b"more"))
+    else:
+        log.truncate_to(log.log_end_offset - 1)
+    assert log.aborted_transactions(0, log.log_end_offset) == expected
+
+
 def test_a_transaction_index_is_rebuilt_however_far_the_log_has_come(tmp_path):
     house = LogHouse(tmp_path)
     log = house.open(log_start_offset=1_000)

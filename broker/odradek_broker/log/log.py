@@ -43,7 +43,7 @@ from odradek_broker.log.segment import Segment
 from odradek_broker.log.segments import Segments
 from odradek_broker.log.swap import swap
 from odradek_broker.log.timestamps import TimestampOffset
-from odradek_broker.log.transaction_index import AbortedTransaction
+from odradek_broker.log.transaction_index import AbortedTransaction, TransactionIndex
 from odradek_broker.log.validation import Origin, Refused, validate
 from odradek_broker.ports.disk import Disk
 
@@ -245,6 +245,7 @@ class Log:
         """The active segment, a new one if need be."""
         segment, config = self.segments.active, self.config
         if not segment.is_ready:
+            self._transaction_index_of(segment)
             segment.make_ready(self.log_end_offset)
         if segment.size_bytes and (
             segment.size_bytes + size_bytes > config.segment_bytes
@@ -329,17 +330,21 @@ class Log:
         """Those that touch the offsets from `from_offset` up to, not with, `to_offset`."""
         aborted: list[AbortedTransaction] = []
         for segment in self.segments.from_offset(from_offset):
-            try:
-                index = self.segments.opened(segment).transaction_index
-            except CorruptIndex:
-                index = segment.transaction_index = self._recovery().aborted_transactions_of(
-                    segment, list(self.segments), self._snapshots
-                )
+            index = self._transaction_index_of(self.segments.opened(segment))
             found, is_complete = index.collect(from_offset, to_offset)
             aborted += found
             if is_complete:
                 break
         return aborted
+
+    def _transaction_index_of(self, segment: Segment) -> TransactionIndex:
+        """Made anew where it is damaged. Raises OSError."""
+        try:
+            return segment.transaction_index
+        except CorruptIndex:
+            index = self._recovery().aborted_transactions_of(segment, list(self.segments), self._snapshots)
+            segment.transaction_index = index
+            return index
 
     def remove_expired_producers(self, now_ms: int) -> int:
         """Forget producers that have been silent for `producer_id_expiration_ms`; return how many."""
@@ -444,6 +449,7 @@ class Log:
         found = segment.find(offset)
         if found is not None:
             offset = self.end_if_cut_at(offset)
+            self._transaction_index_of(segment)
             segment.truncate_to_position(found[0], offset)
         self._unsynced.add_file(segment.file)
         self._end_at(offset)
