@@ -151,7 +151,7 @@ class Candidate:
             found = await self._workers.run(partial(self._etcd.get, self._key))
             if found is None:
                 return
-            leader = msgspec.json.decode(found.value, type=Leader)
+            leader = _leader(found)
             if (leader.host, leader.port) == (self._me.host, self._me.port):
                 await self._make_vacant(found)  # ours, of an earlier life
                 continue
@@ -247,7 +247,10 @@ class Candidate:
         """The longest session of all who have been active. Ours is written down before any broker hears of us."""
         key = longest_session_key(self._prefix)
         found = self._etcd.get(key)
-        longest_ms = 0 if found is None else int(found.value)
+        try:
+            longest_ms = 0 if found is None else int(found.value)
+        except ValueError:
+            raise _not_ours(key) from None
         if longest_ms < self._session_ms:
             longest_ms = self._session_ms
             self._etcd.commit([Created(self._key, revision)], [(key, str(longest_ms).encode())])
@@ -258,6 +261,21 @@ class Candidate:
             await self._workers.run(partial(self._etcd.revoke, lease))
         except EtcdUnavailable:
             pass  # it runs out by itself
+
+
+def _leader(found: KeyValue) -> Leader:
+    """Raises ProtocolError."""
+    try:
+        return msgspec.json.decode(found.value, type=Leader)
+    except msgspec.DecodeError:
+        raise _not_ours(found.key) from None
+
+
+def _not_ours(key: bytes) -> ProtocolError:
+    return ProtocolError(
+        f"{key.decode()} in etcd holds what no controller has written: remove that key, or give etcd.prefix another "
+        "value"
+    )
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> BaseException:

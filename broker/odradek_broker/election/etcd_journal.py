@@ -146,7 +146,7 @@ class EtcdJournal:
         """The snapshot, its parts, and the log behind it, as they were at one moment: others may be looking on."""
         while True:
             pointer = self._etcd.get(self._key("snapshot"))
-            snapshot = None if pointer is None else msgspec.json.decode(pointer.value, type=Snapshot)
+            snapshot = None if pointer is None else _snapshot(pointer)
             start, parts = 0, []
             if snapshot is not None:
                 start = snapshot.offset + 1
@@ -222,6 +222,18 @@ def _pack(records: Sequence[Struct]) -> bytes:
     return zstandard.compress(msgspec.msgpack.encode([frame(record) for record in records]))
 
 
+def _snapshot(pointer: KeyValue) -> Snapshot:
+    """Raises ProtocolError."""
+    try:
+        return msgspec.json.decode(pointer.value, type=Snapshot)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"{pointer.key.decode()} in etcd names no snapshot: {error}") from None
+
+
 def _unpack(value: bytes) -> list[Struct]:
-    frames = msgspec.msgpack.decode(zstandard.decompress(value), type=list[bytes])
+    """Raises ProtocolError."""
+    try:
+        frames = msgspec.msgpack.decode(zstandard.decompress(value), type=list[bytes])
+    except (zstandard.ZstdError, msgspec.DecodeError) as error:
+        raise ProtocolError(f"the metadata in etcd cannot be read: {error}") from None
     return [unframe(each) for each in frames]
