@@ -171,7 +171,7 @@ def _read(wanted: list[Wanted], request: FetchRequest, context: RequestContext) 
 def _is_final(found: PartitionData, partition: Partition | ErrorCode, replica: int) -> bool:
     if found.error_code or found.diverging_epoch.epoch >= 0 or found.preferred_read_replica >= 0:
         return True
-    return isinstance(partition, Partition) and partition.has_news_for(replica, found.high_watermark)
+    return replica >= 0 and isinstance(partition, Partition) and partition.has_news_for(replica, found.high_watermark)
 
 
 def _nearer_replica(
