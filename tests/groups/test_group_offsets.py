@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from group_scene import SESSION_MS, WALL_MS, Scene, range_protocol
+from group_scene import SESSION_MS, WALL_MS, Scene, range_protocol, subscription
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.consumer_protocol import ConsumerProtocolSubscription
 from odradek.protocol.messages.group_metadata import OffsetCommitValue
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol as Protocol
 from odradek.protocol.messages.leave_group import MemberIdentity
@@ -21,6 +22,7 @@ from odradek.protocol.messages.offset_fetch import (
 )
 from odradek_broker.groups.offsets import CommittedOffset, GroupOffsets, TopicPartition
 from odradek_broker.groups.records import Record, offset_record
+from odradek_broker.groups.subscription import subscribed_topics
 
 DAY_MS = 24 * 3_600_000
 WEEK_MS = 7 * DAY_MS
@@ -244,6 +246,16 @@ def test_offsets_of_a_subscribed_topic_are_not_deleted() -> None:
     assert scene.delete_offset("old").topics[0].partitions[0].error_code == 0
     assert scene.fetch_all() == {("t", 0): 1}
     assert scene.restarted().fetch_all() == {("t", 0): 1}
+
+
+def test_subscriptions_of_all_versions_are_understood_and_of_later_ones_what_is_known() -> None:
+    for version in ConsumerProtocolSubscription.VERSIONS:
+        assert subscribed_topics([subscription("t", "u", version=version)]) == {"t", "u"}
+    newest = ConsumerProtocolSubscription.VERSIONS[-1]
+    later = (newest + 1).to_bytes(2, "big") + subscription("t", version=newest)[2:] + b"more"
+    assert subscribed_topics([later, subscription("u")]) == {"t", "u"}
+    for wrong in (b"", b"\0", b"\xff\xff" + subscription("t")[2:], b"\0\1"):
+        assert subscribed_topics([subscription("u"), wrong]) is None
 
 
 def test_members_that_cannot_be_understood_might_read_anything() -> None:
