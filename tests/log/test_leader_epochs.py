@@ -62,6 +62,12 @@ def test_a_new_start_of_the_log_moves_the_epoch_it_lies_in():
     assert epochs.entries() == [(4, 8)] and epochs.version == 0
 
 
+def test_the_first_epoch_of_all_is_one_like_others():
+    epochs = LeaderEpochs()
+    epochs.assign(0, 0)
+    assert (epochs.entries(), epochs.latest) == ([(0, 0)], 0)
+
+
 def test_an_older_epoch_that_is_named_anew_begins_there_and_what_came_since_is_forgotten():
     epochs = LeaderEpochs(ENTRIES)
     epochs.assign(3, 30)

@@ -358,6 +358,18 @@ def test_a_coordinator_writes_in_a_producers_name_without_numbering(house, seque
     assert log.aborted_transactions(0, 7) == [AbortedTransaction(1, 0, 6, 7)]
 
 
+def test_after_a_restart_the_last_stable_offset_is_still_that_of_the_oldest_transaction(house):
+    """Though its producer was heard of later."""
+    log = house.open()
+    append(log, numbered(0, producer_id=1))
+    append(log, transactional(2, 0))
+    append(log, transactional(1, 1))
+    log.close(clean=True)
+    log = house.open()
+    assert log.last_stable_offset(3) == 1
+    assert [tuple(each) for each in log.producers.open_transactions()] == [(2, 1), (1, 2)]
+
+
 def test_an_open_transaction_survives_a_restart(house):
     log = house.open()
     append(log, batch(b"x"))

@@ -140,6 +140,12 @@ def test_a_batch_may_become_too_long_by_being_compressed_anew():
     assert isinstance(refused, Refused) and refused.error is ErrorCode.MESSAGE_TOO_LARGE
 
 
+def test_every_batch_of_a_coordinator_gets_the_brokers_time():
+    valid = judged(GOOD + batch(b"x"), LogConfig(message_timestamp_type="LogAppendTime"), Origin.COORDINATOR)
+    assert isinstance(valid, Valid)
+    assert [(header.record_count, header.max_timestamp) for _, header in valid.batches] == [(2, NOW), (1, NOW)]
+
+
 def test_what_cannot_be_unpacked_cannot_be_compressed_anew():
     [small] = taken(batch(b"x" * 1_000), LogConfig(compression_type="gzip"))
     refused = judged(with_crc(small[:61] + bytes(len(small) - 61)), LogConfig(compression_type="uncompressed"))

@@ -121,6 +121,8 @@ def _is_text(node: cst.CSTNode) -> bool:
             return _is_text(left) or _is_text(right)
         case cst.Call(func=cst.Name("str"), args=[cst.Arg(value=cst.Name("error"))]):
             return True
+        case cst.Attribute(attr=cst.Name("sentence")):  # of an error code
+            return True
     return False
 
 
