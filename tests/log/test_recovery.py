@@ -621,6 +621,19 @@ def test_a_corrupt_transaction_index_is_rebuilt_when_it_is_asked_for(house_kille
     assert log.aborted_transactions(0, log.log_end_offset) == expected
 
 
+def test_a_flush_of_indexes_that_were_made_anew_leaves_a_transaction_index_that_nobody_has_read(house_killed):
+    house, _ = house_killed
+    log = house.open(clean=False)
+    expected = log.aborted_transactions(0, log.log_end_offset)
+    log.close(clean=True)
+    for name in [*house.names(".txnindex"), *house.names(".index")]:
+        (house.path / name).write_bytes(b"not entries")
+    log = house.open(clean=True)
+    read_all(log)
+    log.flush()
+    assert log.aborted_transactions(0, log.log_end_offset) == expected
+
+
 @pytest.mark.parametrize("then", ["append", "truncate"])
 def test_a_corrupt_transaction_index_keeps_nobody_from_writing(tmp_path, then):
     house = LogHouse(tmp_path)

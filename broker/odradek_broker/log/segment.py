@@ -209,9 +209,10 @@ class Segment:
             (filenames.OFFSET_INDEX, self.offset_index.encode()),
             (filenames.TIME_INDEX, self.time_index.encode()),
         ]
-        aborted = self.transaction_index.encode()
-        if aborted or self._disk.exists(self.path(filenames.TRANSACTION_INDEX)):
-            contents.append((filenames.TRANSACTION_INDEX, aborted))
+        if self._transaction_index is not None:  # else nothing of it has changed
+            aborted = self._transaction_index.encode()
+            if aborted or self._disk.exists(self.path(filenames.TRANSACTION_INDEX)):
+                contents.append((filenames.TRANSACTION_INDEX, aborted))
         try:
             for suffix, data in contents:
                 self._disk.replace_file(self.path(suffix), data, sync=sync)
