@@ -199,6 +199,26 @@ def test_a_producer_is_forgotten_by_when_it_was_heard_not_by_its_timestamps(hous
     assert append(log, numbered(40)).base_offset == 1
 
 
+def test_a_producer_counts_as_heard_when_the_log_is_opened(house):
+    log = house.open()
+    append(log, numbered(0))
+    log.close(clean=True)
+    later, day = 10 * NOW, log.config.producer_id_expiration_ms
+    log = house.open(now_ms=later)
+    assert [log.remove_expired_producers(later + ms) for ms in (day - 1, day)] == [0, 1]
+
+
+def test_where_all_records_were_deleted_the_producers_are_known_still(house):
+    log = house.open()
+    append(log, numbered(0))
+    append(log, numbered(1))
+    for clean in (True, False):
+        log.close(clean=clean)
+        log = house.open(clean=clean, log_start_offset=2)
+        assert (log.log_start_offset, log.log_end_offset) == (2, 2)
+        assert append(log, numbered(1)).duplicate
+
+
 def test_a_producer_is_not_forgotten_within_a_transaction_though_it_began_with_the_log(house):
     log = house.open()
     append(log, transactional(1, 0))
