@@ -366,6 +366,19 @@ def test_an_index_that_tells_of_a_batch_that_is_gone_says_nothing_of_where_the_l
     assert log.log_end_offset == 3 and len(headers(read_all(log))) == 3
 
 
+def test_a_log_in_which_nothing_was_written_since_its_last_roll_was_stopped_as_cleanly_as_any(tmp_path):
+    house = LogHouse(tmp_path)
+    log = house.open()
+    log.close(clean=True)
+    assert house.open(clean=True).recovery is None
+    log = house.open(clean=True)
+    append(log, batch(b"a"))
+    log.roll(NOW)
+    log.close(clean=True)
+    log = house.open(clean=True, recovery_point=1)
+    assert log.recovery is None and log.log_end_offset == 1
+
+
 def test_a_log_of_which_nothing_is_left_is_damaged(house_killed):
     house, _ = house_killed
     shutil.rmtree(house.path)
