@@ -224,6 +224,18 @@ def test_a_follower_refuses_what_does_not_follow_or_is_damaged(house):
     assert log.log_end_offset == end and house.content() == content
 
 
+def test_only_an_empty_log_that_begins_in_the_midst_of_a_batch_may_begin_with_it(house):
+    of_three = memoryview(batch(b"a", b"b", b"c", base_offset=4, leader_epoch=1))
+    log = house.open()
+    for start, expected in ((3, None), (4, None), (5, 4), (6, 4), (7, None)):
+        log.truncate_fully_and_start_at(start)
+        assert log.beginning_of(of_three) == expected, start
+    log.truncate_fully_and_start_at(5)
+    assert log.beginning_of(of_three[:-1]) is None, "it is not whole"
+    log.append_as_follower(memoryview(batch(b"a", base_offset=5, leader_epoch=1)), now_ms=NOW)
+    assert log.beginning_of(memoryview(batch(b"a", b"b", base_offset=5, leader_epoch=1))) is None, "it has records"
+
+
 def test_a_follower_of_a_compacted_log_takes_gaps_in_the_offsets(house):
     log = house.open()
     for base in (3, 10, 11):

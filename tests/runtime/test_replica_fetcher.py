@@ -22,6 +22,9 @@ class SmallLog:
         self.failed: str | None = None
         self.recovery = None
 
+    def beginning_of(self, records: memoryview) -> None:
+        pass
+
     def append_as_follower(self, records: memoryview, *, now_ms: int) -> None:
         self.log_end_offset += len(records)
 

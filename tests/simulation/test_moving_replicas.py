@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from test_known_losses import in_sync, play, read, until, write
+from test_known_losses import in_sync, partition, play, read, until, write
 from world import World
 
-from odradek import Admin, TopicPartition
+from odradek import Admin, Producer, TopicPartition
 from odradek.errors import BrokerError
 from odradek.protocol.errors import ErrorCode
 
@@ -59,5 +59,30 @@ def test_a_partition_moves_with_its_records_and_a_move_can_be_called_off() -> No
                 await admin.reassign({PLACE: None})
             assert refused.value.code is ErrorCode.NO_REASSIGNMENT_IN_PROGRESS
         assert await read(world) == ["1", "2"]
+
+    play(scenario)
+
+
+def test_a_replica_that_begins_in_the_midst_of_a_batch_takes_it_whole_and_shows_what_is_left() -> None:
+    """Records were deleted up to there, and what a leader hands out are batches."""
+
+    async def scenario(world: World) -> None:
+        async with Producer(world.bootstrap, linger_ms=100, surroundings=world.client()) as producer:
+            for value in "12345":
+                await producer.send("t", value.encode(), partition=0)
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.delete_records({PLACE: 3})
+        new = next(node for node in world.brokers if node is not world.leader("t"))
+        new.kill()
+        new.wipe()
+        await new.start()
+        await until(lambda: in_sync(world) == {0, 1, 2}, "it has come into sync")
+        log = partition(new).log
+        assert (log.log_start_offset, log.segments.first.base_offset, log.log_end_offset) == (3, 0, 5)
+        for node in world.brokers:
+            node.kill(power=True)
+        await world.start()
+        await until(lambda: in_sync(world) == {0, 1, 2}, "all are in sync again")
+        assert await read(world) == ["4", "5"]
 
     play(scenario)

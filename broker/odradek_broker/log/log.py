@@ -215,6 +215,19 @@ class Log:
         if placed:
             self._write(records[:end], placed, None, now_ms)
 
+    def beginning_of(self, records: memoryview) -> int | None:
+        """Where a leader's first batch begins, if this log is empty and begins in the midst of it; else None.
+
+        Records were deleted up to there, and a batch is taken whole or not at all: the log has to begin with it.
+        """
+        if self.log_start_offset < self.log_end_offset:
+            return None
+        try:
+            _, header = next(iter_headers(records))
+        except (StopIteration, ProtocolError):
+            return None
+        return header.base_offset if header.base_offset < self.log_end_offset < header.next_offset else None
+
     def _duplicate_of(self, original: ProducerBatch) -> Appended:
         append_time_ms = original.timestamp if self.config.log_append_time else NO_TIMESTAMP
         return Appended(

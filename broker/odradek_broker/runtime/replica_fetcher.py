@@ -241,24 +241,27 @@ class ReplicaFetcher:
     async def _take(self, asked: dict[Key, Partition], said: dict[Key, Asked], answer: FetchResponse) -> None:
         grown: list[tuple[Partition, PartitionData]] = []
         cuts: dict[Partition, Cut] = {}
+        begun_inside: list[tuple[Partition, PartitionData, int]] = []
         for topic in answer.responses:
             for data in topic.partitions:
                 key = (topic.topic_id, data.partition_index)
                 partition = asked.get(key)
                 if partition is None or not self._still_follows(partition, said[key].leader_epoch):
                     continue
-                cut = _cut_to_make(partition.log, data, said[key].offset)
+                start, cut = partition.log.log_start_offset, _cut_to_make(partition.log, data, said[key].offset)
                 if cut is not None:
                     cuts[partition] = cut
-                    continue
-                try:
-                    if self._take_one(key, partition, data):
-                        grown.append((partition, data))
-                except (OSError, LogFailed, OffsetsOutOfOrder, OffsetOutOfRange) as error:
-                    logger.error("%s: cannot take what its leader has sent: %s", partition, error)
-                    self._rest(key, self._broker.config.replica_fetch_backoff_ms / 1000)
+                    if cut.whole and not data.error_code:
+                        begun_inside.append((partition, data, start))
+                elif self._has_taken(partition, data):
+                    grown.append((partition, data))
         if cuts:
             await self._cut(cuts, said)
+        for partition, data, start in begun_inside:
+            follows = self._still_follows(partition, said[partition.topic_id, partition.index].leader_epoch)
+            is_cut = follows and partition.log.log_end_offset == cuts[partition].offset
+            if is_cut and self._has_taken(partition, data, start):
+                grown.append((partition, data))
         await self._wait_flushed(partition for partition, _ in grown)
         for partition, data in grown:
             follows = self._still_follows(partition, said[partition.topic_id, partition.index].leader_epoch)
@@ -278,8 +281,18 @@ class ReplicaFetcher:
     def _still_follows(self, partition: Partition, epoch: int) -> bool:
         return partition.leadership is None and partition.leader_epoch == epoch and partition.log.failed is None
 
-    def _take_one(self, key: Key, partition: Partition, data: PartitionData) -> bool:
-        """Whether the log has grown. Raises OSError, LogFailed, OffsetsOutOfOrder."""
+    def _has_taken(self, partition: Partition, data: PartitionData, start: int = 0) -> bool:
+        """Whether the log has grown. It begins at `start`, or where the leader's does, if that is later."""
+        key = (partition.topic_id, partition.index)
+        try:
+            return self._take_one(key, partition, data, start)
+        except (OSError, LogFailed, OffsetsOutOfOrder, OffsetOutOfRange) as error:
+            logger.error("%s: cannot take what its leader has sent: %s", partition, error)
+            self._rest(key, self._broker.config.replica_fetch_backoff_ms / 1000)
+            return False
+
+    def _take_one(self, key: Key, partition: Partition, data: PartitionData, start: int) -> bool:
+        """Raises OSError, LogFailed, OffsetsOutOfOrder, OffsetOutOfRange."""
         log = partition.log
         if data.error_code:
             code = ErrorCode.from_code(data.error_code)
@@ -291,8 +304,9 @@ class ReplicaFetcher:
             log.append_as_follower(records, now_ms=self._broker.clock.now_ms())
             if partition.throttled_as_follower:
                 self._broker.follower_throttle.note(len(records))
-        if data.log_start_offset > log.log_start_offset:
-            log.advance_log_start(min(data.log_start_offset, log.log_end_offset))
+        start = max(data.log_start_offset, start)
+        if start > log.log_start_offset:
+            log.advance_log_start(min(start, log.log_end_offset))
             self._has_moved_starts = True
         if isinstance(records, memoryview) and len(records):
             return True
@@ -315,7 +329,7 @@ class ReplicaFetcher:
         log = partition.log
         try:
             if cut.whole:
-                logger.warning("%s: begins again at offset %d, where its leader's log begins", partition, cut.offset)
+                logger.warning("%s: begins again at offset %d, as its leader has it", partition, cut.offset)
                 log.truncate_fully_and_start_at(cut.offset)
             else:
                 logger.warning(
@@ -339,7 +353,8 @@ class ReplicaFetcher:
 def _cut_to_make(log: Log, data: PartitionData, asked_offset: int) -> Cut | None:
     """What has to go before more can be taken from the leader; None where nothing has to.
 
-    A log that was asked for at a gap ends there: the leader has what is missing.
+    A log that was asked for at a gap ends there: the leader has what is missing. An empty one that begins in the midst
+    of a batch begins with that batch instead, and takes it at once: asked for again, it would be out of range.
     """
     if data.error_code == ErrorCode.OFFSET_OUT_OF_RANGE and data.log_start_offset >= 0:
         return Cut(data.log_start_offset, whole=True)
@@ -348,4 +363,7 @@ def _cut_to_make(log: Log, data: PartitionData, asked_offset: int) -> Cut | None
     diverging = data.diverging_epoch
     if diverging.end_offset >= 0:
         return Cut(truncation_offset(log.epochs, log.log_end_offset, diverging.epoch, diverging.end_offset))
-    return Cut(asked_offset) if asked_offset < log.log_end_offset else None
+    if asked_offset < log.log_end_offset:
+        return Cut(asked_offset)
+    base_offset = log.beginning_of(data.records) if isinstance(data.records, memoryview) else None
+    return None if base_offset is None else Cut(base_offset, whole=True)
