@@ -18,6 +18,7 @@ from odradek.protocol.messages.metadata_records import (
     NoOpRecord,
     PartitionChangeRecord,
     PartitionRecord,
+    RemoveTopicRecord,
     TopicRecord,
     UnregisterBrokerRecord,
 )
@@ -26,7 +27,7 @@ from odradek_broker.controller.create_partitions import create_partitions
 from odradek_broker.controller.create_topics import create_topics
 from odradek_broker.controller.delete_topics import delete_topics
 from odradek_broker.controller.frame import frame, record_types, unframe
-from odradek_broker.controller.image import NO_LEADER, Endpoint, MetadataImage
+from odradek_broker.controller.image import NO_LEADER, BrokerImage, Endpoint, MetadataImage
 from odradek_broker.controller.membership import bootstrap
 from odradek_broker.controller.producer_ids import allocate_producer_ids
 from odradek_broker.controller.replay import replay
@@ -83,6 +84,26 @@ def test_an_image_shares_what_has_not_changed() -> None:
     assert new.topics["t"] is not old.topics["t"]
 
 
+def test_what_no_record_speaks_of_stays_as_it_was() -> None:
+    old = replay(with_topics(cluster(None), creatable("t", retention_ms="5")), bootstrap())
+    assert old.cluster_id and old.features and old.configs and old.brokers
+    assert replay(old, [NoOpRecord()]) == structs.replace(old, offset=old.offset + 1)
+
+
+def test_a_topic_that_is_changed_removed_and_made_again_at_one_stroke_has_nothing_of_the_old_one() -> None:
+    old = with_topics(cluster(None), creatable("t", 2, 1, retention_ms="5"))
+    gone = old.topics["t"].topic_id
+    again = [
+        PartitionChangeRecord(partition_id=1, topic_id=gone, leader=1),
+        RemoveTopicRecord(topic_id=gone),
+        TopicRecord(name="t", topic_id=ID),
+        PartitionRecord(partition_id=0, topic_id=ID, replicas=[1], isr=[1], leader=1),
+    ]
+    new = replay(old, again)
+    assert list(new.topics["t"].partitions) == [0] and new.topic_names == {ID: "t"}
+    assert new.topic_config("t") == {}
+
+
 def test_a_change_raises_the_partition_epoch_and_only_a_new_leader_the_leader_epoch() -> None:
     image = with_topics(cluster(None, None), creatable("t", 1, 2))
     topic_id, before = image.topics["t"].topic_id, image.topics["t"].partitions[0]
@@ -125,6 +146,39 @@ def test_a_config_record_without_a_value_takes_the_key_away() -> None:
     image = replay(MetadataImage(), [config("1"), config("2")])
     assert image.config(2, "t") == {"k": "2"}
     assert replay(image, [config(None)]).configs == {}
+
+
+def test_a_config_record_is_of_one_key_of_one_resource() -> None:
+    def config(name: str, value: str | None, resource: str = "t") -> ConfigRecord:
+        return ConfigRecord(resource_type=2, resource_name=resource, name=name, value=value)
+
+    image = replay(MetadataImage(), [config("k", "1"), config("l", "2"), config("k", "3", "u"), config("m", None)])
+    assert image.configs == {(2, "t"): {"k": "1", "l": "2"}, (2, "u"): {"k": "3"}}
+    assert replay(image, [config("k", None), config("k", None, "u"), config("k", None, "v")]).configs == {
+        (2, "t"): {"l": "2"}
+    }
+
+
+def test_a_change_of_a_broker_changes_that_alone() -> None:
+    image = replay(MetadataImage(), join(MetadataImage(), 1, b"a" * 16, (Endpoint("P", "h", 1, 2),), "r", (b"d" * 16,)))
+    before = image.brokers[1]
+    assert before == BrokerImage(
+        broker_id=1,
+        epoch=before.epoch,
+        incarnation_id=b"a" * 16,
+        endpoints=(Endpoint("P", "h", 1, 2),),
+        rack="r",
+        log_dirs=(b"d" * 16,),
+    )
+    for change, expected in (
+        ({"fenced": 1}, {"fenced": True}),
+        ({"in_controlled_shutdown": 1}, {"fenced": True, "in_controlled_shutdown": True}),
+        ({"log_dirs": [b"e" * 16]}, {"fenced": True, "in_controlled_shutdown": True, "log_dirs": (b"e" * 16,)}),
+        ({"fenced": -1}, {"in_controlled_shutdown": True, "log_dirs": (b"e" * 16,)}),
+    ):
+        record = BrokerRegistrationChangeRecord(broker_id=1, broker_epoch=before.epoch, **change)  # type: ignore[arg-type]
+        image = replay(image, [record])
+        assert image.brokers[1] == structs.replace(before, **expected)
 
 
 def test_a_broker_that_comes_back_leads_again_in_a_new_epoch() -> None:
