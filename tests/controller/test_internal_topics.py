@@ -66,3 +66,5 @@ def test_what_the_operator_has_said_is_taken_to_the_letter() -> None:
     assert topic_to_create(one, config, GROUP_TOPIC).replication_factor == 1
     made = topic_to_create(one, config, TRANSACTION_TOPIC)
     assert made == creatable(TRANSACTION_TOPIC, 5, 3, **TRANSACTIONS, min_insync_replicas="2")
+    made = topic_to_create(one, given("transaction.state.log.min.isr"), TRANSACTION_TOPIC)
+    assert made == creatable(TRANSACTION_TOPIC, 5, 1, **TRANSACTIONS, min_insync_replicas="2")

@@ -7,7 +7,7 @@ import pytest
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import alter_configs as whole
 from odradek.protocol.messages import incremental_alter_configs as incremental
-from odradek.protocol.messages.metadata_records import ConfigRecord
+from odradek.protocol.messages.metadata_records import ConfigRecord, PartitionChangeRecord
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.configs import Operation, alter_configs, incremental_alter_configs
 from odradek_broker.controller.image import MetadataImage, PartitionImage, ResourceType
@@ -165,6 +165,27 @@ def test_a_controller_that_begins_finds_nobody_eligible_beside_a_leader_that_com
     assert (t(image).isr, t(image).elr) == ((3,), ())
 
 
+def test_of_several_partitions_those_are_put_right_that_need_it_and_no_others() -> None:
+    image = replay(cluster(None, None, None), one_truth(cluster(None, None, None), TWO))
+    image = with_topics(
+        image,
+        creatable("kept", 1, 3, min_insync_replicas="2"),
+        creatable("t", 1, 3, min_insync_replicas="2"),
+        creatable("whole", 1, 3),
+    )
+    image = without(image, 1, 2)
+    lowered = ConfigRecord(resource_type=TOPIC, resource_name="t", name=MIN_INSYNC, value="1")
+    known = PartitionChangeRecord(partition_id=0, topic_id=image.topics["t"].topic_id, last_known_elr=[2])
+    none = PartitionChangeRecord(
+        partition_id=0, topic_id=image.topics["whole"].topic_id, eligible_leader_replicas=[], last_known_elr=[]
+    )
+    image = replay(image, [lowered, known, none])
+    after = replay(image, one_truth(image, TWO))
+    assert (t(after).elr, t(after).last_known_elr) == ((), ())
+    for name in ("kept", "whole"):
+        assert after.topics[name] == image.topics[name]
+
+
 def test_where_a_broker_had_a_number_of_its_own_nobody_stays_eligible_though_there_was_one_for_all() -> None:
     own = ConfigRecord(resource_type=BROKER, resource_name="3", name=MIN_INSYNC, value="1")
     image = replay(three(1, 2), [own])
@@ -194,3 +215,11 @@ def test_a_process_that_was_given_another_number_than_holds_says_so(given: str |
     line = overruled(three(), config)
     assert (line is not None) is says
     assert line is None or (f"{MIN_INSYNC}=1" in line and "says 2" in line)
+
+
+def test_a_topic_that_the_number_of_all_does_not_concern_hides_none_that_it_does() -> None:
+    image = replay(cluster(None, None, None), one_truth(cluster(None, None, None), TWO))
+    image = without(with_topics(image, creatable("own", 1, 3, min_insync_replicas="2"), creatable("t", 1, 3)), 1, 2)
+    assert t(image).elr == image.topics["own"].partitions[0].elr == (2,)
+    after, error = change(image, BROKER, "", "1")
+    assert (error, t(after).elr, after.topics["own"]) == (0, (), image.topics["own"])
