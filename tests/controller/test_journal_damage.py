@@ -13,7 +13,7 @@ from odradek_broker.controller.file_journal import FileJournal
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.controller.replay import replay
-from odradek_broker.ports.disk import RealDisk
+from odradek_broker.ports.disk import RealDisk, RealFile
 from tests.controller.decisions import decisions
 
 EMPTY = MetadataImage(cluster_id="test")
@@ -299,3 +299,53 @@ def test_every_start_has_an_epoch_of_its_own_and_knows_those_before(tmp_path: Pa
     last_offset, last_epoch = told[-1]
     assert not history.has(last_offset, last_epoch - 1, end), "another record, of another controller, stood there"
     assert not history.has(last_offset + 1, last_epoch, end)
+
+
+def test_the_log_reaches_back_to_the_older_snapshot_however_old_its_decisions_are(tmp_path: Path) -> None:
+    """Nothing in it ages, and what is not needed is gone at once."""
+    journal, steps = FileJournal(str(tmp_path), RealDisk(), NOW_MS), decisions(Random(1), 100, EMPTY)
+
+    def decide(count: int, now_ms: int) -> MetadataImage:
+        for _ in range(count):
+            records, image = next(steps)
+            journal.append(records, now_ms)
+        return image
+
+    month_ms = 30 * 24 * 60 * 60 * 1000
+    for months in ((0,), (1, 2), (3, 4)):
+        for month in months:
+            image = decide(5, NOW_MS + month * month_ms)
+        journal.begin_snapshot(image)()
+        journal.end_snapshot()
+    directory = tmp_path / "__cluster_metadata-0"
+    assert not list(directory.glob("*.deleted"))
+    newest = sorted(directory.glob("*.checkpoint"))[-1]
+    journal.close()
+    newest.unlink()
+    assert image_of(FileJournal(str(tmp_path), RealDisk(), NOW_MS + 5 * month_ms)) == image
+
+
+def test_a_start_right_behind_a_snapshot_keeps_the_log_in_case_that_is_lost(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path)
+    for _ in range(2):
+        keeper.decide(10)
+        keeper.journal.begin_snapshot(keeper.image)()
+        keeper.journal.end_snapshot()
+    for _ in range(2):
+        keeper.journal.close()
+        keeper.journal = keeper.open()
+        assert image_of(keeper.journal) == keeper.image
+    keeper.journal.close()
+    flip(keeper.snapshots[-1], 70)
+    assert image_of(keeper.open()) == keeper.image
+
+
+def test_a_start_writes_the_log_once_more_in_case_a_sync_of_it_had_failed(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper.decide(5)
+    written: list[bytes] = []
+    real = RealFile.write_at
+    monkeypatch.setattr(RealFile, "write_at", lambda s, at, data: written.append(bytes(data)) or real(s, at, data))
+    keeper.open()
+    assert b"".join(written) == keeper.segment.read_bytes()
