@@ -397,6 +397,21 @@ async def test_who_is_heard_of_while_the_disk_is_slow_to_fence_another_is_not_fe
     assert not broker.image.brokers[3].fenced, "its lease goes on from when it sent what was heard"
 
 
+async def test_a_controller_that_stops_fences_nobody_for_a_silence_of_its_own_making() -> None:
+    """Its port is closed, and to brokers that means that nobody can be elected."""
+    config = BrokerConfig(broker_session_timeout_ms=40, broker_heartbeat_interval_ms=10)
+    broker = await SmallBroker(config).start()
+    assert await register(broker, bytes(16), 9) == 0
+    await let_in(broker)
+    epoch = broker.image.brokers[2].epoch
+    broker.controller.stop()
+    broker.clock.passed_ms = 400
+    assert broker.controller._heartbeats.silent(broker.clock.monotonic_ms()) == [(2, epoch)]
+    await broker.controller._fence(2, epoch, "is silent", only_if_silent=True)
+    await broker.controller._fence(2, epoch, "is gone")
+    assert not broker.image.brokers[2].fenced
+
+
 PATIENCE_MS = 5_000
 
 

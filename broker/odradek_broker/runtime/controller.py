@@ -267,7 +267,7 @@ class ControllerRuntime(ControllerClient):
         )
 
     def stop(self) -> None:
-        """Those that follow get an answer now, and no more."""
+        """Those that follow get an answer now, and no more. From now on nobody is fenced or elected of itself."""
         self.is_stopping = True
         self._news.set()
 
@@ -458,7 +458,10 @@ class ControllerRuntime(ControllerClient):
         return False
 
     async def _fence(self, broker_id: int, epoch: int, why: str, *, only_if_silent: bool = False) -> None:
-        """That life of it; with `only_if_silent` only where it has not been heard of even now that we may decide."""
+        """That life of it; with `only_if_silent` only where it has not been heard of even now that we may decide.
+
+        Nobody, once this process stops: its own port is closed, which tells brokers that their leases go on.
+        """
 
         def is_over(image: MetadataImage) -> bool:
             broker = image.brokers.get(broker_id)
@@ -466,7 +469,8 @@ class ControllerRuntime(ControllerClient):
 
         def decide(image: MetadataImage) -> Result[bool]:
             now_ms = self._clock.monotonic_ms()
-            if is_over(image) or (only_if_silent and not self._heartbeats.is_silent(broker_id, epoch, now_ms)):
+            was_heard = only_if_silent and not self._heartbeats.is_silent(broker_id, epoch, now_ms)
+            if self.is_stopping or is_over(image) or was_heard:
                 return Result([], False)
             return Result(fence_broker(image, broker_id, self.static_config), True)
 
@@ -481,7 +485,7 @@ class ControllerRuntime(ControllerClient):
     async def _prefer_first_replicas(self) -> None:
         while True:
             await trio.sleep(self.static_config.leader_imbalance_check_interval_seconds)
-            if self.static_config.auto_leader_rebalance_enable:
+            if self.static_config.auto_leader_rebalance_enable and not self.is_stopping:
                 try:
                     await self._decide(lambda image: Result(elect_preferred(image, self.static_config), None))
                 except JournalUnavailable:
