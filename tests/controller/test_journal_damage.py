@@ -349,3 +349,23 @@ def test_a_start_writes_the_log_once_more_in_case_a_sync_of_it_had_failed(
     monkeypatch.setattr(RealFile, "write_at", lambda s, at, data: written.append(bytes(data)) or real(s, at, data))
     keeper.open()
     assert b"".join(written) == keeper.segment.read_bytes()
+
+
+def test_a_restart_knows_what_is_a_snapshot_and_how_long_the_last_one_was(keeper: Keeper) -> None:
+    keeper.decide(30)
+    keeper.journal.begin_snapshot(keeper.image)()
+    keeper.journal.end_snapshot()
+    keeper.decide(2)
+    keeper.journal.close()
+    keeper.snapshot_bytes = 1
+    keeper.journal = keeper.open()
+    entries = list(keeper.journal.replay())
+    assert [entry.is_snapshot for entry in entries] == [True, *[False] * (len(entries) - 1)] and len(entries) > 1
+    assert not keeper.journal.wants_snapshot, "the log behind it is much shorter"
+
+
+def test_a_first_record_of_another_epoch_than_this_node_has_noted_is_noticed(keeper: Keeper) -> None:
+    keeper.decide(2)
+    assert keeper.open(seen=(0, 1)).torn is None
+    with pytest.raises(JournalDamaged, match="offset 0 is not of epoch 7"):
+        keeper.open(seen=(0, 7))

@@ -165,7 +165,14 @@ def test_one_topic_named_both_ways_is_deleted_once() -> None:
     assert list(after.topics) == ["u"]
 
 
-@pytest.mark.parametrize(("version", "error"), [(6, ErrorCode.TOPIC_DELETION_DISABLED), (2, ErrorCode.INVALID_REQUEST)])
+@pytest.mark.parametrize(
+    ("version", "error"),
+    [
+        (6, ErrorCode.TOPIC_DELETION_DISABLED),
+        (3, ErrorCode.TOPIC_DELETION_DISABLED),
+        (2, ErrorCode.INVALID_REQUEST),
+    ],
+)
 def test_deletion_can_be_switched_off(version: int, error: ErrorCode) -> None:
     config = BrokerConfig(delete_topic_enable=False)
     after, answers = decide_deletion(by_name("t"), names=("t",), version=version, config=config)

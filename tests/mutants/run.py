@@ -1,6 +1,6 @@
 """Mutation testing of the deciding cores: one small change after the other, and whether a test near it goes red.
 
-    make mutants                                     all of them, some minutes
+    make mutants                                     all of them: some thousands, tens of minutes
     python tests/mutants/run.py groups log/x.py ...  those packages, or single modules of them, only
     ... --children 1                                 so many at a time, rather than one a processor
     ... --tests tests/groups/test_x.py ...           these tests only: the quick way while tests are being written
