@@ -169,9 +169,9 @@ def test_of_several_partitions_those_are_put_right_that_need_it_and_no_others() 
     image = replay(cluster(None, None, None), one_truth(cluster(None, None, None), TWO))
     image = with_topics(
         image,
-        creatable("kept", 1, 3, min_insync_replicas="2"),
+        creatable("kept", 2, 3, min_insync_replicas="2"),
         creatable("t", 1, 3, min_insync_replicas="2"),
-        creatable("whole", 1, 3),
+        creatable("whole", 1, 3, min_insync_replicas="1"),
     )
     image = without(image, 1, 2)
     lowered = ConfigRecord(resource_type=TOPIC, resource_name="t", name=MIN_INSYNC, value="1")
@@ -179,11 +179,13 @@ def test_of_several_partitions_those_are_put_right_that_need_it_and_no_others() 
     none = PartitionChangeRecord(
         partition_id=0, topic_id=image.topics["whole"].topic_id, eligible_leader_replicas=[], last_known_elr=[]
     )
-    image = replay(image, [lowered, known, none])
+    enough = PartitionChangeRecord(partition_id=1, topic_id=image.topics["kept"].topic_id, isr=[3, 1])
+    image = replay(image, [lowered, known, none, enough])
     after = replay(image, one_truth(image, TWO))
     assert (t(after).elr, t(after).last_known_elr) == ((), ())
-    for name in ("kept", "whole"):
-        assert after.topics[name] == image.topics[name]
+    kept = after.topics["kept"].partitions
+    assert (kept[0], kept[1].elr) == (image.topics["kept"].partitions[0], ())
+    assert after.topics["whole"] == image.topics["whole"]
 
 
 def test_where_a_broker_had_a_number_of_its_own_nobody_stays_eligible_though_there_was_one_for_all() -> None:

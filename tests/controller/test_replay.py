@@ -18,6 +18,7 @@ from odradek.protocol.messages.metadata_records import (
     NoOpRecord,
     PartitionChangeRecord,
     PartitionRecord,
+    ProducerIdsRecord,
     RemoveTopicRecord,
     TopicRecord,
     UnregisterBrokerRecord,
@@ -216,6 +217,12 @@ def test_producer_ids_are_given_out_once() -> None:
     with pytest.raises(AssertionError):
         other = cluster(None)
         replay(image, allocate_producer_ids(other, AllocateProducerIdsRequest(1, other.brokers[1].epoch)).records)
+
+
+def test_no_producer_id_is_given_out_a_second_time() -> None:
+    record = ProducerIdsRecord(broker_id=1, broker_epoch=0, next_producer_id=1000)
+    with pytest.raises(AssertionError):
+        replay(replay(MetadataImage(), [record]), [record])
 
 
 def test_every_kind_of_record_survives_its_frame() -> None:
