@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import posixpath
 from collections.abc import Awaitable, Callable
 from random import Random
 
+import bit_rot
 import trio
+from bit_rot import DATA
 from sim_clock import FASTEST, SLOWEST
 from sim_disk import READS, SYNCS, WRITES, Failure
 from sim_etcd import SimMember
@@ -274,6 +277,44 @@ async def lose_caches(world: World, random: Random) -> None:
     await world.start()
 
 
+async def rot(world: World, random: Random) -> None:
+    """A machine loses power, and comes back with a bit turned over in what it had on stable storage of a partition.
+
+    Only where it is known to the controller as it is, and another has everything: one copy of a partition is damaged in
+    a run. It is to be told from a torn write, and not to lead while another can.
+    """
+    node = random.choice(world.members)
+    number, invariants = world.brokers.index(node), world.invariants
+    if not _is_settled(world, node) or not world.syncs:
+        return
+    may_rot = world.atlas.of(node.name)
+    places = [
+        (name, (topic.topic_id, index))
+        for name, topic in sorted(invariants.decided.topics.items())
+        for index, partition in topic.partitions.items()
+        if number in partition.replicas
+        and may_rot(posixpath.join(DATA, f"{name}-{index}", "any"))
+        and invariants.others_have(number, (topic.topic_id, index), partition)
+    ]
+    node.kill(power=True, silently=random.random() < 0.5)
+    random.shuffle(places)
+    for name, key in places:
+        if bit_rot.damage(node.disk, random, key, name, compacts=invariants.is_compacted(key)):
+            invariants.damaged(number, key)
+            break
+    await hold(random)
+    await world.start()
+
+
+def _is_settled(world: World, node: SimNode) -> bool:
+    """It is a member, and has no registration on its way."""
+    known = world.invariants.decided.brokers.get(world.brokers.index(node))
+    broker = node.broker
+    if known is None or broker is None or not hasattr(broker, "controller"):
+        return False
+    return not known.fenced and broker.controller.broker_epoch == known.epoch
+
+
 def _hosts(world: World) -> list[str]:
     return [*(node.name for node in world.nodes), "client"]
 
@@ -374,3 +415,5 @@ ETCD_FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
     "cut-etcd": cut_etcd,
 }
 """In worlds that have one."""
+
+ROT: dict[str, Callable[[World, Random], Awaitable[None]]] = {"rot": rot}

@@ -107,6 +107,7 @@ class Invariants:
         self._logs: dict[tuple[int, Key], Log] = {}
         self._seen: dict[tuple[int, Key], Seen] = {}
         self._lost_in_epoch: dict[int, int] = {}
+        self._damaged_in_epoch: dict[tuple[int, Key], int] = {}
 
     # ------------------------------------------------------------------------------------------------- what there is
 
@@ -209,13 +210,39 @@ class Invariants:
         self._lost_in_epoch[node_id] = -1 if broker is None else broker.epoch
         for (node, key), view in self.replicas.items():
             if node == node_id:
-                view.is_lost = True
-                view.durable_offset = 0
-                view.batches.clear()
-                self._logs.pop((node, key), None)
+                self._forget(node, key, view)
         for topic in self.decided.topics.values():
             for index, partition in topic.partitions.items():
                 self._note_void((topic.topic_id, index), partition)
+
+    def damaged(self, node_id: int, key: Key) -> None:
+        """Some of what a node had of a partition on stable storage is not what it was, with the node down."""
+        self.happened["damaged replica"] += 1
+        self._damaged_in_epoch[node_id, key] = self.decided.brokers[node_id].epoch
+        view = self.replicas.get((node_id, key))
+        if view is not None:
+            self._forget(node_id, key, view)
+        partition = self._decided_of(key)
+        if partition is not None:
+            self._note_void(key, partition)
+
+    def others_have(self, node_id: int, key: Key, partition: PartitionImage) -> bool:
+        """Whether somebody else who may lead has everything."""
+        others = {*partition.isr, *partition.elr} - {node_id}
+        return any(not self._has_lost(other, key) for other in others)
+
+    def is_compacted(self, key: Key) -> bool:
+        return self._committed(key).is_compacted
+
+    def _forget(self, node_id: int, key: Key, view: ReplicaView) -> None:
+        view.is_lost = True
+        view.durable_offset = 0
+        view.batches.clear()
+        self._logs.pop((node_id, key), None)
+
+    def _decided_of(self, key: Key) -> PartitionImage | None:
+        name = self.decided.topic_names.get(key[0])
+        return None if name is None else self.decided.partition(name, key[1])
 
     def _note_void(self, key: Key, partition: PartitionImage) -> None:
         """Where all who are known to have it have lost it: the controller cannot know, and trusts them."""
@@ -364,7 +391,7 @@ class Invariants:
             return
         for node_id in {*partition.isr, *partition.elr}:
             view = self.replicas.get((node_id, key))
-            if self._is_still_lost(node_id):
+            if self._is_still_lost(node_id, key):
                 continue
             if view is None or not view.has(last, compacted=committed.is_compacted):
                 raise Violated(
@@ -372,10 +399,11 @@ class Invariants:
                     f" which may lead, lacks some of it: it has {view}; {told(partition)}"
                 )
 
-    def _is_still_lost(self, node_id: int) -> bool:
+    def _is_still_lost(self, node_id: int, key: Key) -> bool:
         """The controller cannot know yet."""
         broker = self.decided.brokers.get(node_id)
-        return broker is not None and broker.epoch == self._lost_in_epoch.get(node_id)
+        lost_in = self._lost_in_epoch.get(node_id), self._damaged_in_epoch.get((node_id, key))
+        return broker is not None and broker.epoch in lost_in
 
     def _changed(self, name: str, key: Key, old: PartitionImage, new: PartitionImage) -> None:
         """The controller has decided something about a partition."""

@@ -11,7 +11,7 @@ from random import Random
 import trio
 from clients import Writer, be_a_member, drain, everything, read
 from deterministic_trio import run_in_virtual_time
-from faults import ETCD_FAULTS, FAULTS, heal
+from faults import ETCD_FAULTS, FAULTS, ROT, heal
 from msgspec import structs
 from operations import OPERATIONS, admin_of, create, operate
 from oracles import judge
@@ -22,7 +22,7 @@ from worlds import WorldPlan, draw
 from odradek import TopicPartition
 from odradek.errors import OdradekError
 
-EVERY_FAULT = FAULTS | ETCD_FAULTS
+EVERY_FAULT = FAULTS | ETCD_FAULTS | ROT
 REST_S = 0.5
 OPERATION_REST_S = 1.0
 MEMBERS = 2
@@ -57,7 +57,7 @@ class Result:
 
 def plan_of(seed: int, kinds: list[str] | None = None, **settings: str) -> WorldPlan:
     """What the seed draws; of faults and operations only `kinds`, where given; with these settings in any case."""
-    plan = draw(seed, list(FAULTS), list(ETCD_FAULTS), list(OPERATIONS))
+    plan = draw(seed, list(FAULTS), list(ETCD_FAULTS), list(OPERATIONS), tuple(ROT))
     if kinds is not None:
         plan = structs.replace(
             plan,

@@ -7,7 +7,7 @@ from random import Random
 
 import trio
 from scene import Scene
-from worlds import TopicPlan
+from worlds import MOST_PARTITIONS, TopicPlan
 
 from odradek import Admin, TopicPartition
 from odradek.admin import ResourceType
@@ -17,7 +17,6 @@ from odradek_broker.runtime.controller_client import ControllerUnavailable
 
 ADMIN_TIMEOUT_MS = 5_000
 WHOLE_WITHIN_S = 20.0
-MOST_PARTITIONS = 8
 LONGEST_UNSHOWN_S = 0.5
 
 

@@ -128,6 +128,10 @@ class SimDisk:
         content.flip(position, self._random.randrange(8), is_cached=self._random.random() < 0.5)
         return path, position
 
+    def flip(self, path: str, position: int, bit: int) -> None:
+        """Turn over that bit, for all to see."""
+        self._names.file(path).flip(position, bit, is_cached=False)
+
     def forget_unsynced(self, directory: str) -> None:
         """Of the files in a directory, what was not synced: as a power cut may."""
         for path, content in self._names.files():

@@ -35,7 +35,7 @@ def flip_in_journal(node: SimNode, back: int) -> None:
     """A bit that is so many bytes before the end of its only segment."""
     path = posixpath.join(JOURNAL, f"{0:020}.log")
     size = node.disk.size(path)
-    node.disk._names.file(path).flip(size - back, 3, is_cached=False)
+    node.disk.flip(path, size - back, 3)
 
 
 def forget_note(node: SimNode) -> None:

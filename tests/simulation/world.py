@@ -8,6 +8,7 @@ from random import Random
 
 import trio
 from deterministic_trio import Process
+from fault_atlas import FaultAtlas
 from invariants import Invariants, Violated, told
 from several_controllers import Controllers
 from sim_clock import SimClock
@@ -234,6 +235,7 @@ class World:
             node = SimNode(self, f"broker-{number}", {**shared, **roles, "node.id": str(number)})
             node.is_spare = number >= brokers
             self.brokers.append(node)
+        self.atlas = FaultAtlas(Random(f"atlas {seed}"), [node.name for node in self.brokers])
         self.controllers = self.brokers[:controllers]
         """Those that may decide."""
         if not combined:

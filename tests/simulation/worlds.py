@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from random import Random
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 SLOW_S = 0.02
 FEWEST_SEGMENT_BYTES, MOST_SEGMENT_BYTES = 600, 1 << 20
+MOST_PARTITIONS = 8
+"""Of a topic, also after some were added."""
+BATCH_BYTES, COMMIT_BYTES = 100, 60
+"""At most: of a batch's header, and of what a group has committed of one partition."""
 
 
 class TopicPlan(Struct, frozen=True):
@@ -77,8 +81,16 @@ ETCD_SHARE = 0.12
 SIZES = {"small": 0.8, "medium": 0.17, "large": 0.03}
 
 
-def draw(seed: int, faults: list[str], etcd_faults: list[str], operations: list[str]) -> WorldPlan:
-    """`faults` and `operations`: what there is to choose from; `etcd_faults`: besides, where there is an etcd."""
+ROT_SHARE = 0.3
+
+
+def draw(
+    seed: int, faults: list[str], etcd_faults: list[str], operations: list[str], rot: tuple[str, ...] = ()
+) -> WorldPlan:
+    """`faults` and `operations`: what there is to choose from; `etcd_faults`: besides, where there is an etcd.
+
+    `rot`: faults besides, in some worlds.
+    """
     random = Random(f"world {seed}")
     size = random.choices(list(SIZES), list(SIZES.values()))[0]
     brokers = {"small": 3, "medium": random.choice([3, 4]), "large": 5}[size]
@@ -90,7 +102,7 @@ def draw(seed: int, faults: list[str], etcd_faults: list[str], operations: list[
         settings["unclean.leader.election.enable"] = "true"
     topics = _topics(random, size)
     etcds = random.choice([1, 3]) if random.random() < ETCD_SHARE else 0
-    return WorldPlan(
+    drawn = WorldPlan(
         size=size,
         brokers=brokers,
         spares=1 if random.random() < 0.15 else 0,
@@ -106,11 +118,19 @@ def draw(seed: int, faults: list[str], etcd_faults: list[str], operations: list[
         writers=random.randint(1, 2),
         records_per_s=random.choice([10.0, 40.0]) * (2 if size == "large" else 1),
         groups=random.randint(1, 2) if any(topic.is_grouped for topic in topics) else 0,
-        offsets_topic=_offsets_topic(random),
+        offsets_topic=_offsets_topic(random, sum(topic.is_grouped for topic in topics)),
         faults=_some(random, faults) + (_some(random, etcd_faults) if etcds else ()),
         nemeses=random.choice([1, 1, 2]),
         operations=_some(random, operations) if operations and random.random() < 0.7 else (),
     )
+    rots = drawn.settings["log.flush.policy"] == "sync" and random.random() < ROT_SHARE
+    if not rots:
+        return drawn
+    settings = {
+        **drawn.settings,
+        "log.flush.offset.checkpoint.interval.ms": "1000",
+    }  # else most rot would be a torn tail
+    return structs.replace(drawn, faults=(*drawn.faults, *rot), settings=settings)
 
 
 def _settings(random: Random, *, is_slow: bool) -> dict[str, str]:
@@ -166,9 +186,14 @@ def _topic(random: Random, number: int, partitions: int) -> TopicPlan:
     )
 
 
-def _offsets_topic(random: Random) -> TopicPlan:
-    """Made before anybody asks for it, so that its segments can be small and its compaction be soon."""
-    configs = {"cleanup.policy": "compact", "internal.segment.bytes": str(random.choice([600, 4_000, 100_000]))}
+def _offsets_topic(random: Random, grouped: int) -> TopicPlan:
+    """Made before anybody asks for it, so that its segments can be small and its compaction be soon.
+
+    But one commit, of all partitions of the topics that groups read, has to find room in a segment.
+    """
+    commit_bytes = BATCH_BYTES + COMMIT_BYTES * MOST_PARTITIONS * grouped
+    segment_bytes = max(random.choice([600, 4_000, 100_000]), commit_bytes)
+    configs = {"cleanup.policy": "compact", "internal.segment.bytes": str(segment_bytes)}
     return TopicPlan("__consumer_offsets", random.choice([1, 1, 3]), 3, configs)
 
 
