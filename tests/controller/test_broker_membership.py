@@ -327,6 +327,28 @@ def test_silence_is_measured_from_the_last_word_and_everybody_gets_a_first_sessi
     assert heartbeats.silent(6000) == [(1, 5)]
 
 
+def test_a_connection_that_has_ended_is_remembered_until_the_broker_is_heard_again() -> None:
+    heartbeats = Heartbeats(1000)
+    heartbeats.heard(1, 5, now_ms=0)
+    assert not heartbeats.is_lost(1, 5)
+    heartbeats.lost(1, 5)
+    assert heartbeats.is_lost(1, 5)
+    heartbeats.watch([(1, 5)], now_ms=900)
+    assert heartbeats.is_silent(1, 5, 1000), "it was known, and keeps its time"
+    heartbeats.heard(1, 5, now_ms=1000)
+    assert not heartbeats.is_lost(1, 5)
+    assert not heartbeats.is_silent(2, 0, 9000) and not heartbeats.is_silent(1, 4, 9000), (
+        "of those nobody expects to hear"
+    )
+
+
+def test_who_may_be_heard_by_the_controller_before_is_given_its_session_from_then_on() -> None:
+    heartbeats = Heartbeats(1000)
+    heartbeats.watch([(1, 5)], now_ms=0)
+    heartbeats.heard_elsewhere(500)
+    assert [heartbeats.is_silent(1, 5, now_ms) for now_ms in (1499, 1500)] == [False, True]
+
+
 def test_what_is_said_of_an_earlier_life_changes_nothing_about_the_present_one() -> None:
     heartbeats = Heartbeats(1000)
     heartbeats.heard(1, 5, now_ms=0)
