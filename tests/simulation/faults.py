@@ -15,6 +15,8 @@ from sim_disk import READS, SYNCS, WRITES, Failure
 from sim_etcd import SimMember
 from world import SimNode, World
 
+from odradek_broker.log import filenames
+
 SHORTEST_S, LONGEST_S = 0.01, 6.0
 LONGEST_JUMP_MS = 60_000
 MOST_CALLS = 200
@@ -202,19 +204,22 @@ async def wipe(world: World, random: Random) -> None:
         await world.start()
 
 
+async def _pause_for_a_while(node: SimNode, random: Random) -> None:
+    """It goes on also when the faults are over: nobody who waits for its start could be cancelled before."""
+    node.pause()
+    try:
+        await hold(random)
+    finally:
+        node.resume()
+
+
 async def pause_any(world: World, random: Random) -> None:
     """SIGSTOP and SIGCONT."""
-    node = random.choice(world.nodes)
-    node.pause()
-    await hold(random)
-    node.resume()
+    await _pause_for_a_while(random.choice(world.nodes), random)
 
 
 async def pause_leader(world: World, random: Random) -> None:
-    leader = _leader(world, random)
-    leader.pause()
-    await hold(random)
-    leader.resume()
+    await _pause_for_a_while(_leader(world, random), random)
 
 
 async def drift(world: World, random: Random) -> None:
@@ -271,8 +276,8 @@ async def lose_caches(world: World, random: Random) -> None:
     node.disk.heal()
     node.kill()
     if random.random() < 0.5:
-        node.disk.drop_caches()
-        if not world.syncs:  # what was acknowledged was in the caches
+        changed = node.disk.drop_caches()
+        if not world.syncs and any(path.endswith(filenames.LOG) for path in changed):  # that was acknowledged
             world.invariants.lost(world.brokers.index(node))
     await world.start()
 
@@ -369,10 +374,7 @@ async def kill_controller(world: World, random: Random) -> None:
 
 
 async def pause_controller(world: World, random: Random) -> None:
-    node = world.controller
-    node.pause()
-    await hold(random)
-    node.resume()
+    await _pause_for_a_while(world.controller, random)
 
 
 FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {

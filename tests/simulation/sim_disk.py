@@ -108,10 +108,18 @@ class SimDisk:
         self.is_full = self.syncs_fail = False
         self._failures.clear()
 
-    def drop_caches(self) -> None:
-        """What is clean is read from the disk again: who trusted pages that only the system still had is found out."""
-        for _, content in self._names.files():
+    def drop_caches(self) -> list[str]:
+        """What is clean is read from the disk again: who trusted pages that only the system still had is found out.
+
+        Return the paths of files that are not what they were.
+        """
+        changed = []
+        for path, content in self._names.files():
+            before = bytes(content.data)
             content.drop_caches()
+            if content.data != before:
+                changed.append(path)
+        return changed
 
     def rot(self, before_s: float, is_meant: Callable[[str], bool] = lambda path: True) -> tuple[str, int] | None:
         """Turn over one bit of what has been on stable storage since then, in any file that is meant.
