@@ -95,13 +95,18 @@ class Writer:
         except DeliveryTimedOut as error:
             write.outcome, write.error = Outcome.INFO, str(error)
         except OdradekError as error:
-            surely_not = isinstance(error, SURELY_NOT_WRITTEN)
+            surely_not = self._is_surely_not_written(error)
             write.outcome, write.error = Outcome.FAIL if surely_not else Outcome.INFO, str(error)
         else:
             write.outcome, write.offset = Outcome.OK, delivered.offset
         write.done_s = trio.current_time()
         if write.outcome is Outcome.OK:
             self._scene.acknowledged(write)
+
+    def _is_surely_not_written(self, error: OdradekError) -> bool:
+        """What found room in a segment once may find none when it is sent again, with smaller segments meanwhile."""
+        shrinks = "change-segments" in self._scene.plan.operations
+        return isinstance(error, SURELY_NOT_WRITTEN) and not (shrinks and isinstance(error, RecordTooLarge))
 
     def _producer(self) -> Producer:
         return Producer(
