@@ -265,9 +265,11 @@ class Invariants:
         committed = self._committed(key)
         committed.is_compacted |= log.config.compacts
         is_other_life = self._logs.get((node_id, key)) is not log
+        was_lost = view.is_lost
         if is_other_life:
             self._reopened(node_id, disk, key, view, log, where)
-        self._check_start(where, key, view, partition)
+        if not (is_other_life and was_lost):  # else it may have lost its beginning, and may not lead before it has it
+            self._check_start(where, key, view, partition)
         gone = view.cut(log.log_start_offset, log.log_end_offset)
         if not is_other_life:
             self._check_cut(where, committed, gone)
@@ -398,6 +400,8 @@ class Invariants:
                     f"S2: {name}-{key[1]} is committed up to {last.next_offset}, and broker {node_id},"
                     f" which may lead, lacks some of it: it has {view}; {told(partition)}"
                 )
+            if view.start_offset > self.may_begin_at.get(key, 0) and not committed.cuts:
+                raise Violated(f"S12: broker {node_id}, which may lead {name}-{key[1]}, lacks the beginning: {view}")
 
     def _is_still_lost(self, node_id: int, key: Key) -> bool:
         """The controller cannot know yet."""

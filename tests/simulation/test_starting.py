@@ -168,6 +168,31 @@ def test_a_replica_with_a_gap_that_has_led_since_gives_up_nothing_as_long_as_it_
     play(scenario, watched=False, unclean_leader_election_enable="true")
 
 
+def test_a_replica_that_a_power_cut_has_left_without_its_first_segments_fetches_them_again() -> None:
+    """Nobody had synced their names. What is left would pass for a log that begins later."""
+
+    async def scenario(world: World) -> None:
+        values = [str(number) * 2_000 for number in range(8)]
+        for node in world.brokers:
+            log = partition(node).log
+            log.config = structs.replace(log.config, segment_bytes=5_000)
+        await write(world, *values)
+        await trio.sleep(AFTER_A_CHECKPOINT_S)
+        late = next(node for node in world.brokers if node is not world.leader("t"))
+        for name in late.disk.list("/data/t-0"):
+            late.disk.sync_file(f"/data/t-0/{name}")
+        late.disk.sync_dir("/data/t-0")
+        late.kill(power=True)
+        segments = sorted(name for name in late.disk.list("/data/t-0") if name.endswith(".log"))
+        assert len(segments) > 2
+        late.disk.remove(f"/data/t-0/{segments[0]}")
+        await late.start()
+        await until(lambda: world.brokers.index(late) in in_sync(world), "it is in sync again")
+        assert base_offsets(late) == list(range(len(values)))
+
+    play(scenario, watched=False, log_flush_policy="interval")
+
+
 def test_a_rotten_replica_that_is_the_only_one_leads_with_what_is_left(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(world: World) -> None:
         async with Admin(world.bootstrap, surroundings=world.client()) as admin:

@@ -131,6 +131,7 @@ class LogDirectory:
             clean=self.clean and key not in self._opened,
             recovery_point=self.checkpoints.get(RECOVERY_POINTS, key),
             log_start_offset=self.checkpoints.get(LOG_START_OFFSETS, key),
+            may_lack_beginning=self.registration.epoch != NO_EPOCH and self.complete_since() == NO_EPOCH,
             first_dirty_offset=self.checkpoints.get(CLEANER_OFFSETS, key),
             now_ms=now_ms,
         )

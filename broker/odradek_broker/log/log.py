@@ -114,6 +114,7 @@ class Log:
         *,
         topic_id: bytes,
         is_only_one: bool = False,
+        may_lack_beginning: bool = False,
         clean: bool,
         recovery_point: int = 0,
         log_start_offset: int = 0,
@@ -125,6 +126,7 @@ class Log:
         `clean` says that the broker stopped cleanly; else the log is recovered from `recovery_point` on. This and the
         next two come from the checkpoints of the log directory. What has been recovered is to be flushed, before
         anybody is told that it is there. `is_only_one`: no other topic's log can ever be in that directory.
+        `may_lack_beginning`: a power cut may have taken its first segments, which nobody had synced.
         """
         was_synced = disk.exists(directory) and (clean or recovery_point > 0)
         disk.make_dirs(directory)
@@ -133,6 +135,9 @@ class Log:
         )
         recovery = Recovery(disk, directory, config, log_start_offset=log_start_offset, now_ms=now_ms)
         loaded = recovery.load(clean=clean, recovery_point=recovery_point)
+        first = loaded.segments[0].base_offset
+        if may_lack_beginning and loaded.summary is not None and log_start_offset < first:
+            loaded.summary.gap_at_offset = log_start_offset
         log = cls(directory, disk, config, loaded, log_start_offset, first_dirty_offset, now_ms)
         if metadata_is_new:
             log.says_whose_it_is = False

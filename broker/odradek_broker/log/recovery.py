@@ -17,8 +17,8 @@ is wrong there it is no torn write but damage (`RecoverySummary.is_damage`). It 
 is walked through, two batches that contradict each other going both, for one cannot tell which is wrong; where the log
 ends too early, or no batch ends at the recovery point; and, after a stop that was not clean, where a segment is
 missing or shorter than it was. Not found is damage inside of older segments, which are too much to read at every start:
-readers find it by the checksum. Nor are segments found missing that lay before all others, nor is it seen when the last
-batch says that it is of a later leader epoch.
+readers find it by the checksum. Nor are segments found missing that lay before all others, but where a power cut may
+have taken what nobody had synced (Log.open); nor is it seen when the last batch claims a later leader epoch.
 
 The file of leader epochs has no checksum, being Kafka's. After a clean stop it must agree with the last batch, or it is
 made anew from all of them; after any other it is, from where the walk begins.
