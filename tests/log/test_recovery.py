@@ -761,3 +761,37 @@ def test_recovery_takes_time_into_account_only_for_forgetting(house_killed):
     assert log.remove_expired_producers(NOW + log.config.producer_id_expiration_ms - 1) == 0
     assert log.remove_expired_producers(NOW + log.config.producer_id_expiration_ms) > 0
     assert all(producer.transaction_first_offset >= 0 for producer in log.producers.producers.values())
+
+
+def test_what_a_failed_append_has_left_behind_a_segment_goes_when_it_is_sealed(tmp_path):
+    """Else a start would take it for a torn write, and all that follows for what came behind that."""
+    house = LogHouse(tmp_path, ONE_SEGMENT)
+    log = house.open()
+    append(log, batch(b"1"))
+    with (house.path / house.names(".log")[0]).open("ab") as file:
+        file.write(bytes(32))
+    log.roll(0)
+    append(log, batch(b"2"))
+    log.flush()
+    log.close(clean=False)
+    again = house.open(clean=False)
+    assert again.log_end_offset == 2
+    assert (house.path / house.names(".log")[0]).stat().st_size == again.segments.first.size_bytes
+
+
+def test_noise_behind_a_sealed_segment_whose_batches_are_all_there_costs_nothing(tmp_path):
+    house = LogHouse(tmp_path, ONE_SEGMENT)
+    log = house.open()
+    for value in (b"1", b"2", b"3"):
+        append(log, batch(value))
+        log.roll(0)
+    log.flush()
+    log.close(clean=False)
+    before = house.content()
+    for name in house.names(".log")[:2]:
+        with (house.path / name).open("ab") as file:
+            file.write(bytes(40))
+    again = house.open(clean=False)
+    assert again.log_end_offset == 3
+    assert house.content() == before
+    assert again.recovery is not None and not again.recovery.is_damage and again.recovery.cut_at_offset < 0

@@ -286,6 +286,7 @@ class Log:
         old, offset = self.segments.active, self.log_end_offset
         if old.size_bytes == 0:
             return old
+        old.file.truncate(old.size_bytes)  # what a failed append has left behind its end would look torn
         snapshot = self._snapshots.take(offset, self.producers)
         new = Segment.create(self._disk, self.directory, offset, old.index_interval_bytes)
         self._unsynced.add_path(snapshot)

@@ -275,6 +275,9 @@ class Recovery:
             epoch = walk.leader_epoch
             summary.scanned_segments += 1
             summary.scanned_bytes += walk.position
+            if walk.fault is not None and _is_complete(segments, index, walk.next_offset):
+                segment.file.truncate(walk.position)
+                segment.size_bytes, walk.fault = walk.position, None
             if walk.fault is not None:
                 self._cut(loaded, summary, index, walk.position, walk.fault)
             _write_again(segment, walk.doubtful_from)
@@ -406,6 +409,11 @@ class Recovery:
     ) -> AbortedTransaction | None:
         size = header.size_bytes
         return replay(states, header, header.base_offset, lambda: segment.file.read(position, size), self._now_ms)
+
+
+def _is_complete(segments: list[Segment], index: int, end: int) -> bool:
+    """Whether the batches end where the next segment begins: what lies behind them a failed append has left there."""
+    return index + 1 < len(segments) and end == segments[index + 1].base_offset
 
 
 def _write_again(segment: Segment, position: int) -> None:
