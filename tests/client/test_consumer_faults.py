@@ -12,6 +12,7 @@ from fake_broker import FakeBroker
 from msgspec.structs import replace
 
 from odradek import CommitFailed, Consumer, CorruptRecords, Producer, TopicPartition
+from odradek.consumer.embedded import encode_assignment
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.fetch import EpochEndOffset, FetchRequest
 from odradek.protocol.messages.heartbeat import HeartbeatRequest
@@ -20,6 +21,7 @@ from odradek.protocol.messages.leave_group import LeaveGroupRequest
 from odradek.protocol.messages.list_offsets import ListOffsetsRequest
 from odradek.protocol.messages.metadata import MetadataRequest
 from odradek.protocol.messages.offset_commit import OffsetCommitRequest
+from odradek.protocol.messages.sync_group import SyncGroupRequest
 
 ORDERS = TopicPartition("orders", 0)
 
@@ -191,6 +193,41 @@ async def test_a_manual_commit_is_tried_again_in_the_next_generation(
         with trio.fail_after(30):
             assert await consumer.commit() == {ORDERS: 3}
         assert broker.committed[ORDERS] == 3
+
+
+async def test_a_commit_does_not_wait_for_a_member_that_waits_for_it_to_give_partitions_up(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    """The program is busy with records until it asks for more, and before that it commits."""
+
+    def nothing(request: Any, answer: Any) -> Any:
+        return replace(answer, assignment=encode_assignment([]))
+
+    async with Consumer("fake", "orders", group="g", commit="manual", surroundings=broker.surroundings) as consumer:
+        await read(consumer, 3)
+        broker.script(OffsetCommitRequest, with_codes(ErrorCode.REBALANCE_IN_PROGRESS))
+        broker.script(SyncGroupRequest, nothing)
+        with trio.fail_after(30):
+            assert await consumer.commit() == {ORDERS: 3}
+            assert broker.committed[ORDERS] == 3
+            assert await read(consumer, 1) == [3], "given up, and assigned again in the next round"
+        assert broker.count(SyncGroupRequest) == 3
+
+
+async def test_a_commit_that_comes_when_partitions_are_being_given_up_fails_rather_than_wait_for_itself(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    async with Consumer(
+        "fake", "orders", group="g", assignors=["range"], commit="manual", surroundings=broker.surroundings
+    ) as consumer:
+        await read(consumer, 3)
+        broker.script(HeartbeatRequest, code(ErrorCode.REBALANCE_IN_PROGRESS))
+        await trio.sleep(5)
+        broker.script(OffsetCommitRequest, with_codes(ErrorCode.ILLEGAL_GENERATION))
+        with trio.fail_after(30):
+            with pytest.raises(CommitFailed):
+                await consumer.commit()
+            assert await read(consumer, 1) == [3]
 
 
 async def test_a_commit_in_on_revoke_does_not_wait_for_the_rebalance_that_waits_for_it(

@@ -419,16 +419,11 @@ class Consumer(Generic[K, V]):
         else:
             offsets = dict(what)
         epochs = {partition: self._epoch_at(partition, offset) for partition, offset in offsets.items()}
-        while True:
+        self._check_ours(offsets)
+        while not await self._reader.commit(
+            {partition: CommittedOffset(offset, epochs[partition]) for partition, offset in offsets.items()}
+        ):
             self._check_ours(offsets)
-            try:
-                await self._commits.commit(
-                    {partition: CommittedOffset(offset, epochs[partition]) for partition, offset in offsets.items()}
-                )
-                break
-            except CommitFailed as failure:
-                if not await self._reader.rejoined(failure):
-                    raise
         for partition, offset in offsets.items():
             if partition in self._subscription.states:
                 self._subscription.states[partition].committed = offset

@@ -56,7 +56,7 @@ class Owner(Protocol):
 
 
 class Group:
-    """`settled` is announced after each rebalance."""
+    """`settled` is announced when a rebalance has brought an assignment, and when the owner has taken that up."""
 
     def __init__(
         self, cluster: Cluster, config: ConsumerConfig, group_id: str, subscription: Subscription, owner: Owner
@@ -68,9 +68,12 @@ class Group:
         self._config = config
         self._subscription = subscription
         self._owner = owner
+        self.rounds = 0
+        """How many assignments the group has given us."""
         self._due = Wakeup()
         self._who = f"group {group_id}"
         self._rebalancing = False
+        self._revoking = False
         self._task: trio.lowlevel.Task | None = None
         self._joined_topics: tuple[str, ...] = ()
         self._shared_out: dict[str, int] | None = None
@@ -90,13 +93,20 @@ class Group:
         self.membership.reason = reason
         self._due.set()
 
-    async def settle_again(self, reason: str) -> None:
-        """The coordinator says that the group rebalances: take part in it, and return when that is over."""
-        if self.is_stable and not self._rebalancing:
-            self.rejoin(reason)
-        await self.settled.wait()
-        while not self.is_stable or self._rebalancing:
+    async def settle_again(self, rounds: int, reason: str) -> bool:
+        """The coordinator has refused what was asked after so many rounds: take part in the next, await what it brings.
+
+        Not until that is taken up: to give partitions up the owner may wait for whoever waits here. False where it does
+        so already, and nothing can come of waiting.
+        """
+        if self.rounds == rounds and self.is_stable:
+            if self._revoking:
+                return False
+            if not self._rebalancing:
+                self.rejoin(reason)
+        while self.rounds == rounds or not self.is_stable:
             await self.settled.wait()
+        return True
 
     async def run(self) -> None:
         self._task = trio.lowlevel.current_task()
@@ -133,14 +143,21 @@ class Group:
         if self.membership.state is State.OUT:
             await self._owner.lose(self._subscription.assigned)
         elif not self.membership.is_cooperative:
-            await self._owner.revoke(self._subscription.assigned)
+            await self._revoke(self._subscription.assigned)
         assignment = await self._join_until_assigned()
+        self.rounds += 1
+        self.settled.announce()
         had = set(self._subscription.assigned)
         given_up = had - assignment
         if given_up:
-            await self._owner.revoke(sorted(given_up))
+            await self._revoke(sorted(given_up))
             self.rejoin("partitions were given up")
         await self._owner.assign(sorted(assignment - had))
+
+    async def _revoke(self, partitions: Collection[TopicPartition]) -> None:
+        self._revoking = True
+        await self._owner.revoke(partitions)
+        self._revoking = False
 
     async def _join_until_assigned(self) -> set[TopicPartition]:
         while True:

@@ -28,6 +28,7 @@ from odradek.errors import (
     RebalanceInProgress,
     SerializationFailed,
 )
+from odradek.metadata import TopicPartition
 from odradek.record import Record
 from odradek.topic import Topic
 from odradek.wakeup import Changes
@@ -167,22 +168,28 @@ class Reader:
         cursor.put_back(keep=self._config.max_poll_records)
         version, end = state.version, cursor.records[-1].offset + 1
         cursor.limit = 0
-        try:
-            await self.commits.commit({state.topic_partition: CommittedOffset(end, state.position_epoch)})
-            state.committed = end
-        except CommitFailed as failure:
-            if not await self.rejoined(failure):
-                raise
+        if not await self.commit({state.topic_partition: CommittedOffset(end, state.position_epoch)}):
             return False  # look again: the partition may be another member's now
+        state.committed = end
         cursor.release()
         return cursor.state is state and state.version == version and not self._possession.is_held
 
-    async def rejoined(self, failure: CommitFailed) -> bool:
-        """Wait for the end of the rebalance that a commit has met; False where it cannot help to wait."""
-        meets_rebalance = isinstance(failure.__cause__, RebalanceInProgress | IllegalGeneration)
-        if self.group is None or not meets_rebalance or self.group.is_calling_back:
+    async def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> bool:
+        """False where a rebalance came first: it has brought another assignment, so look again at what is ours.
+
+        Raises CommitFailed where it cannot help to wait for that.
+        """
+        assert self.commits is not None
+        rounds = 0 if self.group is None else self.group.rounds
+        try:
+            await self.commits.commit(offsets)
+        except CommitFailed as failure:
+            meets_rebalance = isinstance(failure.__cause__, RebalanceInProgress | IllegalGeneration)
+            if self.group is None or not meets_rebalance or self.group.is_calling_back:
+                raise
+            if not await self.group.settle_again(rounds, "a commit has met a rebalance"):
+                raise
             return False
-        await self.group.settle_again("a commit has met a rebalance")
         return True
 
     def _why_nothing(self) -> str:
