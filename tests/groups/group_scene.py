@@ -91,8 +91,8 @@ class Scene:
         self.now_ms = end_ms
 
     def tick(self) -> None:
-        while (result := self.core.tick(self.now)) is not None:
-            self.carry_out(result)
+        while (timer := self.core.pop_due(self.now)) is not None:
+            self.carry_out(self.core.time_over(timer, self.now))
 
     def carry_out(self, result: Result[R]) -> R:
         for answer in result.answers:

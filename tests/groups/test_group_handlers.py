@@ -9,6 +9,7 @@ import pytest
 import trio
 from group_fakes import APIS, MemoryBroker, running
 from group_scene import range_protocol
+from msgspec.structs import replace
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.delete_groups import DeleteGroupsRequest
@@ -165,6 +166,20 @@ async def test_unknown_topics_of_a_commit_do_not_move_the_others(autojump_clock:
             ("t", 0),
             ("nothing", 3),
         ]
+
+
+@pytest.mark.parametrize("version", versions(8))
+async def test_a_commit_for_a_partition_that_does_not_exist_is_refused_and_not_kept(
+    version: int, autojump_clock: object
+) -> None:
+    async with running(MemoryBroker()) as broker:
+        [topic] = committing(version, 7).topics
+        places = [replace(topic.partitions[0], partition_index=index) for index in (-1, 0, 1, 2**31 - 1)]
+        answer = await broker.call(OffsetCommitRequest("g", topics=[replace(topic, partitions=places)]), version)
+        codes = [(each.partition_index, each.error_code) for each in answer.topics[0].partitions]
+        assert codes == [(-1, 3), (0, 0), (1, 3), (2**31 - 1, 3)]
+        everything = await broker.call(OffsetFetchRequest("g", None), 2)
+        assert [each.partition_index for each in everything.topics[0].partitions] == [0]
 
 
 @pytest.mark.parametrize("version", [each for each in versions(9) if each < 8])

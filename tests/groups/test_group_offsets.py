@@ -258,6 +258,20 @@ def test_subscriptions_of_all_versions_are_understood_and_of_later_ones_what_is_
         assert subscribed_topics([subscription("u"), wrong]) is None
 
 
+def test_a_subscription_that_says_less_than_its_version_is_understood_all_the_same() -> None:
+    """Some clients write what version 0 has under the label of version 1."""
+    scene = Scene()
+    scene.commit(1, topic="old")
+    for version in ConsumerProtocolSubscription.VERSIONS:
+        short = version.to_bytes(2, "big") + subscription("t", version=0)[2:]
+        assert subscribed_topics([short]) == {"t"}
+        scene.stable("a", protocols=[Protocol("range", short)])
+        assert scene.delete_offset("t").topics[0].partitions[0].error_code == ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
+        assert scene.delete_offset("old").topics[0].partitions[0].error_code == 0
+        scene = Scene()
+        scene.commit(1, topic="old")
+
+
 def test_members_that_cannot_be_understood_might_read_anything() -> None:
     scene = Scene()
     scene.commit(1)

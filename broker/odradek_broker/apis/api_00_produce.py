@@ -11,7 +11,8 @@ Behaviour
     another leader meanwhile  NOT_LEADER_OR_FOLLOWER, whatever that one may have committed at these offsets
     acks=0                    no response is sent; an error closes the connection
     other acks                INVALID_REQUIRED_ACKS
-    internal topics           INVALID_TOPIC_EXCEPTION, but for the client id __admin_client
+    internal topics           INVALID_TOPIC_EXCEPTION, but for the client id __admin_client; from it, INVALID_RECORD for
+                              what the topic's coordinator could not read
     a transactional batch     INVALID_TXN_STATE: there are no transactions yet
     zstd before version 7     UNSUPPORTED_COMPRESSION_TYPE
     what the log refuses      see odradek_broker.log.validation
@@ -43,6 +44,7 @@ from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import HEADER_BYTES
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.apis import Later, RequestContext
+from odradek_broker.apis.internal_records import why_refused
 from odradek_broker.controller.image import INTERNAL_TOPICS
 from odradek_broker.log.validation import Refused
 from odradek_broker.runtime.commits import Commit
@@ -114,6 +116,8 @@ def _append(topic: str, data: PartitionProduceData, request: ProduceRequest, con
             return _refused(data.index, ErrorCode.INVALID_TXN_STATE, "transactions are not supported yet")
         if attributes & CODEC_MASK == Codec.ZSTD and context.version < 7:
             return _refused(data.index, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Produce version 7")
+    if topic in INTERNAL_TOPICS and (refusal := why_refused(topic, records)) is not None:
+        return _refused(data.index, refusal.error, refusal.message, refusal)
     if request.acks == ACKS_ALL and not partition.has_enough_replicas:
         return _refused(data.index, ErrorCode.NOT_ENOUGH_REPLICAS)
     appended = partition.append(records)

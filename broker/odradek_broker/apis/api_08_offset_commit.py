@@ -2,7 +2,7 @@
 
 Behaviour
     Partitions are answered one by one; the answer comes when all that was stored is committed.
-    Unknown topic                    UNKNOWN_TOPIC_OR_PARTITION, by id (version 10): UNKNOWN_TOPIC_ID
+    Unknown topic or partition       UNKNOWN_TOPIC_OR_PARTITION; a topic by its id (version 10): UNKNOWN_TOPIC_ID
     Note longer than offset.metadata.max.bytes    OFFSET_METADATA_TOO_LARGE
     Another generation               ILLEGAL_GENERATION; not a member: UNKNOWN_MEMBER_ID
     No generation given              stored while the group has no members, else UNKNOWN_MEMBER_ID
@@ -26,6 +26,7 @@ from odradek.protocol.messages.offset_commit import (
     OffsetCommitResponseTopic,
 )
 from odradek_broker.apis import RequestContext
+from odradek_broker.controller.image import TopicImage
 from odradek_broker.runtime.group_partition import CoordinatorUnavailable
 
 REQUEST, VERSIONS = OffsetCommitRequest, range(2, 11)
@@ -34,27 +35,42 @@ BY_TOPIC_ID = 10
 
 
 async def handle(request: OffsetCommitRequest, context: RequestContext) -> OffsetCommitResponse:
-    names = [_name(topic, context) for topic in request.topics]
+    images = [_image(topic, context) for topic in request.topics]
     known = [
-        structs.replace(topic, name=name) for topic, name in zip(request.topics, names, strict=True) if name is not None
+        structs.replace(
+            topic, name=image.name, partitions=[p for p in topic.partitions if p.partition_index in image.partitions]
+        )
+        for topic, image in zip(request.topics, images, strict=True)
+        if image is not None
     ]
     stored = iter(await _commit(structs.replace(request, topics=known), context))
     unknown = ErrorCode.UNKNOWN_TOPIC_ID if context.version >= BY_TOPIC_ID else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     return OffsetCommitResponse(
         topics=[
-            _refused(topic, unknown) if name is None else next(stored)
-            for topic, name in zip(request.topics, names, strict=True)
+            _refused(topic, unknown) if image is None else _answered(topic, image, next(stored))
+            for topic, image in zip(request.topics, images, strict=True)
         ]
     )
 
 
-def _name(topic: OffsetCommitRequestTopic, context: RequestContext) -> str | None:
+def _image(topic: OffsetCommitRequestTopic, context: RequestContext) -> TopicImage | None:
     """None where there is no such topic."""
     image = context.broker.image
-    if context.version >= BY_TOPIC_ID:
-        found = image.topic_by_id(topic.topic_id)
-        return None if found is None else found.name
-    return topic.name if topic.name in image.topics else None
+    return image.topic_by_id(topic.topic_id) if context.version >= BY_TOPIC_ID else image.topics.get(topic.name)
+
+
+def _answered(
+    asked: OffsetCommitRequestTopic, image: TopicImage, stored: OffsetCommitResponseTopic
+) -> OffsetCommitResponseTopic:
+    """What was stored, and between it, in the order in which they were asked for, partitions that do not exist."""
+    answers = iter(stored.partitions)
+    partitions = [
+        next(answers)
+        if entry.partition_index in image.partitions
+        else OffsetCommitResponsePartition(entry.partition_index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        for entry in asked.partitions
+    ]
+    return structs.replace(stored, partitions=partitions)
 
 
 async def _commit(request: OffsetCommitRequest, context: RequestContext) -> list[OffsetCommitResponseTopic]:

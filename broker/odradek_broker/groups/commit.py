@@ -30,6 +30,8 @@ from odradek_broker.groups.step import Step
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
 
 DEFAULT_RETENTION_MS = -1
+NEVER_MS = 2**63 - 1
+"""The latest moment that a record can name."""
 
 
 def commit_offsets(
@@ -78,7 +80,7 @@ def _commit_one(
         leader_epoch=entry.committed_leader_epoch,
         metadata=metadata,
         commit_timestamp=now_ms,
-        expire_timestamp=-1 if retention_ms == DEFAULT_RETENTION_MS else now_ms + retention_ms,
+        expire_timestamp=-1 if retention_ms == DEFAULT_RETENTION_MS else min(now_ms + retention_ms, NEVER_MS),
     )
     step.records.append(offset_record(group.group_id, topic, entry.partition_index, value))
     return ErrorCode.NONE

@@ -201,24 +201,39 @@ class GroupCoordinator:
 
     @property
     def next_deadline_ms(self) -> int | None:
-        """When `tick` is to be called next, by the monotonic clock; None where nothing is due ever."""
+        """When `pop_due` is to be called next, by the monotonic clock; None where nothing is due ever."""
         return self._timers.next_deadline_ms
 
-    def tick(self, now: Instant) -> Result[None] | None:
-        """Do the one thing that has been due for longest; None where nothing is due.
+    def pop_due(self, now: Instant) -> Timer | None:
+        """What has been due for longest; None where nothing is. `time_over` is to follow before the next call."""
+        return self._timers.pop_due(now.monotonic_ms)
 
-        To be called until it returns None, each result carried out before the next call.
-        """
-        timer = self._timers.pop_due(now.monotonic_ms)
-        if timer is None:
-            return None
+    def time_over(self, timer: Timer, now: Instant) -> Result[None]:
+        """Do what a timer was set for: something in one group, its `group_id`."""
         step = self._step(now)
         if timer.kind is TimerKind.RETENTION:
             step.set_timer(TimerKind.RETENTION, self.settings.offsets_retention_check_interval_ms)
-            for group in self.groups.values():
-                expire_offsets(group, step)
+            for group_id in self.groups:
+                step.set_timer(TimerKind.EXPIRY, 0, group_id)
             return step.result(None)
         return self._on_group(timer.group_id, step, lambda group: _time_over(group, timer, step))
+
+    # -------------------------------------------------------------------------------------------------------- defects
+
+    def disband(self, group_id: str, now: Instant) -> Result[None]:
+        """Let a group whose state cannot be trusted go back to its offsets. Its members are told to join again."""
+        step = self._step(now)
+        group = self.groups.get(group_id)
+        if group is not None:
+            for member in group.members.values():
+                dismiss(group, member, step, ErrorCode.UNKNOWN_MEMBER_ID)
+            for member_id in group.reserved:
+                step.cancel_timer(TimerKind.SESSION, group_id, member_id)
+            for kind in (TimerKind.REBALANCE, TimerKind.SYNC):
+                step.cancel_timer(kind, group_id)
+            group.disband(now.wall_ms)
+            self._forget_if_void(group)
+        return step.result(None)
 
     # ------------------------------------------------------------------------------------------------------ the table
 
@@ -248,8 +263,10 @@ def _time_over(group: ClassicGroup, timer: Timer, step: Step) -> None:
         session_over(group, timer.member_id, step)
     elif timer.kind is TimerKind.REBALANCE:
         rebalance_time_over(group, step)
-    else:
+    elif timer.kind is TimerKind.SYNC:
         sync_time_over(group, step)
+    else:
+        expire_offsets(group, step)
 
 
 def _error_without_group(group_id: str) -> ErrorCode:

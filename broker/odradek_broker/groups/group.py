@@ -11,11 +11,13 @@
     CompletingRebalance -> Stable                the leader's assignment is on record
     CompletingRebalance, Stable -> PreparingRebalance    a member comes, goes, or wants something else
     Stable, Empty -> Stable, Empty               a record is replayed: after a restart, or for a static member
+    any -> Empty                                 what is known of the members cannot be trusted: `disband`
 
 Dead is the state of a group that does not exist; no object here is ever in it.
 
 Invariants
-    The generation never falls, and rises whenever the group begins a new one.
+    The generation never falls, and rises whenever the group begins a new one; after the highest number comes 1, where
+        Kafka goes on with negative ones, which to clients mean that there is no generation.
     The leader is a member wherever there are members.
     Every member supports at least one protocol that all others support.
     A member waits for at most one thing: the end of the rebalance, or the assignment.
@@ -33,6 +35,8 @@ from odradek.protocol.messages.join_group import JoinGroupRequestProtocol
 from odradek_broker.groups.member import Member
 from odradek_broker.groups.offsets import GroupOffsets
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE, subscribed_topics
+
+MAX_GENERATION = 2**31 - 1
 
 
 class GroupState(StrEnum):
@@ -165,7 +169,7 @@ class ClassicGroup:
         return joined is not None
 
     def begin_generation(self, wall_ms: int) -> None:
-        self.generation += 1
+        self.generation = self.generation + 1 if self.generation < MAX_GENERATION else 1
         self.is_first_rebalance = self.newcomers = False
         self.unsynced = set(self.members)
         if self.members:
@@ -174,6 +178,14 @@ class ClassicGroup:
         else:
             self.protocol_name = self.leader_id = None
             self.transition_to(GroupState.EMPTY, wall_ms)
+
+    def disband(self, wall_ms: int) -> None:
+        """Have no members any longer, whatever was going on. The generation and the offsets stay."""
+        self.members, self.static_members, self.arriving = {}, {}, {}
+        self.reserved, self.unsynced = set(), set()
+        self.protocol_name = self.leader_id = None
+        self.is_first_rebalance = self.newcomers = False
+        self.state, self.state_since_ms = GroupState.EMPTY, wall_ms
 
     def transition_to(self, state: GroupState, wall_ms: int) -> None:
         assert self.state in _PREDECESSORS[state], f"group {self.group_id}: {self.state} -> {state}"

@@ -3,6 +3,9 @@
 A key is an int16 that says what the record is about, then its body; a value is an int16 version, then its body; a null
 value takes back what earlier records of the same key said. Values are written in the versions that Kafka's own brokers
 write (KIP-915): offsets in version 3, or 1 where a client has asked for a retention of its own; groups in version 3.
+
+Invariant: what `read_record` returns can be acted upon and written down again, whoever wrote it. Newer versions can say
+more than ours can hold, and a record may be well-formed and mean nothing; both raise ProtocolError.
 """
 
 from __future__ import annotations
@@ -27,8 +30,9 @@ OFFSET_VALUE_VERSION_WITH_EXPIRY = 1
 
 V = TypeVar("V", OffsetCommitValue, GroupMetadataValue)
 
-_int16 = struct.Struct(">h")
+_OFFSET_KINDS = (0, OffsetCommitKey.API_KEY)
 
+_int16 = struct.Struct(">h")
 
 MAX_STRING_BYTES = 2**15 - 1
 
@@ -80,23 +84,67 @@ def group_record(group_id: str, value: GroupMetadataValue | None) -> Record:
 def read_record(key: Buffer, value: Buffer | None) -> CoordinatorRecord | None:
     """What a record says; None where it is of a kind that this coordinator has no part in.
 
-    Raises ProtocolError where it is none of Kafka's records.
+    Raises ProtocolError where it is none of Kafka's records, or none that can be acted upon.
     """
     kind = _int16_at_front(key)
-    if kind in (0, OffsetCommitKey.API_KEY):
+    if kind in _OFFSET_KINDS:
         offset_key = decode(OffsetCommitKey, key, 0, _int16.size)
         return OffsetRecord(
             offset_key.group,
             offset_key.topic,
             offset_key.partition,
-            None if value is None else _body(OffsetCommitValue, value),
+            None if value is None else _offset_value(value),
         )
     if kind == GroupMetadataKey.API_KEY:
         return GroupRecord(
             decode(GroupMetadataKey, key, 0, _int16.size).group,
-            None if value is None else _body(GroupMetadataValue, value),
+            None if value is None else _group_value(value),
         )
     return None
+
+
+def subject_of(key: Buffer) -> tuple[str, str]:
+    """Of which group a record is, whatever its value says, and of what in it: a partition such as "t-0", or ""."""
+    kind = _int16_at_front(key)
+    if kind in _OFFSET_KINDS:
+        offset_key = decode(OffsetCommitKey, key, 0, _int16.size)
+        return offset_key.group, f"{offset_key.topic}-{offset_key.partition}"
+    if kind == GroupMetadataKey.API_KEY:
+        return decode(GroupMetadataKey, key, 0, _int16.size).group, ""
+    raise ProtocolError(f"a record of the unknown kind {kind}")
+
+
+def _offset_value(value: Buffer) -> OffsetCommitValue:
+    read = _body(OffsetCommitValue, value)
+    if not fits(read.metadata):
+        raise ProtocolError(f"an offset with {len(read.metadata)} characters of metadata")
+    return read
+
+
+def _group_value(value: Buffer) -> GroupMetadataValue:
+    read = _body(GroupMetadataValue, value)
+    fault = _fault_of(read)
+    if fault is not None:
+        raise ProtocolError(f"a group {fault}")
+    return read
+
+
+def _fault_of(group: GroupMetadataValue) -> str | None:
+    """What keeps a group from being what the record says; None where nothing does."""
+    members = group.members
+    instances = [each.group_instance_id for each in members if each.group_instance_id is not None]
+    if group.generation < 0:
+        return f"of generation {group.generation}"
+    if members and not (group.protocol_type and group.protocol):
+        return "of members without a protocol"
+    if len({each.member_id for each in members}) < len(members) or len(set(instances)) < len(instances):
+        return "that has a member twice"
+    names = [group.protocol_type, group.protocol, group.leader, *instances]
+    for each in members:
+        if not each.member_id:
+            return "of a member without an id"
+        names += [each.member_id, each.client_id, each.client_host]
+    return None if fits(*names) else "with names too long to be written again"
 
 
 def _framed(number: int, body: Struct, version: int) -> bytes:

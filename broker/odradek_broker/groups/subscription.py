@@ -27,10 +27,9 @@ def subscribed_topics(subscriptions: Iterable[bytes]) -> frozenset[str] | None:
 
 
 def _topics(subscription: bytes) -> Iterable[str]:
-    """Of a version newer than ours the part is read that we know: versions only ever append."""
+    """Read as version 0, of which every later version is a continuation: some clients write no more under any label."""
     if len(subscription) < _version.size:
         raise ProtocolError("a subscription without a version")
-    version = min(_version.unpack_from(subscription)[0], ConsumerProtocolSubscription.VERSIONS[-1])
-    if version < 0:
+    if _version.unpack_from(subscription)[0] < 0:
         raise ProtocolError("a subscription of a negative version")
-    return decode_prefix(ConsumerProtocolSubscription, subscription, version, _version.size)[0].topics
+    return decode_prefix(ConsumerProtocolSubscription, subscription, 0, _version.size)[0].topics

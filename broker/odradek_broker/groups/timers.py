@@ -17,7 +17,8 @@ class TimerKind(Enum):
     SESSION = "a member, or the id reserved for one, has been silent for too long"
     REBALANCE = "members have had enough time to join"
     SYNC = "members have had enough time to ask for their assignment"
-    RETENTION = "look for offsets that nobody needs any longer"
+    RETENTION = "let each group look for offsets that nobody needs any longer"
+    EXPIRY = "a group is to look for offsets that nobody needs any longer"
 
 
 class Timer(NamedTuple):

@@ -5,8 +5,11 @@ them is committed. So decisions follow one another without waiting for the disk,
 lost. If leadership is lost, this object is thrown away with all that it knows, and so is whatever was not committed.
 
 Invariants
-    The coordinator has replayed exactly the records of the log, in order.
+    The coordinator has replayed exactly the records of the log, in order; those that mean nothing are passed over, each
+        with a line that says so.
     Every request that waits gets one answer, or CoordinatorUnavailable.
+    What is wrong with a record, or goes wrong when a group's time has come, stays with that group: at worst it loses
+        its members, who are told to join again. Other groups neither notice nor wait.
 """
 
 from __future__ import annotations
@@ -27,13 +30,16 @@ from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_batch
 from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.records import Record as CoordinatorRecord
+from odradek_broker.groups.records import subject_of
 from odradek_broker.groups.step import Answer, Instant, Result
 from odradek_broker.log.failures import LogFailed, OffsetOutOfRange
 from odradek_broker.log.replay import marker_in
 from odradek_broker.log.validation import Refused
+from odradek_broker.runtime.defects import survive
 
 if TYPE_CHECKING:
     from odradek_broker.groups.settings import GroupSettings
+    from odradek_broker.groups.timers import Timer
     from odradek_broker.ports.clock import Clock
     from odradek_broker.runtime.commits import Commit
     from odradek_broker.runtime.partition import Partition
@@ -43,6 +49,7 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 READ_BYTES = 1024 * 1024
+RECORDS_BETWEEN_CHECKPOINTS = 100
 BATCH_BYTES = 512 * 1024
 """Records of one decision go into one batch up to here; only deletions and huge commits need several."""
 
@@ -268,12 +275,20 @@ class GroupPartition:
 
     async def _watch_timers(self) -> None:
         while True:
-            while (result := self.coordinator.tick(self.now())) is not None:
-                self.carry_out(result)
+            while (timer := self.coordinator.pop_due(self.now())) is not None:
+                self._time_over(timer)
+                await trio.lowlevel.checkpoint()
             self._earlier = trio.Event()
             self._sleeps_until_ms = self.coordinator.next_deadline_ms
             with trio.move_on_after(self._seconds_to_sleep()):
                 await self._earlier.wait()
+
+    def _time_over(self, timer: Timer) -> None:
+        try:
+            self.carry_out(self.coordinator.time_over(timer, self.now()))
+        except Exception as defect:
+            survive(defect, f"{self.partition}: group {timer.group_id!r} loses its members, who have to join again")
+            self.carry_out(self.coordinator.disband(timer.group_id, self.now()))
 
     def _seconds_to_sleep(self) -> float:
         if self._sleeps_until_ms is None:
@@ -294,7 +309,7 @@ class GroupPartition:
                 data, before = memoryview(found.read()), offset
                 for position, header in iter_headers(data):
                     if self._is_sound(data, position, header):
-                        self._replay_batch(data, position, header)
+                        await self._replay_batch(data, position, header)
                     offset = header.next_offset
                 if offset <= before:
                     raise ProtocolError(f"there is no batch at offset {before}, where one should be")
@@ -319,24 +334,53 @@ class GroupPartition:
         logger.error("%s: %s, and no other broker has it: what groups say there is lost", self.partition, fault)
         return False
 
-    def _replay_batch(self, data: memoryview, position: int, header: BatchHeader) -> None:
+    async def _replay_batch(self, data: memoryview, position: int, header: BatchHeader) -> None:
         if header.is_control:
             marker = marker_in(data[position : position + header.size_bytes])
             if marker is not None:
                 self.coordinator.complete_transaction(header.producer_id, commit=marker.committed)
             return
         producer_id = header.producer_id if header.is_transactional else None
-        for record in decode_batch(data, position):
-            try:
-                self._replay(record, producer_id)
-            except ProtocolError as error:
-                logger.error("%s, offset %d: passed over: %s", self.partition, record.offset, error)
+        try:
+            records = decode_batch(data, position)
+        except ProtocolError as error:  # Its checksum is right: so it was written, and so everybody has it.
+            logger.error(
+                "%s: the batch at offset %d is passed over, and what it says of groups and their offsets with it: %s",
+                self.partition, header.base_offset, error,
+            )  # fmt: skip
+            return
+        for number, record in enumerate(records, 1):
+            self._replay(record, producer_id)
+            if number % RECORDS_BETWEEN_CHECKPOINTS == 0:
+                await trio.lowlevel.checkpoint()
 
     def _replay(self, record: Record, producer_id: int | None) -> None:
-        if record.key is not None:
+        """Replay a record of the log; one that means nothing costs its own group something, and nobody else."""
+        try:
+            if record.key is None:
+                raise ProtocolError("it has no key")
             recorded = CoordinatorRecord(record.key, record.value)
-            answers = self.coordinator.replay(recorded, record.offset, self.now(), producer_id)
-            assert not answers, "nobody can be waiting yet"
+            self.coordinator.replay(recorded, record.offset, self.now(), producer_id)
+        except ProtocolError as error:
+            self._pass_over(record, error)
+        except Exception as defect:
+            survive(defect, f"{self.partition}: the record at offset {record.offset} is passed over")
+            self._pass_over(record, defect)
+
+    def _pass_over(self, record: Record, why: Exception) -> None:
+        """What is said of the members of a group can be had again from them; of an offset only by another commit."""
+        consequence = "nothing else is lost"
+        try:
+            group_id, partition = subject_of(record.key or b"")
+        except ProtocolError:
+            pass
+        else:
+            if partition:
+                consequence = f"for {partition} group {group_id!r} goes on from what it had committed before"
+            else:
+                consequence = f"the members of group {group_id!r} have to join again; its offsets are kept"
+                self.coordinator.disband(group_id, self.now())
+        logger.error("%s, offset %d: passed over: %s; %s", self.partition, record.offset, why, consequence)
 
 
 def _batches(records: list[CoordinatorRecord]) -> Iterable[list[CoordinatorRecord]]:

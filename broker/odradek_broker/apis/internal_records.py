@@ -1,0 +1,84 @@
+"""What may be written into an internal topic from outside: nothing but what its coordinator can read back.
+
+Kafka's door for it is a client id (`__admin_client`), which anybody can take. What passes it is replayed into a
+coordinator some day, on every broker that comes to lead the partition; so it is held to the format that the coordinator
+itself writes, and to a size that a broker can look through between two other requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from odradek.protocol.codec import decode
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.transaction_log import TransactionLogKey, TransactionLogValue
+from odradek.protocol.primitives import Buffer, ProtocolError
+from odradek.protocol.records.batch import BatchHeader, crc_is_valid, read_whole_header
+from odradek.protocol.records.record import decode_batch
+from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
+from odradek_broker.groups.records import read_record
+from odradek_broker.log.validation import Refused
+
+MAX_RECORDS = 1_000
+MAX_PAYLOAD_BYTES = 1024 * 1024
+"""Of one batch, uncompressed."""
+
+INT16_BYTES = 2
+
+
+def why_refused(topic: str, records: memoryview) -> Refused | None:
+    """Why a batch must not be appended to an internal topic; None where the topic's log is to judge the rest."""
+    try:
+        header = read_whole_header(records)
+    except ProtocolError:
+        return None
+    if not crc_is_valid(records, 0, header):
+        return None
+    if header.record_count > MAX_RECORDS:
+        return Refused(ErrorCode.INVALID_RECORD, f"more than {MAX_RECORDS} records at once for {topic}")
+    return _fault_of_records(topic, records, header)
+
+
+def _fault_of_records(topic: str, records: memoryview, header: BatchHeader) -> Refused | None:
+    read = _READERS.get(topic, _unreadable)
+    try:
+        found = decode_batch(records, 0, MAX_PAYLOAD_BYTES)
+    except ProtocolError as error:
+        return Refused(ErrorCode.INVALID_RECORD, str(error))
+    for index, record in enumerate(found):
+        try:
+            if read(record.key or b"", record.value) is None:
+                raise ProtocolError("a record of an unknown kind")
+        except ProtocolError as error:
+            why = f"{topic} takes only what its coordinator can read: {error}"
+            return Refused(ErrorCode.INVALID_RECORD, why, [(index, why)])
+    return None
+
+
+def _transaction(key: Buffer, value: Buffer | None) -> TransactionLogKey | None:
+    """The key of a record of __transaction_state, or None where it is of an unknown kind. Raises ProtocolError."""
+    if _int16(key) != TransactionLogKey.API_KEY:
+        return None
+    if value is not None:
+        version = _int16(value)
+        if version not in TransactionLogValue.VERSIONS:
+            raise ProtocolError(f"a transaction of the unknown version {version}")
+        decode(TransactionLogValue, value, version, INT16_BYTES)
+    return decode(TransactionLogKey, key, 0, INT16_BYTES)
+
+
+def _int16(buffer: Buffer) -> int:
+    if len(buffer) < INT16_BYTES:
+        raise ProtocolError("a record of less than two bytes")
+    return int.from_bytes(buffer[:INT16_BYTES], "big", signed=True)
+
+
+def _unreadable(_key: Buffer, _value: Buffer | None) -> None:
+    return None
+
+
+_READERS: dict[str, Callable[[Buffer, Buffer | None], Any]] = {
+    GROUP_TOPIC: read_record,
+    TRANSACTION_TOPIC: _transaction,
+}
