@@ -22,7 +22,7 @@ from odradek.protocol.headers import (
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from odradek.protocol.messages.fetch import FetchableTopicResponse, FetchResponse, PartitionData
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataResponse
-from odradek.protocol.primitives import ProtocolError, write_uvarint
+from odradek.protocol.primitives import MAX_TAGS, ProtocolError, write_uvarint
 
 
 def joined(pieces: list[Sized]) -> bytes:
@@ -122,3 +122,14 @@ def test_records_of_a_response_are_handed_on_as_they_are_and_counted() -> None:
     assert [piece for piece in pieces if isinstance(piece, Slice)] == slices
     first: Any = pieces[0]
     assert struct.unpack_from(">i", first)[0] == sum(map(len, pieces)) - 4
+
+
+def test_a_header_has_no_more_tagged_fields_than_kafka_takes() -> None:
+    def section(count: int) -> bytes:
+        out = bytearray()
+        write_uvarint(out, count)
+        return bytes(out) + bytes(2 * count)
+
+    assert skip_tags(section(MAX_TAGS), 0) == len(section(MAX_TAGS))
+    with pytest.raises(ProtocolError):
+        skip_tags(section(MAX_TAGS + 1), 0)

@@ -8,9 +8,10 @@ the wire rules are is said here and nowhere else:
     flexible       uvarint(n + 1) lengths, 0 for null; every struct ends in a section of tagged fields (KIP-482)
     nullable struct   one byte before it: 1, or for null -1 (0 where the struct is a tagged field)
 
-A decoder trusts nothing. An array may not announce more elements than the bytes left could hold, nor may all arrays
-of one message together announce more than MAX_ELEMENTS; every other length is checked against the end of the
-buffer. Whatever is wrong raises ProtocolError.
+A decoder trusts nothing. An array may not announce more elements than the bytes left could hold, no section of tagged
+fields more than MAX_TAGS, and all arrays and sections of one message together no more than MAX_ELEMENTS; every other
+length is checked against the end of the buffer. Whatever is wrong raises ProtocolError. How much work a message makes
+follows from its elements: who must not be held up by it gives a smaller `max_elements`, and does the rest elsewhere.
 
 To read the code that is generated: `source(ProduceRequest, 9)`.
 """
@@ -25,7 +26,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_orig
 
 from msgspec import NODEFAULT, Struct, structs
 
-from odradek.protocol.primitives import Buffer, ProtocolError, read_uvarint, write_uvarint
+from odradek.protocol.primitives import MAX_TAGS, Buffer, ProtocolError, read_uvarint, write_uvarint
 from odradek.protocol.schema import NullableSince, Since, Tag, Until, Wire
 
 M = TypeVar("M", bound=Struct)
@@ -35,7 +36,12 @@ Encoder: TypeAlias = Callable[[Any, bytearray, Splices], None]
 Decoder: TypeAlias = Callable[[memoryview, int, list[int]], tuple[Any, int]]
 
 MAX_ELEMENTS = 1_000_000
-"""How many array elements one message may hold, over all its arrays: what bounds the memory that a frame can cost."""
+"""How many array elements and tagged fields one message may hold in all: what bounds the memory and the time that a
+frame can cost."""
+
+
+class TooManyElements(ProtocolError):
+    """The message may be sound, but it is larger than who decodes it wants it to be."""
 
 FIXED_SIZES = {wire: struct.calcsize(">" + wire.value) for wire in Wire if len(wire.value) < 4}
 
@@ -81,11 +87,13 @@ def decode(cls: type[M], buffer: Buffer, version: int, position: int = 0) -> M:
     return message
 
 
-def decode_prefix(cls: type[M], buffer: Buffer, version: int, position: int = 0) -> tuple[M, int]:
-    """The message that begins at `position`, and the position behind it. Raises ProtocolError."""
+def decode_prefix(
+    cls: type[M], buffer: Buffer, version: int, position: int = 0, max_elements: int = MAX_ELEMENTS
+) -> tuple[M, int]:
+    """The message that begins at `position`, and the position behind it. Raises ProtocolError, TooManyElements."""
     read = decoder(cls, version)
     try:
-        message, end = read(memoryview(buffer), position, [MAX_ELEMENTS])
+        message, end = read(memoryview(buffer), position, [max_elements])
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise ProtocolError(f"{cls.__name__} v{version}: {error}") from None
     return message, end
@@ -93,14 +101,25 @@ def decode_prefix(cls: type[M], buffer: Buffer, version: int, position: int = 0)
 
 @cache
 def encoder(cls: type[Struct], version: int) -> Encoder:
-    """The compiled function (message, out, splices): appends to `out`, and to `splices` each Records with its place."""
+    """The compiled function (message, out, splices): appends to `out`, and to `splices` each Records with its place.
+
+    Raises ProtocolError for a version that the message does not have: what a peer names must not fill the cache.
+    """
+    _refuse_unknown(cls, version)
     return _compile(*_encoder_source(cls, version))  # type: ignore[no-any-return]
 
 
 @cache
 def decoder(cls: type[Struct], version: int) -> Decoder:
-    """The compiled function (view, position, budget) -> (message, position)."""
+    """The compiled function (view, position, budget) -> (message, position). Raises ProtocolError as `encoder` does."""
+    _refuse_unknown(cls, version)
     return _compile(*_decoder_source(cls, version))  # type: ignore[no-any-return]
+
+
+def _refuse_unknown(cls: type[Struct], version: int) -> None:
+    versions = getattr(cls, "VERSIONS", None)
+    if versions is not None and version not in versions:
+        raise ProtocolError(f"{cls.__name__} has no version {version}")
 
 
 def source(cls: type[Struct], version: int) -> str:
@@ -204,6 +223,7 @@ class _Source:
         self.lines = [signature]
         self.names: dict[str, Any] = {
             "ProtocolError": ProtocolError,
+            "TooManyElements": TooManyElements,
             "read_uvarint": read_uvarint,
             "write_uvarint": write_uvarint,
         }
@@ -447,7 +467,7 @@ def _decode_array(code: _Source, kind: Kind, target: str, version: int, flexible
     least = _min_size(kind.element, version, flexible)
     code.add(f"if n * {least} > size - p: raise ProtocolError('array longer than its frame')")
     code.add("budget[0] -= n")
-    code.add("if budget[0] < 0: raise ProtocolError('too many array elements in one message')")
+    code.add("if budget[0] < 0: raise TooManyElements('too many array elements in one message')")
     if kind.element.wire in FIXED_SIZES and kind.element.wire is not Wire.UUID and kind.element.wire is not None:
         unpack = code.bind("unpack", struct.unpack_from)
         code.add(f"{target} = list({unpack}(f'>{{n}}{kind.element.wire.value}', b, p))")
@@ -470,6 +490,9 @@ def _decode_tags(code: _Source, fields: list[Field], values: dict[str, str], ver
     code.depth += 1
     code.add("count, p = read_uvarint(b, p - 1)")
     code.add("if count * 2 > size - p: raise ProtocolError('more tagged fields than bytes')")
+    code.add(f"if count > {MAX_TAGS}: raise ProtocolError('more than {MAX_TAGS} tagged fields in one section')")
+    code.add("budget[0] -= count")
+    code.add("if budget[0] < 0: raise TooManyElements('too many tagged fields in one message')")
     code.add("last = -1")
     code.add("for _ in range(count):")
     code.depth += 1

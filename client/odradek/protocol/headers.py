@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol
 from msgspec import Struct
 
 from odradek.protocol.codec import encode_pieces
-from odradek.protocol.primitives import Buffer, ProtocolError, read_uvarint
+from odradek.protocol.primitives import MAX_TAGS, Buffer, ProtocolError, read_uvarint
 
 API_VERSIONS_KEY = 18
 
@@ -72,6 +72,8 @@ def skip_tags(frame: Buffer, position: int) -> int:
     """The position behind a section of tagged fields that nobody knows. Raises ProtocolError."""
     try:
         count, position = read_uvarint(frame, position)
+        if count > MAX_TAGS:
+            raise ProtocolError(f"more than {MAX_TAGS} tagged fields in one section")
         for _ in range(count):
             _, position = read_uvarint(frame, position)
             size, position = read_uvarint(frame, position)

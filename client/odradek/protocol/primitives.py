@@ -10,6 +10,9 @@ from typing import TypeAlias
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
+MAX_TAGS = 10_000
+"""How many tagged fields one section may have, as in Kafka 4.4."""
+
 
 class ProtocolError(Exception):
     """The peer broke the protocol: its connection is closed, and no other notices."""

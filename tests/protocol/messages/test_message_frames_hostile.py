@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from message_samples import all_messages, all_versions, label, plain, samples
 
-from odradek.protocol.codec import MAX_ELEMENTS, decode, decode_prefix, encode
+from odradek.protocol.codec import MAX_ELEMENTS, TooManyElements, decode, decode_prefix, decoder, encode
 from odradek.protocol.messages.api_versions import ApiVersionsResponse
 from odradek.protocol.messages.fetch import FetchRequest, ForgottenTopic
 from odradek.protocol.messages.join_group import JoinGroupRequest
 from odradek.protocol.messages.metadata import MetadataRequest
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.primitives import MAX_TAGS, ProtocolError, write_uvarint
 
 every_message = pytest.mark.parametrize("message", all_messages(), ids=label)
 every_version = pytest.mark.parametrize(("message", "version"), all_versions(), ids=label)
@@ -148,3 +148,33 @@ def _decode_if_possible(message: type[Any], frame: bytes, version: int) -> None:
         decode(message, frame, version)
     except ProtocolError:
         pass
+
+
+def tagged(count: int) -> bytes:
+    """A request with so many tagged fields that nobody knows."""
+    frame = bytearray(encode(MetadataRequest(), 9)[:-1])
+    write_uvarint(frame, count)
+    for number in range(count):
+        write_uvarint(frame, number)
+        frame.append(0)
+    return bytes(frame)
+
+
+def test_a_section_of_tagged_fields_is_bounded() -> None:
+    assert decode(MetadataRequest, tagged(MAX_TAGS), 9) == decode(MetadataRequest, tagged(0), 9)
+    with pytest.raises(ProtocolError, match="tagged fields in one section"):
+        decode(MetadataRequest, tagged(MAX_TAGS + 1), 9)
+
+
+def test_tagged_fields_and_elements_are_counted_together_against_what_a_reader_takes() -> None:
+    assert decode_prefix(MetadataRequest, tagged(7), 9, max_elements=7)
+    with pytest.raises(TooManyElements):
+        decode_prefix(MetadataRequest, tagged(8), 9, max_elements=7)
+
+
+@pytest.mark.parametrize("version", [-1, 14, 32767])
+def test_a_version_that_a_message_does_not_have_leaves_nothing_in_the_cache(version: int) -> None:
+    before = decoder.cache_info().currsize
+    with pytest.raises(ProtocolError, match="has no version"):
+        decode(MetadataRequest, b"", version)
+    assert decoder.cache_info().currsize == before
