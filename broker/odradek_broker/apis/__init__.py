@@ -9,6 +9,10 @@ A handler file declares
 A plain `def handle` begins the moment its request is read, in arrival order, even while earlier answers of the same
 connection are still outstanding; it may return an awaitable for the rest of its work (Produce waits so for its records
 to be committed). An `async def handle` holds its connection until it has answered. Either may return None: no answer.
+A plain one whose request turns out to be long work returns it as `Held`.
+
+No handler holds the loop for long (runtime/slices.py): what grows with the request is cut into slices, or done by a
+worker.
 
 Reading order: api_18_api_versions, api_00_produce, api_01_fetch; the rest are variations.
 """
@@ -19,7 +23,7 @@ import importlib
 import inspect
 import pkgutil
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
@@ -41,6 +45,15 @@ class Later(Awaitable[Answer]):
         """Nobody will await it any more: its connection has ended before its turn."""
 
 
+class Held(Struct, frozen=True):
+    """Work in slices that still needs the request's bytes: its connection is not read before it has its answer.
+
+    Earlier answers may be outstanding meanwhile.
+    """
+
+    work: Coroutine[Any, Any, Answer | Awaitable[Answer]]
+
+
 class Api(Struct, frozen=True):
     """What one handler file declares."""
 
@@ -48,7 +61,7 @@ class Api(Struct, frozen=True):
     name: str
     request: type[Any]
     versions: range
-    handle: Callable[[Any, RequestContext], Answer | Awaitable[Answer]]
+    handle: Callable[[Any, RequestContext], Answer | Awaitable[Answer] | Held]
     holds: bool
     """Whether the handler is a coroutine function, which nothing on its connection overtakes."""
     advertised_versions: range

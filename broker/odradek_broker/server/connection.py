@@ -9,6 +9,7 @@ Invariants
     A handler that holds the connection begins when all earlier answers are sent, and nothing begins before it ends.
     A request's bytes are looked at only until its handler returns: the buffer is then used again.
     Only what the peer leaves undone counts against a deadline: not our work, nor the wait for memory.
+    After REQUESTS_BETWEEN_CHECKPOINTS at most others have their turn, however many requests have come together.
 """
 
 from __future__ import annotations
@@ -21,9 +22,8 @@ from typing import TYPE_CHECKING, cast
 import trio
 
 from odradek.protocol.framing import BASE_BYTES, FrameBuffer
-from odradek.protocol.headers import encode_response
 from odradek.protocol.primitives import ProtocolError
-from odradek_broker.apis import Later
+from odradek_broker.apis import Held, Later
 
 if TYPE_CHECKING:
     from odradek.protocol.headers import ApiMessage
@@ -42,6 +42,8 @@ FRAME_DEADLINE_MS = 30_000
 
 A large frame has as long again each time that its buffer has doubled.
 """
+
+REQUESTS_BETWEEN_CHECKPOINTS = 16
 
 SHRINK_AFTER_MS = 1_000
 UNKNOWN = -1
@@ -74,6 +76,7 @@ class Connection:
         self._waiting_for_memory = False
         self._draining = False
         self._farewells: dict[str, Callable[[], None]] = {}
+        self._since_checkpoint = 0
 
     async def serve(self) -> None:
         """Return when the connection is over; no fault of the peer's is raised."""
@@ -137,13 +140,31 @@ class Connection:
                     return
                 continue
             self._frame_since_ms = UNKNOWN
-            call = self._dispatcher.read(frame, self._stream.peer, self._stream.local, self._farewells)
+            await self._let_others_run()
+            call = await self._dispatcher.read(frame, self._stream.peer, self._stream.local, self._farewells)
             if call.refusal is not None:
                 await self._answer_in_turn(call, call.refusal)
             elif call.api.holds:
                 await self._hold(call)
             else:
-                await self._answer_in_turn(call, call.api.handle(call.request, call.context))
+                answer = call.api.handle(call.request, call.context)
+                if isinstance(answer, Held):
+                    answer = await self._work(answer)
+                await self._answer_in_turn(call, answer)
+
+    async def _let_others_run(self) -> None:
+        """Requests that take no answer, or have to wait for it, never wait themselves."""
+        self._since_checkpoint += 1
+        if self._since_checkpoint >= REQUESTS_BETWEEN_CHECKPOINTS:
+            self._since_checkpoint = 0
+            await trio.lowlevel.checkpoint()
+
+    async def _work(self, held: Held) -> ApiMessage | Awaitable[ApiMessage | None] | None:
+        self._handling = True
+        try:
+            return await held.work
+        finally:
+            self._handling = False
 
     async def _receive(self) -> bool:
         """Get more bytes; False where there are no more."""
@@ -205,8 +226,9 @@ class Connection:
     async def _send(self, call: Call, response: ApiMessage | None) -> None:
         if response is None:
             return
+        pieces = await self._dispatcher.write(call, response)
         self._sending_since_ms = self._clock.monotonic_ms()
-        await self._stream.send(encode_response(response, call.answer_version, call.correlation_id))
+        await self._stream.send(pieces)
         self._sending_since_ms = UNKNOWN
         self._active_ms = self._clock.monotonic_ms()
 

@@ -1,14 +1,19 @@
-"""From a frame to the handler that answers it: header, version check and decoding, once for all APIs."""
+"""From a frame to the handler that answers it: header, version check and decoding, once for all APIs.
+
+A message of few elements is read and written here and now. One of more than ELEMENTS_AT_ONCE takes a while, so that is
+left to a worker: the loop is not held by it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from odradek.protocol.codec import decode_prefix
-from odradek.protocol.headers import is_flexible, read_request_header, skip_tags
+from odradek.protocol.codec import TooManyElements, decode_prefix
+from odradek.protocol.headers import encode_response, is_flexible, read_request_header, skip_tags
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import Api, RequestContext, load_apis
 from odradek_broker.apis.api_18_api_versions import REQUEST as API_VERSIONS_REQUEST
@@ -18,6 +23,10 @@ if TYPE_CHECKING:
     from odradek.protocol.headers import ApiMessage
     from odradek_broker.ports.network import Address
     from odradek_broker.runtime.broker import Broker
+
+
+ELEMENTS_AT_ONCE = 2_000
+"""Read or written within a few milliseconds, whatever they are."""
 
 
 class Call(Struct, frozen=True, gc=False):
@@ -42,8 +51,13 @@ class Dispatcher:
         self._broker = broker
         self._apis = load_apis()
 
-    def read(self, frame: memoryview, peer: Address, local: Address, farewells: dict[str, Callable[[], None]]) -> Call:
-        """Understand one frame. Raises ProtocolError, as for an API or a version that was not advertised."""
+    async def read(
+        self, frame: memoryview, peer: Address, local: Address, farewells: dict[str, Callable[[], None]]
+    ) -> Call:
+        """Understand one frame. Raises ProtocolError, as for an API or a version that was not advertised.
+
+        Waits only where the frame is large in elements; it has to stay as it is until then.
+        """
         header, position = read_request_header(frame)
         api = self._apis.get(header.api_key)
         if api is None:
@@ -57,5 +71,17 @@ class Dispatcher:
         if is_flexible(api.request, version):
             position = skip_tags(frame, position)
         # Bytes behind the message are passed over, as Kafka does: librdkafka 2.16 leaves some behind Metadata v13.
-        request, _ = decode_prefix(api.request, frame, version, position)
+        try:
+            request, _ = decode_prefix(api.request, frame, version, position, ELEMENTS_AT_ONCE)
+        except TooManyElements:
+            read = partial(decode_prefix, api.request, frame, version, position)
+            request, _ = await self._broker.workers.run(read)
         return Call(api, header.correlation_id, request, context)
+
+    async def write(self, call: Call, response: ApiMessage) -> list[Sized]:
+        """The pieces of the answer's frame. Waits only where it is large in elements."""
+        try:
+            return encode_response(response, call.answer_version, call.correlation_id, ELEMENTS_AT_ONCE)
+        except TooManyElements:
+            write = partial(encode_response, response, call.answer_version, call.correlation_id)
+            return await self._broker.workers.run(write)

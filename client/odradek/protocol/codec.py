@@ -31,7 +31,17 @@ from odradek.protocol.schema import NullableSince, Since, Tag, Until, Wire
 
 M = TypeVar("M", bound=Struct)
 
-Splices: TypeAlias = list[tuple[int, Sized]]
+
+class Splices(list[tuple[int, Sized]]):
+    """Where in a frame which Records belong; and how many more array elements the message may have."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, max_elements: int) -> None:
+        super().__init__()
+        self.left = max_elements
+
+
 Encoder: TypeAlias = Callable[[Any, bytearray, Splices], None]
 Decoder: TypeAlias = Callable[[memoryview, int, list[int]], tuple[Any, int]]
 
@@ -40,8 +50,12 @@ MAX_ELEMENTS = 1_000_000
 frame can cost."""
 
 
+ANY_NUMBER = 1 << 62
+
+
 class TooManyElements(ProtocolError):
-    """The message may be sound, but it is larger than who decodes it wants it to be."""
+    """The message may be sound, but it is larger than who reads or writes it wants it to be."""
+
 
 FIXED_SIZES = {wire: struct.calcsize(">" + wire.value) for wire in Wire if len(wire.value) < 4}
 
@@ -55,12 +69,13 @@ def encode(message: Struct, version: int) -> bytes:
     return b"".join(pieces)
 
 
-def encode_pieces(message: Struct, version: int, head: bytearray) -> list[Sized]:
+def encode_pieces(message: Struct, version: int, head: bytearray, max_elements: int = ANY_NUMBER) -> list[Sized]:
     """Append the message to `head` and return the frame's pieces: bytes, and between them each Records as it was given.
 
-    Nothing that a Records field holds is copied or even looked at, so it may as well be a slice of a file.
+    Nothing that a Records field holds is copied or even looked at, so it may as well be a slice of a file. Raises
+    TooManyElements where its arrays have more than that in all; `head` is of no use then.
     """
-    splices: Splices = []
+    splices = Splices(max_elements)
     encoder(type(message), version)(message, head, splices)
     if not splices:
         return [head]
@@ -336,6 +351,8 @@ def _encode_sized(code: _Source, kind: Kind, value: str, version: int, flexible:
         code.add(f"out += {pack}(len({value}))")
     if kind.wire is Wire.ARRAY:
         assert kind.element is not None
+        code.add(f"splices.left -= len({value})")
+        code.add("if splices.left < 0: raise TooManyElements('more elements than are wanted')")
         item = code.fresh("i")
         code.add(f"for {item} in {value}:")
         code.depth += 1

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 
 from msgspec import Struct
 
-from odradek.protocol.codec import encode_pieces
+from odradek.protocol.codec import ANY_NUMBER, encode_pieces
 from odradek.protocol.primitives import MAX_TAGS, Buffer, ProtocolError, read_uvarint
 
 API_VERSIONS_KEY = 18
@@ -96,17 +96,19 @@ def encode_request(message: ApiMessage, version: int, correlation_id: int, clien
     return _frame(message, version, head)
 
 
-def encode_response(message: ApiMessage, version: int, correlation_id: int) -> list[Sized]:
-    """The pieces of a whole response frame, its size in front."""
+def encode_response(
+    message: ApiMessage, version: int, correlation_id: int, max_elements: int = ANY_NUMBER
+) -> list[Sized]:
+    """The pieces of a whole response frame, its size in front. Raises TooManyElements."""
     head = bytearray(_size.size)
     head += _correlation.pack(correlation_id)
     if is_flexible(type(message), version) and message.API_KEY != API_VERSIONS_KEY:
         head.append(0)
-    return _frame(message, version, head)
+    return _frame(message, version, head, max_elements)
 
 
-def _frame(message: ApiMessage, version: int, head: bytearray) -> list[Sized]:
+def _frame(message: ApiMessage, version: int, head: bytearray, max_elements: int = ANY_NUMBER) -> list[Sized]:
     assert isinstance(message, Struct)
-    pieces = encode_pieces(message, version, head)
+    pieces = encode_pieces(message, version, head, max_elements)
     _size.pack_into(head, 0, sum(map(len, pieces)) - _size.size)
     return pieces
