@@ -56,7 +56,7 @@ class GroupCoordinator:
     def __init__(self, settings: GroupSettings) -> None:
         self.settings = settings
         self.groups: dict[str, ClassicGroup] = {}
-        self._timers = Timers()
+        self._timers: Timers[Timer] = Timers()
         self._transactions: dict[int, set[str]] = {}
         """The groups in which a producer's open transaction has offsets."""
 

@@ -71,14 +71,14 @@ CoordinatorRecord: TypeAlias = OffsetRecord | GroupRecord
 def offset_record(group_id: str, topic: str, partition: int, value: OffsetCommitValue | None) -> Record:
     key = OffsetCommitKey(group_id, topic, partition)
     if value is None:
-        return Record(_framed(OffsetCommitKey.API_KEY, key, 0), None)
+        return Record(framed(OffsetCommitKey.API_KEY, key, 0), None)
     version = OFFSET_VALUE_VERSION if value.expire_timestamp == -1 else OFFSET_VALUE_VERSION_WITH_EXPIRY
-    return Record(_framed(OffsetCommitKey.API_KEY, key, 0), _framed(version, value, version))
+    return Record(framed(OffsetCommitKey.API_KEY, key, 0), framed(version, value, version))
 
 
 def group_record(group_id: str, value: GroupMetadataValue | None) -> Record:
-    key = _framed(GroupMetadataKey.API_KEY, GroupMetadataKey(group_id), 0)
-    return Record(key, None if value is None else _framed(GROUP_VALUE_VERSION, value, GROUP_VALUE_VERSION))
+    key = framed(GroupMetadataKey.API_KEY, GroupMetadataKey(group_id), 0)
+    return Record(key, None if value is None else framed(GROUP_VALUE_VERSION, value, GROUP_VALUE_VERSION))
 
 
 def read_record(key: Buffer, value: Buffer | None) -> CoordinatorRecord | None:
@@ -86,7 +86,7 @@ def read_record(key: Buffer, value: Buffer | None) -> CoordinatorRecord | None:
 
     Raises ProtocolError where it is none of Kafka's records, or none that can be acted upon.
     """
-    kind = _int16_at_front(key)
+    kind = int16_at_front(key)
     if kind in _OFFSET_KINDS:
         offset_key = decode(OffsetCommitKey, key, 0, _int16.size)
         return OffsetRecord(
@@ -105,7 +105,7 @@ def read_record(key: Buffer, value: Buffer | None) -> CoordinatorRecord | None:
 
 def subject_of(key: Buffer) -> tuple[str, str]:
     """Of which group a record is, whatever its value says, and of what in it: a partition such as "t-0", or ""."""
-    kind = _int16_at_front(key)
+    kind = int16_at_front(key)
     if kind in _OFFSET_KINDS:
         offset_key = decode(OffsetCommitKey, key, 0, _int16.size)
         return offset_key.group, f"{offset_key.topic}-{offset_key.partition}"
@@ -147,18 +147,20 @@ def _fault_of(group: GroupMetadataValue) -> str | None:
     return None if fits(*names) else "with names too long to be written again"
 
 
-def _framed(number: int, body: Struct, version: int) -> bytes:
+def framed(number: int, body: Struct, version: int) -> bytes:
+    """A key with its kind before it, or a value with its version."""
     return _int16.pack(number) + encode(body, version)
 
 
 def _body(cls: type[V], value: Buffer) -> V:
-    version = _int16_at_front(value)
+    version = int16_at_front(value)
     if version not in cls.VERSIONS:
         raise ProtocolError(f"{cls.__name__} of the unknown version {version}")
     return decode(cls, value, version, _int16.size)
 
 
-def _int16_at_front(buffer: Buffer) -> int:
+def int16_at_front(buffer: Buffer) -> int:
+    """The kind of a key, or the version of a value. Raises ProtocolError."""
     if len(buffer) < _int16.size:
         raise ProtocolError("a coordinator's record of less than two bytes")
     number: int = _int16.unpack_from(buffer)[0]

@@ -47,7 +47,7 @@ class Result(NamedTuple, Generic[R_co]):
 class Step:
     """Collects what one call brings about."""
 
-    def __init__(self, now: Instant, settings: GroupSettings, timers: Timers) -> None:
+    def __init__(self, now: Instant, settings: GroupSettings, timers: Timers[Timer]) -> None:
         self.now = now
         self.settings = settings
         self.timers = timers

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from enum import Enum
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+"""What tells one timer from another."""
 
 
 class TimerKind(Enum):
@@ -27,26 +30,26 @@ class Timer(NamedTuple):
     member_id: str = ""
 
 
-class Timers:
+class Timers(Generic[T]):
     """Any number of timers, each with at most one deadline."""
 
     def __init__(self) -> None:
-        self._deadlines: dict[Timer, int] = {}
-        self._entries: dict[Timer, int] = {}
-        self._heap: list[tuple[int, int, Timer]] = []
+        self._deadlines: dict[T, int] = {}
+        self._entries: dict[T, int] = {}
+        self._heap: list[tuple[int, int, T]] = []
         self._count = 0
 
-    def set(self, timer: Timer, deadline_ms: int) -> None:
+    def set(self, timer: T, deadline_ms: int) -> None:
         """Let it be due at `deadline_ms`, whatever was said before."""
         self._deadlines[timer] = deadline_ms
         entry = self._entries.get(timer)
         if entry is None or deadline_ms < entry:
             self._push(timer, deadline_ms)
 
-    def cancel(self, timer: Timer) -> None:
+    def cancel(self, timer: T) -> None:
         self._deadlines.pop(timer, None)
 
-    def deadline_ms(self, timer: Timer) -> int | None:
+    def deadline_ms(self, timer: T) -> int | None:
         return self._deadlines.get(timer)
 
     @property
@@ -55,7 +58,7 @@ class Timers:
         self._settle()
         return self._heap[0][0] if self._heap else None
 
-    def pop_due(self, now_ms: int) -> Timer | None:
+    def pop_due(self, now_ms: int) -> T | None:
         """Take out the timer that has been due for longest; None where none is."""
         self._settle()
         if not self._heap or self._heap[0][0] > now_ms:
@@ -78,7 +81,7 @@ class Timers:
             if deadline_ms is not None:
                 self._push(timer, deadline_ms)
 
-    def _push(self, timer: Timer, deadline_ms: int) -> None:
+    def _push(self, timer: T, deadline_ms: int) -> None:
         self._entries[timer] = deadline_ms
         self._count += 1
         heappush(self._heap, (deadline_ms, self._count, timer))
