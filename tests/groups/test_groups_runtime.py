@@ -24,7 +24,7 @@ from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, Offs
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse
 from odradek.protocol.records.builder import BatchBuilder
 from odradek_broker.groups.partitioning import coordinator_partition
-from odradek_broker.runtime.group_partition import CoordinatorUnavailable, ProducerStamp
+from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable, ProducerStamp
 
 GROUP = "g"
 INDEX = coordinator_partition(GROUP, 4)

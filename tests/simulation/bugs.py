@@ -545,9 +545,9 @@ LATER = [
     # ------------------------------------------------------------------------------------------------------ the groups
     _bug(
         "a commit is answered before it is committed",
-        "runtime/group_partition.py",
-        "        if commit.outcome is ErrorCode.NONE:\n            self._answer(answers)",
-        "        if True:\n            self._answer(answers)",
+        "runtime/coordinator_partition.py",
+        "        if commit.outcome is ErrorCode.NONE:\n            self._settle(commit, answers)",
+        "        if True:\n            self._settle(commit, answers)",
     ),
     _bug(
         "a member of a past generation may commit",
@@ -563,7 +563,7 @@ LATER = [
     ),
     _bug(
         "a coordinator reads only the last segment",
-        "runtime/group_partition.py",
+        "runtime/coordinator_partition.py",
         "        offset = log.log_start_offset\n        try:",
         "        offset = log.segments.active.base_offset\n        try:",
     ),
@@ -575,7 +575,7 @@ LATER = [
     ),
     _bug(
         "a group's timers are forgotten at a fail-over",
-        "runtime/group_partition.py",
+        "runtime/coordinator_partition.py",
         "        self.coordinator.begin(self.now())\n",
         "",
     ),

@@ -90,9 +90,9 @@ class Scene:
         self.now_ms = end_ms
 
     def tick(self) -> None:
-        while (result := self.core.tick(self.now)) is not None:
+        while (timer := self.core.pop_due(self.now)) is not None:
             try:
-                self.carry_out(result)
+                self.carry_out(self.core.time_over(timer, self.now))
             except Refusal:
                 continue
 

@@ -27,7 +27,7 @@ from odradek.protocol.messages.offset_commit import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.controller.image import TopicImage
-from odradek_broker.runtime.group_partition import CoordinatorUnavailable
+from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
 
 REQUEST, VERSIONS = OffsetCommitRequest, range(2, 11)
 

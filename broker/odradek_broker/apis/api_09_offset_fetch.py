@@ -29,7 +29,7 @@ from odradek.protocol.messages.offset_fetch import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.groups.fetch import nothing
-from odradek_broker.runtime.group_partition import CoordinatorUnavailable
+from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
 
 REQUEST, VERSIONS = OffsetFetchRequest, range(1, 11)
 

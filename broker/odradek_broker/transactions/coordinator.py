@@ -219,7 +219,7 @@ class TransactionCoordinator:
 
     # ----------------------------------------------------------------------------------------------------- records
 
-    def replay(self, record: Record, log_offset: int, now: Instant) -> list[Answer]:
+    def replay(self, record: Record, log_offset: int, now: Instant, producer_id: int | None = None) -> list[Answer]:
         """Let what a record says come to pass. Raises ProtocolError where it cannot be understood."""
         meaning = read_record(record.key, record.value)
         if meaning is None:
@@ -247,17 +247,15 @@ class TransactionCoordinator:
 
     @property
     def next_deadline_ms(self) -> int | None:
-        """When `tick` is to be called next, by the monotonic clock; None where nothing is due ever."""
+        """When `pop_due` is to be called next, by the monotonic clock; None where nothing is due ever."""
         return self._timers.next_deadline_ms
 
-    def tick(self, now: Instant) -> Result[None] | None:
-        """Do the one thing that has been due for longest; None where nothing is due.
+    def pop_due(self, now: Instant) -> Timer | None:
+        """What has been due for longest; None where nothing is. `time_over` is to follow before the next call."""
+        return self._timers.pop_due(now.monotonic_ms)
 
-        To be called until it returns None, each result carried out before the next call.
-        """
-        timer = self._timers.pop_due(now.monotonic_ms)
-        if timer is None:
-            return None
+    def time_over(self, timer: Timer, now: Instant) -> Result[None]:
+        """Do what a timer was set for."""
         if timer.kind is TimerKind.EXPIRATION:
             self._look_for_expired_later(now)
             return Result(None, [self._record(name, None) for name in self._expired(now.wall_ms)], [])
