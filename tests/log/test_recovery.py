@@ -606,6 +606,19 @@ def test_lost_leader_epochs_are_found_in_the_batches(house_killed, content):
         assert log.epochs.entries() == expected
 
 
+def test_leader_epochs_before_a_start_that_was_never_written_down_are_found_again(house_killed):
+    """The log begins where it did; by a gap in the epochs followers would be told that too much of theirs is ours."""
+    house, _ = house_killed
+    log = house.open(clean=False)
+    expected, end = log.epochs.entries(), log.log_end_offset
+    log.advance_log_start(expected[-1][1] + 1)
+    log.close(clean=True)
+    for recovery_point in (0, end):
+        log = house.open(clean=False, recovery_point=recovery_point)
+        assert log.log_start_offset == 0 and log.epochs.entries() == expected
+        log.close(clean=False)
+
+
 def test_leader_epochs_that_contradict_the_last_batch_are_made_anew(house_killed):
     """Else the next leader epoch would push out more than the wrong one, and followers be told to cut there."""
     house, _ = house_killed

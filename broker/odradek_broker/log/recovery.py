@@ -184,6 +184,7 @@ class Recovery:
             self._start_over(loaded)
         if epochs is None:
             self._rebuild_epochs(loaded)
+        self._complete_epochs(loaded)
         loaded.epochs.truncate_to(loaded.log_end_offset)
         loaded.epochs.advance_start(max(self._log_start_offset, loaded.segments[0].base_offset))
         return loaded
@@ -386,6 +387,24 @@ class Recovery:
             for _, header in segment.scan():
                 loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
         loaded.epochs.version += 1
+
+    def _complete_epochs(self, loaded: Loaded) -> None:
+        """Find the epochs of batches before the first that is known.
+
+        The start of the log had moved there, and that had not been written down: what lies before it is back.
+        """
+        known = loaded.epochs.entries()
+        first_known = known[0][1] if known else loaded.log_end_offset
+        if first_known <= max(self._log_start_offset, loaded.segments[0].base_offset):
+            return
+        loaded.epochs.clear()
+        for segment in loaded.segments:
+            for _, header in segment.scan():
+                if header.base_offset >= first_known:
+                    break
+                loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
+        for epoch, start_offset in known:
+            loaded.epochs.assign(epoch, start_offset)
 
     # Replay.
 
