@@ -50,6 +50,7 @@ def newest(data: bytes) -> dict[bytes, tuple[int, bytes | None]]:
 
 
 def compact(log: Log, now_ms: int = NOW, stable: int | None = None) -> bool:
+    log.flush()
     return log.compact(now_ms, log.log_end_offset if stable is None else stable, force=True)
 
 
@@ -145,11 +146,25 @@ def test_what_is_not_stable_yet_is_left_alone(house):
     assert len(new) < len(old)
 
 
+def test_what_a_power_cut_may_take_is_left_alone_and_takes_nothing_along(house):
+    """Else the record would be gone for the sake of which another was removed."""
+    log = house.open()
+    keyed(log, 30, random.Random(3))
+    log.flush()
+    synced, before = log.flushed_offset, newest(house.content())
+    keyed(log, 60, random.Random(4))
+    assert log.find_dirty(NOW, log.log_end_offset).end_offset <= synced
+    assert log.compact(NOW, log.log_end_offset, force=True)
+    log.truncate_to(synced)
+    assert newest(house.content()) == before
+
+
 def test_young_batches_wait_for_the_lag_and_old_ones_do_not_wait_for_the_ratio(tmp_path):
     config = LogConfig(segment_bytes=300, cleanup_policy=frozenset({"compact"}), min_compaction_lag_ms=1_000)
     log = LogHouse(tmp_path, config).open()
     for i in range(20):
         append(log, batch((b"k", b"v" * 50), timestamp=10_000 + i * 100))
+    log.flush()
     assert log.find_dirty(10_500, 20) is None
     assert log.find_dirty(11_400, 20).end_offset < log.find_dirty(20_000, 20).end_offset
     log.first_dirty_offset = log.segments.sealed[-1].base_offset
@@ -272,6 +287,7 @@ def test_retention_or_truncation_during_a_pass_ends_it(house):
     for disturb in (lambda log: log.truncate_to(3), lambda log: log.truncate_fully_and_start_at(900)):
         log = house.open()
         keyed(log, 60, random.Random(4))
+        log.flush()
         plan = log.begin_compaction(NOW, log.log_end_offset, force=True)
         assert plan.step()
         disturb(log)

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import trio
 
-from odradek.protocol.messages.fetch import FetchableTopicResponse, FetchResponse, PartitionData
+from odradek.protocol.messages.fetch import EpochEndOffset, FetchableTopicResponse, FetchResponse, PartitionData
+from odradek_broker.controller.image import PartitionImage
+from odradek_broker.log.leader_epochs import LeaderEpochs
+from odradek_broker.runtime.checkpoints import Cut
 from odradek_broker.runtime.replica_fetcher import Asked, ReplicaFetcher
 
 KEY = (bytes(16), 0)
@@ -81,3 +84,25 @@ async def test_a_high_watermark_is_believed_of_what_is_on_disk_under_the_leader_
     answer = FetchResponse(responses=[FetchableTopicResponse(topic_id=KEY[0], partitions=[data])])
     await fetcher._take({KEY: partition}, {KEY: Asked(EPOCH, 0)}, answer)
     assert partition.committed == committed
+
+
+@pytest.mark.parametrize(
+    ("isr", "parts_at", "cut"),
+    [
+        ((2,), 60, Cut(60)),
+        ((2,), 59, Cut(7, whole=True)),
+        ((1, 2), 59, Cut(59)),
+    ],
+)
+def test_a_log_that_lost_records_to_others_which_its_leader_lacks_begins_anew(
+    isr: tuple[int, ...], parts_at: int, cut: Cut
+) -> None:
+    """Compaction has removed records for some before offset 60. In sync, it may be all that is left, and is kept."""
+    image = PartitionImage(replicas=(1, 2), isr=isr, leader=2)
+    broker: Any = SimpleNamespace(node_id=1, network=None, image=SimpleNamespace(partition=lambda *_: image))
+    epochs = LeaderEpochs([(1, 0), (2, 80)])
+    log = SimpleNamespace(log_start_offset=5, log_end_offset=100, compacted_for=60, epochs=epochs)
+    partition: Any = SimpleNamespace(topic="t", index=0, log=log)
+    fetcher = ReplicaFetcher(broker, 2, ("leader", 9092), {})
+    data = PartitionData(log_start_offset=7, diverging_epoch=EpochEndOffset(1, parts_at))
+    assert fetcher._cut_to_make(partition, data, 100) == cut

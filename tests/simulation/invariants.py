@@ -12,7 +12,8 @@ S10  what the controller knows never goes back, is the same everywhere, and is o
      a broker that is fenced does not come into an ISR
      a broker that it has fenced does not lead any more, as far as that one knows: its lease was over before
 S11  what was on stable storage is there after a restart; recovering once more, or from the beginning, finds the same
-S12  a log begins no later than somebody has asked for, or than retention lets it
+S12  a log begins no later than somebody has asked for, or than retention lets it, and whoever leads has nothing of what
+     DeleteRecords was said to have taken away
 
 "With" a replica means on its stable storage where log.flush.policy is sync, else in its page cache: a power cut is then
 the loss of a disk. The sharpest of them is S2: each replica that the controller counts as in sync, or as eligible to
@@ -95,6 +96,8 @@ class Invariants:
         """Rolls, passes of retention and of compaction, elections, by kind."""
         self.may_begin_at: dict[Key, int] = {}
         """The latest offset that somebody has asked the log to begin at, or that it was seen to begin at by right."""
+        self.promised_start: dict[Key, int] = {}
+        """DeleteRecords that was answered: the log begins there, or later."""
         self._allows_unclean = allows_unclean
         self._leaders: dict[tuple[Key, int], int] = {}
         self._judged_up_to: dict[tuple[Key, int], int] = {}
@@ -272,7 +275,7 @@ class Invariants:
             self._check_start(where, key, view, partition)
         gone = view.cut(log.log_start_offset, log.log_end_offset)
         if not is_other_life:
-            self._check_cut(where, committed, gone)
+            self._check_cut(where, node_id, key, gone)
         last = view.batches.last
         for batch, data in view.read_on(log):
             self._check_matches(where, key, last, batch, data)
@@ -296,6 +299,7 @@ class Invariants:
             return
         if committed.awaits_cut:
             committed.cut_to(lambda batch: view.has(batch, compacted=committed.is_compacted), trio.current_time())
+        self._check_promised_start(where, key, partition)
         # One that was cut off may hear of its election when others have been elected since, and have gone on.
         elected_with = self._last_of.get((key, epoch), committed.last)
         if elected_with is not None and not self._is_there(view, elected_with, compacted=committed.is_compacted):
@@ -313,12 +317,20 @@ class Invariants:
             after = batch.next_offset
         self._judged_up_to[key, epoch] = after
 
+    def _check_promised_start(self, where: str, key: Key, partition: Partition) -> None:
+        """One that was cut off may go on leading as long as its lease lasts, and knows nothing of what others say."""
+        decided, promised, begins = self._decided_of(key), self.promised_start.get(key, 0), partition.log.log_start_offset
+        if decided is None or partition.leader_epoch < decided.leader_epoch or self._committed(key).cuts:
+            return
+        if begins < promised:
+            raise Violated(f"S12: {where} leads, and begins at {begins}: all before {promised} was said to be gone")
+
     def _is_there(self, view: ReplicaView, batch: Batch, *, compacted: bool) -> bool:
         if batch.next_offset <= view.start_offset:
             return True
         found = view.batches.at(batch.base_offset)
         if compacted:
-            return view.batches.end_offset >= batch.next_offset and (found is None or found.is_of_the_same_write(batch))
+            return view.end_offset >= batch.next_offset and (found is None or found.is_of_the_same_write(batch))
         return found == batch
 
     def _check_order(self, where: str, partition: Partition, before: Seen) -> None:
@@ -332,9 +344,15 @@ class Invariants:
                 f"S2: the watermark of {where} fell from {before.high_watermark} to {partition.high_watermark}"
             )
 
-    def _check_cut(self, where: str, committed: Committed, gone: list[Batch]) -> None:
-        """Of those that are cut off only the first can be committed if any is."""
+    def _check_cut(self, where: str, node_id: int, key: Key, gone: list[Batch]) -> None:
+        """Of those that are cut off only the first can be committed if any is.
+
+        Where an election has lost some, who may not lead may begin anew: compaction may have taken others for those.
+        """
+        committed, decided = self._committed(key), self._decided_of(key)
         if not gone or committed.awaits_cut:
+            return
+        if committed.cuts and decided is not None and node_id not in {*decided.isr, *decided.elr}:
             return
         first = gone[0]
         known = committed.batches.at(first.base_offset)

@@ -95,6 +95,8 @@ class ReplicaView:
     def __init__(self) -> None:
         self.batches = Batches()
         self.start_offset = 0
+        self.end_offset = 0
+        """Of the log; compaction may have taken the last batches."""
         self.durable_offset = 0
         self.is_lost = False
         """The disk was taken away, or what it had not synced; nothing is asked of it until it has been filled again."""
@@ -120,12 +122,13 @@ class ReplicaView:
         gone = self.batches.cut_end(end_offset)
         if start_offset > self.start_offset:
             self.batches.cut_beginning(start_offset)
-        self.start_offset = start_offset
+        self.start_offset, self.end_offset = start_offset, end_offset
         return gone
 
     def read_on(self, log: Log) -> list[tuple[Batch, bytes]]:
         """Take up what the log has behind what is known; return that."""
         found_all = []
+        self.end_offset = log.log_end_offset
         offset = max(self.batches.end_offset, log.log_start_offset)
         while (found := log.read(offset, READ_BYTES)) is not None:
             data = found.read()

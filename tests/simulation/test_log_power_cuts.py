@@ -388,6 +388,7 @@ def test_compaction_keeps_the_newest_of_each_key_at_whatever_operation_it_ends(p
         disk, random = CountingDisk(Random(at + 1_000)), Random(at)
         log = Log.open("/t-0", SimMount(disk), COMPACTED, topic_id=TOPIC_ID, clean=False, now_ms=0)
         for _ in range(2):  # what the first pass leaves is small enough to be merged by the second
+            log.flush()
             log.compact(10, log.log_end_offset, force=True)
             for i in range(30):
                 keyed = batch((b"k%d" % random.randrange(8), b"v%d" % i))

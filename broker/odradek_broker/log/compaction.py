@@ -5,8 +5,10 @@ thread; after each step the log puts the new segment in the place of the old one
 not change, so neither has to wait for the other; if retention or a truncation takes one of them away meanwhile, the
 plan is over.
 
-Never touched: the active segment, what is not yet stable (open transactions, not yet replicated), and what is younger
-than `min.compaction.lag.ms`. Kafka: LogCleanerManager, Cleaner.
+Never touched: the active segment, what is not yet stable (open transactions, not yet replicated), what is not on
+stable storage here, and what is younger than `min.compaction.lag.ms`. What a pass leaves is synced: else a power cut
+could take the record for which another was removed, or the leader epoch of a batch that is gone, and keep the gap.
+Kafka: LogCleanerManager, Cleaner.
 """
 
 from __future__ import annotations

@@ -97,6 +97,8 @@ class Log:
         self.is_deleted = False
         self.first_dirty_offset = min(max(first_dirty_offset, self.log_start_offset), self.log_end_offset)
         """Compaction has been over all before this."""
+        self.compacted_for = self.first_dirty_offset
+        """Records may be gone for the sake of some that lie before this."""
         self._disk = disk
         self._snapshots = loaded.snapshots
         self._unsynced = Unsynced()
@@ -496,6 +498,7 @@ class Log:
         self.flushed_offset = min(self.flushed_offset, offset)
         self.recovery_point = min(self.recovery_point, offset)
         self.first_dirty_offset = min(self.first_dirty_offset, offset)
+        self.compacted_for = min(self.compacted_for, offset)
 
     def _end_at(self, offset: int) -> None:
         """Bring everything that is derived from the batches down to the new end."""
@@ -578,7 +581,7 @@ class Log:
             list(self.segments),
             self.config,
             first_dirty_offset=self.first_dirty_offset,
-            stable_offset=stable_offset,
+            stable_offset=min(stable_offset, self.flushed_offset),
             now_ms=now_ms,
         )
 
@@ -616,6 +619,7 @@ class Log:
             plan.discard()
             return False
         plan.ready = None
+        self.compacted_for = max(self.compacted_for, plan.end_offset)
         try:
             swap(self._disk, self.directory, cleaned, old)
         except OSError as error:

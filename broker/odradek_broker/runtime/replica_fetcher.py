@@ -9,6 +9,7 @@ Invariant
     from when this broker led itself. So does the start of the log that it tells.
     A log that has a gap, since its broker has led with what it had, is mended while it is not in sync, and then it is
     asked for what comes at the gap: in sync it may be the next to lead, and what lies behind the gap is its to keep.
+    A log that is not in sync, and has to be cut before records for which compaction has removed others, begins anew.
 """
 
 from __future__ import annotations
@@ -216,6 +217,8 @@ class ReplicaFetcher:
         config, topics, said = self._broker.config, defaultdict(list), dict[Key, Asked]()
         for key, partition in asked.items():
             log, offset = partition.log, self._offset_to_ask(partition)
+            start_written = self._broker.checkpoints.log_start_written(partition)
+            self._has_moved_starts = self._has_moved_starts or start_written < log.log_start_offset
             said[key] = Asked(partition.leader_epoch, offset)
             topics[key[0]].append(
                 FetchPartition(
@@ -223,7 +226,7 @@ class ReplicaFetcher:
                     current_leader_epoch=partition.leader_epoch,
                     fetch_offset=offset,
                     last_fetched_epoch=last_epoch(log.epochs, offset),
-                    log_start_offset=self._broker.checkpoints.log_start_written(partition),
+                    log_start_offset=start_written,
                     partition_max_bytes=config.replica_fetch_max_bytes,
                 )
             )
@@ -248,7 +251,7 @@ class ReplicaFetcher:
                 partition = asked.get(key)
                 if partition is None or not self._still_follows(partition, said[key].leader_epoch):
                     continue
-                start, cut = partition.log.log_start_offset, _cut_to_make(partition.log, data, said[key].offset)
+                start, cut = partition.log.log_start_offset, self._cut_to_make(partition, data, said[key].offset)
                 if cut is not None:
                     cuts[partition] = cut
                     if cut.whole and not data.error_code:
@@ -331,6 +334,7 @@ class ReplicaFetcher:
             if cut.whole:
                 logger.warning("%s: begins again at offset %d, as its leader has it", partition, cut.offset)
                 log.truncate_fully_and_start_at(cut.offset)
+                self._has_moved_starts = True
             else:
                 logger.warning(
                     "%s: cutting %d records off at offset %d, which its leader does not have",
@@ -348,6 +352,12 @@ class ReplicaFetcher:
 
     def _rest(self, key: Key, seconds: float) -> None:
         self._rest_until[key] = trio.current_time() + seconds
+
+    def _cut_to_make(self, partition: Partition, data: PartitionData, asked_offset: int) -> Cut | None:
+        log, cut = partition.log, _cut_to_make(partition.log, data, asked_offset)
+        if cut is None or cut.whole or not log.log_start_offset <= cut.offset < log.compacted_for:
+            return cut
+        return cut if self._may_be_in_sync(partition) else Cut(data.log_start_offset, whole=True)
 
 
 def _cut_to_make(log: Log, data: PartitionData, asked_offset: int) -> Cut | None:
