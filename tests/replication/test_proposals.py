@@ -62,6 +62,27 @@ def test_there_is_news_for_a_follower_until_it_has_been_told() -> None:
     assert not leader.has_news_for(9, 1000), "a stranger is told nothing"
 
 
+def test_nobody_comes_into_sync_who_does_not_know_yet_where_the_log_begins() -> None:
+    """It may be elected at once, and what was deleted for good would be there again."""
+    leader = leading(isr=(1,))
+    leader.fetched(2, 72, 100, 100, 0, 6)
+    assert leader.propose_more(100, lambda *_: True, 7) is None
+    leader.fetched(2, 72, 100, 100, 0, 7)
+    assert leader.propose_more(100, lambda *_: True, 7) is not None
+
+
+def test_what_is_deleted_is_gone_for_good_only_when_all_know_who_may_lead_next() -> None:
+    partition = PartitionImage(replicas=(1, 2, 3, 4), isr=(1, 2), elr=(3,), leader=1, leader_epoch=5)
+    leader = Leadership(1, partition, 0, now_ms=0)
+    leader.fetched(2, 72, 100, 100, 0, 9)
+    assert leader.low_watermark(8) == -1, "3 is eligible, and has not been heard of in this epoch"
+    assert leader.is_to_hear_of_start(3, 9)
+    leader.fetched(3, 73, 100, 100, 0, 7)
+    assert leader.low_watermark(8) == 7
+    leader.fetched(3, 73, 100, 100, 0, 9)
+    assert leader.low_watermark(8) == 8, "4 may not lead, so nothing depends on it"
+
+
 def test_a_follower_in_sync_hears_once_where_the_log_begins_now() -> None:
     leader = Leadership(1, PartitionImage(replicas=(1, 2, 3), isr=(1, 2), leader=1), start_offset=0, now_ms=0)
     assert [leader.is_to_hear_of_start(replica, 4) for replica in (1, 2, 3, 9)] == [False, True, False, False]

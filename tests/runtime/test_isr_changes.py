@@ -56,6 +56,7 @@ class LedPartition:
     """As IsrChanges sees one."""
 
     topic_id, index, high_watermark = TOPIC_ID, 0, 90
+    log = SimpleNamespace(log_start_offset=0)
 
     def __init__(self) -> None:
         self.leadership = Leadership(1, image(), 0, 0)

@@ -319,7 +319,8 @@ class Invariants:
 
     def _check_promised_start(self, where: str, key: Key, partition: Partition) -> None:
         """One that was cut off may go on leading as long as its lease lasts, and knows nothing of what others say."""
-        decided, promised, begins = self._decided_of(key), self.promised_start.get(key, 0), partition.log.log_start_offset
+        decided, begins = self._decided_of(key), partition.log.log_start_offset
+        promised = self.promised_start.get(key, 0)
         if decided is None or partition.leader_epoch < decided.leader_epoch or self._committed(key).cuts:
             return
         if begins < promised:

@@ -136,7 +136,7 @@ async def delete_records(scene: Scene, random: Random) -> None:
     async with admin_of(scene) as admin:
         await admin.delete_records({place: offset})
     if scene.key_of(place) == key:
-        scene.deleted_before[key] = max(scene.deleted_before.get(key, 0), offset)
+        invariants.promised_start[key] = max(invariants.promised_start.get(key, 0), offset)
 
 
 async def add_partitions(scene: Scene, random: Random) -> None:

@@ -49,7 +49,7 @@ def _about_replicas(scene: Scene) -> Iterator[str]:
                     may_go = compacts and not (is_newest and content.value is not None)
                     if offset >= log.log_start_offset and offset not in found and not may_go:
                         yield f"{where} lacks {content}"
-                promised = scene.deleted_before.get(key, 0)
+                promised = invariants.promised_start.get(key, 0)
                 if log.log_start_offset < promised and not (committed and committed.cuts):
                     yield f"{where} begins at {log.log_start_offset}, not at {promised} as was promised"
 

@@ -49,8 +49,6 @@ class Scene:
         self.world = world
         self.plan = plan
         self.writes: list[Write] = []
-        self.deleted_before: dict[Key, int] = {}
-        """DeleteRecords that was answered: the log begins there, or later."""
         self.commits: dict[tuple[str, TopicPartition], int] = {}
         """The furthest that was acknowledged, by group."""
         self.handed_out: defaultdict[tuple[str, TopicPartition], set[int]] = defaultdict(set)

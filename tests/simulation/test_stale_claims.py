@@ -9,6 +9,7 @@ import trio
 from test_known_losses import (
     cut_followers,
     heal_without,
+    in_sync,
     partition,
     play,
     read,
@@ -85,6 +86,41 @@ def test_a_topic_made_again_under_its_name_begins_at_offset_0() -> None:
                 assert set(on_disk(node, name)) <= keys, "what was deleted is not mentioned any more"
 
     play(scenario, watched=False)
+
+
+def test_records_are_deleted_when_those_know_it_who_may_lead_next_without_being_in_sync() -> None:
+    """B has died with all that is committed, and is eligible: led by it alone, the partition begins where it says."""
+
+    async def scenario(world: World) -> None:
+        a, b, c = world.brokers
+        await write(world, *[f"{i}" for i in range(10)])
+        await until(lambda: partition(b).high_watermark == 10, "B knows it")
+        c.kill()
+        await until(lambda: in_sync(world) == {A, B}, "C is out of sync")
+        b.kill()
+        await until(lambda: in_sync(world) == {A}, "B is out of sync")
+        decided = world.decided("t")
+        assert decided is not None and decided.elr == (B,)
+        async with trio.open_nursery() as nursery:
+            is_answered = trio.Event()
+
+            async def delete() -> None:
+                await delete_records(world, 5)
+                is_answered.set()
+
+            nursery.start_soon(delete)
+            await trio.sleep(2)
+            assert not is_answered.is_set(), "B may lead next, and knows nothing of it"
+            await b.start()
+            await is_answered.wait()
+        a.kill()
+        await until(lambda: world.leader("t") is b, "B leads")
+        assert partition(b).log.log_start_offset == 5
+        await world.start()
+        await until(lambda: in_sync(world) == {A, B, C}, "all are in sync")
+        assert {partition(node).log.log_start_offset for node in world.brokers} == {5}
+
+    play(scenario)
 
 
 def test_a_new_topic_is_not_committed_as_far_as_the_old_one_of_its_name_was() -> None:

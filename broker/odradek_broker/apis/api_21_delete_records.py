@@ -2,8 +2,9 @@
 
 Behaviour
     Partitions are answered one by one with the offset that their log begins with now. Offset -1 is the high watermark.
-    Waits until no record before it comes back: its start is written down here, and every replica in sync has told that
-    it has written it down too, else REQUEST_TIMED_OUT. As in Kafka the connection waits with it.
+    Waits until no record before it comes back: its start is written down here, and every replica that may lead next, in
+    sync or eligible, has told that it has written it down too, else REQUEST_TIMED_OUT. As in Kafka the connection waits
+    with it. (Kafka does not ask those that are down: one that is elected then brings the records back.)
     Another leader meanwhile                  NOT_LEADER_OR_FOLLOWER
     The disk refuses to be told               KAFKA_STORAGE_ERROR
     Beyond the high watermark, or below -1    OFFSET_OUT_OF_RANGE

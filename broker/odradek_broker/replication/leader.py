@@ -7,6 +7,8 @@ Invariants
     The high watermark is at most what every member of the ISR has, and of the ISR that is proposed but not decided:
     whoever may be in sync by the time a leader is elected has all that is committed.
     It moves only while the ISR that the controller has decided is at least min.insync.replicas.
+    What DeleteRecords has taken away is gone for good: whoever may be elected next, in sync or eligible, begins there,
+    and nobody comes into the ISR who does not know yet where the log begins.
     At most one proposal is under way. It ends by a decision with a later partition epoch, after which the controller
     cannot take it any more. A refusal does not end it by itself: it may be the answer to a second asking, with the
     first, late on its way, still to be taken. So what holds already is proposed then, which moves that epoch. An answer
@@ -162,30 +164,32 @@ class Leadership:
         return lowest
 
     def low_watermark(self, local_start_offset: int) -> int:
-        """Nothing before it comes back, whoever leads next: there, or behind, the logs of all in sync begin."""
+        """Nothing before it comes back: there, or behind, the logs of all begin who may lead next."""
         lowest = local_start_offset
-        for replica in self._in_sync_or_nearly():
+        for replica in {*self._in_sync_or_nearly(), *self._image.elr}:
             if replica != self.node_id:
                 lowest = min(lowest, self._followers[replica].log_start_offset)
         return lowest
 
     def is_to_hear_of_start(self, replica: int, offset: int) -> bool:
-        """Whether a replica in sync has neither told that its log begins there nor been told that ours does.
+        """Whether a replica that may lead next has neither told that its log begins there nor been told that ours does.
 
         Once told it says so when it can; its disk may be full.
         """
         follower = self._followers.get(replica)
-        if follower is None or replica not in self._image.isr:
+        if follower is None or replica not in {*self._image.isr, *self._image.elr}:
             return False
         return follower.log_start_offset < offset and follower.told_log_start < offset
 
     def _in_sync_or_nearly(self) -> Iterable[int]:
         return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)
 
-    def propose_more(self, high_watermark: int, is_active: Callable[[int, int], bool]) -> Proposal | None:
+    def propose_more(
+        self, high_watermark: int, is_active: Callable[[int, int], bool], log_start_offset: int = 0
+    ) -> Proposal | None:
         """The ISR with those that have caught up; None where there are none, or something is proposed already.
 
-        `is_active`: whether a broker is, in the epoch in which it has fetched.
+        `is_active`: whether a broker is, in the epoch in which it has fetched. `log_start_offset`: of the leader's log.
         """
         if self._proposal is not None:
             return None
@@ -193,7 +197,10 @@ class Leadership:
         back = [
             replica
             for replica, follower in self._followers.items()
-            if replica not in self._image.isr and follower.offset >= least and is_active(replica, follower.broker_epoch)
+            if replica not in self._image.isr
+            and follower.offset >= least
+            and max(follower.log_start_offset, 0) >= log_start_offset
+            and is_active(replica, follower.broker_epoch)
         ]
         return self._propose([*self._image.isr, *back]) if back else None
 

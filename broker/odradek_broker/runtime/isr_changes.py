@@ -49,7 +49,9 @@ class IsrChanges:
         """A follower has fetched: it may be back in sync."""
         leadership = partition.leadership
         if leadership is not None:
-            proposal = leadership.propose_more(partition.high_watermark, self._is_active)
+            proposal = leadership.propose_more(
+                partition.high_watermark, self._is_active, partition.log.log_start_offset
+            )
             if proposal is not None:
                 self._propose(partition, proposal)
 
