@@ -6,27 +6,27 @@ import time
 from typing import Annotated, Any
 
 import trio
-import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from odradek import Admin, Consumer, Producer, TopicPartition
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, show
+from odradek_cli.command import Option
+from odradek_cli.display import Progress, show
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
 
 STEP = 1000
 
 
 def bench(
-    records: Annotated[int, typer.Option("--records", "-n", min=1)] = 200_000,
-    size: Annotated[int, typer.Option(min=1, help="Bytes of a record's value.")] = 1000,
-    partitions: Annotated[int, typer.Option("--partitions", "-p", min=1)] = 1,
+    records: Annotated[int, Option("--records", "-n", min=1, help="How many.")] = 200_000,
+    size: Annotated[int, Option(min=1, help="Bytes of a record's value.")] = 1000,
+    partitions: Annotated[int, Option("--partitions", "-p", min=1, help="Of the topic that is made.")] = 1,
     topic: Annotated[
-        str | None, typer.Option(help="A topic to use and keep; else one of its own, deleted after.")
+        str | None, Option(completes="topic", help="A topic to use and keep; else one of its own, deleted after.")
     ] = None,
     as_json: AsJson = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Produce so many records with acks=all, consume them, and say how long it took."""
+    progress = Progress()
     name = topic or f"odradek-bench-{time.time_ns()}"
 
     async def work() -> None:
@@ -35,10 +35,10 @@ def bench(
                 await admin.create_topic(name, partitions)
             try:
                 before = sum((await admin.end_offsets(await _partitions(admin, name))).values())
-                with Progress(console=Console(stderr=True), disable=as_json) as progress:
-                    produced = await _produce(bootstrap, name, records, bytes(size), progress)
-                    consumed = await _consume(bootstrap, await _partitions(admin, name), before + records, progress)
+                produced = await _produce(bootstrap, name, records, bytes(size), progress)
+                consumed = await _consume(bootstrap, await _partitions(admin, name), before + records, progress)
             finally:
+                progress.clear()
                 if topic is None:
                     with trio.CancelScope(shield=True), trio.move_on_after(5):
                         await admin.delete_topic(name)
@@ -48,7 +48,7 @@ def bench(
         ]
         show(["what", "records", "seconds", "records_per_second", "mb_per_second"], rows, as_json=as_json)
 
-    run(work)
+    run(work, bootstrap)
 
 
 async def _partitions(admin: Admin, topic: str) -> list[TopicPartition]:
@@ -57,27 +57,24 @@ async def _partitions(admin: Admin, topic: str) -> list[TopicPartition]:
 
 
 async def _produce(bootstrap: str, topic: str, records: int, value: bytes, progress: Progress) -> float:
-    task = progress.add_task("produce", total=records)
     started = time.perf_counter()
     async with Producer(bootstrap) as producer:
         for number in range(records):
             await producer.send(topic, value)
             if number % STEP == 0:
-                progress.update(task, completed=number)
+                progress.show(f"produce {number:,} of {records:,}")
         await producer.flush()
-    progress.update(task, completed=records)
     return time.perf_counter() - started
 
 
 async def _consume(bootstrap: str, partitions: list[TopicPartition], records: int, progress: Progress) -> float:
-    task = progress.add_task("consume", total=records)
     started = time.perf_counter()
     taken = 0
     async with Consumer(bootstrap, start="earliest") as consumer:
         await consumer.assign(partitions)
         while taken < records:
             taken += len(await consumer.poll(timeout_s=1))
-            progress.update(task, completed=taken)
+            progress.show(f"consume {taken:,} of {records:,}")
     return time.perf_counter() - started
 
 

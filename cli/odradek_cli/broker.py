@@ -5,22 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from odradek_cli.broker_process import load_or_exit, parse_settings, run_broker, say_ready
+from odradek_cli.broker_process import load_or_exit, run_broker, say_ready
+from odradek_cli.command import Option
 from odradek_cli.logs import set_up_logging
+from odradek_cli.session import parse_pairs
 
 
 def broker(
-    config: Annotated[Path | None, typer.Option(help="A .toml or .properties file with Kafka's setting names.")] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, over the file; repeatable.")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
+    config: Annotated[Path | None, Option(help="A .toml or .properties file with Kafka's setting names.")] = None,
+    setting: Annotated[list[str] | None, Option("--set", help="NAME=VALUE, over the file.")] = None,
+    verbose: Annotated[bool, Option("--verbose", "-v", help="Log what is done.")] = False,
     with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends: when whoever started it has gone.")
+        bool, Option("--with-parent", help="Stop when standard input ends: when whoever started it has gone.")
     ] = False,
 ) -> None:
     """Run a broker until SIGTERM. Settings come from the file, then ODRADEK_* variables, then --set."""
     set_up_logging(verbose=verbose)
     raise SystemExit(
-        run_broker(load_or_exit(config, parse_settings(setting or [])), say_ready, with_parent=with_parent)
+        run_broker(load_or_exit(config, parse_pairs(setting or [], "--set")), say_ready, with_parent=with_parent)
     )

@@ -50,18 +50,6 @@ def load_or_exit(file: Path | None, overrides: Mapping[str, str]) -> BrokerConfi
     return loaded.config
 
 
-def parse_settings(given: list[str]) -> dict[str, str]:
-    """NAME=VALUE flags as overrides; exits with code 2 where one is something else."""
-    settings = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            print(f"odradek: --set {text}: write NAME=VALUE", file=sys.stderr)
-            raise SystemExit(2)
-        settings[name] = value
-    return settings
-
-
 def say_ready(addresses: list[Address]) -> None:
     for host, port in addresses:
         print(f"ready {host}:{port}", flush=True)

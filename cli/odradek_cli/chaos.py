@@ -8,50 +8,50 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import trio
-import typer
-from rich.console import Console
 
-from odradek.testing import Cluster
+from odradek.testing import Cluster, NodeFailed
 from odradek.testing.chaos.faults import KINDS
 from odradek.testing.chaos.history import Fault, History
 from odradek.testing.chaos.run import Plan, Verdict, run
 from odradek.testing.cluster import Journal
-from odradek_cli.session import FAILED, usage_error
+from odradek_cli.command import Option, UsageError
+from odradek_cli.session import FAILED, Failed, parse_pairs
 from odradek_cli.session import run as run_work
 
 _duration = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+ACKS: dict[str, Literal["all", 0, 1]] = {"all": "all", "1": 1, "0": 0}
 
 
 def chaos(
-    brokers: Annotated[int, typer.Option(min=1, help="How many brokers.")] = 3,
-    time: Annotated[str, typer.Option("--for", help="How long, as in 90s, 10m or 1h.")] = "60s",
-    seed: Annotated[int, typer.Option(help="The same seed draws the same faults.")] = 0,
+    brokers: Annotated[int, Option(min=1, help="How many brokers.")] = 3,
+    time: Annotated[str, Option("--for", help="How long, as in 90s, 10m or 1h.")] = "60s",
+    seed: Annotated[int, Option(help="The same seed draws the same faults.")] = 0,
     fault: Annotated[
-        list[str] | None, typer.Option("--fault", help=f"Draw from these only; repeatable: {', '.join(KINDS)}.")
+        list[str] | None, Option(completes="fault", help=f"Draw from these only: {', '.join(KINDS)}.")
     ] = None,
-    acks: Annotated[str, typer.Option(help="all, 1 or 0.")] = "all",
-    idempotent: Annotated[bool, typer.Option(help="Whether writers are idempotent.")] = True,
-    topics: Annotated[int, typer.Option(min=1, help="How many topics.")] = 2,
-    partitions: Annotated[int, typer.Option(min=1, help="Of each topic.")] = 3,
-    writers: Annotated[int, typer.Option(min=1)] = 2,
-    readers: Annotated[int, typer.Option(min=0)] = 1,
-    members: Annotated[int, typer.Option(min=0, help="Of a consumer group that reads everything too.")] = 2,
-    rate: Annotated[float, typer.Option(min=1, help="Records a second of each writer.")] = 300.0,
-    journal: Annotated[str, typer.Option(help="Where the metadata is kept: file or etcd.")] = "file",
-    etcd_members: Annotated[int, typer.Option(min=1, max=7, help="With --journal etcd: how many etcds.")] = 3,
-    setting: Annotated[list[str] | None, typer.Option("--set", help="A broker setting; repeatable.")] = None,
-    history: Annotated[Path | None, typer.Option(help="Write all that happened there, a JSON object a line.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Draw throughput and faults (PNG; needs matplotlib).")] = None,
+    acks: Annotated[Literal["all", "1", "0"], Option(help="What writers wait for.")] = "all",
+    idempotent: Annotated[bool, Option(help="Whether writers are idempotent.")] = True,
+    topics: Annotated[int, Option(min=1, help="How many topics.")] = 2,
+    partitions: Annotated[int, Option(min=1, help="Of each topic.")] = 3,
+    writers: Annotated[int, Option(min=1, help="How many.")] = 2,
+    readers: Annotated[int, Option(min=0, help="How many.")] = 1,
+    members: Annotated[int, Option(min=0, help="Of a consumer group that reads everything too.")] = 2,
+    rate: Annotated[float, Option(min=1, help="Records a second of each writer.")] = 300.0,
+    journal: Annotated[Journal, Option(help="Where the metadata is kept.")] = "file",
+    etcd_members: Annotated[int, Option(min=1, max=7, help="With --journal etcd: how many etcds.")] = 3,
+    setting: Annotated[list[str] | None, Option("--set", help="A broker setting.")] = None,
+    history: Annotated[Path | None, Option(help="Write all that happened there, a JSON object a line.")] = None,
+    picture: Annotated[Path | None, Option(help="Draw throughput and faults (PNG; needs matplotlib).")] = None,
 ) -> None:
     """Kill, pause, wipe and reconfigure brokers under load; exit code 0 if nothing acknowledged was lost or moved."""
-    from odradek_cli.broker_process import parse_settings
-
-    if journal not in ("file", "etcd"):
-        raise usage_error(f"--journal {journal}: file or etcd")
+    settings = parse_pairs(setting or [], "--set")
+    unknown = [kind for kind in fault or [] if kind not in KINDS]
+    if unknown:
+        raise UsageError(f"--fault {unknown[0]}: one of {', '.join(KINDS)}")
     for path in (history, picture):
         if path is not None and not path.parent.is_dir():
-            raise usage_error(f"{path}: there is no directory {path.parent}")
+            raise UsageError(f"{path}: there is no directory {path.parent}")
     plan = Plan(
         seconds=_seconds(time),
         seed=seed,
@@ -61,22 +61,19 @@ def chaos(
         writers=writers,
         readers=readers,
         records_per_s=rate,
-        acks=_acks(acks),
+        acks=ACKS[acks],
         idempotent=idempotent and acks == "all",
         faults=fault or [],
     )
     verdicts: list[Verdict] = []
 
     async def work() -> None:
-        console = Console(highlight=False, stderr=True)
-        settings = parse_settings(setting or [])
-        kind: Journal = "etcd" if journal == "etcd" else "file"
         async with Cluster(
-            brokers, settings=settings, journal=kind, etcd_members=etcd_members, network_faults=True
+            brokers, settings=settings, journal=journal, etcd_members=etcd_members, network_faults=True
         ) as cluster:
-            verdict, happened = await run(cluster, plan, lambda each: _tell(console, each))
+            verdict, happened = await run(cluster, plan, _tell)
         verdicts.append(verdict)
-        _show(Console(highlight=False), plan, verdict, happened)
+        _show(plan, verdict, happened)
         if history is not None:
             happened.save(history)
         if picture is not None:
@@ -84,48 +81,44 @@ def chaos(
 
             await trio.to_thread.run_sync(draw, happened, plan.seconds, picture)
 
-    run_work(work)
+    try:
+        run_work(work)
+    except* NodeFailed as failures:
+        raise Failed(str(failures.exceptions[0])) from None
     sys.exit(0 if verdicts[0].is_clean else FAILED)
 
 
 def _seconds(text: str) -> float:
     match = _duration.fullmatch(text)
     if match is None:
-        raise usage_error(f"--for {text}: write 90s, 10m or 1h")
+        raise UsageError(f"--for {text}: write 90s, 10m or 1h")
     return float(match[1]) * _SECONDS[match[2]]
 
 
-def _acks(text: str) -> Literal["all", 0, 1]:
-    choices: dict[str, Literal["all", 0, 1]] = {"all": "all", "1": 1, "0": 0}
-    if text not in choices:
-        raise usage_error(f"--acks {text}: all, 1 or 0")
-    return choices[text]
-
-
-def _tell(console: Console, fault: Fault) -> None:
+def _tell(fault: Fault) -> None:
     mark = "healed" if fault.healed else fault.kind
-    console.print(f"{fault.at_s:8.2f} s  {mark:<16} {fault.node}")
+    print(f"{fault.at_s:8.2f} s  {mark:<16} {fault.node}", file=sys.stderr)
 
 
-def _show(console: Console, plan: Plan, verdict: Verdict, history: History) -> None:
+def _show(plan: Plan, verdict: Verdict, history: History) -> None:
     kinds: dict[str, int] = {}
     for fault in history.faults:
         if not fault.healed:
             kinds[fault.kind] = kinds.get(fault.kind, 0) + 1
     faults = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
-    console.print(f"seed {plan.seed}, {plan.seconds:g} s, acks={plan.acks}; faults: {faults}")
-    console.print(
+    print(f"seed {plan.seed}, {plan.seconds:g} s, acks={plan.acks}; faults: {faults}")
+    print(
         f"{verdict.sent:,} sent, {verdict.acknowledged:,} acknowledged, {verdict.refused:,} refused, "
         f"{verdict.unknown:,} unknown"
     )
-    console.print(
+    print(
         f"longest time without an acknowledgement in a partition: {verdict.longest_silence_s:.2f} s, "
         f"{verdict.silence_began_s:.2f} s after the start"
     )
     for anomaly in verdict.anomalies:
-        console.print(f"{'BAD  ' if anomaly.bad else 'noted'} {anomaly.name}: {anomaly.count}")
+        print(f"{'BAD  ' if anomaly.bad else 'noted'} {anomaly.name}: {anomaly.count}")
         for example in anomaly.examples:
-            console.print(f"        {example}")
+            print(f"        {example}")
     if not verdict.drained:
-        console.print("BAD   not everything could be read when all was healed")
-    console.print("clean: nothing acknowledged was lost, doubled or moved" if verdict.is_clean else "not clean")
+        print("BAD   not everything could be read when all was healed")
+    print("clean: nothing acknowledged was lost, doubled or moved" if verdict.is_clean else "not clean")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from operator import ge, gt, le, lt
-from typing import Any, TypeAlias
-
-import msgspec
+from collections.abc import Callable
+from typing import TypeAlias
 
 from odradek import Record
 
 Raw: TypeAlias = Record[bytes | None, bytes | None]
 Filter: TypeAlias = Callable[[Raw], bool]
 
-MISSING = object()
+_assignment = re.compile(r"\s*\.[\w.\[\]\"]*\s*=(?!=).*", re.DOTALL)
 
 
 def key_is(key: str) -> Filter:
@@ -38,49 +35,29 @@ def header_is(text: str) -> Filter:
     return lambda record: any(has == name and (not equals or content == wanted) for has, content in record.headers)
 
 
-def field_matches(text: str) -> Filter:
-    """A field of a JSON value: PATH alone, or PATH, one of = != < <= > >=, and a value. A path is .a.b[0], as in jq."""
-    match = re.fullmatch(r"\.?([^=!<>]+?)\s*(?:(==|!=|<=|>=|=|<|>)\s*(.*))?", text, re.DOTALL)
-    if match is None:
-        raise ValueError(f"--jq {text}: write .field.of.it=value")
-    path = [int(part) if part.isdecimal() else part for part in re.findall(r"[^.\[\]]+", match[1])]
-    operator, wanted = match[2], _literal(match[3])
+def selected_by(program: str) -> Filter:
+    """Where a jq program makes something of a JSON value that is neither false nor null.
 
-    def matches(record: Raw) -> bool:
+    Raises ValueError for what is no program, and where the jq package is not installed.
+    """
+    try:
+        import jq  # type: ignore[import-not-found] # it has no types
+    except ImportError:
+        raise ValueError("--jq needs the jq package: pip install 'odradek[jq]'") from None
+    if _assignment.fullmatch(program):
+        raise ValueError(f"--jq {program}: = assigns; write == to compare")
+    try:
+        compiled = jq.compile(program)
+    except ValueError as error:
+        reason = str(error).splitlines()[0].removeprefix("jq: error: ")
+        raise ValueError(f"--jq {program}: {reason}") from None
+
+    def selects(record: Raw) -> bool:
         try:
-            found: Any = msgspec.json.decode(record.value or b"")
-        except msgspec.DecodeError:
-            return False
-        found = _look_up(found, path)
-        return found is not MISSING and (operator is None or _compare(found, operator, wanted))
-
-    return matches
-
-
-def _literal(text: str | None) -> Any:
-    try:
-        return msgspec.json.decode((text or "").encode())
-    except msgspec.DecodeError:
-        return text
-
-
-def _look_up(value: Any, path: Sequence[str | int]) -> Any:
-    for step in path:
-        if isinstance(value, dict):
-            value = value.get(str(step), MISSING)
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
-            return MISSING
-    return value
-
-
-def _compare(found: Any, operator: str, wanted: Any) -> bool:
-    if operator in ("=", "=="):
-        return bool(found == wanted)
-    if operator == "!=":
-        return bool(found != wanted)
-    try:
-        return bool({"<": lt, "<=": le, ">": gt, ">=": ge}[operator](found, wanted))
-    except TypeError:
+            for made in compiled.input_text((record.value or b"").decode()):
+                return made is not None and made is not False
+        except ValueError:  # no JSON, or not of the kind that the program is for
+            pass
         return False
+
+    return selects

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
-
 from odradek import Admin
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, show
+from odradek_cli.command import Argument, Group
+from odradek_cli.display import show
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
 
-group = typer.Typer(no_args_is_help=True, help="Consumer groups.")
+group = Group("group", "Consumer groups.")
 
 COLUMNS = ["group", "topic", "partition", "committed", "end", "lag", "member", "host"]
 
@@ -27,12 +27,12 @@ def list_groups(as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRA
         ]
         show(["group", "state", "type"], rows, as_json=as_json)
 
-    run(work)
+    run(work, bootstrap)
 
 
 @group.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="The group.")],
+    name: Annotated[str, Argument("The group.", completes="group")],
     as_json: AsJson = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
@@ -60,4 +60,4 @@ def describe(
             )
         show(COLUMNS, rows, as_json=as_json)
 
-    run(work)
+    run(work, bootstrap)

@@ -8,39 +8,48 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import typer
 
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid
 from odradek.protocol.records.codecs import Codec
 from odradek.protocol.records.record import decode_batch
+from odradek_cli.command import Argument, Group, Option, UsageError
+from odradek_cli.display import show
 from odradek_cli.segment_files import batches_of
-from odradek_cli.session import AsJson, show, usage_error
+from odradek_cli.session import AsJson, Failed
 from odradek_cli.strays import strays
 
-log = typer.Typer(no_args_is_help=True, help="Segment files.")
+log = Group("log", "Segment files.")
 log.command()(strays)
 
-Paths = Annotated[list[Path], typer.Argument(help="Segment files, partition directories, or a whole data directory.")]
+Paths = Annotated[list[Path], Argument("Segment files, partition directories, or a whole data directory.")]
 COLUMNS = ["file", "position", "base_offset", "last_offset", "records", "codec", "bytes", "epoch", "timestamp"]
 
 
 @log.command()
 def dump(
     paths: Paths,
-    records: Annotated[bool, typer.Option("--records", "-r", help="The records too, one JSON object a line.")] = False,
+    records: Annotated[bool, Option("--records", "-r", help="The records too, one JSON object a line.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the record batches of segments."""
+    """Show the record batches of segments; exit with 1 where there is something else too."""
     for path in _segments(paths):
         rows: list[dict[str, Any]] = []
-        for position, header, batch in batches_of(path):
-            if records:
-                _dump_records(batch)
-            else:
-                rows.append(_row(path, position, header))
-        if not records:
-            show(COLUMNS, rows, as_json=as_json)
+        end = 0
+        try:
+            for position, header, batch in batches_of(path):
+                if records:
+                    _dump_records(batch)
+                else:
+                    rows.append(_row(path, position, header))
+                end = position + header.size_bytes
+            if end < path.stat().st_size:
+                raise Failed(f"{path}: {path.stat().st_size - end} bytes behind the last whole batch")
+        except ProtocolError as error:
+            raise Failed(f"{path}: not a segment, or damaged, from position {end} on: {error}") from None
+        finally:
+            if not records:
+                show(COLUMNS, rows, as_json=as_json)
 
 
 @log.command()
@@ -55,7 +64,7 @@ def verify(paths: Paths, as_json: AsJson = False) -> None:
 def _segments(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if not path.exists():
-            raise usage_error(f"{path} does not exist")
+            raise UsageError(f"{path} does not exist")
         yield from [path] if path.is_file() else sorted(path.rglob("*.log"))
 
 

@@ -3,34 +3,121 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from collections.abc import Callable, Sequence
 
-import typer
+from odradek_cli.command import Command, Group, UsageError, command_of
+from odradek_cli.help_text import help_of_command, help_of_group
+from odradek_cli.parsing import HELP, HelpWanted, arguments_of, guess
 
-COMMANDS = ("up", "broker", "node", "topic", "produce", "tail", "group", "log", "metadata", "bench", "chaos")
-"""Each is a module of this package with a function or a typer.Typer of the same name."""
+PROGRAM = "odradek"
+SUMMARY = "A broker that Kafka's clients take for Kafka, and tools for it."
+COMMANDS = {
+    "up": "Start brokers on this machine, for as long as the command runs.",
+    "broker": "Run a broker as a service does.",
+    "node": "Kill, pause, stop and start the nodes of a running cluster.",
+    "topic": "Topics and their configuration.",
+    "produce": "Lines of standard input, or of files, become records.",
+    "tail": "Show records and follow what comes.",
+    "group": "Consumer groups.",
+    "log": "Segment files.",
+    "metadata": "The cluster's metadata.",
+    "bench": "How fast a broker takes and gives records.",
+    "chaos": "Kill brokers under load, and see whether anything is lost.",
+}
+"""Each is a module of this package with a function or a Group of the same name, and what it is for."""
+ALIASES = {"consume": "tail"}
+OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main() -> None:
-    named = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
-    make_app([named] if named in COMMANDS else list(COMMANDS))()
+    """Run what the command line says, and exit. What goes wrong is one line on standard error."""
+    try:
+        code = _run(sys.argv[1:])
+        sys.stdout.flush()
+    except BaseException as error:
+        code = _exit_code(error)
+    sys.exit(code)
 
 
-def make_app(names: list[str]) -> typer.Typer:
-    app = typer.Typer(
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        help="A broker that Kafka's clients take for Kafka, and tools for it.",
-    )
-    app.callback()(_nothing)
-    for name in names:
-        command = getattr(importlib.import_module(f"odradek_cli.{name}"), name)
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
-        else:
-            app.command(name)(command)
-    return app
+def _run(words: Sequence[str]) -> int:
+    if not words or words[0] in HELP:
+        print(help_of_group(PROGRAM, SUMMARY, COMMANDS), end="")
+        return OK if words else WRONG_USAGE
+    name, rest = words[0], words[1:]
+    if name == "--version":
+        from odradek import __version__
+
+        print(f"{PROGRAM} {__version__}")
+        return OK
+    name = ALIASES.get(name, name)
+    if name not in COMMANDS:
+        raise UsageError(f"{PROGRAM}: there is no {_what(name)}{guess(name, COMMANDS)}; see {PROGRAM} --help")
+    found = find(name)
+    if isinstance(found, Group):
+        return _run_one_of(found, rest)
+    return _carry_out(command_of(f"{PROGRAM} {name}", found), rest)
 
 
-def _nothing() -> None:
-    """A Typer of one command would leave out the command's name."""
+def find(name: str) -> Group | Callable[..., None]:
+    """What is behind one of COMMANDS."""
+    found: Group | Callable[..., None] = getattr(importlib.import_module(f"odradek_cli.{name}"), name)
+    return found
+
+
+def _run_one_of(group: Group, words: Sequence[str]) -> int:
+    path = f"{PROGRAM} {group.name}"
+    if not words or words[0] in HELP:
+        commands = {name: summary_of(command_of(path, each)) for name, each in group.functions.items()}
+        print(help_of_group(path, group.help, commands), end="")
+        return OK if words else WRONG_USAGE
+    name = words[0]
+    if name not in group.functions:
+        raise UsageError(f"{path}: there is no {_what(name)}{guess(name, group.functions)}; see {path} --help")
+    return _carry_out(command_of(f"{path} {name}", group.functions[name]), words[1:])
+
+
+def summary_of(command: Command) -> str:
+    return command.help.partition("\n")[0]
+
+
+def _what(word: str) -> str:
+    return f"option {word}" if word.startswith("-") else f"command {word}"
+
+
+def _carry_out(command: Command, words: Sequence[str]) -> int:
+    try:
+        command.function(**arguments_of(command, words))
+    except HelpWanted:
+        print(help_of_command(command), end="")
+    except UsageError as error:
+        raise UsageError(f"{command.path}: {error}; see {command.path} --help") from None
+    return OK
+
+
+def _exit_code(error: BaseException) -> int:
+    from odradek_cli.session import is_foreseen
+
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's last flush is quiet
+        return OK
+    if isinstance(error, UsageError):
+        print(_one_line(str(error)), file=sys.stderr)
+        return WRONG_USAGE
+    if is_foreseen(error):
+        print(_one_line(f"{PROGRAM}: {error}"), file=sys.stderr)
+        return FAILED
+    raise error
+
+
+def _one_line(text: str) -> str:
+    from odradek_cli.display import escaped
+
+    return escaped("; ".join(line.strip() for line in text.splitlines() if line.strip()))

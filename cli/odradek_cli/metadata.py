@@ -11,29 +11,28 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import typer
 
-from odradek.protocol.primitives import ProtocolError
+from odradek.network import Address, parse_bootstrap
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
 from odradek_broker.election.etcd import EtcdUnavailable
+from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.metadata_source import Decided, Journal, NoMetadata, in_directory, in_etcd, running
 from odradek_cli.metadata_text import fields_of, line_of, rows_of
-from odradek_cli.session import FAILED, AsJson, usage_error
-from odradek_cli.supervisor import NoCluster
+from odradek_cli.session import AsJson, Failed
 from odradek_cli.when import show_moment
 
-metadata = typer.Typer(no_args_is_help=True, help="The cluster's metadata.")
+metadata = Group("metadata", "The cluster's metadata.")
 
 
 @metadata.command()
 def dump(
     directory: Annotated[
-        Path | None, typer.Argument(help="A controller's data directory, or a cluster's; else the cluster that runs.")
+        Path | None, Argument("A controller's data directory, or a cluster's; else the cluster that runs.")
     ] = None,
-    etcd: Annotated[list[str] | None, typer.Option(help="An endpoint of etcd, to read there; repeatable.")] = None,
-    prefix: Annotated[str, typer.Option(help="What the keys in etcd begin with: etcd.prefix.")] = "odradek",
-    image: Annotated[bool, typer.Option("--image", help="What the records amount to, not each of them.")] = False,
+    etcd: Annotated[list[str] | None, Option(help="An endpoint of etcd, to read there; repeatable.")] = None,
+    prefix: Annotated[str, Option(help="What the keys in etcd begin with: etcd.prefix.")] = "odradek",
+    image: Annotated[bool, Option("--image", help="What the records amount to, not each of them.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the records of the cluster's metadata, or what they amount to. Nothing is changed."""
@@ -41,22 +40,19 @@ def dump(
         journal = _find(directory, etcd or [], prefix)
         for line in _image(journal, as_json) if image else _records(journal, as_json):
             print(line)
-    except BrokenPipeError:
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115 - so that the interpreter's last flush is quiet
-    except (NoMetadata, NoCluster, EtcdUnavailable, ProtocolError, OSError) as error:
-        print(f"odradek: {error}", file=sys.stderr)
-        raise SystemExit(FAILED) from None
+    except EtcdUnavailable as error:
+        raise Failed(str(error)) from None
 
 
 @metadata.command()
 def restore(
-    data_dir: Annotated[Path, typer.Option(help="The data directory of a controller that does not run.")],
+    data_dir: Annotated[Path, Option(help="The data directory of a controller that does not run.")],
     sources: Annotated[
-        list[str] | None, typer.Option("--from", help="HOST:PORT of nodes that run, by comma; repeatable.")
+        list[str] | None, Option("--from", help="HOST:PORT of nodes that run, by comma; repeatable.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Write; without it nothing is changed.")] = False,
+    yes: Annotated[bool, Option("--yes", help="Write; without it nothing is changed.")] = False,
     even_if_less: Annotated[
-        bool, typer.Option("--even-if-less", help="Although more was decided; data of topics may be set aside.")
+        bool, Option("--even-if-less", help="Although more was decided; data of topics may be set aside.")
     ] = False,
 ) -> None:
     """Make a controller's journal anew, out of the newest metadata that running brokers have in memory."""
@@ -67,7 +63,7 @@ def restore(
 
     restoration = Restoration(data_dir)
     try:
-        found = ask_all([_address(each) for source in sources or [] for each in source.split(",") if each])
+        found = ask_all(_addresses(sources or []))
         for line in found.silent:
             print(f"odradek: {line}", file=sys.stderr)
         for each in found.known:
@@ -83,19 +79,17 @@ def restore(
         with restoration.alone():
             path, copy = restoration.write(newest, restoration.remains()[0])
     except AlreadyLocked:
-        print(f"odradek: {data_dir} is in use: stop the controller first", file=sys.stderr)
-        raise SystemExit(FAILED) from None
-    except (CannotRestore, CorruptCheckpoint, OSError) as error:
-        print(f"odradek: {error}", file=sys.stderr)
-        raise SystemExit(FAILED) from None
+        raise Failed(f"{data_dir} is in use: stop the controller first") from None
+    except (CannotRestore, CorruptCheckpoint) as error:
+        raise Failed(str(error)) from None
     print(f"wrote {path}" + (f"; the files that were there are copied to {copy}" if copy else ""))
 
 
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal():
-        raise usage_error(f"--from {text}: write HOST:PORT")
-    return host.strip("[]"), int(port)
+def _addresses(given: list[str]) -> list[Address]:
+    try:
+        return [address for text in given for address in parse_bootstrap(text)]
+    except ValueError as error:
+        raise UsageError(f"--from {error}") from None
 
 
 def _extent(image: MetadataImage) -> str:

@@ -21,8 +21,9 @@ from odradek_broker.election.gateway import HttpGateway
 from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES
 from odradek_broker.ports.disk import RealDisk
+from odradek_cli.running import NoCluster, find_cluster
 from odradek_cli.segment_files import batches_of
-from odradek_cli.supervisor import NoCluster, find_cluster
+from odradek_cli.session import Failed
 
 METADATA_LOG = f"{METADATA_TOPIC}-0"
 CONTROLLER = "controller"
@@ -32,7 +33,7 @@ NO_LEADER = 0
 """No revision that anything was created at: a journal of it can write nothing."""
 
 
-class NoMetadata(Exception):
+class NoMetadata(Failed):
     """There is no metadata log here, or it cannot be read."""
 
 
@@ -87,9 +88,9 @@ def in_etcd(endpoints: Sequence[str], prefix: str) -> Journal:
 def running(data_dir: str | None = None) -> Journal:
     """Of the cluster that `odradek up` runs, on that data directory. Raises NoCluster, and as the others do."""
     found = find_cluster(data_dir)
-    if found["etcd"]:
-        return in_etcd(found["etcd"].split(","), ETCD_PREFIX)
-    return in_directory(Path(found["data_dir"]) / CONTROLLER)
+    if found.etcd:
+        return in_etcd(found.etcd.split(","), ETCD_PREFIX)
+    return in_directory(Path(found.data_dir) / CONTROLLER)
 
 
 def _cluster_id(directory: Path) -> str:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
-import typer
+from odradek_cli.command import Argument, Group, Option
+from odradek_cli.display import show
+from odradek_cli.session import AsJson
+from odradek_cli.supervisor import ask
 
-from odradek_cli.session import FAILED, AsJson, show
-from odradek_cli.supervisor import NoCluster, ask
-
-node = typer.Typer(no_args_is_help=True, help="Kill, pause, stop and start the nodes of a running cluster.")
+node = Group("node", "Kill, pause, stop and start the nodes of a running cluster.")
 
 Which = Annotated[
     list[str],
-    typer.Argument(help="A broker's number, `controller`, or `leader-of TOPIC-PARTITION`.", metavar="NODE"),
+    Argument("A broker's number, `controller`, or `leader-of TOPIC-PARTITION`.", metavar="NODE", completes="node"),
 ]
-DataDir = Annotated[str | None, typer.Option(help="Which cluster, where several run.")]
+DataDir = Annotated[str | None, Option(help="Which cluster, where several run.")]
 COLUMNS = ("node", "address", "pid", "state")
 
 
 def _do(action: str, which: list[str] | None, data_dir: str | None, *, as_json: bool = False) -> None:
-    try:
-        nodes = ask(data_dir, action, " ".join(which) if which else None)
-    except (NoCluster, OSError) as error:
-        print(f"odradek: {error}", file=sys.stderr)
-        raise SystemExit(FAILED) from None
+    nodes = ask(data_dir, action, " ".join(which) if which else None)
     show(COLUMNS, nodes, as_json=as_json)
 
 

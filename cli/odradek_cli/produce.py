@@ -10,10 +10,10 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 import trio
-import typer
 
 from odradek import Producer
-from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, parse_pairs, run, usage_error
+from odradek_cli.command import Argument, Option, UsageError
+from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, parse_pairs, run
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
@@ -31,25 +31,23 @@ class JsonRecord(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def produce(
-    topic: Annotated[str, typer.Argument(help="The topic.")],
-    files: Annotated[list[Path] | None, typer.Argument(help="Files to read instead of standard input.")] = None,
-    key_separator: Annotated[
-        str | None, typer.Option("--key-separator", "-K", help="KEY<separator>VALUE lines.")
-    ] = None,
+    topic: Annotated[str, Argument("The topic.", completes="topic")],
+    files: Annotated[list[Path] | None, Argument("Files to read instead of standard input.")] = None,
+    key_separator: Annotated[str | None, Option("--key-separator", "-K", help="KEY<separator>VALUE lines.")] = None,
     json_lines: Annotated[
-        bool, typer.Option("--json", help='Lines such as {"key": "k", "value": ..., "headers": {}, "partition": 0}.')
+        bool, Option("--json", help='Lines such as {"key": "k", "value": ..., "headers": {}, "partition": 0}.')
     ] = False,
-    whole_files: Annotated[bool, typer.Option(help="Each file is one record.")] = False,
-    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="NAME=VALUE for every record.")] = None,
-    key: Annotated[str | None, typer.Option(help="The key of every record.")] = None,
-    partition: Annotated[int | None, typer.Option("--partition", "-p")] = None,
-    compression: Annotated[Compression, typer.Option("--compression", "-z")] = "none",
-    acks: Annotated[Literal["0", "1", "all"], typer.Option(help="Who must have a record before it counts.")] = "all",
+    whole_files: Annotated[bool, Option(help="Each file is one record.")] = False,
+    header: Annotated[list[str] | None, Option("--header", "-H", help="NAME=VALUE for every record.")] = None,
+    key: Annotated[str | None, Option(help="The key of every record.")] = None,
+    partition: Annotated[int | None, Option("--partition", "-p", min=0, help="Of every record.")] = None,
+    compression: Annotated[Compression, Option("--compression", "-z", help="Of batches.")] = "none",
+    acks: Annotated[Literal["0", "1", "all"], Option(help="Who must have a record before it counts.")] = "all",
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Send each line as a record; exit with 0 when the broker has acknowledged them all."""
     if whole_files and not files:
-        raise usage_error("--whole-files needs files")
+        raise UsageError("--whole-files needs files")
     headers = {name: value.encode() for name, value in parse_pairs(header or [], "--header").items()}
     codec = None if compression == "none" else compression
     level: Literal[0, 1, "all"] = "all" if acks == "all" else 0 if acks == "0" else 1
@@ -70,7 +68,7 @@ def produce(
                         record_key = key.encode()
                     await producer.send(topic, value, key=record_key, headers=headers, partition=partition)
 
-    run(work)
+    run(work, bootstrap)
 
 
 def _lines(sources: Iterable[BinaryIO]) -> Iterator[bytes]:

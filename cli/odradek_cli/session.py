@@ -1,94 +1,79 @@
-"""What every command that talks to a broker shares: where it is, how an error ends, how a table is printed."""
+"""What every command that talks to a broker shares: where it is, and which errors are foreseen."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated
 
-import msgspec
-import trio
-import typer
-from rich.console import Console
-from rich.table import Table
+from odradek_cli.command import Option, UsageError
 
-from odradek import OdradekError
+DEFAULT_PORT = 9092
+DEFAULT_BOOTSTRAP = f"localhost:{DEFAULT_PORT}"
+
+
+def default_bootstrap() -> str:
+    """What `odradek up` runs on this machine, else Kafka's own port.
+
+    Of several it is the one that has Kafka's own port. Raises UsageError where none has.
+    """
+    from odradek_cli.running import all_running
+
+    running = [each.bootstrap for each in all_running()]
+    for bootstrap in running:
+        if any(address.endswith(f":{DEFAULT_PORT}") for address in bootstrap.split(",")):
+            return bootstrap
+    if len(running) > 1:
+        raise UsageError(f"several clusters run here: say which with -b ({'; '.join(running)})")
+    return running[0] if running else DEFAULT_BOOTSTRAP
+
 
 Bootstrap = Annotated[
     str,
-    typer.Option(
+    Option(
         "--bootstrap-server",
         "-b",
-        envvar="ODRADEK_BOOTSTRAP_SERVER",
-        help="HOST:PORT of a broker, or several by comma.",
+        metavar="HOST:PORT",
+        env="ODRADEK_BOOTSTRAP_SERVER",
+        fallback=default_bootstrap,
+        help=f"A broker, or several by comma; else what `odradek up` runs here, else {DEFAULT_BOOTSTRAP}.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+AsJson = Annotated[bool, Option("--json", help="One JSON object a line.")]
 
-DEFAULT_BOOTSTRAP = "localhost:9092"
-FAILED, WRONG_USAGE = 1, 2
-
-
-def run(work: Callable[[], Awaitable[None]]) -> None:
-    """Run a command's work; what goes wrong is one line and exit code 1, Ctrl-C is 130."""
-    try:
-        trio.run(work)
-    except BaseException as error:
-        raise SystemExit(_exit_code(error)) from None
+FAILED = 1
 
 
-def _exit_code(error: BaseException) -> int:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, KeyboardInterrupt):
-        return 130
-    if isinstance(error, BrokenPipeError):
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115 - so that the interpreter's last flush is quiet
-        return 0
-    if isinstance(error, OdradekError | OSError | ValueError):
-        print(f"odradek: {error}", file=sys.stderr)
-        return FAILED
-    from odradek.testing import NodeFailed  # seldom, and it takes a while
-
-    if isinstance(error, NodeFailed):
-        print(f"odradek: {error}", file=sys.stderr)
-        return FAILED
-    raise error
+class Failed(Exception):
+    """A command cannot do what it was told to, and this is the line that says why: exit code 1."""
 
 
-def usage_error(message: str) -> typer.BadParameter:
-    return typer.BadParameter(message)
+def run(work: Callable[[], Awaitable[None]], bootstrap: str | None = None) -> None:
+    """Run a command's work on Trio. With `bootstrap`, raise Failed at once where every address there refuses."""
+    import trio
+
+    from odradek_cli.reach import check_reachable
+
+    async def checked() -> None:
+        if bootstrap is not None:
+            await check_reachable(bootstrap)
+        await work()
+
+    trio.run(checked)
+
+
+def is_foreseen(error: BaseException) -> bool:
+    """Whether one line says enough of it."""
+    if isinstance(error, Failed | OSError | ValueError):
+        return True
+    from odradek.errors import OdradekError, ProtocolError
+
+    return isinstance(error, OdradekError | ProtocolError)
 
 
 def parse_pairs(given: Sequence[str], option: str) -> dict[str, str]:
-    """NAME=VALUE options as a dictionary."""
+    """NAME=VALUE options as a dictionary. Raises UsageError."""
     pairs = [text.partition("=") for text in given]
     for name, equals, _ in pairs:
         if not name or not equals:
-            raise usage_error(f"{option} {name}: write NAME=VALUE")
+            raise UsageError(f"{option} {name}: write NAME=VALUE")
     return {name: value for name, _, value in pairs}
-
-
-def show(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """A table on a terminal, tab-separated lines in a pipe, JSON lines when asked for."""
-    if as_json:
-        for row in rows:
-            print(msgspec.json.encode(row).decode())
-        return
-    console = Console()
-    if not console.is_terminal:
-        for row in rows:
-            print("\t".join(_text(row[column]) for column in columns))
-        return
-    table = Table(box=None, header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "))
-    for row in rows:
-        table.add_row(*(_text(row[column]) for column in columns))
-    console.print(table)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
-    return "" if value is None else str(value)

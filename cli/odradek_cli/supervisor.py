@@ -1,33 +1,25 @@
-"""The running cluster of `odradek up --brokers N`, and how `odradek node` finds and asks it.
+"""The running cluster of `odradek up --brokers N`, and how `odradek node` asks it.
 
-A supervisor listens at a Unix socket; a file beside that says which data directory it serves. One request a
-connection: a line of JSON there, a line of JSON back.
+A supervisor listens at a Unix socket. One request a connection: a line of JSON there, a line of JSON back.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import trio
 
 from odradek import OdradekError
 from odradek.testing import Cluster, Node, NodeFailed
+from odradek_cli.running import NoCluster, announced, find_cluster
 
 ACTIONS = ("list", "kill", "pause", "resume", "stop", "start")
 MAX_REQUEST_BYTES = 10_000
 LEADER_PREFIX = "leader-of "
-
-
-class NoCluster(Exception):
-    """There is none to talk to, or it cannot be told which is meant."""
 
 
 # ------------------------------------------------------------------------------------------------------ the supervisor
@@ -50,7 +42,8 @@ async def supervise(cluster: Cluster) -> None:
 
 
 async def _serve_requests(cluster: Cluster) -> None:
-    with _announced(cluster) as path:
+    etcd = ",".join(member.endpoint for member in cluster.etcd) or None
+    with announced(cluster.data_dir, cluster.bootstrap, etcd=etcd, has_socket=True) as path:
         listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         await listening.bind(str(path))
         listening.listen()
@@ -58,26 +51,6 @@ async def _serve_requests(cluster: Cluster) -> None:
         async with trio.open_nursery() as nursery:
             while True:
                 nursery.start_soon(_serve_one, cluster, await listener.accept())
-
-
-@contextlib.contextmanager
-def _announced(cluster: Cluster) -> Iterator[Path]:
-    """A path for the socket, for as long as it can be found."""
-    directory = _registry()
-    directory.mkdir(mode=0o700, exist_ok=True)
-    entry, path = directory / f"{os.getpid()}.json", directory / f"{os.getpid()}.sock"
-    path.unlink(missing_ok=True)
-    etcd = ",".join(member.endpoint for member in cluster.etcd) or None
-    entry.write_text(json.dumps({"data_dir": str(cluster.data_dir.resolve()), "socket": str(path), "etcd": etcd}))
-    try:
-        yield path
-    finally:
-        entry.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-
-
-def _registry() -> Path:
-    return Path(tempfile.gettempdir()) / f"odradek-{os.getuid()}"
 
 
 async def _serve_one(cluster: Cluster, stream: trio.SocketStream) -> None:
@@ -131,7 +104,7 @@ def _row(node: Node) -> dict[str, Any]:
 def ask(data_dir: str | None, action: str, node: str | None) -> list[dict[str, Any]]:
     """Ask the running cluster; the nodes concerned, as they are then. Raises NoCluster, OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.connect(find_cluster(data_dir)["socket"])
+        connection.connect(find_cluster(data_dir).socket or "")
         connection.sendall(json.dumps({"action": action, "node": node}).encode() + b"\n")
         with connection.makefile("rb") as answer:
             received = json.loads(answer.readline() or b'{"error": "the cluster has gone"}')
@@ -139,29 +112,3 @@ def ask(data_dir: str | None, action: str, node: str | None) -> list[dict[str, A
         raise NoCluster(received["error"])
     nodes: list[dict[str, Any]] = received["nodes"]
     return nodes
-
-
-def find_cluster(data_dir: str | None) -> dict[str, Any]:
-    """What the running cluster says of itself: its data_dir, its socket, the address of its etcd. Raises NoCluster."""
-    running = [json.loads(entry.read_text()) for entry in sorted(_registry().glob("*.json")) if _is_alive(entry)]
-    if data_dir is not None:
-        wanted = str(Path(data_dir).resolve())
-        running = [each for each in running if each["data_dir"] == wanted]
-    if not running:
-        raise NoCluster("no cluster runs here; start one with odradek up --brokers 3")
-    if len(running) > 1:
-        known = ", ".join(each["data_dir"] for each in running)
-        raise NoCluster(f"several clusters run here: say which by its data directory ({known})")
-    found: dict[str, Any] = running[0]
-    return found
-
-
-def _is_alive(entry: Path) -> bool:
-    try:
-        os.kill(int(entry.stem), 0)
-    except (ProcessLookupError, ValueError):
-        entry.unlink(missing_ok=True)
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-import typer
 from msgspec import Struct
-from rich.console import Console
-from rich.text import Text
 
 from odradek import Admin, Consumer, TopicPartition
-from odradek_cli.filters import Filter, Raw, field_matches, header_is, key_is, value_has
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, usage_error
+from odradek_cli.command import Argument, Option, UsageError
+from odradek_cli.display import CYAN, DIM, GREEN, YELLOW, coloured, escaped, readable
+from odradek_cli.filters import Filter, Raw, header_is, key_is, selected_by, value_has
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
 from odradek_cli.when import BEGINNING, END, Place, parse_place, show_moment
 
 QUEUED_RECORDS = 1000
@@ -41,23 +40,23 @@ class Printer:
     def __init__(self, *, as_json: bool, several_topics: bool) -> None:
         self._as_json = as_json
         self._several_topics = several_topics
-        self._console = Console(highlight=False, soft_wrap=True) if sys.stdout.isatty() and not as_json else None
+        self._is_coloured = sys.stdout.isatty()
 
     def show(self, record: Raw) -> None:
         if self._as_json:
             print(msgspec.json.encode(_as_object(record)).decode(), flush=True)
             return
         place = f"{record.topic}-{record.partition}" if self._several_topics else f"{record.partition}"
-        key = "" if record.key is None else _readable(record.key)
-        value = "null" if record.value is None else _readable(record.value)
+        key = "" if record.key is None else readable(record.key)
+        value = "null" if record.value is None else readable(record.value)
         moment = show_moment(record.timestamp)
-        headers = " ".join(f"{name}={'' if each is None else _readable(each)}" for name, each in record.headers)
-        if self._console is None:
+        headers = " ".join(f"{escaped(n)}={'' if each is None else readable(each)}" for n, each in record.headers)
+        if not self._is_coloured:
             columns = [moment, place, str(record.offset), key, value, *([headers] if headers else [])]
             print("\t".join(columns), flush=True)
             return
-        line = Text.assemble((moment, "dim"), " ", (f"{place}@{record.offset}", "cyan"), " ", (key, "bold yellow"), " ")
-        self._console.print(line + Text(value) + Text(f"  {headers}" if headers else "", "green"))
+        parts = [coloured(moment, DIM), coloured(f"{place}@{record.offset}", CYAN), coloured(key, YELLOW), value]
+        print(*parts, *([" " + coloured(headers, GREEN)] if headers else []), flush=True)
 
 
 class Merge:
@@ -93,31 +92,30 @@ class Merge:
 
 
 def tail(
-    topics: Annotated[list[str], typer.Argument(help="One topic or more.")],
+    topics: Annotated[list[str], Argument("One topic or more.", completes="topic")],
     start: Annotated[
-        str | None, typer.Option("--from", help="Offset, time (2026-01-31T12:00), -10m, earliest or latest.")
+        str | None, Option("--from", help="Offset, time (2026-01-31T12:00), -10m, earliest or latest.")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Offset or time at which to stop.")] = None,
-    last: Annotated[int | None, typer.Option("--last", "-n", min=1, help="The newest so many records.")] = None,
+    until: Annotated[str | None, Option(help="Offset or time at which to stop.")] = None,
+    last: Annotated[int | None, Option("--last", "-n", min=1, help="The newest so many records.")] = None,
     follow: Annotated[
         bool | None,
-        typer.Option("--follow/--no-follow", "-f", help="Go on as records come [unless --last or --until]."),
+        Option("--follow", "-f", help="Go on as records come [unless --last or --until]."),
     ] = None,
-    key: Annotated[str | None, typer.Option(help="Only records with this key.")] = None,
-    grep: Annotated[str | None, typer.Option(help="Only where this regular expression is in value or key.")] = None,
+    key: Annotated[str | None, Option(help="Only records with this key.")] = None,
+    grep: Annotated[str | None, Option(help="Only where this regular expression is in value or key.")] = None,
     jq: Annotated[
-        list[str] | None, typer.Option("--jq", help="Only where a JSON field matches: .user.age>=18.")
+        list[str] | None,
+        Option("--jq", metavar="PROGRAM", help="Only where this jq program is true of a JSON value."),
     ] = None,
-    header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", help="Only with this NAME or NAME=VALUE.")
-    ] = None,
+    header: Annotated[list[str] | None, Option("--header", "-H", help="Only with this NAME or NAME=VALUE.")] = None,
     as_json: AsJson = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Show records and follow what comes, several topics merged by time."""
     now_ms = time.time_ns() // 1_000_000
     try:
-        filters = [header_is(text) for text in header or []] + [field_matches(text) for text in jq or []]
+        filters = [header_is(text) for text in header or []] + [selected_by(text) for text in jq or []]
         filters += [key_is(key)] if key is not None else []
         filters += [value_has(grep)] if grep is not None else []
         wish = Wish(
@@ -129,7 +127,7 @@ def tail(
             filters=tuple(filters),
         )
     except ValueError as error:
-        raise usage_error(str(error)) from None
+        raise UsageError(str(error)) from None
     printer = Printer(as_json=as_json, several_topics=len(topics) > 1)
 
     async def work() -> None:
@@ -142,7 +140,7 @@ def tail(
             await consumer.assign(partitions)
             await _show(consumer, partitions, wish, printer)
 
-    run(work)
+    run(work, bootstrap)
 
 
 async def _show(

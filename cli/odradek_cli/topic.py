@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
-
 from odradek import Admin
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, parse_pairs, run, show, usage_error
+from odradek_cli.command import Argument, Group, Option, UsageError
+from odradek_cli.display import show
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, parse_pairs, run
 
-topic = typer.Typer(no_args_is_help=True, help="Topics and their configuration.")
+topic = Group("topic", "Topics and their configuration.")
 
-Name = Annotated[str, typer.Argument(help="The topic.")]
-Configs = Annotated[list[str] | None, typer.Option("--config", "-c", help="NAME=VALUE, as in retention.ms=60000.")]
+MAX_INT16, MAX_INT32 = 2**15 - 1, 2**31 - 1
+
+Name = Annotated[str, Argument("The topic.", completes="topic")]
+Configs = Annotated[list[str] | None, Option("--config", "-c", help="NAME=VALUE, as in retention.ms=60000.")]
 
 
 @topic.command()
 def create(
     name: Name,
-    partitions: Annotated[int, typer.Option("--partitions", "-p", help="-1: the broker's num.partitions.")] = -1,
-    replication_factor: Annotated[int, typer.Option("--replication-factor", "-r", help="-1: the broker's own.")] = -1,
+    partitions: Annotated[
+        int, Option("--partitions", "-p", min=-1, max=MAX_INT32, help="-1: the broker's num.partitions.")
+    ] = -1,
+    replication_factor: Annotated[
+        int, Option("--replication-factor", "-r", min=-1, max=MAX_INT16, help="-1: the broker's own.")
+    ] = -1,
     config: Configs = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
@@ -30,12 +36,12 @@ def create(
         async with Admin(bootstrap) as admin:
             await admin.create_topic(name, partitions, replication_factor, configs=configs)
 
-    run(work)
+    run(work, bootstrap)
 
 
 @topic.command("list")
 def list_topics(
-    internal: Annotated[bool, typer.Option(help="Topics of the broker's own too.")] = False,
+    internal: Annotated[bool, Option(help="Topics of the broker's own too.")] = False,
     as_json: AsJson = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
@@ -51,7 +57,7 @@ def list_topics(
         ]
         show(["topic", "partitions", "replication_factor"], rows, as_json=as_json)
 
-    run(work)
+    run(work, bootstrap)
 
 
 @topic.command()
@@ -76,21 +82,23 @@ def describe(name: Name, as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT
         own = [{"config": entry.name, "value": entry.value} for entry in configs.values() if not entry.is_default]
         show(["config", "value"], own, as_json=as_json)
 
-    run(work)
+    run(work, bootstrap)
 
 
 @topic.command()
 def alter(
     name: Name,
-    partitions: Annotated[int | None, typer.Option("--partitions", "-p", help="More partitions than now.")] = None,
+    partitions: Annotated[
+        int | None, Option("--partitions", "-p", min=1, max=MAX_INT32, help="More partitions than now.")
+    ] = None,
     config: Configs = None,
-    delete_config: Annotated[list[str] | None, typer.Option(help="A key to have its default again.")] = None,
+    delete_config: Annotated[list[str] | None, Option(help="A key to have its default again.")] = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Change a topic's configuration, or give it more partitions."""
     changed = parse_pairs(config or [], "--config")
     if partitions is None and not changed and not delete_config:
-        raise usage_error("say what to change: --partitions, --config or --delete-config")
+        raise UsageError("say what to change: --partitions, --config or --delete-config")
 
     async def work() -> None:
         async with Admin(bootstrap) as admin:
@@ -99,12 +107,12 @@ def alter(
             if partitions is not None:
                 await admin.create_partitions(name, partitions)
 
-    run(work)
+    run(work, bootstrap)
 
 
 @topic.command()
 def delete(
-    names: Annotated[list[str], typer.Argument(help="Topics.")], bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+    names: Annotated[list[str], Argument("Topics.", completes="topic")], bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
 ) -> None:
     """Delete topics with all their records."""
 
@@ -113,4 +121,4 @@ def delete(
             for name in names:
                 await admin.delete_topic(name)
 
-    run(work)
+    run(work, bootstrap)

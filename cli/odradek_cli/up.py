@@ -6,14 +6,18 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import trio
-import typer
 
-from odradek_cli.broker_process import load_or_exit, parse_settings, run_broker, say_ready
+from odradek.network import MAX_PORT, Address
+from odradek_cli.broker_process import load_or_exit, run_broker, say_ready
+from odradek_cli.command import Option, UsageError
 from odradek_cli.logs import set_up_logging
-from odradek_cli.session import usage_error
+from odradek_cli.running import announced
+from odradek_cli.session import parse_pairs
 
 if TYPE_CHECKING:
     from odradek.testing import Cluster
@@ -24,34 +28,39 @@ DEV_SETTINGS = {"group.initial.rebalance.delay.ms": "100"}
 
 def up(
     brokers: Annotated[
-        int, typer.Option(min=1, help="How many; more than one are processes of their own, with a controller.")
+        int, Option(min=1, help="How many; more than one are processes of their own, with a controller.")
     ] = 1,
     port: Annotated[
-        int, typer.Option(help="The port to listen at, of the first broker if there are several; 0 takes free ones.")
+        int,
+        Option(
+            min=0,
+            max=MAX_PORT,
+            help="The port to listen at, of the first broker if there are several; 0 takes free ones.",
+        ),
     ] = 9092,
     controllers: Annotated[
-        int | None, typer.Option(min=1, help="With --journal etcd: how many of the brokers may decide (3).")
+        int | None, Option(min=1, help="With --journal etcd: how many of the brokers may decide (3).")
     ] = None,
     journal: Annotated[
-        str, typer.Option(help="Where the metadata is kept: file, by one controller; etcd, by several.")
+        Literal["file", "etcd"], Option(help="Where the metadata is kept: file, by one controller; etcd, by several.")
     ] = "file",
-    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    host: Annotated[str, Option(help="The address to listen at.")] = "127.0.0.1",
     data_dir: Annotated[
-        str | None, typer.Option(help="Where the data stays; without it, a temporary directory removed at the end.")
+        str | None, Option(help="Where the data stays; without it, a temporary directory removed at the end.")
     ] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="A broker setting, as in log.segment.bytes=1048576; repeatable.")
+        list[str] | None, Option("--set", help="A broker setting, as in log.segment.bytes=1048576.")
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
+    verbose: Annotated[bool, Option("--verbose", "-v", help="Log what is done.")] = False,
 ) -> None:
     """Start brokers and print `ready HOST:PORT` for each when clients would succeed."""
     set_up_logging(verbose=verbose)
-    if journal not in ("file", "etcd"):
-        raise usage_error(f"--journal {journal}: file or etcd")
+    settings = parse_pairs(setting or [], "--set")
+    if port + brokers - 1 > MAX_PORT:
+        raise UsageError(f"--port {port}: with {brokers} brokers the last port would be {port + brokers - 1}")
     if brokers > 1 or journal == "etcd":
         from odradek.testing import Cluster
 
-        settings = parse_settings(setting or [])
         raise SystemExit(
             _run_cluster(
                 lambda: Cluster(
@@ -60,16 +69,23 @@ def up(
                     port=port,
                     host=host,
                     settings=settings,
-                    journal="etcd" if journal == "etcd" else "file",
+                    journal=journal,
                     controllers=controllers,
                 )
             )
         )
     directory = data_dir or tempfile.mkdtemp(prefix="odradek-")
-    overrides = {**DEV_SETTINGS, "listeners": f"{host}:{port}", "log.dir": directory, **parse_settings(setting or [])}
+    overrides = {**DEV_SETTINGS, "listeners": f"{host}:{port}", "log.dir": directory, **settings}
     try:
         config = load_or_exit(None, overrides)
-        code = run_broker(config, say_ready)
+        with ExitStack() as announcement:
+
+            def on_ready(addresses: list[Address]) -> None:
+                where = ",".join(f"{host}:{port}" for host, port in addresses)
+                announcement.enter_context(announced(Path(directory), where))
+                say_ready(addresses)
+
+            code = run_broker(config, on_ready)
     finally:
         if data_dir is None:
             shutil.rmtree(directory, ignore_errors=True)

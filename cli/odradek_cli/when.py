@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
+MAX_OFFSET = 2**63 - 1
 UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 _duration = re.compile(r"-(\d+)(ms|s|m|h|d|w)")
@@ -32,15 +33,26 @@ def parse_place(text: str, now_ms: int) -> Place:
         return END
     if text == "now":
         return Place(timestamp_ms=now_ms)
-    if text.isdecimal():
-        return Place(offset=int(text))
     duration = _duration.fullmatch(text)
-    if duration is not None:
-        return Place(timestamp_ms=now_ms - int(duration[1]) * UNITS_MS[duration[2]])
     try:
-        return Place(timestamp_ms=int(datetime.fromisoformat(text).timestamp() * 1000))
-    except ValueError:
-        raise ValueError(f"{text} is no offset, time (2026-01-31T12:00) or duration (-10m)") from None
+        if text.isdecimal():
+            offset = int(text)
+            if offset <= MAX_OFFSET:
+                return Place(offset=offset)
+        elif duration is not None:
+            return Place(timestamp_ms=_since_1970(now_ms - int(duration[1]) * UNITS_MS[duration[2]]))
+        else:
+            return Place(timestamp_ms=_since_1970(int(datetime.fromisoformat(text).timestamp() * 1000)))
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{text} is no offset, time (2026-01-31T12:00) or duration (-10m)")
+
+
+def _since_1970(timestamp_ms: int) -> int:
+    """Before that, numbers have other meanings in Kafka's protocol. Raises ValueError."""
+    if timestamp_ms < 0:
+        raise ValueError
+    return timestamp_ms
 
 
 def show_moment(timestamp_ms: int) -> str:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from odradek.activity import Activities
 from odradek.connection import Connection
 from odradek.errors import ConnectionFailed, OdradekError, RequestTimedOut
-from odradek.network import Surroundings
+from odradek.network import Surroundings, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class ConnectionPool:
             with trio.fail_after(self._connect_timeout_s):
                 stream = await self._surroundings.network.connect(host, port)
         except OSError as error:
-            raise ConnectionFailed(f"cannot connect to {name}: {_reason(error)}") from error
+            raise ConnectionFailed(f"cannot connect to {name}: {reason_of(error)}") from error
         except trio.TooSlowError:
             raise RequestTimedOut(f"cannot connect to {name}: nothing within {self._connect_timeout_s:g} s") from None
         try:
@@ -133,10 +133,3 @@ class ConnectionPool:
             connection.close()
             raise
         return connection
-
-
-def _reason(error: BaseException) -> str:
-    """The operating system's own word, out of what Trio wraps around it."""
-    while error.__cause__ is not None or isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

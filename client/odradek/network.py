@@ -7,6 +7,7 @@ it makes a full checkpoint after every OPERATIONS_BETWEEN_CHECKPOINTS or BYTES_B
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -23,6 +24,7 @@ Address: TypeAlias = tuple[str, int]
 BYTES_BETWEEN_CHECKPOINTS = 4 * 1024 * 1024
 OPERATIONS_BETWEEN_CHECKPOINTS = 16
 DEFAULT_PORT = 9092
+MAX_PORT = 65535
 
 try:
     MAX_PIECES = os.sysconf("SC_IOV_MAX")
@@ -144,6 +146,15 @@ def _plain_socket(stream: trio.SocketStream) -> socket.socket:
     return socket.socket(fileno=stream.socket.detach())
 
 
+def reason_of(error: BaseException) -> str:
+    """The operating system's own words, out of what Trio wraps around them."""
+    while error.__cause__ is not None or isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    return os.strerror(error.errno) if error.errno in errno.errorcode else error.strerror or str(error)
+
+
 def _system_now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -176,4 +187,6 @@ def _parse_address(text: str) -> Address:
         host, port = text, str(DEFAULT_PORT)
     if not port.isdecimal() or not host:
         raise ValueError(f"{text!r} is no host:port")
+    if not 1 <= int(port) <= MAX_PORT:
+        raise ValueError(f"{text!r}: a port is a number from 1 to {MAX_PORT}")
     return host.strip("[]"), int(port)

@@ -66,7 +66,7 @@ def test_lines_become_records_and_tail_finds_them(run: Run) -> None:
         ("a", 3, {"h": "1"}),
     ]
     assert len(run("tail", "lines", "--last", "2").stdout.splitlines()) == 2
-    found = run("tail", "lines", "--from", "earliest", "--no-follow", "--jq", ".x>=2", "--key", "a").stdout
+    found = run("tail", "lines", "--from", "earliest", "--no-follow", "--jq", ".x >= 2", "--key", "a").stdout
     assert found.endswith('2\ta\t{"x":3}\th=1\n')
     assert len(run("tail", "lines", "--from", "-1h", "--until", "now").stdout.splitlines()) == 3
     assert len(run("tail", "lines", "--until", "1").stdout.splitlines()) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from odradek import Record
-from odradek_cli.filters import Raw, field_matches, header_is, key_is, value_has
+from odradek_cli.filters import Raw, header_is, key_is, selected_by, value_has
 from odradek_cli.when import BEGINNING, END, Place, parse_place
 
 NOW_MS = 1_700_000_000_000
@@ -27,7 +27,7 @@ def test_a_place_is_an_offset_a_time_or_a_duration(text: str, place: Place) -> N
     assert parse_place(text, NOW_MS) == place
 
 
-@pytest.mark.parametrize("text", ["yesterday", "-10", "-m", "10m", ""])
+@pytest.mark.parametrize("text", ["yesterday", "-10", "-m", "10m", "", "-9999999w", "1969-12-31T00:00+00:00", "9" * 20])
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no offset"):
         parse_place(text, NOW_MS)
@@ -40,20 +40,30 @@ def record(value: bytes | None = b"", key: bytes | None = None, *headers: tuple[
 @pytest.mark.parametrize(
     ("text", "value", "passes"),
     [
-        (".a", b'{"a": null}', True),
+        (".a", b'{"a": 0}', True),
+        (".a", b'{"a": null}', False),
         (".a", b'{"b": 1}', False),
-        (".a.b=1", b'{"a": {"b": 1}}', True),
-        (".a.b=1", b'{"a": {"b": 2}}', False),
-        ("a[1].c=x", b'{"a": [0, {"c": "x"}]}', True),
+        ('has("a")', b'{"a": null}', True),
+        (".a.b == 1", b'{"a": {"b": 1}}', True),
+        (".a.b == 1", b'{"a": {"b": 2}}', False),
+        (".a.b == 1", b'{"a": 2}', False),
+        ('.a[1].c == "x"', b'{"a": [0, {"c": "x"}]}', True),
         (".n>=18", b'{"n": 18}', True),
         (".n>18", b'{"n": 18}', False),
-        (".n>18", b'{"n": "old"}', False),
-        (".n!=1", b'{"n": 2}', True),
-        (".n=1", b"no json", False),
+        ('.n | tostring | test("^1")', b'{"n": 18}', True),
+        ("empty", b"1", False),
+        (".n==1", b"no json", False),
+        (".", b"\xff", False),
     ],
 )
-def test_a_field_of_a_json_value_is_compared(text: str, value: bytes, passes: bool) -> None:
-    assert field_matches(text)(record(value)) is passes
+def test_a_jq_program_selects_by_the_json_value(text: str, value: bytes, passes: bool) -> None:
+    assert selected_by(text)(record(value)) is passes
+
+
+@pytest.mark.parametrize("program", ["", ".a |", ".a = 1", ".n=1", '.["a"]=1', "nonsense", ".a = ", "user.age>=18"])
+def test_what_is_no_jq_program_or_would_be_true_of_everything_is_refused(program: str) -> None:
+    with pytest.raises(ValueError, match="--jq"):
+        selected_by(program)
 
 
 def test_grep_looks_into_value_and_key_also_where_they_are_no_text() -> None:

@@ -1,0 +1,85 @@
+"""The brokers that `odradek up` runs on this machine, as they announce themselves: a file for each such process.
+
+A file says where the data is, where clients begin, where etcd is if there is one, and the Unix socket at which
+`odradek node` is answered, which a single broker does not have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from odradek_cli.session import Failed
+
+
+class NoCluster(Failed):
+    """There is none to talk to, or it cannot be told which is meant."""
+
+
+class Running(msgspec.Struct, frozen=True):
+    """What one `odradek up` says of itself."""
+
+    data_dir: str
+    bootstrap: str
+    """HOST:PORT of each broker, by comma."""
+    socket: str | None = None
+    etcd: str | None = None
+
+
+def registry() -> Path:
+    return Path(tempfile.gettempdir()) / f"odradek-{os.getuid()}"
+
+
+@contextlib.contextmanager
+def announced(data_dir: Path, bootstrap: str, *, etcd: str | None = None, has_socket: bool = False) -> Iterator[Path]:
+    """Let this process be found; the path is that of its socket. Raises OSError."""
+    directory = registry()
+    directory.mkdir(mode=0o700, exist_ok=True)
+    entry, path = directory / f"{os.getpid()}.json", directory / f"{os.getpid()}.sock"
+    path.unlink(missing_ok=True)
+    said = Running(str(data_dir.resolve()), bootstrap, str(path) if has_socket else None, etcd)
+    entry.write_bytes(msgspec.json.encode(said))
+    try:
+        yield path
+    finally:
+        entry.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def all_running() -> list[Running]:
+    found = []
+    for entry in sorted(registry().glob("*.json")):
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            if _is_alive(entry):
+                found.append(msgspec.json.decode(entry.read_bytes(), type=Running))
+    return found
+
+
+def find_cluster(data_dir: str | None) -> Running:
+    """The cluster of several processes that runs, or that on this data directory. Raises NoCluster."""
+    running = [each for each in all_running() if each.socket is not None]
+    if data_dir is not None:
+        wanted = str(Path(data_dir).resolve())
+        running = [each for each in running if each.data_dir == wanted]
+    if not running:
+        raise NoCluster("no cluster runs here; start one with odradek up --brokers 3")
+    if len(running) > 1:
+        known = ", ".join(each.data_dir for each in running)
+        raise NoCluster(f"several clusters run here: say which by its data directory ({known})")
+    return running[0]
+
+
+def _is_alive(entry: Path) -> bool:
+    try:
+        os.kill(int(entry.stem), 0)
+    except (ProcessLookupError, ValueError):
+        entry.unlink(missing_ok=True)
+        return False
+    except PermissionError:
+        pass
+    return True

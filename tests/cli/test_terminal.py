@@ -1,0 +1,52 @@
+"""The commands at a terminal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from odradek.admin import Admin
+from odradek.metadata import TopicPartition
+from referee import Odradek
+from tests.cli.commands import AtTerminal, Run
+
+CONTROL = "\x1b[2J\x07\u202e"
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+async def test_markup_in_a_groups_name_is_shown_as_it_is(broker: Odradek, run: Run, columns: int) -> None:
+    run("produce", "read", stdin="1\n")
+    async with Admin(broker.bootstrap) as admin:
+        await admin.alter_group_offsets("team[/a]", {TopicPartition("read", 0): 1})
+    with AtTerminal("group", "list", "-b", broker.bootstrap, columns=columns) as terminal:
+        code, shown = terminal.end()
+    assert code == 0
+    assert "team[/a]" in shown
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_record_cannot_command_the_terminal(broker: Odradek, run: Run, columns: int) -> None:
+    topic = f"controls-{columns}"
+    line = json.dumps({"key": CONTROL, "value": CONTROL, "headers": {CONTROL: CONTROL}})
+    run("produce", topic, "--json", stdin=line + "\n")
+    with AtTerminal("tail", topic, "-n1", "-b", broker.bootstrap, columns=columns) as terminal:
+        code, shown = terminal.end()
+    assert code == 0
+    assert "\x1b[2J" not in shown
+    assert "\x07" not in shown
+    assert "\u202e" not in shown
+    assert shown.count("\\x1b[2J\\x07\\u202e") == 4
+
+
+def test_a_line_of_a_pipe_has_its_columns_whatever_is_in_the_record(run: Run) -> None:
+    run("produce", "columns", "--json", stdin=json.dumps({"key": "a\tb", "value": "c\nd\te"}) + "\n")
+    lines = run("tail", "columns", "-n1").stdout.splitlines()
+    assert [line.split("\t")[3:] for line in lines] == [["a\\tb", "c\\nd\\te"]]
+
+
+def test_help_at_a_terminal_has_all_its_words() -> None:
+    with AtTerminal("tail", "--help") as terminal:
+        code, shown = terminal.end()
+    assert code == 0
+    assert "[unless --last or --until]" in " ".join(shown.split())
