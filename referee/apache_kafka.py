@@ -1,4 +1,4 @@
-"""Apache Kafka 4.3.1 as a child process: one combined KRaft broker and controller, no container.
+"""Apache Kafka 4.4.0 as a child process: one combined KRaft broker and controller, no container.
 
 The settings are Kafka's defaults, but for what one broker needs (replication factor 1 of internal topics) and for
 what saves a test time without changing behaviour (few partitions of internal topics, no delay before the first

@@ -1,4 +1,4 @@
-"""Apache Kafka 4.3.1 as three child processes: each a combined KRaft broker and controller, all three voters.
+"""Apache Kafka 4.4.0 as three child processes: each a combined KRaft broker and controller, all three voters.
 
 The settings are Kafka's defaults, but for three replicas of which two must be in sync, and for what saves time without
 changing behaviour (few partitions of internal topics, no delay before the first rebalance).

@@ -1,4 +1,4 @@
-"""What Metadata answers. Where nothing else is said, it is what Apache Kafka 4.3.1 answers."""
+"""What Metadata answers. Where nothing else is said, it is what Apache Kafka 4.4.0 answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What IncrementalAlterConfigs and AlterConfigs decide. The error codes are Apache Kafka 4.3.1's."""
+"""What IncrementalAlterConfigs and AlterConfigs decide. The error codes are Apache Kafka 4.4.0's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CreateTopics decides. The error codes are those that Apache Kafka 4.3.1 answers to the same requests."""
+"""What CreateTopics decides. The error codes are those that Apache Kafka 4.4.0 answers to the same requests."""
 
 from __future__ import annotations
 

@@ -49,10 +49,10 @@ RANGES = {
     14: (0, 5),
     15: (0, 6),
     16: (0, 5),
-    42: (0, 2),
+    42: (0, 3),
     47: (0, 0),
 }
-"""What Apache Kafka 4.3.1 advertises."""
+"""What Apache Kafka 4.4.0 advertises."""
 
 
 def versions(key: int) -> list[int]:

@@ -1,11 +1,13 @@
-"""ApiVersions (API key 18), versions 0-4: say which APIs this broker answers, in which versions.
+"""ApiVersions (API key 18), versions 0-5: say which APIs this broker answers, in which versions.
 
 Behaviour
     The answer is built from the handler files, so what is advertised is what exists.
     A version we do not know         UNSUPPORTED_VERSION in a version 0 body that names our range (KIP-511)
     A malformed software name        INVALID_REQUEST (version 3 on)
+    Another cluster or node meant    REBOOTSTRAP_REQUIRED (version 5 on); only one of the two named: INVALID_REQUEST
 Versions
     1 throttle_time_ms    3 flexible, software name and version, features    4 features whose minimum is 0
+    5 cluster_id, node_id (KIP-1242)
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
 from odradek_broker.apis import Api, RequestContext
 
-REQUEST, VERSIONS = ApiVersionsRequest, range(5)
+REQUEST, VERSIONS = ApiVersionsRequest, range(6)
+
+ANY_NODE = -1
 
 _software = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
@@ -26,9 +30,21 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
         named = (request.client_software_name, request.client_software_version)
         if not all(_software.fullmatch(name) for name in named):
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
+    if request.cluster_id is not None or request.node_id != ANY_NODE:
+        error = _check_identity(request, context)
+        if error:
+            return ApiVersionsResponse(error_code=error)
     return ApiVersionsResponse(
         api_keys=[_entry(api) for _, api in sorted(context.apis.items()) if api.advertised_versions]
     )
+
+
+def _check_identity(request: ApiVersionsRequest, context: RequestContext) -> ErrorCode:
+    """Whether this is who the client means to ask, by the metadata that it remembers."""
+    if request.cluster_id is None or request.node_id == ANY_NODE:
+        return ErrorCode.INVALID_REQUEST
+    here = (context.broker.image.cluster_id, context.broker.node_id)
+    return ErrorCode.NONE if (request.cluster_id, request.node_id) == here else ErrorCode.REBOOTSTRAP_REQUIRED
 
 
 def refuse_version(api: Api) -> ApiVersionsResponse:

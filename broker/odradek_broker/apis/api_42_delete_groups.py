@@ -1,11 +1,11 @@
-"""DeleteGroups (API key 42), versions 0-2: delete empty groups with their offsets.
+"""DeleteGroups (API key 42), versions 0-3: delete empty groups with their offsets.
 
 Behaviour
     Groups are decided one by one; the answer comes when the deletions are committed.
     Somebody is in it                NON_EMPTY_GROUP
     Unknown group                    GROUP_ID_NOT_FOUND
 Versions
-    2 flexible
+    2 flexible    3 error_message
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from odradek.protocol.messages.delete_groups import DeletableGroupResult, Delete
 from odradek_broker.apis import RequestContext
 from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
 
-REQUEST, VERSIONS = DeleteGroupsRequest, range(3)
+REQUEST, VERSIONS = DeleteGroupsRequest, range(4)
 
 
 async def handle(request: DeleteGroupsRequest, context: RequestContext) -> DeleteGroupsResponse:

@@ -1,4 +1,4 @@
-"""Change the configuration of topics and brokers (ConfigurationControlManager.java, and what 4.3.1 answers).
+"""Change the configuration of topics and brokers (ConfigurationControlManager.java, and what 4.4.0 answers).
 
 A resource is changed as a whole or not at all; a bad one never fails its neighbours. A key that gets the value which
 it has makes no record. What the change means for partitions (min_insync.py) is decided with it: all of it or nothing.

@@ -1,4 +1,4 @@
-"""Create topics (where the refusals come from: ReplicationControlManager.java, and what 4.3.1 answers).
+"""Create topics (where the refusals come from: ReplicationControlManager.java, and what 4.4.0 answers).
 
 Topics are decided one by one, each seeing those before it; a bad one never fails its neighbours. A request for more
 than MAX_PARTITIONS partitions is refused as a whole.

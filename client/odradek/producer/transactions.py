@@ -156,10 +156,10 @@ class Transactions:
             group_id=position.group,
             producer_id=self._producer_id,
             producer_epoch=self._epoch,
-            generation_id=position.generation,
+            generation_id_or_member_epoch=position.generation,
             member_id=position.member_id,
             group_instance_id=position.instance_id,
-            topics=[TxnOffsetCommitRequestTopic(name, partitions) for name, partitions in topics.items()],
+            topics=[TxnOffsetCommitRequestTopic(name, partitions=partitions) for name, partitions in topics.items()],
         )
         try:
             await self._ask_while_open(

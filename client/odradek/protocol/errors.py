@@ -1,4 +1,4 @@
-"""Every error code that Apache Kafka 4.3.1 puts on the wire, with what it means and whether trying again may help.
+"""Every error code that Apache Kafka 4.4.0 puts on the wire, with what it means and whether trying again may help.
 
 Numbers, names and retriability are those of Kafka's class org.apache.kafka.common.protocol.Errors. "Retriable" means
 that the very same request may succeed later or elsewhere, often only after the metadata has been refreshed; what is
@@ -166,6 +166,9 @@ class ErrorCode(IntEnum):
     STREAMS_INVALID_TOPOLOGY_EPOCH = 131, "The streams topology epoch is not valid."
     STREAMS_TOPOLOGY_FENCED = 132, "A newer streams topology epoch has been seen."
     SHARE_SESSION_LIMIT_REACHED = 133, "The broker takes no more share sessions.", RETRIABLE
+    GROUP_DELETION_FAILED = 134, "The group could not be deleted; its result says why."
+    STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED = 135, "The broker could not take the description of the topology."
+    CONTROLLER_ID_NOT_REGISTERED = 136, "There is no registered controller of this id."
 
 
 _BY_CODE = {int(code): code for code in ErrorCode}

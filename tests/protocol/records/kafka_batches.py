@@ -1,4 +1,4 @@
-"""Batches as Apache Kafka 4.3.1 wrote them: by its console producer, and a marker by its transaction coordinator."""
+"""Batches as Apache Kafka 4.4.0 wrote them: by its console producer, and a marker by its transaction coordinator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ApiVersions (API key 18), versions 0-4: ask which APIs and features a broker has; the first request of every
+"""ApiVersions (API key 18), versions 0-5: ask which APIs and features a broker has; the first request of every
 connection.
 
 The response has the old header in every version, so that it can be read before anything is agreed on.
@@ -8,6 +8,7 @@ Versions
     3 client_software_name, client_software_version, flexible, supported_features, finalized_features_epoch,
       finalized_features, zk_migration_ready (KIP-511, KIP-584, KIP-866)
     4 supported features with minimum 0 are no longer left out
+    5 cluster_id, node_id: whom the client means to ask; REBOOTSTRAP_REQUIRED where it is another (KIP-1242)
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from odradek.protocol.schema import Array, Boolean, Int16, Int32, Int64, Since, 
 
 class ApiVersionsRequest(Struct, frozen=True):
     API_KEY: ClassVar[int] = 18
-    VERSIONS: ClassVar[range] = range(5)
+    VERSIONS: ClassVar[range] = range(6)
     FLEXIBLE: ClassVar[int | None] = 3
 
     client_software_name: Annotated[String, Since(3)] = ""
     client_software_version: Annotated[String, Since(3)] = ""
+    cluster_id: Annotated[String | None, Since(5)] = None
+    node_id: Annotated[Int32, Since(5)] = -1
 
 
 class ApiVersion(Struct, frozen=True):
@@ -48,7 +51,7 @@ class FinalizedFeatureKey(Struct, frozen=True):
 
 class ApiVersionsResponse(Struct, frozen=True):
     API_KEY: ClassVar[int] = 18
-    VERSIONS: ClassVar[range] = range(5)
+    VERSIONS: ClassVar[range] = range(6)
     FLEXIBLE: ClassVar[int | None] = 3
 
     error_code: Int16 = 0
