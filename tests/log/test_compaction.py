@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import shutil
+import struct
 from collections.abc import Iterator
 
 import msgspec
 import pytest
 from faulty_disk import Crash, CrashingDisk
-from log_batches import DELETE_HORIZON, TRANSACTIONAL, batch, headers, marker, records
+from log_batches import DELETE_HORIZON, TRANSACTIONAL, batch, headers, marker, record, records, with_crc
 from log_fixtures import NOW, LogHouse, append, read_all
 from test_recovery import files, state
 
@@ -299,15 +300,47 @@ def test_retention_or_truncation_during_a_pass_ends_it(house):
         shutil.rmtree(house.path)
 
 
-def test_a_batch_that_cannot_be_read_ends_the_pass_and_changes_nothing(house):
+def test_a_batch_that_cannot_be_read_stays_as_it_is_and_keeps_nothing_else_from_being_compacted(house):
     log = house.open()
     keyed(log, 60, random.Random(4))
-    log.append_as_follower(memoryview(batch((b"k", b"v"), base_offset=log.log_end_offset, count=5)), now_ms=NOW)
+    lie, at = batch((b"k", b"v"), base_offset=log.log_end_offset, count=5), log.log_end_offset
+    log.append_as_follower(memoryview(lie), now_ms=NOW)
     keyed(log, 60, random.Random(4))
-    content = house.content()
-    with pytest.raises(ProtocolError):
-        compact(log)
-    assert house.content() == content and not house.names(".cleaned")
+    log.flush()
+    before, end = len(house.content()), log.log_end_offset
+    plan = log.begin_compaction(NOW, end, force=True)
+    while plan.step():
+        log.install(plan, NOW)
+    log.end_compaction(plan)
+    assert list(plan.unreadable) == [at] and "records end early" in plan.unreadable[at]
+    assert lie in house.content() and len(house.content()) < before / 2
+    assert log.log_end_offset == end
+
+
+EARLIEST, LATEST = -(2**63), 2**63 - 1
+
+
+@pytest.mark.parametrize("value", [b"v", None], ids=["records", "tombstones"])
+@pytest.mark.parametrize(("base", "delta"), [(EARLIEST, -1), (EARLIEST, 1), (LATEST, 1), (LATEST, -(2**63)), (-1, -1)])
+def test_a_time_that_no_header_can_hold_is_compacted_and_the_next_start_goes_on(house, base, delta, value):
+    """Whoever wrote it, an older broker or a leader that takes what we do not."""
+    log = house.open()
+    payload = record(0, b"a", b"v", 0) + record(1, b"b", value, delta) + record(2, b"a", value, delta)
+    log.append_as_follower(memoryview(crafted(payload, 3, base)), now_ms=NOW)
+    keyed(log, 60, random.Random(5))
+    for now_ms in (NOW, NOW + DAY_MS):
+        assert compact(log, now_ms)
+        log.close(clean=False)
+        log = house.open(clean=False)
+        append(log, batch((b"k", b"v" * 700)))
+        append(log, batch((b"k", b"v" * 700)))
+
+
+def crafted(payload: bytes, count: int, base_timestamp: int) -> bytes:
+    head = struct.pack(
+        ">qiibIhiqqqhii", 0, 49 + len(payload), 0, 2, 0, 0, count - 1, base_timestamp, base_timestamp, -1, -1, -1, count
+    )
+    return with_crc(head + payload)
 
 
 def test_compaction_survives_a_crash_at_every_step(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from log_batches import CONTROL, batch, headers, marker, records, with_crc
+from log_batches import CONTROL, DELETE_HORIZON, batch, headers, marker, record, records, varint, with_crc
 from log_fixtures import NOW, LogHouse, append, refuse
 
 from odradek.protocol.errors import ErrorCode
@@ -50,6 +50,9 @@ REFUSED = [
     ("no sequence, of producer 0", batch(b"a", producer=(0, 0, -1)), ErrorCode.INVALID_RECORD),
     ("log append time", batch(b"a", attributes=8), ErrorCode.INVALID_TIMESTAMP),
     ("too far ahead", batch(b"a", timestamp=NOW + 3_600_001), ErrorCode.INVALID_TIMESTAMP),
+    ("delete horizon", batch(b"a", attributes=DELETE_HORIZON), ErrorCode.INVALID_RECORD),
+    ("before all time", batch(b"a", timestamp=-(2**63)), ErrorCode.INVALID_TIMESTAMP),
+    ("after all time", batch(b"a", timestamp=2**63 - 1), ErrorCode.INVALID_TIMESTAMP),
     ("too long", batch(b"x" * 2_000), ErrorCode.MESSAGE_TOO_LARGE),
 ]
 
@@ -62,6 +65,64 @@ def test_a_client_batch_is_refused_with_kafkas_error(tmp_path, data, error):
     refused = refuse(log, data)
     assert refused.error is error and refused.message
     assert house.content() and log.log_end_offset == 2 and len(headers(house.content())) == 1
+
+
+def compressed(data: bytes, codec: Codec) -> bytes:
+    payload = data[61:] if codec is Codec.NONE else compress(codec, data[61:])
+    return with_crc(changed(changed(data[:61], ">i", 8, 49 + len(payload)), ">h", 21, codec) + payload)
+
+
+@pytest.mark.parametrize("codec", Codec, ids=lambda codec: codec.name.lower())
+def test_a_batch_of_few_records_is_never_taken_with_a_count_that_is_not_theirs(codec):
+    taken_as = [compressed(many(batch(b"x" * 300), count), codec) for count in (1, 2, 3, 40, 10_000, 38_000_000)]
+    verdicts = [judged(each, LogConfig()) for each in taken_as]
+    assert isinstance(verdicts[0], Valid)
+    for refused in verdicts[1:]:
+        assert isinstance(refused, Refused) and refused.error is ErrorCode.INVALID_RECORD
+    behind = judged(compressed(many(batch(b"a", b"b", b"c"), 2), codec), LogConfig())
+    assert isinstance(behind, Refused) and behind.error is ErrorCode.INVALID_RECORD
+
+
+@pytest.mark.parametrize("codec", Codec, ids=lambda codec: codec.name.lower())
+def test_a_batch_of_many_records_is_never_taken_where_the_rest_has_no_room_for_them(codec):
+    some = batch(*[b""] * 100)
+    assert isinstance(judged(compressed(some, codec), LogConfig()), Valid)
+    lie = judged(compressed(many(some, 30_000_000), codec), LogConfig())
+    assert isinstance(lie, Refused) and lie.error is ErrorCode.INVALID_RECORD
+
+
+def test_a_record_of_a_negative_length_is_no_record():
+    for length in (-1, -7, -(2**40)):
+        data = GOOD[:61] + varint(length) + GOOD[62:]
+        lie = judged(changed(data, ">i", 8, len(data) - 12), LogConfig())
+        assert isinstance(lie, Refused)
+
+
+COMPACTED = LogConfig(cleanup_policy=frozenset({"compact"}))
+
+
+@pytest.mark.parametrize(
+    ("second", "error"),
+    [
+        (record(1, b"k", b"v", -1), ErrorCode.INVALID_TIMESTAMP),
+        (record(2, b"k", b"v"), ErrorCode.INVALID_RECORD),
+        (record(0, b"k", b"v"), ErrorCode.INVALID_RECORD),
+        (record(-1, b"k", b"v"), ErrorCode.INVALID_RECORD),
+        (record(10**12, b"k", b"v"), ErrorCode.INVALID_RECORD),
+        (record(1, b"k", b"v", 2**66), ErrorCode.INVALID_RECORD),
+    ],
+    ids=["before all time", "skips", "repeats", "goes back", "leaves", "no time at all"],
+)
+def test_a_compacted_topic_looks_at_the_time_and_the_offset_of_every_record(second, error):
+    head = batch((b"k", b"v"), (b"k", b"v"), timestamp=-(2**63) + NOW + 1)[:61]
+    data = with_crc(changed(head, ">i", 8, 49 + len(FIRST + second)) + FIRST + second)
+    refused = judged(data, COMPACTED)
+    assert isinstance(refused, Refused) and refused.error is error
+    sound = with_crc(changed(head, ">i", 8, 49 + 2 * len(FIRST)) + FIRST + record(1, b"k", b"v"))
+    assert isinstance(judged(sound, COMPACTED), Valid)
+
+
+FIRST = record(0, b"k", b"v")
 
 
 def test_the_bounds_of_time_are_the_topics(tmp_path):

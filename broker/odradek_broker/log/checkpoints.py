@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from odradek_broker.log.failures import CorruptCheckpoint
 
 VERSION, VERSION_WITH_CRC = 0, 1
+MOST_INT32, MOST_INT64 = 2**31 - 1, 2**63 - 1
 TopicPartition = tuple[str, int]
 LogKey = tuple[bytes, int]
 """The topic's id, 16 raw bytes, and the partition's index: no other log ever has the same."""
@@ -43,9 +44,9 @@ def decode_offsets(data: bytes) -> dict[LogKey, int]:
             topic, partition, offset = line.split(" ")
             topic_id = decode_id(topic)
             if topic_id is not None:
-                offsets[topic_id, int(partition)] = int(offset)
+                offsets[topic_id, _number(partition, MOST_INT32)] = _number(offset)
             else:
-                int(partition), int(offset)
+                _number(partition, MOST_INT32), _number(offset)
         except ValueError:
             raise CorruptCheckpoint(f"not a topic, a partition and an offset: {line!r}") from None
     return offsets
@@ -61,7 +62,7 @@ def decode_epochs(data: bytes) -> list[tuple[int, int]]:
     for line in _decode(data):
         try:
             epoch, start_offset = line.split(" ")
-            epochs.append((int(epoch), int(start_offset)))
+            epochs.append((_number(epoch, MOST_INT32), _number(start_offset)))
         except ValueError:
             raise CorruptCheckpoint(f"not an epoch and an offset: {line!r}") from None
     return epochs
@@ -139,11 +140,19 @@ def decode_clean_shutdown(data: bytes) -> int:
     """The broker epoch. Raises CorruptCheckpoint, also for an old Kafka's empty file: it may be what damage left."""
     try:
         epoch = json.loads(data)["brokerEpoch"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise CorruptCheckpoint(f"not the mark of a clean shutdown: {data[:80]!r}") from None
-    if not isinstance(epoch, int):
+    if not isinstance(epoch, int) or not -1 <= epoch <= MOST_INT64:
         raise CorruptCheckpoint(f"not a broker epoch: {epoch!r}")
     return epoch
+
+
+def _number(text: str, most: int = MOST_INT64) -> int:
+    """Raises ValueError unless it is one that Kafka's field can hold."""
+    number = int(text)
+    if not 0 <= number <= most:
+        raise ValueError(f"{number} is none of {most}")
+    return number
 
 
 def _crc_line(content: bytes) -> bytes:

@@ -4,6 +4,8 @@
     - A tombstone, if it is the newest, until its delete horizon has passed. The horizon is written into the batch when
       a pass first meets it: bit 6 of the attributes, in the place of the base timestamp (KIP-534).
     - Nothing of aborted transactions. A marker goes when nothing of its transaction is left, after a horizon likewise.
+    - Every batch whose records cannot be read although its checksum matches: whoever wrote it meant it so, and what
+      lies around it must not wait for it.
     - The last batch of each live producer, emptied if need be: it carries the sequence number.
     - The last batch of each rewritten segment, likewise: so each segment ends where the next one begins, and recovery
       can tell a segment that was compacted from one that has lost its end.
@@ -16,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from odradek.protocol.primitives import Buffer
+from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log.key_offsets import KeyOffsets
 from odradek_broker.log.raw_batch import RawRecord, payload_of, raw_records, with_records
@@ -81,21 +83,29 @@ class Cleaning:
         self._now_ms = now_ms
         self.aborted: list[AbortedTransaction] = []
         """Those whose markers were kept; the caller takes them out, for the new segment's transaction index."""
+        self.unreadable: dict[int, str] = {}
+        """By base offset, the batches whose records are not what their headers say, and why."""
 
     def clean(self, batch: Buffer, header: BatchHeader, *, is_last: bool) -> Buffer | None:
-        """The batch as it stays: the same bytes, fewer records, none; or None where it goes. Raises ProtocolError.
+        """The batch as it stays: the same bytes, fewer records, none; or None where it goes.
 
-        `is_last` says that it is the last of a segment.
+        `is_last` says that it is the last of a segment. What cannot be read stays, and is noted in `unreadable`.
         """
-        if header.is_control:
-            kept = self._clean_marker(batch, header)
-        elif self._transactions.is_aborted(header):
-            kept = None
-        else:
-            kept = self._clean_records(batch, header)
+        try:
+            kept = self._kept(batch, header)
+        except ProtocolError as error:
+            self.unreadable[header.base_offset] = str(error)
+            return batch
         if kept is None and (is_last or self._is_last_of_producer(header)):
             return with_records(header, b"", [], None)
         return kept
+
+    def _kept(self, batch: Buffer, header: BatchHeader) -> Buffer | None:
+        if header.is_control:
+            return self._clean_marker(batch, header)
+        if self._transactions.is_aborted(header):
+            return None
+        return self._clean_records(batch, header)
 
     def _clean_marker(self, batch: Buffer, header: BatchHeader) -> Buffer | None:
         marker = marker_in(batch) if header.record_count else None
@@ -113,14 +123,14 @@ class Cleaning:
 
     def _with_horizon(self, batch: Buffer, header: BatchHeader) -> bytes:
         payload = payload_of(batch, 0, header)
-        records = list(raw_records(payload, header.record_count))
+        records = list(raw_records(payload, header))
         return with_records(header, payload, records, self._now_ms + self._delete_retention_ms)
 
     def _clean_records(self, batch: Buffer, header: BatchHeader) -> Buffer | None:
         if header.base_offset >= self._newest.end_offset:
             return batch
         payload = payload_of(batch, 0, header)
-        records = list(raw_records(payload, header.record_count))
+        records = list(raw_records(payload, header))
         horizon = header.delete_horizon_ms
         tombstones_stay = horizon is None or self._now_ms < horizon
         kept = [record for record in records if self._stays(header, record, tombstones_stay)]

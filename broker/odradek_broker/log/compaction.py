@@ -13,15 +13,16 @@ Kafka: LogCleanerManager, Cleaner.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid, read_header
 from odradek_broker.log import filenames
 from odradek_broker.log.cleaning import Cleaning, LastBatch, Transactions
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.key_offsets import KeyOffsets
 from odradek_broker.log.offset_index import MAX_RELATIVE_OFFSET
 from odradek_broker.log.raw_batch import payload_of, raw_records
@@ -106,8 +107,8 @@ class Group(NamedTuple):
 class CompactionPlan:
     """One pass over a log.
 
-    `step` raises OSError (also where a batch is damaged, or retention has taken a segment away meanwhile), and
-    ProtocolError where the records of a batch cannot be read; either ends the pass and leaves the log as it is.
+    `step` raises OSError, also where retention has taken a segment away meanwhile, and DamagedLog; either ends the pass
+    and leaves the log as it is.
     """
 
     def __init__(
@@ -146,6 +147,11 @@ class CompactionPlan:
         self.ready = Group(group, self._rewrite([_reader(segment, self._disk) for segment in group], self._cleaning))
         return True
 
+    @property
+    def unreadable(self) -> dict[int, str]:
+        """By base offset, batches that were left as they are because their records cannot be read, and why."""
+        return {} if self._cleaning is None else self._cleaning.unreadable
+
     def discard(self) -> None:
         """Remove what has been written and not installed."""
         if self.ready is not None:
@@ -161,9 +167,7 @@ class CompactionPlan:
             if newest.is_full:
                 break
             if not header.is_control and not transactions.is_aborted(header):
-                for record in raw_records(payload_of(batch, 0, header), header.record_count):
-                    if record.key is not None:
-                        newest.note(record.key, header.base_offset + record.offset_delta)
+                _note_keys(newest, batch, header)
             newest.end_offset = header.next_offset
         else:
             newest.end_offset = self._dirty.end_offset
@@ -228,6 +232,16 @@ class CompactionPlan:
             self._disk.sync_file(path)
 
 
+def _note_keys(newest: KeyOffsets, batch: bytes, header: BatchHeader) -> None:
+    """As far as the records can be read: a batch that cannot be stays as it is (cleaning.py)."""
+    try:
+        for record in raw_records(payload_of(batch, 0, header), header):
+            if record.key is not None:
+                newest.note(record.key, header.base_offset + record.offset_delta)
+    except ProtocolError:
+        pass
+
+
 def _reader(segment: Segment, disk: Disk) -> Segment:
     """The same segment through a handle of its own, for another thread."""
     return Segment(disk, segment.directory, segment.base_offset, segment.size_bytes, segment.index_interval_bytes)
@@ -242,22 +256,16 @@ def _batches(segments: list[Segment]) -> Iterator[tuple[bytes, BatchHeader, bool
 
 
 def _sound_batches(segment: Segment) -> Iterator[tuple[int, bytes, BatchHeader]]:
-    """Position, bytes and header of all batches. Raises OSError where one is damaged.
+    """Position, bytes and header of all batches. Raises OSError; DamagedLog where one is damaged.
 
     Passed over, it would take what lies behind it along; and rewritten it would get a checksum that matches.
     """
-    scan = segment.scan()
-    for position, header in scan:
+    for position, header in segment.batches():
         batch = segment.file.read(position, header.size_bytes)
         if not crc_is_valid(batch, 0, header):
-            raise _damaged(segment, f"the batch at offset {header.base_offset} does not match its checksum")
+            reason = "a batch does not match its checksum"
+            raise DamagedLog(segment.path(filenames.LOG), position, header.base_offset, reason)
         yield position, batch, header
-    if scan.fault is not None:
-        raise _damaged(segment, scan.fault)
-
-
-def _damaged(segment: Segment, what: str) -> OSError:
-    return OSError(errno.EIO, what, segment.path(filenames.LOG))
 
 
 def _flush(cleaned: Segment, written: bytearray, noted: list[tuple[int, BatchHeader]]) -> None:

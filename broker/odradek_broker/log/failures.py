@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class OffsetOutOfRange(Exception):
     """The offset lies before the log's start or behind its end."""
@@ -9,6 +11,18 @@ class OffsetOutOfRange(Exception):
     def __init__(self, offset: int, log_start_offset: int, log_end_offset: int) -> None:
         super().__init__(f"offset {offset} is outside of {log_start_offset} to {log_end_offset}")
         self.offset = offset
+
+
+class DamagedLog(OSError):
+    """What a segment had been given does not read back. What lies before `offset` in the log is not touched by it."""
+
+    def __init__(self, path: str, position: int, offset: int, reason: str) -> None:
+        super().__init__(errno.EIO, reason, path)
+        self.position = position
+        self.offset = offset
+
+    def __str__(self) -> str:
+        return f"{self.filename}, position {self.position}, offset {self.offset}: {self.strerror}"
 
 
 class LogFailed(Exception):

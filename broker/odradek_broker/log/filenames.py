@@ -27,6 +27,7 @@ DELETED_DIRECTORY = "-delete"
 STRAY_DIRECTORY = "-stray"
 
 _STEM_DIGITS = 20
+_MOST = 2**63 - 1
 
 
 def segment_file(base_offset: int, suffix: str) -> str:
@@ -38,7 +39,7 @@ def base_offset_of(name: str, suffix: str) -> int | None:
     """The base offset in a name of exactly this suffix, or None where the name is another kind of file's."""
     stem = name[:_STEM_DIGITS]
     if name[_STEM_DIGITS:] == suffix and len(stem) == _STEM_DIGITS and stem.isascii() and stem.isdecimal():
-        return int(stem)
+        return int(stem) if int(stem) <= _MOST else None
     return None
 
 

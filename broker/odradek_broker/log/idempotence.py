@@ -78,7 +78,7 @@ def _complete(producer: Producer, segments: Segments) -> bool:
 def _batches_of(producer: Producer, segment: Segment, start: int, end: int) -> list[ProducerBatch]:
     """A producer's data batches of its present epoch between two positions, the first of them a rough one."""
     found = []
-    for position, header in segment.scan(segment.offset_index.boundary_before(max(start, 0))):
+    for position, header in segment.batches(segment.offset_index.boundary_before(max(start, 0))):
         if position >= end:
             break
         is_its = header.producer_id == producer.producer_id and header.producer_epoch == producer.epoch

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers, stamp
-from odradek_broker.log import checkpoints, filenames, reading
+from odradek_broker.log import checkpoints, damage, filenames, reading
 from odradek_broker.log.cleaning import LastBatch
 from odradek_broker.log.compaction import CompactionPlan, Dirty, find_dirty, is_due
 from odradek_broker.log.config import LogConfig
@@ -362,7 +362,8 @@ class Log:
         """Made anew where it is damaged. Raises OSError."""
         try:
             return segment.transaction_index
-        except CorruptIndex:
+        except CorruptIndex as error:
+            damage.say(segment.path(filenames.TRANSACTION_INDEX), error)
             index = self._recovery().aborted_transactions_of(segment, list(self.segments), self._snapshots)
             segment.transaction_index = index
             return index
@@ -731,7 +732,9 @@ def _check_topic_id(disk: Disk, directory: str, topic_id: bytes, *, was_synced: 
     path = os.path.join(directory, filenames.PARTITION_METADATA)
     try:
         found = checkpoints.decode_partition_metadata(disk.read_file(path)) if disk.exists(path) else None
-    except CorruptCheckpoint:
+    except CorruptCheckpoint as error:
+        if was_synced:
+            damage.say(path, error, f"the checkpoints know it for topic id {topic_id.hex()}, and it is written anew")
         found = None
     if found is not None:
         if found != topic_id:

@@ -1,7 +1,7 @@
 """The inside of a batch, as far as the log must look: the bounds and keys of its records, never the records themselves.
 
-Used where a batch is compressed anew, checked for keys, or compacted. Records that stay, stay as the bytes they were:
-their offsets and timestamps are relative to the batch's, which does not change.
+Used where a batch is compressed anew, checked (inside.py), or compacted. Records that stay, stay as the bytes they
+were: their offsets and timestamps are relative to the batch's, which does not change.
 """
 
 from __future__ import annotations
@@ -43,22 +43,36 @@ class RawRecord(NamedTuple):
     key: bytes | None
     has_value: bool
 
+    def timestamp(self, header: BatchHeader) -> int:
+        """In 64 bits, as whoever reads it reckons: a delta may carry it beyond."""
+        return int64(header.base_timestamp + self.timestamp_delta)
+
+
+def int64(value: int) -> int:
+    """What is left of a number in 64 bits, signed, as Java adds."""
+    return (value + 2**63) % 2**64 - 2**63
+
 
 def payload_of(records: Buffer, position: int, header: BatchHeader) -> bytes:
     """The records of a batch, uncompressed. Raises ProtocolError."""
     return uncompressed(records, position, header, MAX_PAYLOAD_BYTES)
 
 
-def raw_records(payload: Buffer, count: int) -> Iterator[RawRecord]:
-    """Walk over the records. Raises ProtocolError where they are not what the batch promises."""
-    position, end = 0, len(payload)
+def raw_records(payload: Buffer, header: BatchHeader) -> Iterator[RawRecord]:
+    """Walk over the records. Raises ProtocolError where they are not what the batch promises.
+
+    Their offsets rise, and none lies outside of the batch: else one record could pass for newer than all of its key.
+    """
+    position, end, last_offset_delta = 0, len(payload), -1
     try:
-        for _ in range(count):
+        for _ in range(header.record_count):
             record = _raw_record(payload, position)
             if record.end > end:
                 raise ProtocolError(f"a record ends {record.end - end} bytes behind its batch")
+            if not last_offset_delta < record.offset_delta <= header.last_offset_delta:
+                raise ProtocolError(f"a record with offset delta {record.offset_delta} behind {last_offset_delta}")
             yield record
-            position = record.end
+            position, last_offset_delta = record.end, record.offset_delta
     except IndexError:
         raise ProtocolError("the records end early") from None
     if position != end:
@@ -82,14 +96,6 @@ def _raw_record(payload: Buffer, start: int) -> RawRecord:
     return RawRecord(
         start, end, timestamp_delta, offset_delta, after_timestamp, attributes, key, has_value=value_length >= 0
     )
-
-
-def first_record_without_key(records: Buffer, position: int, header: BatchHeader) -> int | None:
-    """The index of a record that has no key, or None. Raises ProtocolError."""
-    for index, record in enumerate(raw_records(payload_of(records, position, header), header.record_count)):
-        if record.key is None:
-            return index
-    return None
 
 
 def recompress(records: Buffer, position: int, header: BatchHeader, codec: Codec) -> bytes:
@@ -127,7 +133,7 @@ def with_records(
     if header.timestamp_type_log_append or not kept:
         max_timestamp = header.max_timestamp
     else:
-        max_timestamp = header.base_timestamp + max(record.timestamp_delta for record in kept)
+        max_timestamp = max(record.timestamp(header) for record in kept)
     return assemble(
         header,
         attributes=attributes,
@@ -141,7 +147,7 @@ def with_records(
 def _rebased(payload: Buffer, record: RawRecord, shift_ms: int) -> bytes:
     body = (
         bytes([record.attributes])
-        + encode_varint(record.timestamp_delta + shift_ms)
+        + encode_varint(int64(record.timestamp_delta + shift_ms))
         + bytes(payload[record.after_timestamp : record.end])
     )
     return encode_varint(len(body)) + body

@@ -1,6 +1,7 @@
 """From the bytes in a directory to the state of a log.
 
 After a clean stop everything is as it was left: nothing is read but the end of the last segment and a few small files.
+(The newest producer snapshot, the last thing that a clean stop writes, says in its name where the log must end.)
 After any other, whatever lies behind the recovery point may be torn, and is walked through, from the beginning of the
 segment that holds it:
 
@@ -16,9 +17,10 @@ What lies before the recovery point had been on stable storage, and so had every
 is wrong there it is no torn write but damage (`RecoverySummary.is_damage`). It is found where it lies in a segment that
 is walked through, two batches that contradict each other going both, for one cannot tell which is wrong; where the log
 ends too early, or no batch ends at the recovery point; and, after a stop that was not clean, where a segment is
-missing or shorter than it was. Not found is damage inside of older segments, which are too much to read at every start:
-readers find it by the checksum. Nor are segments found missing that lay before all others, but where a power cut may
-have taken what nobody had synced (Log.open); nor is it seen when the last batch claims a later leader epoch.
+missing or shorter than it was. Damage inside of older segments, which are too much to read at every start, is found
+where these are read all the same, for producers or epochs; else readers find it (Segment), or `odradek log verify`.
+Nor are segments found missing that lay before all others, but where a power cut may have taken what nobody had synced
+(Log.open); nor is it seen when the last batch claims a later leader epoch.
 
 The file of leader epochs has no checksum, being Kafka's. After a clean stop it must agree with the last batch, or it is
 made anew from all of them; after any other it is, from where the walk begins.
@@ -29,14 +31,16 @@ Kafka: LogLoader, LogSegment.recover.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
 from odradek.protocol.records.batch import BatchHeader
-from odradek_broker.log import checkpoints, filenames, offset_index
+from odradek_broker.log import checkpoints, damage, filenames, offset_index
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.failures import CorruptCheckpoint
+from odradek_broker.log.failures import CorruptCheckpoint, DamagedLog
 from odradek_broker.log.leader_epochs import NO_EPOCH, LeaderEpochs
 from odradek_broker.log.producer_state import ProducerStates
 from odradek_broker.log.replay import replay
@@ -68,7 +72,7 @@ class RecoverySummary:
     file: str = ""
     """The path of the file that was cut."""
     gap_at_offset: int = -1
-    """Where batches are missing between two segments that were both kept; -1 where none are (any more)."""
+    """Where batches are missing between two that were both kept, or do not read back; -1 where none are (any more)."""
 
     @property
     def is_damage(self) -> bool:
@@ -162,21 +166,26 @@ class Recovery:
         self._config = config
         self._log_start_offset = log_start_offset
         self._now_ms = now_ms
+        self.damage: DamagedLog | None = None
+        """The first that was met of what nobody had looked for."""
 
     def load(self, *, clean: bool, recovery_point: int) -> Loaded:
         """Open a directory that exists."""
         names = tidy(self._disk, self._directory)
         segments = self._find_segments(names)
         snapshots = Snapshots(self._disk, self._directory, names)
-        epochs = self._read_epochs()
+        epochs = self._read_epochs(clean=clean)
         loaded = Loaded(segments, snapshots, epochs or LeaderEpochs())
         found = self._clean_end(segments[-1]) if clean else None
-        if found is not None and found.offset >= recovery_point:
+        if found is not None and found.offset >= max(recovery_point, *snapshots.offsets, 0):
             end = loaded.log_end_offset = found.offset
             loaded.producers = self.producers_at(end, segments, snapshots)
             if epochs is not None and found.leader_epoch not in (NO_EPOCH, epochs.epoch_at(end - 1)):
+                damage.say(self._epochs_path, f"it does not know epoch {found.leader_epoch}, that of the last batch")
                 epochs = None  # by such a file followers would be told to cut off what they and we have
         else:
+            if clean:  # the last thing that a clean stop did was to note the producers as of the end of the log
+                recovery_point = max(recovery_point, *snapshots.offsets, 0)
             summary = loaded.summary = RecoverySummary(recovery_point, was_clean=clean)
             self._recover(loaded, summary, segments[-1].base_offset + 1 if clean else recovery_point)
             summary.log_end_offset = loaded.log_end_offset
@@ -185,9 +194,21 @@ class Recovery:
         if epochs is None:
             self._rebuild_epochs(loaded)
         self._complete_epochs(loaded)
+        self._sum_up_damage(loaded, clean=clean, recovery_point=recovery_point)
         loaded.epochs.truncate_to(loaded.log_end_offset)
         loaded.epochs.advance_start(max(self._log_start_offset, loaded.segments[0].base_offset))
         return loaded
+
+    def _sum_up_damage(self, loaded: Loaded, *, clean: bool, recovery_point: int) -> None:
+        """What a walk through older segments has met: as if batches were missing from there on."""
+        if self.damage is None:
+            return
+        if loaded.summary is None:
+            loaded.summary = RecoverySummary(recovery_point, was_clean=clean, log_end_offset=loaded.log_end_offset)
+        summary, gap = loaded.summary, loaded.summary.gap_at_offset
+        offset = min(self.damage.offset, loaded.log_end_offset)
+        summary.gap_at_offset = offset if gap < 0 else min(gap, offset)
+        summary.file = summary.file or str(self.damage.filename)
 
     def producers_at(self, offset: int, segments: list[Segment], snapshots: Snapshots) -> ProducerStates:
         """The producer state at an offset: that of the newest snapshot before it, and the batches since."""
@@ -202,9 +223,15 @@ class Recovery:
     def aborted_transactions_of(
         self, segment: Segment, segments: list[Segment], snapshots: Snapshots
     ) -> TransactionIndex:
-        """A segment's transaction index anew, from the producer state at its beginning and its batches."""
+        """A segment's transaction index anew, from the producer state at its beginning and its batches.
+
+        Raises DamagedLog where these do not read back.
+        """
         states = self.producers_at(segment.base_offset, segments, snapshots)
-        return TransactionIndex(self._replay_segment(states, segment, segment.base_offset, 2**63 - 1))
+        aborted = self._replay_segment(states, segment, segment.base_offset, 2**63 - 1)
+        if self.damage is not None:
+            raise self.damage
+        return TransactionIndex(aborted)
 
     # A clean start.
 
@@ -238,12 +265,19 @@ class Recovery:
         is_whole = scan.fault is None and scan.position == segment.size_bytes
         return _End(scan.next_offset, leader_epoch) if is_whole else None
 
-    def _read_epochs(self) -> LeaderEpochs | None:
-        """None where the file is missing or damaged."""
+    @property
+    def _epochs_path(self) -> str:
+        return os.path.join(self._directory, filenames.LEADER_EPOCHS)
+
+    def _read_epochs(self, *, clean: bool) -> LeaderEpochs | None:
+        """None where the file is missing or damaged. A power cut may have torn it."""
         try:
-            data = self._disk.read_file(os.path.join(self._directory, filenames.LEADER_EPOCHS))
-            return LeaderEpochs(checkpoints.decode_epochs(data))
-        except (FileNotFoundError, CorruptCheckpoint):
+            return LeaderEpochs(checkpoints.decode_epochs(self._disk.read_file(self._epochs_path)))
+        except FileNotFoundError:
+            return None
+        except CorruptCheckpoint as error:
+            if clean:
+                damage.say(self._epochs_path, error)
             return None
 
     # Any other start.
@@ -384,8 +418,9 @@ class Recovery:
     def _rebuild_epochs(self, loaded: Loaded) -> None:
         loaded.epochs.clear()
         for segment in loaded.segments:
-            for _, header in segment.scan():
-                loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
+            with self._noting_damage():
+                for _, header in segment.batches():
+                    loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
         loaded.epochs.version += 1
 
     def _complete_epochs(self, loaded: Loaded) -> None:
@@ -399,12 +434,21 @@ class Recovery:
             return
         loaded.epochs.clear()
         for segment in loaded.segments:
-            for _, header in segment.scan():
-                if header.base_offset >= first_known:
-                    break
-                loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
+            with self._noting_damage():
+                for _, header in segment.batches():
+                    if header.base_offset >= first_known:
+                        break
+                    loaded.epochs.assign(header.partition_leader_epoch, header.base_offset)
         for epoch, start_offset in known:
             loaded.epochs.assign(epoch, start_offset)
+
+    @contextmanager
+    def _noting_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except DamagedLog as error:
+            if self.damage is None or error.offset < self.damage.offset:
+                self.damage = error
 
     # Replay.
 
@@ -412,15 +456,16 @@ class Recovery:
         self, states: ProducerStates, segment: Segment, start: int, end: int
     ) -> list[AbortedTransaction]:
         """Note the batches of a segment that lie from `start` up to `end`."""
-        found = segment.find(start) if start > segment.base_offset else (0, 0)
-        aborted = []
-        for position, header in segment.scan(found[0] if found else segment.size_bytes):
-            if header.base_offset >= end:
-                break
-            if header.producer_id >= 0 and header.base_offset >= start:
-                ended = self._replay(states, segment, position, header)
-                if ended is not None:
-                    aborted.append(ended)
+        aborted: list[AbortedTransaction] = []
+        with self._noting_damage():
+            found = segment.find(start) if start > segment.base_offset else (0, 0)
+            for position, header in segment.batches(found[0] if found else segment.size_bytes):
+                if header.base_offset >= end:
+                    break
+                if header.producer_id >= 0 and header.base_offset >= start:
+                    ended = self._replay(states, segment, position, header)
+                    if ended is not None:
+                        aborted.append(ended)
         return aborted
 
     def _replay(

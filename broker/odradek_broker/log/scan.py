@@ -10,7 +10,6 @@ wrong (`contradicted_by`); what nothing contradicts, as in the last one, is not 
 
 from __future__ import annotations
 
-import errno
 import struct
 from collections.abc import Iterator
 
@@ -25,6 +24,7 @@ from odradek.protocol.records.batch import (
     crc_is_valid,
     read_header,
 )
+from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.leader_epochs import NO_EPOCH
 from odradek_broker.log.offset_index import MAX_RELATIVE_OFFSET
 from odradek_broker.ports.disk import File
@@ -37,10 +37,11 @@ _OUTLINE = struct.Struct(">qi11xi")
 _LEAST_LENGTH = HEADER_BYTES - LENGTH_COVERS_FROM
 
 
-def walk(file: File, position: int, end: int) -> Iterator[tuple[int, int, int]]:
+def walk(file: File, position: int, end: int, *, path: str, next_offset: int) -> Iterator[tuple[int, int, int]]:
     """Yield (position, end, last offset) of batches that were found sound before: the quick way, for look-ups.
 
-    Raises OSError where they are not, so that a walk ends.
+    `next_offset`: no batch there lies before it. Raises OSError; DamagedLog where they are not sound, so that a walk
+    ends.
     """
     start, chunk = position, b""
     while position < end:
@@ -48,13 +49,16 @@ def walk(file: File, position: int, end: int) -> Iterator[tuple[int, int, int]]:
         if at + _OUTLINE.size > len(chunk):
             start, at, chunk = position, 0, file.read(position, _WALK_BYTES)
             if len(chunk) < _OUTLINE.size:
-                raise OSError(errno.EIO, f"no batch fits in where one should be, at position {position}")
+                raise DamagedLog(path, position, next_offset, "no batch fits in where one should be")
         base_offset, length, last_offset_delta = _OUTLINE.unpack_from(chunk, at)
         following = position + length + LENGTH_COVERS_FROM
         if length < _LEAST_LENGTH or following > end:
-            raise OSError(errno.EIO, f"no batch has a length of {length}, as the one at position {position}")
-        yield position, following, base_offset + last_offset_delta
-        position = following
+            raise DamagedLog(path, position, next_offset, f"no batch has a length of {length}")
+        last_offset = base_offset + last_offset_delta
+        if not next_offset <= last_offset <= next_offset + MAX_RELATIVE_OFFSET:
+            raise DamagedLog(path, position, next_offset, f"a batch that ends at offset {last_offset} is out of order")
+        yield position, following, last_offset
+        position, next_offset = following, last_offset + 1
 
 
 class Scan:
@@ -79,6 +83,8 @@ class Scan:
         self.position = position
         self.next_offset = next_offset
         self.fault: str | None = None
+        self.is_out_of_order = False
+        """The fault is that a batch does not follow on the one before."""
         self.contradicted_by: int | None = None
         """The base offset of the batch at the fault, where that batch matches its checksum and only does not follow on
         the one before: either of them may be the one that is wrong."""
@@ -120,6 +126,7 @@ class Scan:
         if header.size_bytes > left:
             return f"a batch of {header.size_bytes} bytes is cut off after {left}"
         if header.base_offset < self.next_offset or header.last_offset_delta < 0:
+            self.is_out_of_order = True
             if self._verify and self._crc_is_valid(header):
                 self.contradicted_by = header.base_offset
             return f"a batch of offsets {header.base_offset} to {header.last_offset} is out of order"

@@ -2,20 +2,21 @@
 
 Invariants
     All offsets in it are at or behind its base offset, and rise from batch to batch.
-    The indexes are derived: whatever is missing or does not fit is rebuilt from the file.
+    The indexes are derived: whatever is missing or does not fit is rebuilt from the file, and that is said. So a wrong
+    index makes no read skip a record, and no log count as damaged.
+    What is damaged in the file raises DamagedLog: no walk takes it for the end.
     Files are opened and indexes loaded on first use, so that a log of many segments opens at once.
     Only the last segment of a log is appended to; the others are sealed: their indexes are on disk, or `unsaved`.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 
 from odradek.protocol.records.batch import BatchHeader
-from odradek_broker.log import filenames, offset_index, time_index
-from odradek_broker.log.failures import CorruptIndex
+from odradek_broker.log import damage, filenames, offset_index, time_index
+from odradek_broker.log.failures import CorruptIndex, DamagedLog
 from odradek_broker.log.leader_epochs import NO_EPOCH
 from odradek_broker.log.offset_index import OffsetIndex
 from odradek_broker.log.scan import Scan, walk
@@ -267,30 +268,78 @@ class Segment:
     # Reading.
 
     def find(self, offset: int) -> tuple[int, int] | None:
-        """Where the first batch that ends at or behind `offset` begins, and where it ends; None where there is none."""
+        """Where the first batch that ends at or behind `offset` begins, and where it ends; None where there is none.
+
+        Raises OSError, DamagedLog.
+        """
         if offset > self._tail.floor:
             return self._tail.find(offset, self.size_bytes)
-        for position, end, last_offset in walk(self.file, self.offset_index.look_up(offset), self.size_bytes):
+        start = self.offset_index.look_up(offset)
+        if start:
+            try:
+                return self._find_from(start, offset)
+            except DamagedLog as error:  # or the index is wrong about where batches begin
+                fault = error
+            self._rebuild_wrong_index(fault)
+            start = self.offset_index.look_up(offset)
+        return self._find_from(start, offset)
+
+    def _find_from(self, start: int, offset: int) -> tuple[int, int] | None:
+        for position, end, last_offset in self._walk(start):
             if last_offset >= offset:
+                if position == start > 0 and last_offset > offset:
+                    reason = f"a batch that ends at offset {last_offset} is noted as one before {offset}"
+                    raise DamagedLog(self.path(filenames.OFFSET_INDEX), position, self.base_offset, reason)
                 return position, end
         return None
 
     def header_at(self, position: int) -> BatchHeader:
-        """The header of the batch that begins there. Raises OSError where the file is damaged."""
-        for _, header in self.scan(position):
+        """The header of the batch that begins there. Raises OSError, DamagedLog."""
+        for _, header in self.batches(position):
             return header
-        raise OSError(errno.EIO, f"no batch begins at position {position}", self.path(filenames.LOG))
+        raise DamagedLog(self.path(filenames.LOG), position, self.base_offset, "no batch begins there")
 
     def last_boundary(self, boundary: int, limit: int) -> int:
-        """The last boundary of a batch at or before `limit`, given one before it (or beyond it: then that one)."""
+        """The last boundary of a batch at or before `limit`, given one before it (or beyond it: then that one).
+
+        Raises OSError, DamagedLog.
+        """
         known = max(boundary, self._tail.boundary_before(limit), self.offset_index.boundary_before(limit))
-        for position, end, _ in walk(self.file, known, self.size_bytes):
+        try:
+            return self._last_boundary(known, boundary, limit)
+        except DamagedLog as error:
+            if known == boundary:
+                raise
+            fault = error
+        self._rebuild_wrong_index(fault)
+        return self._last_boundary(boundary, boundary, limit)
+
+    def _last_boundary(self, known: int, boundary: int, limit: int) -> int:
+        for position, end, _ in self._walk(known):
             if end > limit:
                 return max(position, boundary)
         return self.size_bytes
 
+    def _walk(self, position: int) -> Iterator[tuple[int, int, int]]:
+        path = self.path(filenames.LOG)
+        return walk(self.file, position, self.size_bytes, path=path, next_offset=self.base_offset)
+
+    def batches(self, position: int = 0, *, verify: bool = False) -> Iterator[tuple[int, BatchHeader]]:
+        """Position and header of all batches from a position on where one begins. Raises OSError, DamagedLog.
+
+        `verify`: also where one does not match its checksum.
+        """
+        scan, last = self.scan(position, verify=verify), (position, self.base_offset)
+        sound = last
+        for found in scan:
+            last, sound = sound, (scan.position, scan.next_offset)
+            yield found
+        if scan.fault is not None:
+            sound = last if scan.is_out_of_order else sound  # then the batch before it may be the one that is wrong
+            raise DamagedLog(self.path(filenames.LOG), *sound, scan.fault)
+
     def scan(self, position: int = 0, *, verify: bool = False, leader_epoch: int = NO_EPOCH) -> Scan:
-        """Walk over the batches from a position where one begins."""
+        """Walk over the batches from a position where one begins, as far as they are sound: look at its `fault`."""
         return Scan(
             self.file,
             position,
@@ -303,7 +352,7 @@ class Segment:
     def batches_as_young_as(self, timestamp: int, from_offset: int) -> Iterator[tuple[int, BatchHeader]]:
         """Position and header of the batches behind `from_offset` whose largest timestamp reaches `timestamp`."""
         position = self.offset_index.look_up(max(self.time_index.look_up(timestamp), from_offset))
-        for at, header in self.scan(position):
+        for at, header in self.batches(position):
             if header.max_timestamp >= timestamp and header.last_offset >= from_offset:
                 yield at, header
 
@@ -316,13 +365,18 @@ class Segment:
                 self._disk.remove(self.path(suffix))
 
     def rebuild_indexes(self) -> None:
-        """Offset and time index anew, from the headers of the batches."""
-        transaction_index = self._transaction_index
+        """Offset and time index anew, from the headers of the batches. Raises OSError, DamagedLog."""
+        transaction_index, batches = self._transaction_index, list(self.batches())
         self.start_empty()
         self._transaction_index = transaction_index
-        for position, header in self.scan():
+        for position, header in batches:
             self.note(position, header, header.last_offset)
         self.complete_time_index()
+
+    def _rebuild_wrong_index(self, fault: DamagedLog) -> None:
+        """A walk from where the index says has met something else. Raises DamagedLog where the file is to blame."""
+        self.rebuild_indexes()
+        damage.say(self.path(filenames.OFFSET_INDEX), fault.strerror)
 
     def start_empty(self) -> None:
         """Forget the indexes: `note` will be called for every batch there is, from the first."""
@@ -341,17 +395,27 @@ class Segment:
             data = self._disk.read_file(self.path(filenames.OFFSET_INDEX))
             offset_index = OffsetIndex.decode(data, self.base_offset, self.size_bytes)
             times = TimeIndex.decode(self._disk.read_file(self.path(filenames.TIME_INDEX)), self.base_offset)
-        except (FileNotFoundError, CorruptIndex):
+        except (FileNotFoundError, CorruptIndex) as error:
+            self._say_of_index(error)
             self.rebuild_indexes()
             return
         self._offset_index, self._time_index = offset_index, times
+
+    def _say_of_index(self, fault: FileNotFoundError | CorruptIndex) -> None:
+        """An empty segment need not have any."""
+        if self.size_bytes:
+            missing = isinstance(fault, FileNotFoundError)
+            damage.say(
+                self.path(filenames.LOG), "an index of it is not there" if missing else f"an index of it, {fault}"
+            )
 
     def _load_largest_timestamp(self) -> None:
         """From the end of the time index file, unless that is not there: then with all the rest."""
         if self._time_index is None:
             try:
                 data = read_end(self._disk, self.path(filenames.TIME_INDEX), time_index.ENTRY_BYTES)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                self._say_of_index(error)
                 self.rebuild_indexes()
                 return
             self._largest_timestamp, self._offset_of_largest_timestamp = time_index.decode_last_entry(
@@ -363,7 +427,7 @@ class Segment:
     def _find_largest_timestamp(self) -> None:
         """From the last entry of the time index on, which may not be the end."""
         largest, offset = self.time_index.last_entry()
-        for _, header in self.scan(self.offset_index.look_up(offset)):
+        for _, header in self.batches(self.offset_index.look_up(offset)):
             if header.record_count and header.max_timestamp > largest:
                 largest, offset = header.max_timestamp, header.last_offset
         self._largest_timestamp, self._offset_of_largest_timestamp = largest, offset

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from odradek_broker.log import filenames, producer_snapshot
+from odradek_broker.log import damage, filenames, producer_snapshot
 from odradek_broker.log.failures import CorruptCheckpoint
 from odradek_broker.log.producer_state import Producer, ProducerStates
 from odradek_broker.ports.disk import Disk
@@ -32,14 +32,17 @@ class Snapshots:
     def load_newest(self, at_most: int, now_ms: int) -> tuple[int, list[Producer]]:
         """The newest sound snapshot at or before an offset, with that offset; (-1, []) where there is none.
 
-        Damaged ones are removed.
+        Damaged ones are said, and removed.
         """
         for offset in sorted(self.offsets, reverse=True):
             if offset > at_most:
                 continue
             try:
                 return offset, producer_snapshot.decode(self._disk.read_file(self.path(offset)), now_ms)
-            except (CorruptCheckpoint, FileNotFoundError):
+            except (CorruptCheckpoint, FileNotFoundError) as error:
+                damage.say(
+                    self.path(offset), error, "what producers have sent is read from an older one and the records"
+                )
                 self.remove(offset)
         return -1, []
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 
 from odradek_broker.log import filenames
+from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.scan import Scan
 from odradek_broker.log.segment import Segment
 from odradek_broker.ports.disk import Disk
@@ -36,7 +37,7 @@ def swap(disk: Disk, directory: str, cleaned: Segment, old: list[Segment]) -> No
 
 
 def tidy(disk: Disk, directory: str) -> list[str]:
-    """Bring a directory into order before it is opened; return the names that are left."""
+    """Bring a directory into order before it is opened; return the names that are left. Raises OSError, DamagedLog."""
     names = set(disk.list(directory))
     swaps = [name for name in names if name.endswith(filenames.LOG + filenames.SWAP)]
     for name in sorted(swaps):
@@ -86,6 +87,8 @@ def _end_offset(disk: Disk, path: str, base_offset: int) -> int:
         scan = Scan(file, 0, file.size, next_offset=base_offset)
         for _ in scan:
             pass
+        if scan.fault is not None:
+            raise DamagedLog(path, scan.position, scan.next_offset, f"{scan.fault}; what it replaces is still there")
         return scan.next_offset
     finally:
         file.close()

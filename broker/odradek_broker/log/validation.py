@@ -1,8 +1,12 @@
 """What a leader demands of the batches it is sent, before any of them is given an offset.
 
-The checks and their error codes are Kafka's (LogValidator, UnifiedLog.analyzeAndValidateRecords), with one difference:
-records are not unpacked, so that what is inside a batch is taken on the word of its header, as long as it is possible.
-Only a compacted topic looks at every record, for its key.
+The checks and their error codes are Kafka's (LogValidator, UnifiedLog.analyzeAndValidateRecords). The differences:
+
+    - Records are not unpacked: what is inside a batch is taken on the word of its header, as long as that is possible
+      and the first few records bear it out (`inside.py`). Only a compacted topic looks at every record, for its key,
+      its offset and its time; of it compaction may later keep one and drop another.
+    - Offsets inside a batch that do not count up from 0 are refused, where Kafka numbers such records anew.
+    - A client's delete horizon is refused, which Kafka takes: with it tombstones would go before anybody has seen them.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import NamedTuple
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import (
+    DELETE_HORIZON_FLAG,
     HEADER_BYTES,
     MAGIC,
     MAGIC_POSITION,
@@ -23,8 +28,10 @@ from odradek.protocol.records.batch import (
     stamp_log_append_time,
 )
 from odradek.protocol.records.codecs import Codec
+from odradek_broker.log import inside
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.raw_batch import MAX_PAYLOAD_BYTES, MIN_RECORD_BYTES, first_record_without_key, recompress
+from odradek_broker.log.raw_batch import MAX_PAYLOAD_BYTES, MIN_RECORD_BYTES, recompress
+from odradek_broker.log.timestamps import timestamp_fault
 
 Batches = list[tuple[int, BatchHeader]]
 
@@ -141,28 +148,20 @@ def _check_client(
         return Refused(ErrorCode.INVALID_RECORD, "clients do not write control batches")
     if header.timestamp_type_log_append:
         return Refused(ErrorCode.INVALID_TIMESTAMP, "clients do not set LogAppendTime")
-    if not config.log_append_time:
-        refused = _check_timestamps(header, config, now_ms)
-        if refused is not None:
-            return refused
-    if config.compacts:
-        try:
-            index = first_record_without_key(records, position, header)
-        except ProtocolError as error:
-            return Refused(ErrorCode.INVALID_RECORD, str(error))
-        if index is not None:
-            why = "a compacted topic takes only records with a key"
-            return Refused(ErrorCode.INVALID_RECORD, why, [(index, why)])
-    return None
-
-
-def _check_timestamps(header: BatchHeader, config: LogConfig, now_ms: int) -> Refused | None:
-    """Records without a timestamp (-1) are taken."""
-    if header.max_timestamp > now_ms + config.message_timestamp_after_max_ms:
-        return Refused(ErrorCode.INVALID_TIMESTAMP, f"timestamp {header.max_timestamp} lies too far in the future")
-    if 0 <= header.base_timestamp < now_ms - config.message_timestamp_before_max_ms:
-        return Refused(ErrorCode.INVALID_TIMESTAMP, f"timestamp {header.base_timestamp} lies too far in the past")
-    return None
+    if header.attributes & DELETE_HORIZON_FLAG:
+        return Refused(ErrorCode.INVALID_RECORD, "clients do not set a delete horizon")
+    for timestamp in (header.base_timestamp, header.max_timestamp):
+        late_or_early = timestamp_fault(timestamp, config, now_ms)
+        if late_or_early is not None:
+            return Refused(ErrorCode.INVALID_TIMESTAMP, late_or_early)
+    if not config.compacts:
+        miscounted = inside.count_fault(records, position, header)
+        return None if miscounted is None else Refused(ErrorCode.INVALID_RECORD, miscounted)
+    fault = inside.compacted_fault(records, position, header, config, now_ms)
+    if fault is None:
+        return None
+    by_record = () if fault.record_index is None else [(fault.record_index, fault.message)]
+    return Refused(fault.error, fault.message, by_record)
 
 
 _CODECS = {"uncompressed": Codec.NONE, "gzip": Codec.GZIP, "snappy": Codec.SNAPPY, "lz4": Codec.LZ4, "zstd": Codec.ZSTD}

@@ -54,6 +54,8 @@ def read_varint(buffer: Buffer, position: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise ProtocolError("varint of more than ten bytes")
+    if value > 0xFFFFFFFFFFFFFFFF:
+        raise ProtocolError("varint of more than 64 bits")
     return (value >> 1) ^ -(value & 1), position
 
 

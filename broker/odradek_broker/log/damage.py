@@ -1,0 +1,18 @@
+"""How damage is said: one line for a file, with what is wrong and what follows from it.
+
+Whatever had been on stable storage and does not read back is said here, by whoever meets it, be it that it can be made
+anew: a disk that has lost an index will lose records. Only what cannot be made anew concerns the callers too; that is
+DamagedLog.
+"""
+
+from __future__ import annotations
+
+import logging
+
+logger = logging.getLogger(__name__)
+
+MADE_ANEW = "it is made anew from the records"
+
+
+def say(path: str, fault: object, consequence: str = MADE_ANEW) -> None:
+    logger.error("%s is damaged: %s; %s. Look at the disk", path, fault, consequence)

@@ -1,0 +1,98 @@
+"""How far a leader looks inside of a client's batch: whether its records are what its header says.
+
+    every batch           the first FEW records, and that the rest has room; all of them where there are no more. So a
+                          batch of few records is never taken with a count that is not theirs.
+    a compressed one      likewise, but only where it is small, or announces more records than it has bytes: to undo
+                          every batch would take longer than to append it
+    of a compacted topic  every record, its key, offset and time
+
+Invariants
+    The work has a bound before it is begun: FEW steps, and SMALL_PAYLOAD_BYTES or LOOKED_INTO_BYTES to be undone.
+    Nothing is made of a record, and nothing is copied that was not compressed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.primitives import Buffer, ProtocolError, read_varint
+from odradek.protocol.records import record
+from odradek.protocol.records.batch import HEADER_BYTES, BatchHeader
+from odradek.protocol.records.codecs import Codec
+from odradek_broker.log.config import LogConfig
+from odradek_broker.log.raw_batch import MIN_RECORD_BYTES, payload_of, raw_records
+from odradek_broker.log.timestamps import timestamp_fault
+
+FEW = 8
+SMALL_BYTES = 512
+SMALL_PAYLOAD_BYTES = 64 * 1024
+LOOKED_INTO_BYTES = 16 * 1024 * 1024
+
+NO_KEY = "a compacted topic takes only records with a key"
+
+
+class RecordFault(NamedTuple):
+    error: ErrorCode
+    message: str
+    record_index: int | None = None
+    """Of the record that is to blame, where it is a single one."""
+
+
+def count_fault(records: Buffer, position: int, header: BatchHeader) -> str | None:
+    """Why the batch cannot hold as many records as it announces, as far as a short look tells."""
+    end = position + header.size_bytes
+    if header.codec == Codec.NONE:
+        return _count_fault(memoryview(records)[position + HEADER_BYTES : end], header.record_count)
+    size_bytes = header.size_bytes - HEADER_BYTES
+    is_unlikely = header.record_count > size_bytes
+    if not is_unlikely and size_bytes > SMALL_BYTES:
+        return None
+    try:
+        limit = LOOKED_INTO_BYTES if is_unlikely else SMALL_PAYLOAD_BYTES
+        payload = record.payload_of(records, position, header, limit)
+    except ProtocolError as error:
+        return f"{header.record_count} records announced in {size_bytes} bytes: {error}" if is_unlikely else None
+    return _count_fault(payload, header.record_count)
+
+
+def _count_fault(payload: Buffer, count: int) -> str | None:
+    position, end, left = 0, len(payload), count
+    try:
+        for _ in range(FEW if count > FEW else count):
+            byte = payload[position]
+            if byte < 0x80:
+                position += 1 + (byte >> 1)
+                if byte & 1:
+                    return "a record of a negative length"
+            else:
+                length, position = read_varint(payload, position)
+                position += length
+                if length < 0:
+                    return "a record of a negative length"
+            left -= 1
+    except (IndexError, ProtocolError):
+        return f"{count} records announced, and {count - left} found"
+    if position + left * MIN_RECORD_BYTES > end:
+        return f"{count} records announced, and after {count - left} of them {end - position} bytes are left"
+    if left == 0 and position != end:
+        return f"{count} records announced, and {end - position} bytes behind them"
+    return None
+
+
+def compacted_fault(
+    records: Buffer, position: int, header: BatchHeader, config: LogConfig, now_ms: int
+) -> RecordFault | None:
+    """What of the records a compacted topic does not take."""
+    try:
+        for index, each in enumerate(raw_records(payload_of(records, position, header), header)):
+            if each.key is None:
+                return RecordFault(ErrorCode.INVALID_RECORD, NO_KEY, index)
+            if each.offset_delta != index:
+                return RecordFault(ErrorCode.INVALID_RECORD, f"record {index} is numbered {each.offset_delta}", index)
+            fault = timestamp_fault(each.timestamp(header), config, now_ms)
+            if fault is not None:
+                return RecordFault(ErrorCode.INVALID_TIMESTAMP, fault, index)
+    except ProtocolError as error:
+        return RecordFault(ErrorCode.INVALID_RECORD, str(error))
+    return None
