@@ -21,6 +21,7 @@ from odradek_broker.ports.disk import AlreadyLocked, RealDisk
 from odradek_broker.ports.network import Address, TcpNetwork
 from odradek_broker.runtime.broker import Broker
 from odradek_broker.runtime.remote_controller import NotAdmitted
+from odradek_broker.server.loop_watch import watch_loop
 from odradek_broker.server.server import Server
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ async def _serve(config: BrokerConfig, on_ready: Callable[[list[Address]], None]
     server = Server(broker, network, clock)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as watching:
+            watching.start_soon(watch_loop)
             async with trio.open_nursery() as serving:
                 watching.start_soon(_stop_on, signals, server, serving)
                 if with_parent:

@@ -1,0 +1,40 @@
+"""A loop that is held is noticed, and who holds it is named."""
+
+from __future__ import annotations
+
+import sys
+
+from odradek_broker.server.loop_watch import BEAT_MS, HELD_MS, LOOK_MS, LoopLag, _stack
+
+
+def test_a_loop_that_beats_in_time_is_not_spoken_of() -> None:
+    lag = LoopLag(0)
+    lag.look(BEAT_MS, lambda: "x")
+    assert lag.beat(BEAT_MS + HELD_MS - 1) is None
+    assert (lag.lag_ms, lag.longest_ms) == (HELD_MS - 1, HELD_MS - 1)
+    assert lag.beat(2 * BEAT_MS + HELD_MS - 1) is None
+    assert (lag.lag_ms, lag.longest_ms) == (0, HELD_MS - 1)
+
+
+def test_a_loop_that_was_held_names_what_it_was_at_when_the_thread_looked_last() -> None:
+    lag = LoopLag(0)
+    lag.look(BEAT_MS + LOOK_MS, lambda: "handle of ListOffsets")
+    lag.look(BEAT_MS + 2 * LOOK_MS, lambda: "decompress")
+    assert lag.beat(BEAT_MS + HELD_MS) == "decompress"
+    assert lag.beat(2 * BEAT_MS + HELD_MS) is None
+
+
+def test_what_was_seen_in_one_hold_is_not_said_of_the_next() -> None:
+    lag = LoopLag(0)
+    lag.look(BEAT_MS + LOOK_MS, lambda: "decompress")
+    assert lag.beat(BEAT_MS + LOOK_MS) is None
+    said = lag.beat(10 * HELD_MS)
+    assert said is not None
+    assert "decompress" not in said
+
+
+def test_of_a_stack_only_functions_of_ours_are_named() -> None:
+    assert _stack(sys._getframe()) == "no function of ours"
+    named = {"__name__": "odradek_broker.apis.api_02_list_offsets", "sys": sys}
+    exec("def handle(): return sys._getframe()", named)
+    assert _stack(named["handle"]()) == "odradek_broker.apis.api_02_list_offsets:1 handle"
