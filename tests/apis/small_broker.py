@@ -124,6 +124,7 @@ class SmallBroker:
         self.clock = FixedClock()
         self.journal = journal or MemoryJournal()
         self.images: list[tuple[MetadataImage, MetadataImage]] = []
+        self.workers = ThreadWorkers(1)
         self.controller = ControllerRuntime(
             self.journal,
             self.config,
@@ -131,7 +132,7 @@ class SmallBroker:
             Random(0),
             "cluster",
             lambda old, new: self.images.append((old, new)),
-            ThreadWorkers(1),
+            self.workers,
             network,
         )
         self.disk = SimpleNamespace(free_bytes=lambda path: 12345, total_bytes=lambda path: 23456)

@@ -6,11 +6,46 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import trio
+from forged_batches import good_batch
 from longest_step import watched
-from served_broker import Peer, Served, frame_of, produce_batch, serving
+from served_broker import Peer, Served, frame_of, produce, produce_batch, serving
 
+from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from odradek.protocol.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
+    DeleteRecordsTopic,
+)
+from odradek.protocol.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResponse,
+)
+from odradek.protocol.messages.describe_producers import (
+    DescribeProducersRequest,
+    DescribeProducersResponse,
+    TopicRequest,
+)
+from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
+from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+from odradek.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
+from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from odradek.protocol.messages.offset_for_leader_epoch import (
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopic,
+)
 from odradek.protocol.messages.produce import ProduceRequest
+from odradek_broker.runtime.slices import SLICE
 
 
 @pytest.fixture
@@ -31,3 +66,100 @@ async def test_requests_that_take_no_answer_let_others_have_their_turn(peer: Pee
         await peer.stream.send_all(large + empty * 5_000 + frame_of(ApiVersionsRequest(), 0, 77))
         await peer.receive_produced()
         assert (await peer.receive(ApiVersionsResponse, 0))[0] == 77
+
+
+async def test_coordinators_are_found_key_by_key(peer: Peer) -> None:
+    assert (await peer.ask(FindCoordinatorRequest("g", 0), FindCoordinatorResponse, 3)).error_code == ErrorCode.NONE
+    with watched():
+        wanted = FindCoordinatorRequest(key_type=0, coordinator_keys=[f"group-{n}" for n in range(5_000)])
+        found = await peer.ask(wanted, FindCoordinatorResponse, 4)
+    assert len(found.coordinators) == 5_000
+    assert not any(each.error_code for each in found.coordinators)
+
+
+async def test_a_broker_that_is_described_two_thousand_times_is_described_once(peer: Peer) -> None:
+    broker, others = DescribeConfigsResource(4, "1", None), [DescribeConfigsResource(4, str(n)) for n in range(2, 500)]
+    with watched():
+        found = await peer.ask(DescribeConfigsRequest([broker] * 2_000 + others), DescribeConfigsResponse, 4)
+    assert [each.resource_name for each in found.results] == [str(n) for n in range(1, 500)]
+    assert found.results[0].configs
+
+
+async def test_three_thousand_changed_keys_are_decided_by_a_worker(peer: Peer) -> None:
+    await peer.make_topic()
+    changes = [AlterableConfig(f"key-{n}", 0, "1") for n in range(3_000)]
+    with watched():
+        asked = IncrementalAlterConfigsRequest([AlterConfigsResource(2, "t", changes)])
+        answer = await peer.ask(asked, IncrementalAlterConfigsResponse, 1)
+    assert answer.responses[0].error_code == ErrorCode.INVALID_CONFIG
+
+
+async def test_a_partition_that_is_fetched_many_times_over_is_read_once(peer: Peer, served: Served) -> None:
+    await peer.make_topic()
+    other = await served.connect()
+    partition = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1 << 20)
+    wanted = FetchRequest(
+        max_wait_ms=10_000, min_bytes=200, topics=[FetchTopic(topic="t", partitions=[partition] * 9_000)]
+    )
+    with watched():
+        await peer.send(wanted, 11)
+        for value in (b"a" * 40, b"b" * 40, b"c" * 40):
+            await other.produce(produce(value))
+        _, fetched = await peer.receive(FetchResponse, 11)
+    assert [len(topic.partitions) for topic in fetched.responses] == [1]
+
+
+async def test_a_fetch_of_many_partitions_is_read_in_slices(peer: Peer) -> None:
+    partitions = [FetchPartition(partition=n, partition_max_bytes=1 << 20) for n in range(5_000)]
+    with watched():
+        fetched = await peer.ask(FetchRequest(topics=[FetchTopic(topic="t", partitions=partitions)]), FetchResponse, 11)
+    assert len(fetched.responses[0].partitions) == 5_000
+
+
+async def test_a_long_poll_of_many_partitions_misses_nothing_that_comes_while_it_reads(
+    peer: Peer, served: Served
+) -> None:
+    await peer.make_topic(partitions=SLICE + 20)
+    other = await served.connect()
+    partitions = [FetchPartition(partition=n, partition_max_bytes=1 << 20) for n in range(SLICE + 20)]
+    request = FetchRequest(max_wait_ms=30_000, min_bytes=1, topics=[FetchTopic(topic="t", partitions=partitions)])
+    with trio.fail_after(20):
+        await peer.send(request, 11)
+        await other.produce(produce_batch(good_batch(), partition=3))
+        _, fetched = await peer.receive(FetchResponse, 11)
+    (found,) = (each for each in fetched.responses[0].partitions if len(each.records))
+    assert found.partition_index == 3
+
+
+async def test_names_of_topics_by_the_thousand_are_looked_up_by_a_worker(peer: Peer) -> None:
+    names = [MetadataRequestTopic(name=f"topic-{n}") for n in range(5_000)]
+    with watched():
+        known = await peer.ask(MetadataRequest(topics=names, allow_auto_topic_creation=False), MetadataResponse, 9)
+    assert len(known.topics) == 5_000
+
+
+@pytest.mark.parametrize("timeout_ms", [-(2**31), 0])
+async def test_records_are_deleted_partition_by_partition_whatever_the_patience(peer: Peer, timeout_ms: int) -> None:
+    await peer.make_topic()
+    await peer.produce(produce(b"a"))
+    nowhere = [DeleteRecordsTopic("nowhere", [DeleteRecordsPartition(n, -1) for n in range(5_000)])]
+    with watched():
+        request = DeleteRecordsRequest([*nowhere, DeleteRecordsTopic("t", [DeleteRecordsPartition(0, 1)])], timeout_ms)
+        deleted = await peer.ask(request, DeleteRecordsResponse, 2)
+    assert [len(topic.partitions) for topic in deleted.topics] == [5_000, 1]
+
+
+async def test_ends_of_epochs_are_looked_up_in_slices(peer: Peer) -> None:
+    partitions = [OffsetForLeaderPartition(n, -1, 0) for n in range(5_000)]
+    with watched():
+        request = OffsetForLeaderEpochRequest(topics=[OffsetForLeaderTopic("t", partitions)])
+        ends = await peer.ask(request, OffsetForLeaderEpochResponse, 4)
+    assert len(ends.topics[0].partitions) == 5_000
+
+
+async def test_producers_are_described_in_slices_and_each_partition_once(peer: Peer) -> None:
+    await peer.make_topic()
+    with watched():
+        request = DescribeProducersRequest([TopicRequest("t", [0] * 5_000 + list(range(5_000)))])
+        described = await peer.ask(request, DescribeProducersResponse, 0)
+    assert len(described.topics[0].partitions) == 5_000

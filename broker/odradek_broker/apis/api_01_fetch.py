@@ -12,8 +12,10 @@ Behaviour
     A last fetched epoch that ended before          diverging_epoch, no records (KIP-320)
     A consumer whose rack a follower is in          preferred_read_replica, no records, with a selector (KIP-392)
     A consumer that asks a follower, from v11 on    what the follower knows to be committed
+    A partition that is named twice                 is read once, as it was named last
     A throttled follower that is not in sync        no records while leader.replication.throttled.rate is used up
     An unknown topic id                             UNKNOWN_TOPIC_ID, with the id
+    Of many partitions each SLICE is read by itself: others run between them (runtime/slices.py)
     Records are never null: librdkafka drops the whole response otherwise (KAFKA-18646)
 Versions
     7 sessions (KIP-227)    9 current_leader_epoch    12 flexible, last_fetched_epoch    13 topic ids
@@ -22,8 +24,8 @@ Versions
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
 
 import trio
 
@@ -44,8 +46,11 @@ from odradek_broker.log.failures import OffsetOutOfRange
 from odradek_broker.replication.selector import preferred_replica
 from odradek_broker.runtime.fetch_sessions import FetchSession, PartitionKey
 from odradek_broker.runtime.partition import Partition
+from odradek_broker.runtime.slices import SLICE
 
 REQUEST, VERSIONS = FetchRequest, range(4, 19)
+
+T = TypeVar("T")
 
 READ_COMMITTED = 1
 FIRST_VERSION_WITH_IDS = 13
@@ -75,16 +80,32 @@ async def handle(request: FetchRequest, context: RequestContext) -> FetchRespons
     session = broker.fetch_sessions.begin(request, by_id=by_id, now_ms=broker.clock.monotonic_ms())
     if isinstance(session, ErrorCode):
         return FetchResponse(error_code=session)
-    wanted = _find(request, session, context)
+    wanted = await _find(request, session, context)
     replica = _replica_id(request)
     if replica >= 0:
-        _note_replica(wanted, replica, request.replica_state.replica_epoch, context)
-    reading = _read(wanted, request, context)
+        for part in _parts(wanted):
+            _note_replica(part, replica, request.replica_state.replica_epoch, context)
+            await _after(part)
+    reading = await _read(wanted, request, context)
     if not _is_enough(reading, request, wanted):
         reading = await _wait(wanted, request, context, reading)
     if replica >= 0:
         _note_answer(reading, wanted, replica, context)
-    return _response(reading, session, request)
+    return await _response(reading, session, request)
+
+
+def _parts(items: list[T]) -> Iterator[list[T]]:
+    """Of what is looked at in slices; most fetches are one."""
+    if len(items) <= SLICE:
+        yield items
+        return
+    for at in range(0, len(items), SLICE):
+        yield items[at : at + SLICE]
+
+
+async def _after(part: list[T]) -> None:
+    if len(part) == SLICE:
+        await trio.lowlevel.checkpoint()
 
 
 def _replica_id(request: FetchRequest) -> int:
@@ -118,17 +139,22 @@ def _note_answer(reading: Reading, wanted: list[Wanted], replica: int, context: 
                 context.broker.leader_throttle.note(len(data.records))
 
 
-def _find(request: FetchRequest, session: FetchSession | None, context: RequestContext) -> list[Wanted]:
+async def _find(request: FetchRequest, session: FetchSession | None, context: RequestContext) -> list[Wanted]:
     if session is not None:
-        pairs: Iterable[tuple[PartitionKey, FetchPartition]] = session.wanted.items()
+        pairs = list(session.wanted.items())
     else:
         by_id = context.version >= FIRST_VERSION_WITH_IDS
-        pairs = [
-            ((topic.topic_id if by_id else topic.topic, partition.partition), partition)
+        named: dict[PartitionKey, FetchPartition] = {
+            (topic.topic_id if by_id else topic.topic, partition.partition): partition
             for topic in request.topics
             for partition in topic.partitions
-        ]
-    return [Wanted(key, fetch, _partition(key, request, context)) for key, fetch in pairs]
+        }
+        pairs = list(named.items())
+    wanted: list[Wanted] = []
+    for part in _parts(pairs):
+        wanted += [Wanted(key, fetch, _partition(key, request, context)) for key, fetch in part]
+        await _after(part)
+    return wanted
 
 
 def _partition(key: PartitionKey, request: FetchRequest, context: RequestContext) -> Partition | ErrorCode:
@@ -142,10 +168,19 @@ def _partition(key: PartitionKey, request: FetchRequest, context: RequestContext
     return context.broker.partition(topic, index, follower_too=from_any)
 
 
-def _read(wanted: list[Wanted], request: FetchRequest, context: RequestContext) -> Reading:
-    left = min(request.max_bytes, context.broker.config.fetch_max_bytes)
+async def _read(wanted: list[Wanted], request: FetchRequest, context: RequestContext) -> Reading:
+    reading = Reading([], 0, False)
+    for part in _parts(wanted):
+        reading = _read_on(reading, part, request, context)
+        await _after(part)
+    return reading
+
+
+def _read_on(reading: Reading, wanted: list[Wanted], request: FetchRequest, context: RequestContext) -> Reading:
+    """What was read before, and with it what these partitions have."""
+    data, size, is_final = reading
+    left = min(request.max_bytes, context.broker.config.fetch_max_bytes) - size
     committed, replica = request.isolation_level == READ_COMMITTED, _replica_id(request)
-    data, size, is_final = [], 0, False
     for key, fetch, partition in wanted:
         if isinstance(partition, ErrorCode):
             found = _refused(fetch, partition)
@@ -280,20 +315,31 @@ async def _wait(wanted: list[Wanted], request: FetchRequest, context: RequestCon
             for partition in partitions:
                 partition.add_reader(event, replica=is_replica)
             try:
+                if len(wanted) > SLICE:  # others have run since these were read
+                    reading = await _read(wanted, request, context)
+                    if _is_enough(reading, request, wanted):
+                        break
                 await event.wait()
             finally:
                 for partition in partitions:
                     partition.remove_reader(event)
-            wanted = [Wanted(key, fetch, _partition(key, request, context)) for key, fetch, _ in wanted]
-            reading = _read(wanted, request, context)
+            found = []
+            for part in _parts(wanted):
+                found += [Wanted(key, fetch, _partition(key, request, context)) for key, fetch, _ in part]
+                await _after(part)
+            wanted = found
+            reading = await _read(wanted, request, context)
     return reading
 
 
-def _response(reading: Reading, session: FetchSession | None, request: FetchRequest) -> FetchResponse:
+async def _response(reading: Reading, session: FetchSession | None, request: FetchRequest) -> FetchResponse:
     data = reading.data
     if session is not None:
         is_new = request.session_epoch == 0
-        news = [(key, each) for key, each in data if session.is_news(key, each)]
+        news = []
+        for part in _parts(data):
+            news += [(key, each) for key, each in part if session.is_news(key, each)]
+            await _after(part)
         data = data if is_new else news
     topics = []
     for topic, group in itertools.groupby(data, key=lambda pair: pair[0][0]):

@@ -19,7 +19,9 @@ Versions
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from functools import partial
 
 import trio
 
@@ -39,11 +41,15 @@ from odradek_broker.apis.operations import CLUSTER_OPERATIONS, NOT_ASKED_FOR, TO
 from odradek_broker.controller.image import INTERNAL_TOPICS, PartitionImage, TopicImage
 from odradek_broker.controller.names import check_topic_name
 from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.runtime.slices import SLICE
 
 REQUEST, VERSIONS = MetadataRequest, range(14)
 
 PAUSE_SECONDS = 0.01
 """Who asks has often just lost a leader. Brokers lose it in the same moment, and are to know it before they answer."""
+
+MADE_AT_ONCE = 1_000
+"""How many topics one request has made. Of the others the client learns that they are not there, and asks again."""
 
 TOPIC_IDS, BY_TOPIC_ID, LISTENER_ERRORS, NULL_IS_ALL = 10, 12, 6, 1
 
@@ -52,6 +58,8 @@ _told = {ErrorCode.INVALID_TOPIC_EXCEPTION, ErrorCode.INVALID_REPLICATION_FACTOR
 
 
 def handle(request: MetadataRequest, context: RequestContext) -> MetadataResponse | Awaitable[MetadataResponse]:
+    if _is_long(request, context):
+        return _answer_from_worker(request, context)
     if TOPIC_IDS <= context.version < BY_TOPIC_ID and _names_by_id(request.topics or ()):
         return _refuse_ids(request.topics or ())
     missing = _missing(request, context)
@@ -67,6 +75,34 @@ async def _answer_after_pause(request: MetadataRequest, context: RequestContext)
     return _answer(request, context, {})
 
 
+# --------------------------------------------------------------------------------------------------- much to answer
+
+
+def _is_long(request: MetadataRequest, context: RequestContext) -> bool:
+    """Whether the loop would be held by it."""
+    image = context.broker.image
+    topics = image.topics
+    if request.topics and len(request.topics) <= SLICE:
+        found = [topics.get(topic.name or "") or image.topic_by_id(topic.topic_id) for topic in request.topics]
+        return sum(len(topic.partitions) for topic in found if topic is not None) > SLICE
+    if request.topics or len(topics) > SLICE:
+        return True
+    return sum(len(topic.partitions) for topic in topics.values()) > SLICE
+
+
+async def _answer_from_worker(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
+    """The image that is looked at does not change meanwhile; who is suspected is looked at in passing."""
+    workers = context.broker.workers
+    if TOPIC_IDS <= context.version < BY_TOPIC_ID and _names_by_id(request.topics or ()):
+        return _refuse_ids(request.topics or ())
+    failures: Mapping[str, ErrorCode] = {}
+    if missing := await workers.run(partial(_missing, request, context)):
+        failures = await _make(missing, context)
+    elif len(context.broker.image.active_brokers) > 1:
+        await trio.sleep(PAUSE_SECONDS)
+    return await workers.run(partial(_answer, request, context, failures))
+
+
 # --------------------------------------------------------------------------------------------------- topics to make
 
 
@@ -76,15 +112,20 @@ def _missing(request: MetadataRequest, context: RequestContext) -> list[str]:
         return []
     topics = context.broker.image.topics
     names = (topic.name for topic in request.topics or () if topic.topic_id == ZERO_UUID and topic.name)
-    return [name for name in dict.fromkeys(names) if name not in topics and check_topic_name(name) is None]
+    missing = (name for name in dict.fromkeys(names) if name not in topics and check_topic_name(name) is None)
+    return list(itertools.islice(missing, MADE_AT_ONCE))
 
 
 async def _answer_with_new(request: MetadataRequest, context: RequestContext, missing: list[str]) -> MetadataResponse:
+    return _answer(request, context, await _make(missing, context))
+
+
+async def _make(missing: list[str], context: RequestContext) -> Mapping[str, ErrorCode]:
+    """Why some could not be made."""
     try:
-        failures: Mapping[str, ErrorCode] = await context.broker.controller.create_missing_topics(missing)
+        return await context.broker.controller.create_missing_topics(missing)
     except ControllerUnavailable:
-        failures = {}
-    return _answer(request, context, failures)
+        return {}
 
 
 # ------------------------------------------------------------------------------------------------------- the answer

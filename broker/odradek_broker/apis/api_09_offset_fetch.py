@@ -30,6 +30,7 @@ from odradek.protocol.messages.offset_fetch import (
 from odradek_broker.apis import RequestContext
 from odradek_broker.groups.fetch import nothing
 from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = OffsetFetchRequest, range(1, 11)
 
@@ -38,7 +39,11 @@ ERROR_OF_ANSWER, MANY_GROUPS, BY_TOPIC_ID = 2, 8, 10
 
 async def handle(request: OffsetFetchRequest, context: RequestContext) -> OffsetFetchResponse:
     if context.version >= MANY_GROUPS:
-        return OffsetFetchResponse(groups=[await _fetch(each, request, context) for each in request.groups])
+        slices, groups = Slices(), []
+        for each in request.groups:
+            groups.append(await _fetch(each, request, context))
+            await slices.pay(1 + len(groups[-1].topics))
+        return OffsetFetchResponse(groups=groups)
     topics = None
     if request.topics is not None:
         topics = [

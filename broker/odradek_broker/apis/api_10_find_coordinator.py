@@ -19,6 +19,7 @@ from odradek_broker.apis.addresses import address_of, leader_of
 from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
 from odradek_broker.groups.partitioning import coordinator_partition
 from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = FindCoordinatorRequest, range(7)
 
@@ -29,9 +30,11 @@ TOPICS = {0: GROUP_TOPIC, 1: TRANSACTION_TOPIC}
 
 async def handle(request: FindCoordinatorRequest, context: RequestContext) -> FindCoordinatorResponse:
     if context.version >= MANY_KEYS:
-        return FindCoordinatorResponse(
-            coordinators=[await _find(key, request.key_type, context) for key in request.coordinator_keys]
-        )
+        slices, found_all = Slices(), []
+        for key in request.coordinator_keys:
+            found_all.append(await _find(key, request.key_type, context))
+            await slices.pay()
+        return FindCoordinatorResponse(coordinators=found_all)
     found = await _find(request.key, request.key_type, context)
     return FindCoordinatorResponse(
         error_code=found.error_code,

@@ -15,6 +15,7 @@ from odradek.protocol.messages.describe_groups import DescribedGroup, DescribeGr
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.operations import ALTER_CONFIGS, DELETE, DESCRIBE, DESCRIBE_CONFIGS, READ
 from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = DescribeGroupsRequest, range(7)
 
@@ -22,7 +23,10 @@ GROUP_OPERATIONS = sum(1 << each for each in (READ, DELETE, DESCRIBE, DESCRIBE_C
 
 
 async def handle(request: DescribeGroupsRequest, context: RequestContext) -> DescribeGroupsResponse:
-    groups = [await _describe(group_id, context) for group_id in request.groups]
+    slices, groups = Slices(), []
+    for group_id in request.groups:
+        groups.append(await _describe(group_id, context))
+        await slices.pay(1 + len(groups[-1].members))
     if request.include_authorized_operations:
         groups = [
             each if each.error_code else structs.replace(each, authorized_operations=GROUP_OPERATIONS)

@@ -36,6 +36,7 @@ from odradek_broker.controller.image import INTERNAL_TOPICS
 from odradek_broker.log.offset_checkpoints import LOG_START_OFFSETS
 from odradek_broker.runtime.commits import Commit
 from odradek_broker.runtime.partition import Partition
+from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = DeleteRecordsRequest, range(3)
 
@@ -54,14 +55,20 @@ class Deletion(Struct, frozen=True):
 
 
 async def handle(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
-    topics = [
-        (topic.name, [_delete(topic.name, each, context) for each in topic.partitions]) for topic in request.topics
-    ]
-    deletions = [each for _, partitions in topics for each in partitions]
-    begun = [(each.partition, each.everywhere) for each in deletions if each.partition is not None and each.everywhere]
+    slices = Slices()
+    topics: list[tuple[str, list[Deletion]]] = [(topic.name, []) for topic in request.topics]
+    begun: list[tuple[Partition, Commit]] = []
     try:
+        for topic, (_, deletions) in zip(request.topics, topics, strict=True):
+            for wanted in topic.partitions:
+                deletion = _delete(topic.name, wanted, context)
+                deletions.append(deletion)
+                if deletion.partition is not None and deletion.everywhere is not None:
+                    begun.append((deletion.partition, deletion.everywhere))
+                await slices.pay()
+            await slices.pay()
         await _write_down([partition for partition, _ in begun], context)
-        with trio.move_on_after(request.timeout_ms / 1000):
+        with trio.move_on_after(max(request.timeout_ms, 0) / 1000):
             for _, everywhere in begun:
                 await everywhere.wait()
     except OSError as error:

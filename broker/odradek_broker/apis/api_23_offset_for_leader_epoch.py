@@ -21,17 +21,21 @@ from odradek.protocol.messages.offset_for_leader_epoch import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
+from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = OffsetForLeaderEpochRequest, range(2, 5)
 
 
-def handle(request: OffsetForLeaderEpochRequest, context: RequestContext) -> OffsetForLeaderEpochResponse:
-    return OffsetForLeaderEpochResponse(
-        topics=[
-            OffsetForLeaderTopicResult(topic.topic, [_end(topic.topic, one, context) for one in topic.partitions])
-            for topic in request.topics
-        ]
-    )
+async def handle(request: OffsetForLeaderEpochRequest, context: RequestContext) -> OffsetForLeaderEpochResponse:
+    slices, topics = Slices(), []
+    for topic in request.topics:
+        ends = []
+        for one in topic.partitions:
+            ends.append(_end(topic.topic, one, context))
+            await slices.pay()
+        topics.append(OffsetForLeaderTopicResult(topic.topic, ends))
+        await slices.pay()
+    return OffsetForLeaderEpochResponse(topics=topics)
 
 
 def _end(topic: str, wanted: OffsetForLeaderPartition, context: RequestContext) -> EpochEndOffset:

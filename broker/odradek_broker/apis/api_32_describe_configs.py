@@ -6,6 +6,7 @@ Behaviour
     Broker ""                        what is set for all brokers, and nothing else
     Another broker than this         INVALID_REQUEST: each knows only its own configuration at start
     Any other kind of resource       INVALID_REQUEST
+    A resource that is named again, with the same keys, is answered once
 Versions
     1 synonyms, sources    3 types, documentation    4 flexible
 """
@@ -27,12 +28,25 @@ from odradek_broker.controller.effective import ALL_BROKERS, topic_configs
 from odradek_broker.controller.image import ResourceType
 from odradek_broker.controller.names import check_topic_name
 from odradek_broker.controller.result import Refusal
+from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = DescribeConfigsRequest, range(1, 5)
 
+RESOURCES_AT_ONCE = 4
+"""Each has some hundred keys."""
 
-def handle(request: DescribeConfigsRequest, context: RequestContext) -> DescribeConfigsResponse:
-    return DescribeConfigsResponse(results=[_describe(each, request, context) for each in request.resources])
+
+async def handle(request: DescribeConfigsRequest, context: RequestContext) -> DescribeConfigsResponse:
+    slices, results = Slices(RESOURCES_AT_ONCE), []
+    for resource in {_identity(each): each for each in request.resources}.values():
+        results.append(_describe(resource, request, context))
+        await slices.pay()
+    return DescribeConfigsResponse(results=results)
+
+
+def _identity(resource: DescribeConfigsResource) -> tuple[object, ...]:
+    keys = resource.configuration_keys
+    return resource.resource_type, resource.resource_name, None if keys is None else tuple(keys)
 
 
 def _describe(

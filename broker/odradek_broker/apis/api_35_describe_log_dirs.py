@@ -19,40 +19,45 @@ from odradek.protocol.messages.describe_log_dirs import (
     DescribeLogDirsTopic,
 )
 from odradek_broker.apis import RequestContext
+from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = DescribeLogDirsRequest, range(1, 6)
 
 UNKNOWN_BYTES = -1
 
 
-def handle(request: DescribeLogDirsRequest, context: RequestContext) -> DescribeLogDirsResponse:
+async def handle(request: DescribeLogDirsRequest, context: RequestContext) -> DescribeLogDirsResponse:
     image = context.broker.image
     if request.topics is None:
         wanted = {name: list(topic.partitions) for name, topic in image.topics.items()}
     else:
         wanted = {topic.topic: list(topic.partitions) for topic in request.topics}
-    topics = [
-        DescribeLogDirsTopic(name=name, partitions=_partitions(name, indexes, context))
-        for name, indexes in wanted.items()
-    ]
+    slices, topics = Slices(), []
+    for name, indexes in wanted.items():
+        topics.append(DescribeLogDirsTopic(name=name, partitions=await _partitions(name, indexes, slices, context)))
+        await slices.pay()
+    return DescribeLogDirsResponse(results=[_result([topic for topic in topics if topic.partitions], context)])
+
+
+def _result(topics: list[DescribeLogDirsTopic], context: RequestContext) -> DescribeLogDirsResult:
     directory = context.broker.config.data_directory
     total_bytes, usable_bytes = _room(directory, context)
-    result = DescribeLogDirsResult(
-        log_dir=os.path.abspath(directory),
-        topics=[topic for topic in topics if topic.partitions],
-        total_bytes=total_bytes,
-        usable_bytes=usable_bytes,
+    return DescribeLogDirsResult(
+        log_dir=os.path.abspath(directory), topics=topics, total_bytes=total_bytes, usable_bytes=usable_bytes
     )
-    return DescribeLogDirsResponse(results=[result])
 
 
-def _partitions(topic: str, indexes: list[int], context: RequestContext) -> list[DescribeLogDirsPartition]:
-    found = [(index, context.broker.partition(topic, index)) for index in indexes]
-    return [
-        DescribeLogDirsPartition(partition_index=index, partition_size=partition.log.size_bytes)
-        for index, partition in found
-        if not isinstance(partition, ErrorCode)
-    ]
+async def _partitions(
+    topic: str, indexes: list[int], slices: Slices, context: RequestContext
+) -> list[DescribeLogDirsPartition]:
+    described = []
+    for index in indexes:
+        partition = context.broker.partition(topic, index)
+        if not isinstance(partition, ErrorCode):
+            size_bytes = partition.log.size_bytes
+            described.append(DescribeLogDirsPartition(partition_index=index, partition_size=size_bytes))
+        await slices.pay()
+    return described
 
 
 def _room(directory: str, context: RequestContext) -> tuple[int, int]:

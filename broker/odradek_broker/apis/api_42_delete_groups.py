@@ -13,12 +13,17 @@ from __future__ import annotations
 from odradek.protocol.messages.delete_groups import DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse
 from odradek_broker.apis import RequestContext
 from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = DeleteGroupsRequest, range(4)
 
 
 async def handle(request: DeleteGroupsRequest, context: RequestContext) -> DeleteGroupsResponse:
-    return DeleteGroupsResponse(results=[await _delete(group_id, context) for group_id in request.groups_names])
+    slices, results = Slices(), []
+    for group_id in request.groups_names:
+        results.append(await _delete(group_id, context))
+        await slices.pay()
+    return DeleteGroupsResponse(results=results)
 
 
 async def _delete(group_id: str, context: RequestContext) -> DeletableGroupResult:

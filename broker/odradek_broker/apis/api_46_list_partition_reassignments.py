@@ -6,6 +6,9 @@ Behaviour
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 from odradek.protocol.messages.list_partition_reassignments import (
     ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsResponse,
@@ -18,8 +21,17 @@ from odradek_broker.controller.image import PartitionImage, TopicImage
 REQUEST, VERSIONS = ListPartitionReassignmentsRequest, range(1)
 
 
-def handle(request: ListPartitionReassignmentsRequest, context: RequestContext) -> ListPartitionReassignmentsResponse:
-    topics = context.broker.image.topics
+async def handle(
+    request: ListPartitionReassignmentsRequest, context: RequestContext
+) -> ListPartitionReassignmentsResponse:
+    answer = partial(_answer, request, context.broker.image.topics)
+    return await context.broker.workers.run(answer)
+
+
+def _answer(
+    request: ListPartitionReassignmentsRequest, topics: Mapping[str, TopicImage]
+) -> ListPartitionReassignmentsResponse:
+    """In any thread: an image does not change."""
     if request.topics is None:
         wanted = [(topic, list(topic.partitions)) for topic in topics.values()]
     else:

@@ -17,6 +17,7 @@ from odradek.protocol.messages.describe_producers import (
     TopicResponse,
 )
 from odradek_broker.apis import RequestContext
+from odradek_broker.runtime.slices import Slices
 
 if TYPE_CHECKING:
     from odradek_broker.log.producer_state import Producer
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
 REQUEST, VERSIONS = DescribeProducersRequest, range(1)
 
 
-def handle(request: DescribeProducersRequest, context: RequestContext) -> DescribeProducersResponse:
-    return DescribeProducersResponse(
-        topics=[
-            TopicResponse(
-                name=topic.name,
-                partitions=[_describe(topic.name, index, context) for index in topic.partition_indexes],
-            )
-            for topic in request.topics
-        ]
-    )
+async def handle(request: DescribeProducersRequest, context: RequestContext) -> DescribeProducersResponse:
+    slices, topics = Slices(), []
+    for topic in request.topics:
+        described = []
+        for index in dict.fromkeys(topic.partition_indexes):
+            described.append(_describe(topic.name, index, context))
+            await slices.pay(1 + len(described[-1].active_producers))
+        topics.append(TopicResponse(name=topic.name, partitions=described))
+        await slices.pay()
+    return DescribeProducersResponse(topics=topics)
 
 
 def _describe(topic: str, index: int, context: RequestContext) -> PartitionResponse:

@@ -9,6 +9,8 @@ Behaviour
 
 from __future__ import annotations
 
+from functools import partial
+
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.describe_topic_partitions import (
     Cursor,
@@ -22,11 +24,19 @@ from odradek_broker.apis.addresses import leader_of, offline_replicas
 from odradek_broker.apis.operations import TOPIC_OPERATIONS
 from odradek_broker.controller.image import INTERNAL_TOPICS, PartitionImage, TopicImage
 from odradek_broker.controller.names import check_topic_name
+from odradek_broker.runtime.slices import SLICE
 
 REQUEST, VERSIONS = DescribeTopicPartitionsRequest, range(1)
 
 
-def handle(request: DescribeTopicPartitionsRequest, context: RequestContext) -> DescribeTopicPartitionsResponse:
+async def handle(request: DescribeTopicPartitionsRequest, context: RequestContext) -> DescribeTopicPartitionsResponse:
+    if len(request.topics or context.broker.image.topics) <= SLICE:
+        return _answer(request, context)
+    return await context.broker.workers.run(partial(_answer, request, context))
+
+
+def _answer(request: DescribeTopicPartitionsRequest, context: RequestContext) -> DescribeTopicPartitionsResponse:
+    """Of nothing but the image, which does not change: so in any thread."""
     topics, cursor = context.broker.image.topics, request.cursor
     wanted = {topic.name for topic in request.topics}
     if cursor is not None and cursor.partition_index < 0:

@@ -17,7 +17,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import alter_configs as whole
 from odradek.protocol.messages import incremental_alter_configs as incremental
 from odradek.protocol.messages.metadata_records import ConfigRecord
-from odradek_broker.config import BrokerConfig
+from odradek_broker.config import BrokerConfig, TopicConfigs
 from odradek_broker.config.broker_config import broker_keys
 from odradek_broker.config.effective import is_list
 from odradek_broker.config.setting import Dynamic, SettingError
@@ -37,8 +37,8 @@ class Operation(IntEnum):
     SUBTRACT = 3
 
 
-def refuse_bad_topic_config(image: MetadataImage, config: BrokerConfig, own: Mapping[str, str]) -> None:
-    wrong = topic_configs(image, config).check(own)
+def refuse_bad_topic_config(configs: TopicConfigs, own: Mapping[str, str]) -> None:
+    wrong = configs.check(own)
     if wrong is not None:
         raise Refusal(ErrorCode.INVALID_CONFIG, wrong)
 
@@ -53,6 +53,10 @@ def incremental_alter_configs(
 
     def changed(resource: incremental.AlterConfigsResource, current: Mapping[str, str]) -> dict[str, str]:
         values = dict(current)
+        names = Counter(change.name for change in resource.configs)
+        twice = next((name for name, count in names.items() if count > 1), None)
+        if twice is not None:
+            raise Refusal(ErrorCode.INVALID_REQUEST, f"{twice} is changed more than once")
         for change in resource.configs:
             _apply(image, config, resource, change, values)
         return values
@@ -126,9 +130,6 @@ def _apply(
     change: incremental.AlterableConfig,
     values: dict[str, str],
 ) -> None:
-    names = Counter(each.name for each in resource.configs)
-    if names[change.name] > 1:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"{change.name} is changed more than once")
     if change.config_operation == Operation.DELETE:
         values.pop(change.name, None)
         return
@@ -143,9 +144,11 @@ def _apply(
     members = _members(values.get(change.name, _fallback(image, config, resource.resource_type, change.name)))
     named = _members(text)
     if change.config_operation == Operation.APPEND:
-        members += [member for member in named if member not in members]
+        there = set(members)
+        members += [member for member in named if member not in there]
     else:
-        members = [member for member in members if member not in named]
+        gone = set(named)
+        members = [member for member in members if member not in gone]
     values[change.name] = ",".join(members)
 
 
@@ -191,7 +194,7 @@ def _refuse_values(
     image: MetadataImage, config: BrokerConfig, kind: int, name: str, values: Mapping[str, str], touched: set[str]
 ) -> None:
     if kind == ResourceType.TOPIC:
-        refuse_bad_topic_config(image, config, values)
+        refuse_bad_topic_config(topic_configs(image, config), values)
         return
     refuse_min_insync(image, name, values, touched)
     for key in sorted(touched & values.keys()):

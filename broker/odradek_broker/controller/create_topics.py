@@ -20,7 +20,7 @@ from odradek.protocol.messages.create_topics import (
     CreateTopicsResponse,
 )
 from odradek.protocol.messages.metadata_records import ConfigRecord, TopicRecord
-from odradek_broker.config import BrokerConfig
+from odradek_broker.config import BrokerConfig, TopicConfigs
 from odradek_broker.controller.assignment import MAX_PARTITIONS, refuse_assignment, refuse_replication
 from odradek_broker.controller.configs import refuse_bad_topic_config
 from odradek_broker.controller.effective import topic_configs
@@ -41,6 +41,7 @@ def create_topics(
     results = []
     occurrences = Counter(topic.name for topic in request.topics)
     keys = {collision_key(name): name for name in image.topics}
+    configs = _Configs(topic_configs(image, config))
     total = sum(_partition_count(topic, config) for topic in request.topics)
     for topic in {topic.name: topic for topic in request.topics}.values():
         try:
@@ -49,7 +50,7 @@ def create_topics(
             if occurrences[topic.name] > 1:
                 raise Refusal(ErrorCode.INVALID_REQUEST, "the topic is named more than once in the request")
             _refuse_name(image, topic.name, keys)
-            made, result = _create_topic(image, topic, config, random)
+            made, result = _create_topic(image, topic, config, configs, random)
         except Refusal as refusal:
             results.append(
                 CreatableTopicResult(name=topic.name, error_code=refusal.error_code, error_message=refusal.message)
@@ -74,10 +75,30 @@ def _refuse_name(image: MetadataImage, name: str, keys: Mapping[str, str]) -> No
         raise Refusal(ErrorCode.INVALID_TOPIC_EXCEPTION, f"topic {name} collides with the existing topic {other}")
 
 
+class _Configs:
+    """What topics' own values come to; most topics of a request have the same."""
+
+    def __init__(self, configs: TopicConfigs) -> None:
+        self._configs = configs
+        self._known: dict[tuple[tuple[str, str], ...], list[CreatableTopicConfigs]] = {}
+
+    def of(self, own: Mapping[str, str]) -> list[CreatableTopicConfigs]:
+        """As the answer shows them. Raises Refusal where one is wrong."""
+        key = tuple(own.items())
+        if key not in self._known:
+            refuse_bad_topic_config(self._configs, own)
+            entries = self._configs.entries(own)
+            self._known[key] = [
+                CreatableTopicConfigs(name=e.name, value=e.value, config_source=e.source) for e in entries
+            ]
+        return self._known[key]
+
+
 def _create_topic(
-    image: MetadataImage, topic: CreatableTopic, config: BrokerConfig, random: Randomness
+    image: MetadataImage, topic: CreatableTopic, config: BrokerConfig, configs: _Configs, random: Randomness
 ) -> tuple[list[Struct], CreatableTopicResult]:
-    own = _own_config(image, topic, config)
+    own = _own_config(topic)
+    shown = configs.of(own)
     placed = _assigned(image, topic) if topic.assignments else _placed(image, topic, config, random)
     topic_id = new_topic_id(image, random)
     records: list[Struct] = [TopicRecord(name=topic.name, topic_id=topic_id)]
@@ -92,10 +113,7 @@ def _create_topic(
         error_message=None,
         num_partitions=len(placed),
         replication_factor=len(placed[0]),
-        configs=[
-            CreatableTopicConfigs(name=entry.name, value=entry.value, config_source=entry.source)
-            for entry in topic_configs(image, config).entries(own)
-        ],
+        configs=shown,
     )
     return records, result
 
@@ -110,13 +128,11 @@ def new_topic_id(image: MetadataImage, random: Randomness) -> bytes:
             return bytes(topic_id)
 
 
-def _own_config(image: MetadataImage, topic: CreatableTopic, config: BrokerConfig) -> dict[str, str]:
+def _own_config(topic: CreatableTopic) -> dict[str, str]:
     missing = [entry.name for entry in topic.configs if entry.value is None]
     if missing:
         raise Refusal(ErrorCode.INVALID_CONFIG, f"no value is given for {', '.join(missing)}")
-    own = {entry.name: entry.value for entry in topic.configs if entry.value is not None}
-    refuse_bad_topic_config(image, config, own)
-    return own
+    return {entry.name: entry.value for entry in topic.configs if entry.value is not None}
 
 
 def _partition_count(topic: CreatableTopic, config: BrokerConfig) -> int:

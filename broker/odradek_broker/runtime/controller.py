@@ -4,6 +4,10 @@ A decision is made on the image as it is; its records are appended to the journa
 only then replayed, handed to the broker in this process, told to those that follow, and answered. So an image never
 holds what a crash could take back. Who is cancelled in the middle of it gets no answer, but the decision stands.
 
+What grows with a request or with the cluster is not done on the loop: what an administrator asks for is decided by a
+worker (an image never changes, so it may be read there), and so is the replaying of records. One such request is
+decided at a time; the others queue for the lock, in order.
+
     broker.run
       ControllerRuntime.run    fences brokers that are silent
         a probe                of a broker whose connection has ended: a dead one is fenced at once
@@ -91,6 +95,18 @@ SNAPSHOT_AGAIN_S = 30.0
 PROBE_SECONDS = (0.0, 0.01, 0.03, 0.1, 0.3)
 """When a broker whose connection has ended is tried: a process that is being killed closes its sockets one by one."""
 PROBE_TIMEOUT_SECONDS = 1.0
+
+
+LONG = {
+    AlterConfigsRequest,
+    AlterPartitionReassignmentsRequest,
+    CreatePartitionsRequest,
+    CreateTopicsRequest,
+    DeleteTopicsRequest,
+    ElectLeadersRequest,
+    IncrementalAlterConfigsRequest,
+}
+"""What clients ask for, as large as they like."""
 
 
 class Arrived(NamedTuple):
@@ -205,7 +221,7 @@ class ControllerRuntime(ControllerClient):
         records += one_truth(self._image, self.static_config)
         if records:
             with self._beginning():
-                self._image = await self._write(self._image, records)
+                self._image, _ = await self._write(self._image, records)
         self._tail = MetadataTail(self._image.offset + 1)
         self._heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)
         if self._journal.wants_snapshot:
@@ -331,7 +347,7 @@ class ControllerRuntime(ControllerClient):
             self._hear(request)
         if isinstance(request, BrokerRegistrationRequest):
             await self._fence_predecessor(request)
-        response: A = await self._decide(decide)
+        response: A = await self._decide(decide, is_long=type(request) in LONG)
         assert isinstance(response, answer)
         if isinstance(response, BrokerRegistrationResponse) and not response.error_code:
             self._heartbeats.heard(request.broker_id, response.broker_epoch, self._clock.monotonic_ms())
@@ -343,7 +359,7 @@ class ControllerRuntime(ControllerClient):
         Only true if `may_decide` afterwards: the broker may have been told what is not in the journal any more.
         """
         self._take_evidence(request)
-        with trio.move_on_after(request.max_wait_ms / 1000):
+        with trio.move_on_after(max(request.max_wait_ms, 0) / 1000):
             while self._image.offset < request.next_offset and not self.is_stopping:
                 await self._news.wait()
         image = self._image
@@ -487,20 +503,25 @@ class ControllerRuntime(ControllerClient):
             await trio.sleep(self.static_config.leader_imbalance_check_interval_seconds)
             if self.static_config.auto_leader_rebalance_enable and not self.is_stopping:
                 try:
-                    await self._decide(lambda image: Result(elect_preferred(image, self.static_config), None))
+                    prefer: Callable[[MetadataImage], Result[None]]
+                    prefer = lambda image: Result(elect_preferred(image, self.static_config), None)  # noqa: E731
+                    await self._decide(prefer, is_long=True)
                 except JournalUnavailable:
                     pass  # there will be another time
 
     # ------------------------------------------------------------------------------------------------------ deciding
 
-    async def _decide(self, decision: Callable[[MetadataImage], Result[R]]) -> R:
+    async def _decide(self, decision: Callable[[MetadataImage], Result[R]], *, is_long: bool = False) -> R:
+        """`is_long`: the decision takes a while, and a worker is to make it."""
         if self._witnesses:
             await self._hear_witnesses()
         async with self._lock:
-            result = decision(self._image)
+            decide = partial(decision, self._image)
+            result = await self._workers.run(decide) if is_long else decide()
             if result.records:
-                old, self._image = self._image, await self._write(self._image, result.records)
-                self._tail.add(old.offset + 1, [frame(record) for record in result.records])
+                old = self._image
+                self._image, frames = await self._write(old, result.records)
+                self._tail.add(old.offset + 1, frames)
                 self._on_image(old, self._image)
                 self._news.set()
                 self._news = trio.Event()
@@ -529,25 +550,29 @@ class ControllerRuntime(ControllerClient):
                     self._journal_over.set()
                 await trio.sleep(SNAPSHOT_AGAIN_S)
 
-    async def _write(self, image: MetadataImage, records: list[Struct]) -> MetadataImage:
-        """The image with these records, once they are durable.
+    async def _write(self, image: MetadataImage, records: list[Struct]) -> tuple[MetadataImage, list[bytes]]:
+        """The image with these records, and the records as followers are told them, once they are durable.
 
         They are replayed first: what does not fit would end every controller that reads the journal from then on.
         """
         if self._journal_over.is_set():
             raise JournalOver("the journal is over")
-        new = replay(image, records)
         now_ms = self._clock.now_ms()
+
+        def write() -> tuple[MetadataImage, list[bytes]]:
+            new, frames = replay(image, records), [frame(record) for record in records]
+            last_offset = self._journal.append(records, now_ms)
+            assert new.offset == last_offset
+            return new, frames
+
         try:
-            last_offset = await self._workers.run(partial(self._journal.append, records, now_ms))
+            return await self._workers.run(write)
         except (OSError, LogFailed) as error:
             logger.error("cannot write %d metadata records: %s", len(records), error)
             if isinstance(error, LogFailed):
                 self._journal_over.set()
                 raise JournalOver(str(error)) from error
             raise JournalUnavailable(str(error)) from error
-        assert new.offset == last_offset
-        return new
 
     def _replay_journal(self) -> MetadataImage:
         image = self._image

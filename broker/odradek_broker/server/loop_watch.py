@@ -73,9 +73,7 @@ async def watch_loop() -> None:
             culprit = lag.beat(time.monotonic() * 1000)
             if culprit is not None:
                 worked_ms = (at_work_s - before_s) * 1000
-                logger.warning(
-                    "the loop was held for %d ms, %d of them at work, in %s", lag.lag_ms, worked_ms, culprit
-                )
+                logger.warning("the loop was held for %d ms, %d of them at work, in %s", lag.lag_ms, worked_ms, culprit)
     finally:
         done.set()
 
