@@ -5,8 +5,8 @@
     with ApacheKafkaCluster(data_dir=...) as it:  three nodes of Apache Kafka, each broker and controller
 
 The first two are a `BrokerProcess`: a bootstrap address, a data directory, `start`, `stop`, `kill`. Nothing here
-imports `odradek` (but for clients/own.py, which is judged) or `odradek_broker`, so a fault of theirs cannot blind the
-judge.
+imports `odradek` (but for clients/own.py, which is judged, and the choice of ports) or `odradek_broker`, so a fault of
+theirs cannot blind the judge.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from referee.apache_kafka_cluster import ApacheKafkaCluster
 from referee.java_class_path import JavaUnavailable, class_path, why_java_is_unavailable
 from referee.java_tools import run_java_tool
 from referee.odradek_process import Odradek, OdradekUp
-from referee.process import BrokerProcess, BrokerStartError, free_ports
+from referee.process import BrokerProcess, BrokerStartError
 
 __all__ = [
     "ApacheKafka",
@@ -27,7 +27,6 @@ __all__ = [
     "Odradek",
     "OdradekUp",
     "class_path",
-    "free_ports",
     "run_java_tool",
     "why_java_is_unavailable",
 ]

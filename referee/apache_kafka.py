@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from odradek.testing.ports import free_ports
 from referee.java_class_path import LOGGING_OPTION
 from referee.java_tools import java_environment, run_java_tool
-from referee.process import BrokerProcess, free_ports
+from referee.process import BrokerProcess
 
 ONE_BROKER = {
     "offsets.topic.replication.factor": "1",

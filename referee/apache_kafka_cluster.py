@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from odradek.testing.ports import free_ports
 from referee.apache_kafka import ApacheKafka
 from referee.java_tools import run_java_tool
-from referee.process import free_ports
 
 NODES = 3
 THREE_BROKERS = {

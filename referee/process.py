@@ -8,10 +8,8 @@ Invariants
 
 from __future__ import annotations
 
-import contextlib
 import re
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Iterable, Mapping
@@ -19,21 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from odradek.testing.ports import free_ports
+
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
 
 
 class BrokerStartError(Exception):
     """The broker ended, or stayed silent, before it was ready; the message ends with what it printed."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on right now."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 class BrokerProcess:

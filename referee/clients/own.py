@@ -1,4 +1,4 @@
-"""Odradek's own client, judged like the others. The only module of the referee that imports `odradek`.
+"""Odradek's own client, judged like the others. The only module of the referee that talks by `odradek`.
 
 Callers are plain functions: each use runs Trio to its end, and a group's member lives in a thread of its own.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import shutil
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,6 +17,7 @@ from msgspec import Struct
 
 from odradek.protocol.messages.metadata_records import NoOpRecord, ProducerIdsRecord, TopicRecord
 from odradek.testing.etcd_node import EtcdNode
+from odradek.testing.ports import free_ports
 from odradek_broker.controller.file_journal import FileJournal
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.journal import Journal
@@ -35,13 +35,6 @@ Open = Callable[[], Journal]
 needs_etcd = pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def gateway() -> Iterator[HttpGateway]:
     opened = HttpGateway()
@@ -51,7 +44,7 @@ def gateway() -> Iterator[HttpGateway]:
 
 @pytest.fixture
 async def etcd_node(tmp_path: Path) -> AsyncIterator[EtcdNode]:
-    node = EtcdNode(tmp_path / "etcd", free_port(), free_port())
+    node = EtcdNode(tmp_path / "etcd", *free_ports(2))
     await node.start()
     yield node
     node.kill()
@@ -81,7 +74,7 @@ async def open_journal(request: pytest.FixtureRequest, tmp_path: Path, gateway: 
         for each in opened:
             each.close()
         return
-    node = EtcdNode(tmp_path / "etcd", free_port(), free_port())
+    node = EtcdNode(tmp_path / "etcd", *free_ports(2))
     await node.start()
     etcd = Etcd([node.endpoint], gateway)
     yield lambda: EtcdJournal(etcd, "t", elect(etcd))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -20,6 +19,7 @@ from sim_etcd import SimEtcd, SimGateway, Store
 from sim_network import SimNetwork
 
 from odradek.testing.etcd_node import EtcdNode
+from odradek.testing.ports import free_ports
 from odradek_broker.election.etcd import Created, Etcd, EtcdFull, EtcdUnavailable, Unchanged
 from odradek_broker.election.gateway import HttpGateway
 
@@ -115,16 +115,9 @@ class Side:
         return revision if which == "as it is" else revision - 1
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 @pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 async def test_whatever_is_asked_the_simulated_etcd_answers_as_the_real_one(tmp_path: Path) -> None:
-    node, gateway, memory = EtcdNode(tmp_path, free_port(), free_port()), HttpGateway(), InMemory()
+    node, gateway, memory = EtcdNode(tmp_path, *free_ports(2)), HttpGateway(), InMemory()
     await node.start()
     sides = (
         Side(Etcd([node.endpoint], gateway), lambda full: trio.from_thread.run(node.set_full, full)),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import tempfile
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +17,7 @@ from odradek.admin import Admin
 from odradek.testing.etcd_node import EtcdNode
 from odradek.testing.links import Links
 from odradek.testing.node import Node, NodeFailed
+from odradek.testing.ports import free_ports
 
 CONTROLLER_ID = 100
 """Brokers are numbered from 0, so a controller has a number behind any of theirs."""
@@ -63,7 +63,7 @@ class Cluster:
         self._host = host
         self._settings = {**_settings_for(brokers), **(settings or {})}
         ports = self._ports(brokers, port)
-        self._node_ports = dict(zip(ports, _free_ports(len(ports), ports), strict=True)) if network_faults else {}
+        self._node_ports = dict(zip(ports, free_ports(len(ports), ports), strict=True)) if network_faults else {}
         self._links: Links | None = None
         self.controller: Node | None = None
         """The process that is a controller and nothing else, where there is one."""
@@ -258,8 +258,8 @@ class Cluster:
         known = json.loads(path.read_text()) if path.exists() else {}
         if known.get("brokers", 0) > brokers:
             raise ValueError(f"{self.data_dir} belongs to a cluster of {known['brokers']} brokers, not {brokers}")
-        ports = [port + i for i in range(brokers)] if port else _free_ports(brokers)
-        ports.append(_free_ports(1)[0])
+        ports = [port + i for i in range(brokers)] if port else free_ports(brokers)
+        ports += free_ports(1, ports)
         self.data_dir.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({**known, "brokers": brokers, "ports": ports[:-1]}) + "\n")
         return ports
@@ -270,7 +270,7 @@ class Cluster:
         known = json.loads(path.read_text())
         ports = known.get("etcd_ports", ())
         if len(ports) != 2 * members:
-            ports = _free_ports(2 * members)
+            ports = free_ports(2 * members)
             path.write_text(json.dumps({**known, "etcd_ports": ports}) + "\n")
         return list(zip(ports[::2], ports[1::2], strict=True))
 
@@ -319,16 +319,3 @@ def _settings_for(brokers: int) -> dict[str, str]:
         "broker.heartbeat.interval.ms": "500",
         "group.initial.rebalance.delay.ms": "100",
     }
-
-
-def _free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
-    """So many, and none of those that are `taken` but not in use yet."""
-    sockets = [socket.socket() for _ in range(count + len(taken))]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        ports = [each.getsockname()[1] for each in sockets]
-        return [port for port in ports if port not in taken][:count]
-    finally:
-        for each in sockets:
-            each.close()
