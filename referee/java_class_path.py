@@ -1,15 +1,18 @@
 """Where Apache Kafka's jars are: resolved once by Maven, then remembered in java/target/classpath.txt.
 
 Maven is asked offline first, so a machine that has the jars needs no network. A remembered class path is used as long
-as the pom has not changed and every jar is still there.
+as the pom has not changed and every jar is still there. Of several processes one asks, and the others wait for it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 JAVA_DIR = Path(__file__).parent / "java"
@@ -27,18 +30,29 @@ def class_path() -> str:
     """The class path of Kafka's broker and tools. Raises JavaUnavailable."""
     _require_java()
     remembered = JAVA_DIR / "target" / "classpath.txt"
-    if not _is_current(remembered):
-        _resolve(remembered)
+    remembered.parent.mkdir(exist_ok=True)
+    with _alone(remembered.with_suffix(".lock")):
+        if not _is_current(remembered):
+            _resolve(remembered)
     return remembered.read_text().strip()
 
 
+@functools.cache
 def why_java_is_unavailable() -> str | None:
-    """One line for a skip, or None where Apache Kafka can run."""
+    """One line for a skip, or None where Apache Kafka can run. Found out once: without a network that takes a while."""
     try:
         class_path()
     except JavaUnavailable as reason:
         return str(reason)
     return None
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """No other process is in here meanwhile: two Mavens would write to the same files."""
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _require_java() -> None:
@@ -59,7 +73,6 @@ def _is_current(remembered: Path) -> bool:
 def _resolve(remembered: Path) -> None:
     if shutil.which("mvn") is None:
         raise JavaUnavailable("mvn (Maven) is not on the PATH")
-    remembered.parent.mkdir(exist_ok=True)
     fresh = remembered.with_suffix(".new")
     command = ["mvn", "-q", "-B", "dependency:build-classpath", f"-Dmdep.outputFile={fresh}"]
     for attempt in ([*command, "-o"], command):

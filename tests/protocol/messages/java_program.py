@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,12 +29,6 @@ def run_java_program(name: str, lines: list[str]) -> list[str]:
 
 def skip_without_java() -> None:
     """Skip the test where Apache Kafka cannot run."""
-    reason = _why_not()
+    reason = why_java_is_unavailable()
     if reason is not None:
         pytest.skip(reason)
-
-
-@cache
-def _why_not() -> str | None:
-    """Asked once: where Maven cannot reach its repository, finding that out takes a while."""
-    return why_java_is_unavailable()
