@@ -1,6 +1,6 @@
 # On a machine with Python 3.11 or later and nothing else, each of these sets up what it needs in .venv.
 #   make demo     336,776 real records through three brokers and back, one of them killed half-way
-#   make test     lint, strict types, import contracts, tests
+#   make test     lint, strict types, import contracts, tests; as many at a time as WORKERS says, 2 if it does not
 #   make up       a broker on localhost:9092, until Ctrl-C; its records stay in data/
 #   make bench    measurements, beside Apache Kafka where Java and Maven are there
 #   make soak     the long tests; SOAK_SECONDS=3600 simulates for an hour
@@ -17,6 +17,10 @@ PORT ?= 9092
 DATA_DIR ?= data
 SOAK_SECONDS ?= 600
 CORES ?=
+WORKERS ?= 2
+# A module's tests stay together, and share its fixtures. A test that hangs says where, and takes its worker with it.
+IN_WORKERS := -n $(WORKERS) --dist loadfile --max-worker-restart=0 \
+	-o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
 venv: $(INSTALLED)
 
@@ -36,7 +40,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 pytest: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest $(IN_WORKERS) -m "not soak"
 
 demo: $(INSTALLED)
 	$(BIN)/python -m examples.flights
