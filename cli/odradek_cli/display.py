@@ -82,9 +82,9 @@ def _text(value: Any) -> str:
 class Progress:
     """One line of standard error that is written again and again; nothing where that is no terminal."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, is_wanted: bool = True) -> None:
         self._stream = stream or sys.stderr
-        self.is_shown = self._stream.isatty()
+        self.is_shown = is_wanted and self._stream.isatty()
         self._is_written = False
 
     def show(self, text: str) -> None:
@@ -93,6 +93,11 @@ class Progress:
             self._stream.write("\r\x1b[K" + text[:width])
             self._stream.flush()
             self._is_written = True
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if self.is_shown:
+            print(text, file=self._stream)
 
     def clear(self) -> None:
         if self._is_written:

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
-
-import msgspec
-import trio
+from typing import Annotated, Literal
 
 from odradek import Producer
 from odradek_cli.command import Argument, Option, UsageError
+from odradek_cli.display import Progress
+from odradek_cli.input import Lines, read_all
+from odradek_cli.json_lines import Headers, parse_line
+from odradek_cli.pace import Pace
 from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, parse_pairs, run
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
-
-
-class JsonRecord(msgspec.Struct, forbid_unknown_fields=True):
-    """One line of --json: what `odradek tail --json` prints can be produced again."""
-
-    value: Any = None
-    key: str | None = None
-    headers: dict[str, str | None] = {}
-    partition: int | None = None
-    timestamp: int | None = None
-    topic: str | None = None
-    offset: int | None = None
+MAX_RECORD_BYTES = 1024 * 1024
+STANDARD_INPUT = 0
 
 
 def produce(
     topic: Annotated[str, Argument("The topic.", completes="topic")],
-    files: Annotated[list[Path] | None, Argument("Files to read instead of standard input.")] = None,
-    key_separator: Annotated[str | None, Option("--key-separator", "-K", help="KEY<separator>VALUE lines.")] = None,
+    files: Annotated[list[Path] | None, Argument("Files to read instead of standard input.", completes="file")] = None,
+    key_separator: Annotated[
+        str | None, Option("--key-separator", "-K", metavar="SEPARATOR", help="Lines are KEY, this, and VALUE.")
+    ] = None,
     json_lines: Annotated[
         bool, Option("--json", help='Lines such as {"key": "k", "value": ..., "headers": {}, "partition": 0}.')
     ] = False,
@@ -48,54 +42,88 @@ def produce(
     """Send each line as a record; exit with 0 when the broker has acknowledged them all."""
     if whole_files and not files:
         raise UsageError("--whole-files needs files")
-    headers = {name: value.encode() for name, value in parse_pairs(header or [], "--header").items()}
+    if key_separator == "":
+        raise UsageError("--key-separator is empty")
+    headers = tuple((name, value.encode()) for name, value in parse_pairs(header or [], "--header").items())
     codec = None if compression == "none" else compression
     level: Literal[0, 1, "all"] = "all" if acks == "all" else 0 if acks == "0" else 1
+    separator = None if key_separator is None else key_separator.encode()
+    fixed_key = None if key is None else key.encode()
 
     async def work() -> None:
-        with ExitStack() as stack:
-            sources: list[BinaryIO] = [stack.enter_context(path.open("rb")) for path in files or []] or [
-                sys.stdin.buffer
-            ]
-            lines = iter([source.read() for source in sources]) if whole_files else _lines(sources)
-            async with Producer(bootstrap, compression=codec, acks=level) as producer:
-                while (line := await trio.to_thread.run_sync(next, lines, None)) is not None:
-                    if json_lines:
-                        await _send_json(producer, topic, line, headers)
-                        continue
-                    record_key, value = _split(line, key_separator)
-                    if record_key is None and key is not None:
-                        record_key = key.encode()
-                    await producer.send(topic, value, key=record_key, headers=headers, partition=partition)
+        async with Producer(bootstrap, compression=codec, acks=level, max_request_size=MAX_RECORD_BYTES) as producer:
+
+            async def send_line(line: bytes) -> None:
+                own, value = _split(line, separator)
+                await producer.send(
+                    topic, value, key=fixed_key if own is None else own, headers=headers, partition=partition
+                )
+
+            async def send_json(line: bytes) -> None:
+                await _send_json(producer, topic, line, headers, fixed_key, partition)
+
+            with Pace(Progress(is_wanted=bool(files) or not sys.stdin.isatty()), _input_bytes(files or [])) as pace:
+                if whole_files:
+                    await _send_whole(files or [], send_line, pace)
+                else:
+                    await _send_lines(files or [], send_json if json_lines else send_line, pace)
+                await producer.flush()
 
     run(work, bootstrap)
 
 
-def _lines(sources: Iterable[BinaryIO]) -> Iterator[bytes]:
-    for source in sources:
-        for line in source:
-            yield line.removesuffix(b"\n").removesuffix(b"\r")
+Send = Callable[[bytes], Awaitable[None]]
 
 
-def _split(line: bytes, separator: str | None) -> tuple[bytes | None, bytes]:
+async def _send_lines(files: Sequence[Path], send: Send, pace: Pace) -> None:
+    for descriptor in _opened(files):
+        reader = Lines(descriptor, MAX_RECORD_BYTES)
+        while some := await reader.next():
+            for line in some:
+                await send(line)
+            pace.add(len(some), sum(map(len, some)) + len(some))
+
+
+async def _send_whole(files: Sequence[Path], send: Send, pace: Pace) -> None:
+    for descriptor in _opened(files):
+        content = await read_all(descriptor, MAX_RECORD_BYTES)
+        await send(content)
+        pace.add(1, len(content))
+
+
+def _opened(files: Sequence[Path]) -> Iterator[int]:
+    """Standard input, or one file after the other. Raises OSError."""
+    if not files:
+        yield STANDARD_INPUT
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            yield file.fileno()
+
+
+def _input_bytes(files: Sequence[Path]) -> int | None:
+    """How much there is to be read; None where only reading tells."""
+    found = [path.stat() for path in files] if files else [os.fstat(STANDARD_INPUT)]
+    return sum(each.st_size for each in found) if all(stat.S_ISREG(each.st_mode) for each in found) else None
+
+
+def _split(line: bytes, separator: bytes | None) -> tuple[bytes | None, bytes]:
     if separator is None:
         return None, line
-    key, found, value = line.partition(separator.encode())
+    key, found, value = line.partition(separator)
     return (key, value) if found else (None, line)
 
 
-async def _send_json(producer: Producer, topic: str, line: bytes, headers: dict[str, bytes]) -> None:
-    try:
-        record = msgspec.json.decode(line, type=JsonRecord)
-    except msgspec.MsgspecError as error:
-        raise ValueError(f"{error}, in the line {line[:80]!r}") from None
-    value = record.value if isinstance(record.value, str | None) else msgspec.json.encode(record.value)
-    own = {name: None if text is None else text.encode() for name, text in record.headers.items()}
+async def _send_json(
+    producer: Producer, topic: str, line: bytes, headers: Headers, key: bytes | None, partition: int | None
+) -> None:
+    """A line's own key, partition and headers go before those for every record."""
+    record = parse_line(line)
+    own = {name for name, _ in record.headers}
     await producer.send(
         topic,
-        value.encode() if isinstance(value, str) else value,
-        key=None if record.key is None else record.key.encode(),
-        headers={**headers, **own},
-        partition=record.partition,
-        timestamp_ms=record.timestamp,
+        record.value,
+        key=key if record.key is None else record.key,
+        headers=(*(each for each in headers if each[0] not in own), *record.headers),
+        partition=partition if record.partition is None else record.partition,
+        timestamp_ms=record.timestamp_ms,
     )

@@ -6,21 +6,26 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Annotated
 
-import msgspec
+import trio
 from msgspec import Struct
 
 from odradek import Admin, Consumer, TopicPartition
+from odradek_cli import rendering
 from odradek_cli.command import Argument, Option, UsageError
-from odradek_cli.display import CYAN, DIM, GREEN, YELLOW, coloured, escaped, readable
 from odradek_cli.filters import Filter, Raw, header_is, key_is, selected_by, value_has
+from odradek_cli.merge import Merge
+from odradek_cli.rendering import Render
 from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
-from odradek_cli.when import BEGINNING, END, Place, parse_place, show_moment
+from odradek_cli.when import BEGINNING, END, Place, parse_place
 
-QUEUED_RECORDS = 1000
-"""A partition that is so far ahead of the others in time is paused until they have caught up."""
 POLL_SECONDS = 0.2
+POLL_RECORDS = 5000
+
+_place_of = attrgetter("topic", "partition")
 
 
 class Wish(Struct, frozen=True):
@@ -32,84 +37,34 @@ class Wish(Struct, frozen=True):
     last: int | None
     follow: bool
     filters: tuple[Filter, ...]
-
-
-class Printer:
-    """A line for a record: coloured on a terminal, plain in a pipe, or JSON."""
-
-    def __init__(self, *, as_json: bool, several_topics: bool) -> None:
-        self._as_json = as_json
-        self._several_topics = several_topics
-        self._is_coloured = sys.stdout.isatty()
-
-    def show(self, record: Raw) -> None:
-        if self._as_json:
-            print(msgspec.json.encode(_as_object(record)).decode(), flush=True)
-            return
-        place = f"{record.topic}-{record.partition}" if self._several_topics else f"{record.partition}"
-        key = "" if record.key is None else readable(record.key)
-        value = "null" if record.value is None else readable(record.value)
-        moment = show_moment(record.timestamp)
-        headers = " ".join(f"{escaped(n)}={'' if each is None else readable(each)}" for n, each in record.headers)
-        if not self._is_coloured:
-            columns = [moment, place, str(record.offset), key, value, *([headers] if headers else [])]
-            print("\t".join(columns), flush=True)
-            return
-        parts = [coloured(moment, DIM), coloured(f"{place}@{record.offset}", CYAN), coloured(key, YELLOW), value]
-        print(*parts, *([" " + coloured(headers, GREEN)] if headers else []), flush=True)
-
-
-class Merge:
-    """Records of several partitions in the order of their times, as far as that can be known.
-
-    A record is given out when no partition that still has a backlog could come up with an older one.
-    """
-
-    def __init__(self, ends: dict[TopicPartition, int]) -> None:
-        self._ends = ends
-        self._queues: dict[TopicPartition, deque[Raw]] = {partition: deque() for partition in ends}
-        self.behind = {partition for partition, end in ends.items() if end > 0}
-
-    def add(self, record: Raw) -> None:
-        self._queues[record.topic_partition].append(record)
-
-    def reached(self, partition: TopicPartition, position: int | None) -> None:
-        """A partition has been read so far; at its end it is waited for no longer."""
-        if position is not None and position >= self._ends[partition]:
-            self.behind.discard(partition)
-
-    def crowded(self) -> list[TopicPartition]:
-        return [partition for partition, queue in self._queues.items() if len(queue) >= QUEUED_RECORDS]
-
-    def take(self) -> list[Raw]:
-        taken: list[Raw] = []
-        while all(self._queues[partition] for partition in self.behind):
-            fronts = [(queue[0].timestamp, partition) for partition, queue in self._queues.items() if queue]
-            if not fronts:
-                break
-            taken.append(self._queues[min(fronts)[1]].popleft())
-        return taken
+    render: Render
 
 
 def tail(
     topics: Annotated[list[str], Argument("One topic or more.", completes="topic")],
     start: Annotated[
-        str | None, Option("--from", help="Offset, time (2026-01-31T12:00), -10m, earliest or latest.")
+        str | None,
+        Option("--from", metavar="PLACE", help="Offset, time (2026-01-31T12:00), -10m, earliest or latest."),
     ] = None,
-    until: Annotated[str | None, Option(help="Offset or time at which to stop.")] = None,
+    until: Annotated[str | None, Option(metavar="PLACE", help="Offset or time at which to stop.")] = None,
     last: Annotated[int | None, Option("--last", "-n", min=1, help="The newest so many records.")] = None,
-    follow: Annotated[
-        bool | None,
-        Option("--follow", "-f", help="Go on as records come [unless --last or --until]."),
-    ] = None,
+    follow: Annotated[bool | None, Option(help="Go on as records come [unless --last or --until].")] = None,
     key: Annotated[str | None, Option(help="Only records with this key.")] = None,
-    grep: Annotated[str | None, Option(help="Only where this regular expression is in value or key.")] = None,
+    grep: Annotated[
+        str | None, Option(metavar="REGEX", help="Only where this regular expression is in value or key.")
+    ] = None,
     jq: Annotated[
         list[str] | None,
         Option("--jq", metavar="PROGRAM", help="Only where this jq program is true of a JSON value."),
     ] = None,
     header: Annotated[list[str] | None, Option("--header", "-H", help="Only with this NAME or NAME=VALUE.")] = None,
     as_json: AsJson = False,
+    raw: Annotated[bool, Option("--raw", help="Only the value, as it is, and a line's end.")] = False,
+    format: Annotated[
+        str | None,
+        Option("--format", "-f", help="As kcat: %k key, %s or %v value, %t topic, %p partition, %o offset, %T time."),
+    ] = None,
+    base64: Annotated[bool, Option("--base64", help="Keys, values and values of headers in base64.")] = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Show records and follow what comes, several topics merged by time."""
@@ -125,10 +80,10 @@ def tail(
             last=last,
             follow=follow if follow is not None else last is None and until is None,
             filters=tuple(filters),
+            render=_render(as_json, raw, format, base64, several_topics=len(topics) > 1),
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    printer = Printer(as_json=as_json, several_topics=len(topics) > 1)
 
     async def work() -> None:
         async with Admin(bootstrap) as admin:
@@ -138,13 +93,35 @@ def tail(
         ]
         async with Consumer(bootstrap, start="earliest") as consumer:
             await consumer.assign(partitions)
-            await _show(consumer, partitions, wish, printer)
+            await _show(consumer, partitions, wish)
 
     run(work, bootstrap)
 
 
+def _render(as_json: bool, raw: bool, format: str | None, base64: bool, *, several_topics: bool) -> Render:
+    """Raises ValueError, UsageError."""
+    if as_json + raw + (format is not None) > 1:
+        raise UsageError("--json, --raw and --format exclude each other")
+    if as_json and base64:
+        raise UsageError("--json is lossless without --base64")
+    if as_json:
+        return rendering.as_json
+    render = _plain(raw, format, several_topics)
+    return rendering.with_base64(render) if base64 else render
+
+
+def _plain(raw: bool, format: str | None, several_topics: bool) -> Render:
+    if raw:
+        return rendering.as_value
+    if format is not None:
+        return rendering.by_format(format)
+    if sys.stdout.isatty():
+        return rendering.in_colours(several_topics=several_topics)
+    return rendering.in_columns(several_topics=several_topics)
+
+
 async def _show(
-    consumer: Consumer[bytes | None, bytes | None], partitions: Sequence[TopicPartition], wish: Wish, printer: Printer
+    consumer: Consumer[bytes | None, bytes | None], partitions: Sequence[TopicPartition], wish: Wish
 ) -> None:
     ends = await consumer.end_offsets(*partitions)
     starts = await _starts(consumer, partitions, ends, wish)
@@ -154,26 +131,43 @@ async def _show(
     newest: deque[Raw] | None = None if wish.last is None else deque(maxlen=wish.last)
     paused: list[TopicPartition] = []
     while merge.behind or wish.follow:
-        for record in await consumer.poll(timeout_s=POLL_SECONDS):
-            if _is_beyond(record, wish.until):
-                merge.behind.discard(record.topic_partition)
-                continue
-            merge.add(record)
-            merge.reached(record.topic_partition, record.offset + 1)
+        _sort_in(merge, await consumer.poll(POLL_RECORDS, timeout_s=POLL_SECONDS), wish.until)
         for partition in list(merge.behind):
             merge.reached(partition, consumer.position(partition))
-        matching = [record for record in merge.take() if all(passes(record) for passes in wish.filters)]
+        matching: Sequence[Raw] = merge.take()
+        if wish.filters:
+            matching = [record for record in matching if all(passes(record) for passes in wish.filters)]
         if newest is not None:
             newest.extend(matching)
-            matching = []
+            matching = ()
             if not merge.behind:
                 matching, newest = list(newest), None
-        for record in matching:
-            printer.show(record)
+        if matching:
+            await _write(b"".join(map(wish.render, matching)))
         consumer.resume(*paused)
         paused = merge.crowded()
         if paused:
             consumer.pause(*paused)
+
+
+def _sort_in(merge: Merge, records: Sequence[Raw], until: Place | None) -> None:
+    for place, group in groupby(records, _place_of):
+        partition, run = TopicPartition(*place), list(group)
+        if until is not None and any(_is_beyond(record, until) for record in run):
+            merge.behind.discard(partition)
+            run = [record for record in run if not _is_beyond(record, until)]
+        if run:
+            merge.add(partition, run)
+
+
+async def _write(text: bytes) -> None:
+    """A reader that is slow holds up only this command, which can be ended meanwhile."""
+    await trio.to_thread.run_sync(_write_now, text, abandon_on_cancel=True)
+
+
+def _write_now(text: bytes) -> None:
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
 
 
 async def _starts(
@@ -196,31 +190,7 @@ async def _starts(
     return {p: min(max(beginnings[p], wish.start.offset), ends[p]) for p in partitions}
 
 
-def _is_beyond(record: Raw, until: Place | None) -> bool:
-    if until is None:
-        return False
+def _is_beyond(record: Raw, until: Place) -> bool:
     if until.timestamp_ms is not None:
         return record.timestamp > until.timestamp_ms
     return until.offset is not None and record.offset >= until.offset
-
-
-def _as_object(record: Raw) -> dict[str, object]:
-    value: object = None
-    if record.value is not None:
-        try:
-            value = msgspec.json.decode(record.value)
-        except msgspec.DecodeError:
-            value = _readable(record.value)
-    return {
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "timestamp": record.timestamp,
-        "key": None if record.key is None else _readable(record.key),
-        "value": value,
-        "headers": {name: None if each is None else _readable(each) for name, each in record.headers},
-    }
-
-
-def _readable(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace")

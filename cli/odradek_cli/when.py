@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -59,4 +60,14 @@ def show_moment(timestamp_ms: int) -> str:
     """A time as ISO 8601 in UTC; - for none."""
     if timestamp_ms < 0:
         return "-"
-    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, ms = divmod(timestamp_ms, 1000)
+    return f"{_show_second(seconds)}.{ms:03}Z"
+
+
+@lru_cache(64)
+def _show_second(seconds: int) -> str:
+    """Records that follow on each other mostly share it. A time that no calendar has is the bare number."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)

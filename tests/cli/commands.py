@@ -7,32 +7,62 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Self
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from typing import IO, NamedTuple, Self
+from unittest import mock
 
 import pytest
 
 from odradek_cli.main import main
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
 PATIENCE_SECONDS = 60
+
+
+class Done(NamedTuple):
+    """What became of a command."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
 
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "odradek_cli", *words]
 
 
-def call_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of the command, without a process of its own."""
-    monkeypatch.setattr(sys, "argv", ["odradek", *words])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    said = capsys.readouterr()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, said.out, said.err
+def call(*words: str, stdin: str | bytes = "") -> Done:
+    """The command without a process of its own: its standard streams are files meanwhile."""
+    with ExitStack() as stack:
+        given, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        given.write(stdin if isinstance(stdin, bytes) else stdin.encode())
+        given.seek(0)
+        for descriptor, file in enumerate((given, out, err)):
+            kept = os.dup(descriptor)
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, descriptor)
+            os.dup2(file.fileno(), descriptor)
+        with (
+            open(1, "w", closefd=False) as stdout,
+            open(2, "w", closefd=False) as stderr,
+            redirect_stdout(stdout),
+            redirect_stderr(stderr),
+            mock.patch.object(sys, "argv", ["odradek", *words]),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main()
+        assert isinstance(ended.value.code, int)
+        return Done(ended.value.code, _content(out), _content(err))
+
+
+def _content(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 class AtTerminal:

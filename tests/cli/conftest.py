@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from referee import Odradek
-from tests.cli.commands import PATIENCE_SECONDS, Run, command
+from tests.cli.commands import Done, Run, call
 
 
 @pytest.fixture(scope="session")
@@ -23,17 +22,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Odradek]:
 
 @pytest.fixture(scope="session")
 def run(broker: Odradek) -> Run:
-    def call(*words: str, stdin: str | bytes = "", code: int = 0) -> subprocess.CompletedProcess[str]:
-        where = [] if words[0] == "log" else ["-b", broker.bootstrap]
-        done = subprocess.run(
-            command(*words, *where),
-            input=stdin if isinstance(stdin, bytes) else stdin.encode(),
-            capture_output=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-        out, err = done.stdout.decode(), done.stderr.decode()
-        assert done.returncode == code, err
-        return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+    def run_there(*words: str, stdin: str | bytes = "", code: int = 0) -> Done:
+        done = call(*words, *([] if words[0] == "log" else ["-b", broker.bootstrap]), stdin=stdin)
+        assert done.code == code, done
+        return done
 
-    return call
+    return run_there

@@ -3,39 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
+from odradek import Record
+from odradek_cli.json_lines import line_of, parse_line
 from referee import Odradek
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Odradek]:
-    judged = Odradek(tmp_path_factory.mktemp("broker") / "data", {"group.initial.rebalance.delay.ms": "0"})
-    judged.start()
-    try:
-        yield judged
-    finally:
-        judged.stop()
-
-
-@pytest.fixture(scope="module")
-def run(broker: Odradek) -> Run:
-    def call(*words: str, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "odradek_cli", *words]
-        if words[0] != "log":
-            command += ["-b", broker.bootstrap]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == code, done.stderr
-        return done
-
-    return call
+from tests.cli.commands import Run
 
 
 def test_a_topic_is_made_shown_changed_and_deleted(run: Run) -> None:
@@ -66,6 +39,8 @@ def test_lines_become_records_and_tail_finds_them(run: Run) -> None:
         ("a", 3, {"h": "1"}),
     ]
     assert len(run("tail", "lines", "--last", "2").stdout.splitlines()) == 2
+    assert run("consume", "lines", "-n1", "-f", "%k %v;%o\\n").stdout == 'a {"x":3};2\n'
+    assert run("tail", "lines", "-n1", "--raw", "--base64").stdout == "eyJ4IjozfQ==\n"
     found = run("tail", "lines", "--from", "earliest", "--no-follow", "--jq", ".x >= 2", "--key", "a").stdout
     assert found.endswith('2\ta\t{"x":3}\th=1\n')
     assert len(run("tail", "lines", "--from", "-1h", "--until", "now").stdout.splitlines()) == 3
@@ -83,6 +58,26 @@ def test_what_tail_prints_as_json_can_be_produced_again(run: Run) -> None:
     run("produce", "second", "--json", stdin=printed)
     again = run("tail", "second", "--last", "5", "--json").stdout
     assert again == printed.replace('"first"', '"second"')
+
+
+def test_records_of_any_bytes_pass_through_a_pipe_unchanged(run: Run) -> None:
+    values: list[bytes | None] = [
+        None,
+        b"null",
+        b'"abc"',
+        b"",
+        b"\xff\x00\n",
+        b'{"a" : 1}',
+        b'{"a":\n1}',
+        b" 1",
+        b"\x1b[2J",
+    ]
+    awkward = [Record("t", 0, 0, 1_700_000_000_000, each, each, (("h", each), ("h", each))) for each in values]
+    run("produce", "from", "--json", stdin=b"".join(line_of(each) + b"\n" for each in awkward))
+    printed = run("tail", "from", "-n100", "--json").stdout
+    run("produce", "to", "--json", stdin=printed)
+    assert run("tail", "to", "-n100", "--json").stdout == printed.replace('"topic":"from"', '"topic":"to"')
+    assert [parse_line(line.encode()).value for line in printed.splitlines()] == values
 
 
 def test_several_topics_are_merged_by_time(run: Run) -> None:

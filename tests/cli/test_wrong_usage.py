@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from odradek_cli.command import Group
 from odradek_cli.main import COMMANDS, find
-from tests.cli.commands import call_here
+from tests.cli.commands import call
 
 NOBODY = "127.0.0.1:1"
 """Where every connection is refused."""
@@ -193,21 +194,22 @@ FAILING = [
 ]
 
 
-@pytest.mark.parametrize("words", WRONG)
-def test_wrong_usage_is_one_line_and_exit_code_2(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str
-) -> None:
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where nothing is, and nothing is announced."""
     monkeypatch.chdir(tmp_path)
-    code, out, err = call_here(capsys, monkeypatch, *shlex.split(words))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_usage_is_one_line_and_exit_code_2(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str) -> None:
+    code, out, err = call(*shlex.split(words))
     assert (code, out, err.count("\n")) == (2, "", 1), err
     assert err.startswith("odradek"), err
 
 
 @pytest.mark.parametrize("words", FAILING)
-def test_what_cannot_be_done_is_one_line_and_exit_code_1(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, out, err = call_here(capsys, monkeypatch, *shlex.split(words))
+def test_what_cannot_be_done_is_one_line_and_exit_code_1(words: str) -> None:
+    code, out, err = call(*shlex.split(words))
     assert (code, out, err.count("\n")) == (1, "", 1), err
     assert err.startswith("odradek: "), err
