@@ -237,7 +237,7 @@ class Cluster:
         answer = await self.ask_first(question, MetadataResponse)
         if answer.error_code:
             raise broker_error(answer.error_code, "Metadata")
-        self.image.merge(answer, all_topics=topics is None)
+        self.image.merge(answer, asked=topics)
         self._asked = topics
         self.changed.announce()
 

@@ -14,13 +14,14 @@ Invariants
 from __future__ import annotations
 
 import logging
+import struct
 from collections import deque
 from collections.abc import Sized
 from typing import Any, Generic, TypeVar
 
 import trio
 
-from odradek.errors import ConnectionFailed, OdradekError, RequestTimedOut, broker_error
+from odradek.errors import BadAnswer, ConnectionFailed, OdradekError, RequestTimedOut, broker_error
 from odradek.frames import FrameReceiver
 from odradek.network import Stream
 from odradek.protocol.codec import decode
@@ -128,7 +129,10 @@ class Connection:
         return self.ranges.pick(request, at_most)
 
     def submit(self, message: ApiMessage, response: type[R], version: int | None = None) -> Reply[R]:
-        """Queue a request; it is sent in the order of these calls. Raises ConnectionFailed, UnsupportedVersion."""
+        """Queue a request; it is sent in the order of these calls.
+
+        Raises ConnectionFailed, UnsupportedVersion, and BadAnswer where it has a value that the version cannot hold.
+        """
         reply = self._reply_for(message, response, version)
         self._queue(message, reply)
         return reply
@@ -158,7 +162,7 @@ class Connection:
             if answer.error_code != ErrorCode.UNSUPPORTED_VERSION:
                 break
             theirs = next((api.max_version for api in answer.api_keys if api.api_key == 18), 0)
-            version = min(version - 1, theirs)
+            version = max(0, min(version - 1, theirs))
         raise broker_error(answer.error_code, f"ApiVersions at {self.name}")
 
     # -------------------------------------------------------------------------------------------- inside
@@ -172,7 +176,10 @@ class Connection:
         return Reply(self, response, version, self._next_correlation_id)
 
     def _queue(self, message: ApiMessage, reply: Reply[Any]) -> None:
-        pieces = encode_request(message, reply.version, reply.correlation_id, self._client_id)
+        try:
+            pieces = encode_request(message, reply.version, reply.correlation_id, self._client_id)
+        except struct.error as error:  # what earlier answers, or the program, have told us to say
+            raise BadAnswer(f"{type(message).__name__} cannot be said to {self.name}: {error}") from error
         if reply.response is None:
             self._outgoing.append((pieces, reply))
         else:

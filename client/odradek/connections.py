@@ -117,7 +117,7 @@ class ConnectionPool:
         try:
             with trio.fail_after(self._connect_timeout_s):
                 stream = await self._surroundings.network.connect(host, port)
-        except OSError as error:
+        except (OSError, ValueError, OverflowError) as error:  # the last two: what can be no host, or no port
             raise ConnectionFailed(f"cannot connect to {name}: {reason_of(error)}") from error
         except trio.TooSlowError:
             raise RequestTimedOut(f"cannot connect to {name}: nothing within {self._connect_timeout_s:g} s") from None

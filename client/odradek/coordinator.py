@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -72,8 +73,13 @@ class Coordinator:
         *,
         purpose: str = "",
         at_most: int | None = None,
+        timeout_s: float = math.inf,
     ) -> R:
-        """Ask, again and again while there is no coordinator. Errors of other kinds are the caller's to look at."""
+        """Ask, again and again while there is no coordinator. Errors of other kinds are the caller's to look at.
+
+        Raises what was said last when the time is over.
+        """
+        deadline = trio.current_time() + timeout_s
         with self._cluster.activities.waiting(self._who, type(message).__name__):
             while True:
                 try:
@@ -85,13 +91,15 @@ class Coordinator:
                         at_most=at_most,
                     )
                     code = code_of(answer)
-                    error = broker_error(code, self._key)
+                    error: OdradekError = broker_error(code, self._key)
                     if not isinstance(error, CoordinatorUnavailable):
                         return answer
                     self.forget()
                 except OdradekError as failure:
                     if not failure.retriable:
                         raise
-                    error = failure  # type: ignore[assignment]
+                    error = failure
+                if trio.current_time() >= deadline:
+                    raise error
                 self._cluster.activities.begin(self._who, str(error))
                 await trio.sleep(self._cluster.backoff_s)

@@ -14,11 +14,13 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 
 if TYPE_CHECKING:
+    from odradek.metadata import TopicPartition
     from odradek.record import Record
 
 __all__ = [
     "AuthenticationFailed",
     "AuthorizationFailed",
+    "BadAnswer",
     "BootstrapFailed",
     "BrokerError",
     "BufferFull",
@@ -148,7 +150,17 @@ class OffsetOutOfRange(BrokerError):
 
 @_answers(ErrorCode.CORRUPT_MESSAGE)
 class CorruptRecords(BrokerError):
-    """A batch does not have the checksum that it should have."""
+    """A batch cannot be read: its checksum is wrong, or it is not what it says it is.
+
+    Nothing is passed over in silence. Where `next_offset` is known, `consumer.seek(error.partition, error.next_offset)`
+    goes on behind the batch.
+    """
+
+    partition: TopicPartition | None = None
+    offset: int | None = None
+    """Where the batch begins, or what was asked for."""
+    next_offset: int | None = None
+    """The first offset behind it, by its own account."""
 
 
 @_answers(ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE)
@@ -250,6 +262,10 @@ def raise_for(code: int, detail: str | None = None) -> None:
 
 
 # ----------------------------------------------------------------------------------------------- the client's own
+
+
+class BadAnswer(OdradekError):
+    """A broker, or through it another member of the group, has answered what cannot be."""
 
 
 class ConnectionFailed(OdradekError):

@@ -3,16 +3,21 @@
 A broker's FrameBuffer uses one buffer again and again, since a request is done with when its handler returns. A client
 keeps what it fetched: records are decoded when the program asks for them. So a frame that does not fit the small
 read-ahead buffer gets a buffer of exactly its size, is received straight into it, and is never copied.
+
+Invariant: what a frame says of its size costs address space at most; memory is taken as its bytes arrive.
 """
 
 from __future__ import annotations
 
 import struct
+from mmap import mmap
 
 from odradek.protocol.primitives import ProtocolError
 
 SIZE_BYTES = 4
 READ_AHEAD_BYTES = 64 * 1024
+HUGE_BYTES = 8 * 1024 * 1024
+"""A frame from here on lies in pages of its own, which the system provides when they are written to."""
 
 _read_size = struct.Struct(">i").unpack_from
 
@@ -63,7 +68,7 @@ class FrameReceiver:
             self._start = body + size
             return memoryview(bytes(self._ahead[body : self._start]))
         if SIZE_BYTES + size > len(self._ahead):
-            self._large = memoryview(bytearray(size))
+            self._large = memoryview(bytearray(size) if size < HUGE_BYTES else mmap(-1, size))
             self._filled = self._end - body
             self._large[: self._filled] = self._ahead[body : self._end]
             self._start = self._end = 0

@@ -6,7 +6,7 @@ and ignored where it is older (KIP-320); only a topic that was made anew, with a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -106,15 +106,16 @@ class ClusterImage:
         for broker in brokers:
             self.brokers[broker.node_id] = broker
 
-    def merge(self, answer: MetadataResponse, *, all_topics: bool) -> None:
-        """Take in an answer. With `all_topics`, topics that it does not name are gone."""
+    def merge(self, answer: MetadataResponse, *, asked: Collection[str] | None) -> None:
+        """Take in an answer about these topics, and nothing else of what it says; None asked for all there are, and
+        what it does not name then is gone."""
         self.generation += 1
         self.cluster_id = answer.cluster_id or self.cluster_id
         self.controller_id = answer.controller_id
         self.brokers = {b.node_id: BrokerAddress(b.node_id, b.host, b.port, b.rack) for b in answer.brokers}
-        topics = {} if all_topics else dict(self.topics)
+        topics = {} if asked is None else dict(self.topics)
         for topic in answer.topics:
-            if topic.name is not None:
+            if topic.name is not None and (asked is None or topic.name in asked):
                 topics[topic.name] = self._merged(topic, self.topics.get(topic.name))
         self.topics = topics
         self._names = {image.topic_id: name for name, image in topics.items() if image.topic_id != ZERO_UUID}
@@ -124,8 +125,10 @@ class ClusterImage:
         same = known is not None and known.topic_id == topic.topic_id
         if topic.error_code:
             return TopicImage(topic.name, topic.topic_id, (), topic.is_internal, ErrorCode.from_code(topic.error_code))
-        partitions = []
+        partitions: list[PartitionImage] = []
         for p in sorted(topic.partitions, key=lambda p: p.partition_index):
+            if p.partition_index != len(partitions):
+                break  # A partition's place is its number: what lies behind a gap cannot be spoken of.
             new = PartitionImage(
                 p.partition_index,
                 p.leader_id,

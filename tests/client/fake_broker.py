@@ -177,7 +177,11 @@ class FakeBroker:
         version = header.api_version
         if self.old_api_versions and cls is api_versions.ApiVersionsRequest and response.error_code:
             version = 0
-        return b"".join(cast("list[bytes]", encode_response(response, version, header.correlation_id)))
+        return self.frame(response, version, header.correlation_id)
+
+    def frame(self, response: Any, version: int, correlation_id: int) -> bytes:
+        """The bytes of an answer."""
+        return b"".join(cast("list[bytes]", encode_response(response, version, correlation_id)))
 
     # ------------------------------------------------------------------------------------- one method for each API
 

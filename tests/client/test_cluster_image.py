@@ -26,29 +26,29 @@ def answer(
 @pytest.fixture
 def image() -> ClusterImage:
     made = ClusterImage()
-    made.merge(answer(1, 5), all_topics=False)
+    made.merge(answer(1, 5), asked={"t", "u"})
     return made
 
 
 def test_a_newer_epoch_is_believed(image: ClusterImage) -> None:
-    image.merge(answer(2, 6), all_topics=False)
+    image.merge(answer(2, 6), asked={"t", "u"})
     assert image.leader("t", 0) == 2
 
 
 def test_an_older_epoch_is_not(image: ClusterImage) -> None:
-    image.merge(answer(2, 4), all_topics=False)
+    image.merge(answer(2, 4), asked={"t", "u"})
     assert image.leader("t", 0) == 1
     assert image.generation == 2
 
 
 def test_of_a_topic_that_was_made_anew_every_epoch_is_believed(image: ClusterImage) -> None:
-    image.merge(answer(2, 0, topic_id=b"2" * 16), all_topics=False)
+    image.merge(answer(2, 0, topic_id=b"2" * 16), asked={"t", "u"})
     assert image.leader("t", 0) == 2
     assert image.topic_name(b"1" * 16) is None
 
 
 def test_an_older_epoch_is_better_than_a_leader_that_is_gone(image: ClusterImage) -> None:
-    image.merge(answer(0, 4, brokers=1), all_topics=False)
+    image.merge(answer(0, 4, brokers=1), asked={"t", "u"})
     assert image.leader("t", 0) == 0
 
 
@@ -61,14 +61,28 @@ def test_a_leader_named_by_an_error_is_believed_only_if_it_is_newer_and_known(im
 
 
 def test_a_topic_that_is_not_named_stays_unless_all_were_asked_for(image: ClusterImage) -> None:
-    image.merge(answer(1, 0, name="u"), all_topics=False)
+    image.merge(answer(1, 0, name="u"), asked={"t", "u"})
     assert set(image.topics) == {"t", "u"}
-    image.merge(answer(1, 0, name="u"), all_topics=True)
+    image.merge(answer(1, 0, name="u"), asked=None)
     assert set(image.topics) == {"u"}
 
 
+def test_what_nobody_has_asked_for_is_not_kept(image: ClusterImage) -> None:
+    image.merge(answer(1, 0, name="u"), asked={"t"})
+    assert set(image.topics) == {"t"}
+
+
+def test_partitions_are_known_up_to_the_first_one_that_is_missing(image: ClusterImage) -> None:
+    numbers = (2, 0, 1, 1, 5, -1)
+    for wrong, count in ((numbers, 0), (numbers[:-1], 2), ((3, 0, 1), 2), ((0, 0), 1)):
+        partitions = [MetadataResponsePartition(0, number, 1, 9) for number in wrong]
+        topic = MetadataResponseTopic(name="t", topic_id=b"1" * 16, partitions=partitions)
+        image.merge(MetadataResponse(topics=[topic]), asked={"t"})
+        assert [each.index for each in image.topics["t"].partitions] == list(range(count))
+
+
 def test_an_error_takes_the_partitions_with_it(image: ClusterImage) -> None:
-    image.merge(answer(1, 5, code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), all_topics=False)
+    image.merge(answer(1, 5, code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), asked={"t", "u"})
     assert image.topics["t"].error == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert image.leader("t", 0) == NO_LEADER
 

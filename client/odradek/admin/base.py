@@ -14,7 +14,9 @@ from odradek.activity import Activities, Waiting
 from odradek.cluster import Cluster, ClusterConfig
 from odradek.connections import ConnectionHealth
 from odradek.coordinator import GROUP, Coordinator
+from odradek.errors import broker_error
 from odradek.network import Surroundings, parse_bootstrap
+from odradek.protocol.errors import ErrorCode
 from odradek.scope import background_nursery
 
 
@@ -97,9 +99,12 @@ class AdminBase:
 
     async def _wait_until_known(self, *topics: str) -> None:
         """Until the brokers have heard of new topics too, with a leader for each partition."""
+        deadline = trio.current_time() + self._timeout_s
         for name in topics:
             image = await self._cluster.topic(name, self._timeout_s)
             while any(partition.leader < 0 for partition in image.partitions):
+                if trio.current_time() >= deadline:
+                    raise broker_error(ErrorCode.LEADER_NOT_AVAILABLE, f"a partition of {name}")
                 await trio.sleep(self._cluster.backoff_s)
                 await self._cluster.refresh()
                 image = await self._cluster.topic(name, self._timeout_s)

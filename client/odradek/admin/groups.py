@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
 from odradek.consumer.commits import LAST_VERSION_BY_NAME, Commits, CommittedOffset, take_fetched
 from odradek.consumer.embedded import decode_assignment, decode_subscription
-from odradek.errors import GroupNotFound, UnsupportedVersion, broker_error, raise_for
+from odradek.errors import BadAnswer, GroupNotFound, UnsupportedVersion, broker_error, raise_for
 from odradek.metadata import TopicPartition
 from odradek.offsets import LATEST, list_offsets
 from odradek.protocol.errors import ErrorCode
@@ -27,6 +28,8 @@ from odradek.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFet
 from odradek.protocol.primitives import ProtocolError
 
 CLASSIC, CONSUMER = "classic", "consumer"
+
+G = TypeVar("G")
 
 
 class GroupListing(Struct, frozen=True):
@@ -101,6 +104,7 @@ class GroupAdmin(AdminBase):
             DeleteGroupsRequest(groups_names=[group_id]),
             DeleteGroupsResponse,
             lambda answer: next((result.error_code for result in answer.results), 0),
+            timeout_s=self._timeout_s,
         )
         for result in answer.results:
             raise_for(result.error_code, group_id)
@@ -118,7 +122,11 @@ class GroupAdmin(AdminBase):
             require_stable=True,
         )
         answer = await self._coordinator(group_id).ask_until_answered(
-            request, OffsetFetchResponse, lambda answer: take_fetched(answer)[1], at_most=LAST_VERSION_BY_NAME
+            request,
+            OffsetFetchResponse,
+            lambda answer: take_fetched(answer)[1],
+            at_most=LAST_VERSION_BY_NAME,
+            timeout_s=self._timeout_s,
         )
         found, code = take_fetched(answer)
         raise_for(code, group_id)
@@ -143,7 +151,7 @@ class GroupAdmin(AdminBase):
             topics.setdefault(partition.topic, []).append(OffsetDeleteRequestPartition(partition.partition))
         request = OffsetDeleteRequest(group_id, [OffsetDeleteRequestTopic(name, ps) for name, ps in topics.items()])
         answer = await self._coordinator(group_id).ask_until_answered(
-            request, OffsetDeleteResponse, lambda answer: answer.error_code
+            request, OffsetDeleteResponse, lambda answer: answer.error_code, timeout_s=self._timeout_s
         )
         raise_for(answer.error_code, group_id)
         for topic in answer.topics:
@@ -153,7 +161,7 @@ class GroupAdmin(AdminBase):
     # -------------------------------------------------------------------------------------------------- inside
 
     def _commits(self, group_id: str) -> Commits:
-        return Commits(self._cluster, self._coordinator(group_id), group_id, None, None)
+        return Commits(self._cluster, self._coordinator(group_id), group_id, None, None, self._timeout_s)
 
     async def _describe_consumer_group(self, group_id: str) -> GroupDescription:
         """A group of the newer protocol (KIP-848). Raises GroupNotFound, also for one of the classic protocol."""
@@ -162,8 +170,9 @@ class GroupAdmin(AdminBase):
             consumer_groups.ConsumerGroupDescribeRequest(group_ids=[group_id]),
             consumer_groups.ConsumerGroupDescribeResponse,
             lambda answer: next((group.error_code for group in answer.groups), 0),
+            timeout_s=self._timeout_s,
         )
-        group = answer.groups[0]
+        group = _only(answer.groups, group_id)
         raise_for(group.error_code, group.error_message or group_id)
         members = tuple(
             MemberDescription(
@@ -187,8 +196,9 @@ class GroupAdmin(AdminBase):
             DescribeGroupsRequest(groups=[group_id]),
             DescribeGroupsResponse,
             lambda answer: next((group.error_code for group in answer.groups), 0),
+            timeout_s=self._timeout_s,
         )
-        group = answer.groups[0]
+        group = _only(answer.groups, group_id)
         raise_for(group.error_code, group.error_message or group_id)
         if group.group_state == "Dead":
             raise broker_error(ErrorCode.GROUP_ID_NOT_FOUND, group_id)
@@ -201,6 +211,13 @@ class GroupAdmin(AdminBase):
             await coordinator.find(),
             tuple(_members(group)),
         )
+
+
+def _only(groups: Sequence[G], group_id: str) -> G:
+    """The group of an answer about one."""
+    if not groups:
+        raise BadAnswer(f"the coordinator of {group_id} says nothing of it")
+    return groups[0]
 
 
 def _members(group: DescribedGroup) -> list[MemberDescription]:

@@ -8,7 +8,7 @@ import trio
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
-from odradek.errors import UnknownTopicOrPartition, broker_error, raise_for
+from odradek.errors import BadAnswer, UnknownTopicOrPartition, broker_error, raise_for
 from odradek.metadata import PartitionImage, TopicImage
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.create_partitions import (
@@ -116,7 +116,10 @@ class TopicAdmin(AdminBase):
 
     async def describe_topic(self, name: str) -> TopicDescription:
         """Raises UnknownTopicOrPartition."""
-        return (await self.describe_topics(name))[name]
+        found = await self.describe_topics(name)
+        if name not in found:
+            raise BadAnswer(f"the broker says nothing of topic {name}")
+        return found[name]
 
     async def _exists(self, name: str) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 
 import trio
@@ -55,12 +56,15 @@ class Commits:
         group_id: str,
         membership: Membership | None,
         instance_id: str | None,
+        timeout_s: float = math.inf,
     ) -> None:
+        """`timeout_s`: how long each call looks for a coordinator; it goes on and on where it is left out."""
         self._cluster = cluster
         self._coordinator = coordinator
         self._group_id = group_id
         self._membership = membership
         self._instance_id = instance_id
+        self._timeout_s = timeout_s
 
     @property
     def is_member(self) -> bool:
@@ -72,7 +76,11 @@ class Commits:
             await trio.lowlevel.checkpoint()
             return
         answer = await self._coordinator.ask_until_answered(
-            self._commit_request(offsets), OffsetCommitResponse, _worst_commit_code, at_most=LAST_VERSION_BY_NAME
+            self._commit_request(offsets),
+            OffsetCommitResponse,
+            _worst_commit_code,
+            at_most=LAST_VERSION_BY_NAME,
+            timeout_s=self._timeout_s,
         )
         code = _worst_commit_code(answer)
         if code:
@@ -85,15 +93,20 @@ class Commits:
         self, partitions: Collection[TopicPartition], *, stable: bool
     ) -> dict[TopicPartition, CommittedOffset]:
         """What is committed; partitions with nothing are left out. Waits for open transactions where `stable`."""
+        deadline = trio.current_time() + self._timeout_s
         while True:
             answer = await self._coordinator.ask_until_answered(
-                self._fetch_request(partitions, stable), OffsetFetchResponse, _fetch_code, at_most=LAST_VERSION_BY_NAME
+                self._fetch_request(partitions, stable),
+                OffsetFetchResponse,
+                _fetch_code,
+                at_most=LAST_VERSION_BY_NAME,
+                timeout_s=self._timeout_s,
             )
             found, code = take_fetched(answer)
             if code == ErrorCode.NONE:
                 return found
             error = broker_error(code, f"group {self._group_id}")
-            if not error.retriable:
+            if not error.retriable or trio.current_time() >= deadline:
                 raise error
             await trio.sleep(self._cluster.backoff_s)
 

@@ -138,8 +138,12 @@ class Fetches:
         )
         return request, None if all_ids_known else LAST_VERSION_BY_NAME
 
-    def take(self, plan: FetchPlan, answer: FetchResponse, retry_at: float) -> bool:
-        """Take an answer in. Whether fresh metadata is needed."""
+    def take(self, plan: FetchPlan, answer: FetchResponse, retry_at: float, *, early: bool = False) -> bool:
+        """Take an answer in. Whether fresh metadata is needed.
+
+        `early`: it has come before the time for which a broker waits for records. Where it leads nowhere all the same,
+        nothing is asked again before `retry_at`.
+        """
         if answer.error_code:
             for asked in plan.asked:
                 self._put_off(asked, retry_at)
@@ -152,8 +156,16 @@ class Fetches:
         needs_metadata = False
         for asked in plan.asked:
             one = found.get(asked.state.topic_partition)
-            if one is not None and asked.is_current:
+            if one is None:
+                self._put_off(asked, retry_at)
+                needs_metadata = True
+            elif asked.is_current:
                 needs_metadata |= self._take_partition(asked, one, retry_at)
+        if early and all(
+            asked.is_current and self._source(asked.state, retry_at) == asked.source for asked in plan.asked
+        ):
+            for asked in plan.asked:
+                self._put_off(asked, retry_at)
         return needs_metadata
 
     def _take_partition(self, asked: Asked, data: PartitionData, retry_at: float) -> bool:
@@ -164,8 +176,7 @@ class Fetches:
             state.last_stable_offset = data.last_stable_offset
             state.log_start_offset = data.log_start_offset
             if data.preferred_read_replica >= 0:
-                state.nearer = data.preferred_read_replica
-                state.nearer_until = retry_at + self._config.metadata_max_age_ms / 1000
+                self._sent_nearer(asked, data.preferred_read_replica, retry_at)
             elif data.diverging_epoch.end_offset >= 0:
                 state.not_before = retry_at
                 self._truncated(state, data.diverging_epoch.end_offset, data.diverging_epoch.epoch)
@@ -192,6 +203,13 @@ class Fetches:
         else:
             state.error = error
         return False
+
+    def _sent_nearer(self, asked: Asked, replica: int, retry_at: float) -> None:
+        """Asked there at once; but who is sent there by another than the leader, or is there already, waits."""
+        state = asked.state
+        if state.nearer is not None or replica == asked.source or replica not in self._image.brokers:
+            state.not_before = retry_at
+        state.nearer, state.nearer_until = replica, retry_at + self._config.metadata_max_age_ms / 1000
 
     def _out_of_range(self, state: PartitionState, offset: int) -> None:
         if not state.is_drained:

@@ -54,6 +54,7 @@ class Fetcher:
                 await self._wakeup.wait(self._fetches.next_retry_at(self._states(), now))
 
     async def _fetch(self, leader: int, plan: FetchPlan) -> None:
+        waits_until = trio.current_time() + self._config.fetch_max_wait_ms / 1000
         try:
             answer = await self._ask(leader, plan)
         except OdradekError as error:
@@ -66,7 +67,8 @@ class Fetcher:
         else:
             image = self._cluster.image
             image.take_brokers(BrokerAddress(n.node_id, n.host, n.port, n.rack) for n in answer.node_endpoints)
-            if self._fetches.take(plan, answer, trio.current_time() + self._cluster.backoff_s):
+            now = trio.current_time()
+            if self._fetches.take(plan, answer, now + self._cluster.backoff_s, early=now < waits_until):
                 self._cluster.wish_refresh()
         finally:
             still_fetching(plan.asked, False)

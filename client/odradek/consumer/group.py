@@ -11,6 +11,7 @@ What the consumer has to do about its partitions is asked of it in this order, a
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Collection
 from typing import Protocol
@@ -23,17 +24,22 @@ from odradek.consumer.embedded import decode_assignment
 from odradek.consumer.membership import Membership, State, Verdict, members_of
 from odradek.consumer.subscription import Subscription
 from odradek.coordinator import GROUP, Coordinator
-from odradek.errors import OdradekError
+from odradek.errors import BadAnswer, OdradekError
 from odradek.metadata import TopicPartition
 from odradek.protocol.messages.heartbeat import HeartbeatResponse
 from odradek.protocol.messages.join_group import JoinGroupResponse
 from odradek.protocol.messages.leave_group import LeaveGroupResponse
 from odradek.protocol.messages.sync_group import SyncGroupResponse
+from odradek.protocol.primitives import ProtocolError
 from odradek.wakeup import Changes, Wakeup
 
 logger = logging.getLogger(__name__)
 
 JOIN_MARGIN_S = 5.0
+
+ATTEMPTS_WITHOUT_PAUSE = 3
+"""So often is joined again at once: a member that is new, or was forgotten, needs two. Who is sent away more often
+pauses each time."""
 
 
 class Owner(Protocol):
@@ -76,6 +82,8 @@ class Group:
         self._revoking = False
         self._task: trio.lowlevel.Task | None = None
         self._joined_topics: tuple[str, ...] = ()
+        self._hasty_count = 0
+        self._settled_at = 0.0
         self._shared_out: dict[str, int] | None = None
         """As the leader: the partition counts that the present assignment was made from."""
 
@@ -118,9 +126,11 @@ class Group:
                 await self._due.wait()
                 if self._subscription.names or self._subscription.pattern is not None:
                     with self._cluster.activities.waiting(self._who, f"rebalancing: {self.membership.reason}"):
+                        await self._pause_if_hasty()
                         self._rebalancing = True
                         await self._rebalance()
                         self._rebalancing = False
+                    self._settled_at = trio.current_time()
                     if not self.is_stable:
                         self._due.set()  # forgotten by the coordinator while partitions were taken up
                     self.settled.announce()
@@ -138,6 +148,14 @@ class Group:
             logger.debug("leaving %s: %s", self._who, error)
 
     # -------------------------------------------------------------------------------------------- rebalancing
+
+    async def _pause_if_hasty(self) -> None:
+        """One rebalance may follow at once on another, as when partitions were given up; not without end."""
+        pause_s = self._cluster.backoff_s
+        is_hasty = trio.current_time() < self._settled_at + pause_s
+        self._hasty_count = self._hasty_count + 1 if is_hasty else 0
+        if self._hasty_count >= ATTEMPTS_WITHOUT_PAUSE:
+            await trio.sleep(pause_s)
 
     async def _rebalance(self) -> None:
         if self.membership.state is State.OUT:
@@ -160,7 +178,7 @@ class Group:
         self._revoking = False
 
     async def _join_until_assigned(self) -> set[TopicPartition]:
-        while True:
+        for attempt in itertools.count(1):
             try:
                 verdict, assignment = await self._join()
             except OdradekError as error:
@@ -175,7 +193,9 @@ class Group:
                 await self._owner.lose(self._subscription.assigned)
             elif verdict is Verdict.FIND_COORDINATOR:
                 self.coordinator.forget()
+            if verdict is Verdict.FIND_COORDINATOR or attempt >= ATTEMPTS_WITHOUT_PAUSE:
                 await trio.sleep(self._cluster.backoff_s)
+        raise AssertionError("there is always another attempt")
 
     async def _join(self) -> tuple[Verdict, set[TopicPartition]]:
         await self._learn_topics()
@@ -198,7 +218,13 @@ class Group:
         verdict = self.membership.synced(synced.error_code)
         if verdict is not Verdict.FINE:
             return verdict, set()
-        return verdict, set(decode_assignment(synced.assignment))
+        return verdict, self._assignment_in(synced)
+
+    def _assignment_in(self, synced: SyncGroupResponse) -> set[TopicPartition]:
+        try:
+            return set(decode_assignment(synced.assignment))
+        except ProtocolError as error:
+            raise BadAnswer(f"{self._who}: the assignment cannot be read: {error}") from error
 
     async def _learn_topics(self) -> None:
         """Metadata of what we subscribe to; topics that do not exist yet are watched for."""

@@ -20,7 +20,14 @@ from enum import Enum
 from odradek.consumer.assignors import ASSIGNORS, Assignment, Assignor, MemberSubscription
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.embedded import decode_subscription, encode_assignment, encode_subscription
-from odradek.errors import CoordinatorUnavailable, IllegalGeneration, RebalanceInProgress, UnknownMember, broker_error
+from odradek.errors import (
+    BadAnswer,
+    CoordinatorUnavailable,
+    IllegalGeneration,
+    RebalanceInProgress,
+    UnknownMember,
+    broker_error,
+)
 from odradek.metadata import TopicPartition
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.heartbeat import HeartbeatRequest
@@ -85,12 +92,14 @@ class Membership:
         )
 
     def joined(self, answer: JoinGroupResponse) -> Verdict:
-        """Raises a BrokerError that no further attempt can mend."""
+        """Raises a BrokerError that no further attempt can mend, or BadAnswer."""
         if answer.error_code == ErrorCode.MEMBER_ID_REQUIRED:
             self.member_id = answer.member_id
             return Verdict.JOIN_AGAIN
         verdict = self._judge(answer.error_code)
         if verdict is Verdict.FINE:
+            if answer.protocol_name and answer.protocol_name not in self._config.assignors:
+                raise BadAnswer(f"group {self.group_id} goes by {answer.protocol_name!r}, which we have not offered")
             self.member_id, self.generation = answer.member_id, answer.generation_id
             self.protocol_name = answer.protocol_name
         return verdict

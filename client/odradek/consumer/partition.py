@@ -31,6 +31,9 @@ DecodeBatch: TypeAlias = Callable[[memoryview, int, int], list[RawRecord]]
 """(buffer, position of the batch in it, first offset wanted)."""
 
 
+MAX_OFFSET = 2**63 - 1
+
+
 class Chunk:
     """The records of one answer for one partition, being worked through batch by batch."""
 
@@ -118,19 +121,25 @@ class PartitionState:
         self.reset_to = reset_to
 
     def take(self, offset: int, records: memoryview, aborted: AbortedTransactions | None) -> None:
-        """Take in what was fetched from `offset` on. A batch that is cut off at the end will be fetched again."""
+        """Take in what was fetched from `offset` on. A batch that is cut off at the end will be fetched again.
+
+        What does not lead on, or not forwards, is an error of the partition: asked again, it would come for ever.
+        """
         assert offset == self.fetch_offset
         try:
             chunk = Chunk(records, aborted)
+            if not chunk.batches:
+                raise ProtocolError(f"{len(records)} bytes that hold no whole batch")
+            last = _last_in_order(chunk)
+            if last.next_offset <= offset:
+                raise ProtocolError(f"what is sent ends before offset {last.next_offset}")
         except ProtocolError as error:
             self.error = corrupt(self.topic_partition, offset, error)
             return
-        if chunk.batches:
-            _, last = chunk.batches[-1]
-            self._chunks.append(chunk)
-            self.buffered_bytes += sum(header.size_bytes for _, header in chunk.batches)
-            self.fetch_offset = max(self.fetch_offset, last.next_offset)
-            self.fetched_epoch = last.partition_leader_epoch
+        self._chunks.append(chunk)
+        self.buffered_bytes += sum(header.size_bytes for _, header in chunk.batches)
+        self.fetch_offset = last.next_offset
+        self.fetched_epoch = last.partition_leader_epoch
 
     def next_records(self) -> Sequence[RawRecord]:
         """The records of the next batch that has some; empty where nothing is left.
@@ -147,7 +156,7 @@ class PartitionState:
             try:
                 records = self._records_of(chunk, header, position)
             except ProtocolError as error:
-                raise corrupt(self.topic_partition, header.base_offset, error) from error
+                raise corrupt(self.topic_partition, header.base_offset, error, header.next_offset) from error
             chunk.batches.popleft()
             self.buffered_bytes -= header.size_bytes
             if not chunk.batches:
@@ -187,6 +196,21 @@ class PartitionState:
         self.is_fetching = False
 
 
-def corrupt(topic_partition: TopicPartition, offset: int, why: object) -> CorruptRecords:
-    """The error for a batch that cannot be read."""
-    return CorruptRecords(ErrorCode.CORRUPT_MESSAGE, f"{topic_partition} at offset {offset}: {why}")
+def _last_in_order(chunk: Chunk) -> BatchHeader:
+    """The last header, where each batch begins behind the one before. Raises ProtocolError where one does not."""
+    end = 0
+    for _, header in chunk.batches:
+        if header.base_offset < end or header.last_offset_delta < 0 or header.next_offset > MAX_OFFSET:
+            raise ProtocolError(f"a batch of offsets {header.base_offset} to {header.last_offset} behind offset {end}")
+        end = header.next_offset
+    return header
+
+
+def corrupt(
+    topic_partition: TopicPartition, offset: int, why: object, next_offset: int | None = None
+) -> CorruptRecords:
+    """The error for a batch that cannot be read; with it, where it is known, how to go on behind it."""
+    further = "" if next_offset is None else f"; what follows begins at offset {next_offset}"
+    error = CorruptRecords(ErrorCode.CORRUPT_MESSAGE, f"{topic_partition} at offset {offset}: {why}{further}")
+    error.partition, error.offset, error.next_offset = topic_partition, offset, next_offset
+    return error

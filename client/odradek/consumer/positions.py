@@ -12,7 +12,7 @@ from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.partition import PartitionState
 from odradek.errors import NoOffset, OdradekError
 from odradek.metadata import TopicPartition
-from odradek.offsets import Answer, ask_leaders, may_pass
+from odradek.offsets import Answer, FoundOffset, ask_leaders, may_pass
 from odradek.wakeup import Wakeup
 
 logger = logging.getLogger(__name__)
@@ -78,6 +78,8 @@ class Positions:
                 del asked[partition]  # moved meanwhile
             elif isinstance(answer, OdradekError) and may_pass(answer):
                 why = str(answer)
+            elif isinstance(answer, FoundOffset) and answer.offset < 0 and state.reset_to in (EARLIEST, LATEST):
+                why = f"the end of {partition} is said to be {answer.offset}"
             else:
                 del asked[partition]
                 self._go_on(state, answer)

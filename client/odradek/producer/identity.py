@@ -8,7 +8,7 @@ from typing import Protocol
 import trio
 
 from odradek.cluster import Cluster
-from odradek.errors import OdradekError, broker_error
+from odradek.errors import BadAnswer, OdradekError, broker_error
 from odradek.producer.queue import PartitionQueue
 from odradek.producer.sequences import NO_PRODUCER_ID
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
@@ -55,6 +55,8 @@ class Identity:
                 answer = await self._cluster.ask_first(question, InitProducerIdResponse)
                 if answer.error_code:
                     raise broker_error(answer.error_code, "InitProducerId")
+                if answer.producer_id < 0 or answer.producer_epoch < 0 or answer.producer_id == self._producer_id:
+                    raise BadAnswer(f"producer id {answer.producer_id}, epoch {answer.producer_epoch}")
                 self._producer_id, self._epoch = answer.producer_id, answer.producer_epoch
                 return
             except OdradekError as error:

@@ -72,7 +72,7 @@ class Outcomes:
                 if self._transactional:
                     return self.refused(batch, error)
                 batch.queue.renew_epoch()
-            return self._once_more(batch, error, now_s, 0.0)
+            return self._once_more(batch, error, now_s, 0.0 if batch.attempts == 1 else backoff_s)
         if error.retriable:
             return self._once_more(batch, error, now_s, backoff_s)
         return self.refused(batch, error)

@@ -28,6 +28,8 @@ from odradek.wakeup import Changes, Wakeup
 
 logger = logging.getLogger(__name__)
 
+REDIRECTS_WITHOUT_PAUSE = 2
+
 LARGE_COMPRESSION_BYTES = 256 * 1024
 """From this many bytes on, compressing happens in a worker thread: below, handing it over costs more than it frees."""
 
@@ -206,10 +208,12 @@ class Sender:
         self.settled.announce()
 
     def _look_for_leader(self, batch: Batch, leader: int, leader_epoch: int) -> None:
-        """Believe the broker that names the new leader (KIP-951); ask, where it does not."""
+        """Believe the broker that names the new leader (KIP-951); ask, where it does not. Who is sent on again and
+        again waits in between."""
         queue = batch.queue
         if self._cluster.image.take_leader(queue.topic, queue.partition, leader, leader_epoch):
-            queue.not_before = 0.0
+            if batch.attempts <= REDIRECTS_WITHOUT_PAUSE:
+                queue.not_before = 0.0
             self._cluster.changed.announce()
             self.accumulator.follow(self._cluster.image)
         else:

@@ -31,6 +31,7 @@ import trio
 from odradek.cluster import Cluster
 from odradek.coordinator import GROUP, TRANSACTION, Coordinator
 from odradek.errors import (
+    BadAnswer,
     BrokerError,
     CommitFailed,
     CoordinatorUnavailable,
@@ -220,6 +221,8 @@ class Transactions:
         answer = await self._ask(
             self._coordinator, request, InitProducerIdResponse, lambda answer: answer.error_code, at_most=5
         )
+        if answer.producer_id < 0 or answer.producer_epoch < 0:
+            raise BadAnswer(f"producer id {answer.producer_id}, epoch {answer.producer_epoch}")
         self._producer_id, self._epoch = answer.producer_id, answer.producer_epoch
         self._numbered.clear()
         self._added.clear()

@@ -198,7 +198,7 @@ def image() -> ClusterImage:
     partitions = [metadata.MetadataResponsePartition(0, i, leader_id=i % 2, leader_epoch=5) for i in range(3)]
     topic = metadata.MetadataResponseTopic(name="t", topic_id=b"i" * 16, partitions=partitions)
     brokers = [metadata.MetadataResponseBroker(i, "h", 1) for i in range(2)]
-    made.merge(metadata.MetadataResponse(brokers=brokers, topics=[topic]), all_topics=False)
+    made.merge(metadata.MetadataResponse(brokers=brokers, topics=[topic]), asked={"t"})
     return made
 
 
@@ -298,6 +298,6 @@ def test_without_topic_ids_the_request_is_capped_at_the_last_version_by_name(ima
     old = ClusterImage()
     partitions = [metadata.MetadataResponsePartition(0, i, leader_id=1) for i in range(3)]
     topic = metadata.MetadataResponseTopic(name="t", partitions=partitions)
-    old.merge(metadata.MetadataResponse(topics=[topic]), all_topics=False)
+    old.merge(metadata.MetadataResponse(topics=[topic]), asked={"t"})
     fetches = Fetches(ConsumerConfig(), old)
     assert fetches.request(fetches.plan(states(), set(), 0.0)[1])[1] == 12

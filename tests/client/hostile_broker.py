@@ -1,0 +1,199 @@
+"""A broker that lies: it is FakeBroker, and then its answers are spoilt, by a plan drawn out of a seed.
+
+A plan spoils the answers of one kind, either always at the same place in the same way (that is what makes clients go
+round in circles), or each time anew, or as bytes, so that frames and headers are wrong. Answers before `honest` of that
+kind have been given are left alone.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import trio
+from fake_broker import FakeBroker
+from msgspec import Struct, structs
+
+from odradek.protocol.codec import Kind, _fields
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.registry import request_class, response_class
+from odradek.protocol.schema import Wire
+
+OFTEN = (0, 1, 2, 3, 8, 9, 10, 11, 12, 14, 18, 22)
+"""Kinds of answers that a client has to do with all the time: Produce, Fetch, ListOffsets, Metadata, OffsetCommit,
+OffsetFetch, FindCoordinator, JoinGroup, Heartbeat, SyncGroup, ApiVersions, InitProducerId."""
+SELDOM = (15, 16, 19, 20, 21, 29, 32, 37, 42, 43, 44, 45, 46, 47, 60, 69)
+"""Kinds that only an admin client asks for. FakeBroker knows nothing of them: an honest one is `filled`."""
+
+INTEGERS = (-(2**31), -2, -1, 0, 1, 2, 7, 32_767, 2**31 - 1, 2**62, -(2**63), 2**63 - 1)
+TEXTS = ("", "?", "x" * 300, "orders", "fake")
+BYTES = (b"", b"\0", b"\xff" * 61, bytes(200))
+ENOUGH = 3_000
+"""So many requests within one story are a storm."""
+
+
+class Storm(Exception):
+    """The client asks without pause."""
+
+
+class HostileBroker(FakeBroker):
+    """`spoil` is asked for every frame; it may change or replace it."""
+
+    def __init__(self, nursery: trio.Nursery, seed: int, **topics: int) -> None:
+        super().__init__(nursery, **topics)
+        self.is_hostile = False
+        self.frames = 0
+        self.random = Random(seed)
+        self.versions = {key: (request_class(key).VERSIONS[0], request_class(key).VERSIONS[-1]) for key in SELDOM}
+        self.kind = self.random.choice(self.random.choice((OFTEN, OFTEN, SELDOM)))
+        self.way = self.random.choice((self.always_the_same, self.always_the_same, self.anything, self.bytes_of))
+        self.honest = self.random.choice((0, 0, 1, 3))
+        self.chance = self.random.choice((1.0, 1.0, 0.5))
+        self.plan_seed = self.random.getrandbits(32)
+
+    def __str__(self) -> str:
+        return f"{response_class(self.kind).__name__}, {self.way.__name__}, after {self.honest}"
+
+    def __getattr__(self, name: str) -> Any:
+        """The handlers of kinds that FakeBroker does not know."""
+        found = next((key for key in SELDOM if request_class(key).__name__ == f"{name[1:]}Request"), None)
+        if found is None:
+            raise AttributeError(name)
+
+        async def answer(request: Any, version: int) -> Any:
+            await trio.lowlevel.checkpoint()
+            return filled(response_class(found), version)
+
+        return answer
+
+    async def answer(self, frame: bytes) -> bytes | None:
+        try:
+            return await super().answer(frame)
+        except (RuntimeError, KeyError) as error:  # asked for what only its lies have told of
+            raise ConnectionResetError from error
+
+    def frame(self, response: Any, version: int, correlation_id: int) -> bytes:
+        honest = super().frame(response, version, correlation_id)
+        if not self.is_hostile:
+            return honest
+        self.frames += 1
+        if self.frames > ENOUGH:
+            raise Storm(f"{self.frames} requests: {self}")
+        if self.kind != type(response).API_KEY or self.random.random() > self.chance:
+            return honest
+        if self.honest:
+            self.honest -= 1
+            return honest
+        return self.way(response, version, correlation_id, honest)
+
+    # ------------------------------------------------------------------------------------------------ ways of lying
+
+    def always_the_same(self, response: Any, version: int, correlation_id: int, honest: bytes) -> bytes:
+        return self._spoilt(Random(self.plan_seed), response, version, correlation_id, honest)
+
+    def anything(self, response: Any, version: int, correlation_id: int, honest: bytes) -> bytes:
+        return self._spoilt(self.random, response, version, correlation_id, honest)
+
+    def bytes_of(self, response: Any, version: int, correlation_id: int, honest: bytes) -> bytes:
+        random = Random(self.plan_seed)
+        return random.choice(WAYS_OF_BYTES)(random, honest)
+
+    def _spoilt(self, random: Random, response: Any, version: int, correlation_id: int, honest: bytes) -> bytes:
+        for _ in range(20):
+            try:
+                changed = spoilt(random, response)
+                if random.random() < 0.3:
+                    changed = spoilt(random, changed)
+                return super().frame(changed, version, correlation_id)
+            except (struct.error, TypeError, AttributeError, OverflowError):
+                continue  # what the wire cannot hold
+        return honest
+
+
+def filled(cls: type[Struct], version: int) -> Any:
+    """A message with one of everything in it."""
+    return cls(**{field.name: _one(field.kind, version) for field in _fields(cls, version)})
+
+
+def _one(kind: Kind, version: int) -> Any:
+    if kind.struct is not None:
+        return filled(kind.struct, version)
+    if kind.element is not None:
+        return [_one(kind.element, version)]
+    return {Wire.STRING: "orders", Wire.BYTES: b"", Wire.RECORDS: b"", Wire.UUID: bytes(16)}.get(kind.wire, 0)
+
+
+def cut(random: Random, frame: bytes) -> bytes:
+    body = frame[4 : random.randrange(4, len(frame) + 1)]
+    return struct.pack(">i", len(body)) + body
+
+
+def flipped(random: Random, frame: bytes) -> bytes:
+    at = random.randrange(4, len(frame))
+    return frame[:at] + bytes([frame[at] ^ 1 << random.randrange(8)]) + frame[at + 1 :]
+
+
+def longer(random: Random, frame: bytes) -> bytes:
+    return struct.pack(">i", len(frame) - 4 + 5) + frame[4:] + b"12345"
+
+
+def another_correlation_id(random: Random, frame: bytes) -> bytes:
+    return frame[:4] + struct.pack(">i", random.choice((-1, 0, 12345))) + frame[8:]
+
+
+def a_size_that_lies(random: Random, frame: bytes) -> bytes:
+    return struct.pack(">i", random.choice((-1, 0, 3, 250 * 2**20, 2**31 - 1))) + frame[4:]
+
+
+def noise(random: Random, frame: bytes) -> bytes:
+    return frame[:8] + random.randbytes(len(frame) - 8)
+
+
+WAYS_OF_BYTES: Sequence[Callable[[Random, bytes], bytes]] = (
+    cut,
+    flipped,
+    flipped,
+    longer,
+    another_correlation_id,
+    a_size_that_lies,
+    noise,
+)
+
+
+def spoilt(random: Random, value: Any) -> Any:
+    """The same message but for one value in it, however deep."""
+    if isinstance(value, Struct):
+        fields = structs.fields(value)
+        if not fields:
+            return value
+        name = random.choice(fields).name
+        return structs.replace(value, **{name: spoilt(random, getattr(value, name))})
+    if isinstance(value, list | tuple):
+        return _spoilt_array(random, list(value))
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return random.choice((*INTEGERS, value + 1, value - 1, *map(int, ErrorCode)))
+    if isinstance(value, str):
+        return random.choice(TEXTS)
+    if isinstance(value, bytes | bytearray | memoryview):
+        data = bytes(value)
+        return random.choice((*BYTES, data[: len(data) // 2], data + data, _with_one_bit_turned(random, data)))
+    return random.choice((None, 0, "", b"", []))
+
+
+def _spoilt_array(random: Random, values: list[Any]) -> list[Any]:
+    if values and random.random() < 0.75:
+        at = random.randrange(len(values))
+        values[at] = spoilt(random, values[at])
+        return values
+    return random.choice(([], values + values, values[1:], values * 50))
+
+
+def _with_one_bit_turned(random: Random, data: bytes) -> bytes:
+    if not data:
+        return b"?"
+    at = random.randrange(len(data))
+    return data[:at] + bytes([data[at] ^ 1 << random.randrange(8)]) + data[at + 1 :]
