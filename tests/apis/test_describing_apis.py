@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from types import SimpleNamespace
 from typing import Any
@@ -54,10 +55,11 @@ from odradek_broker.apis import (
     api_75_describe_topic_partitions,
 )
 from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.effective import newly_inert
 from odradek_broker.log.producer_state import Producer, ProducerBatch
 from tests.apis.small_broker import SmallBroker
 
-TOPIC, BROKER = 2, 4
+TOPIC, BROKER, BROKER_LOGGER = 2, 4, 8
 DATA = os.path.abspath("data")
 
 
@@ -100,7 +102,7 @@ async def test_no_keys_are_every_key(version: int, keys: list[str] | None) -> No
     broker = await SmallBroker().start()
     await broker.create("t")
     result = await describe(broker, TOPIC, "t", keys, version=version)
-    assert (result.error_code, len(result.configs)) == (0, 33)
+    assert (result.error_code, len(result.configs)) == (0, 36)
 
 
 async def test_documentation_and_synonyms_come_only_when_they_are_asked_for() -> None:
@@ -132,6 +134,51 @@ async def test_the_broker_without_a_name_tells_only_what_is_set_for_all() -> Non
         ("min.insync.replicas", "1", 3),
         ("log.retention.ms", "78", 3),
     ]
+
+
+async def test_a_key_without_effect_is_checked_kept_and_shown() -> None:
+    broker = await SmallBroker().start()
+    assert [each.value for each in (await describe(broker, BROKER, "1", ["log.cleaner.threads"])).configs] == ["1"]
+    await set_config(broker, BROKER, "", log_cleaner_threads="3")
+    await set_config(broker, BROKER, "1", log_cleaner_threads="4")
+    (config,) = (await describe(broker, BROKER, "1", ["log.cleaner.threads"], include_synonyms=True)).configs
+    assert (config.value, config.config_source, config.read_only) == ("4", 2, False)
+    assert [(each.value, each.source) for each in config.synonyms] == [("4", 2), ("3", 3), ("1", 5)]
+    change = AlterConfigsResource(BROKER, "1", [AlterableConfig("log.cleaner.threads", 0, "many")])
+    refused = await broker.ask(api_44_incremental_alter_configs, IncrementalAlterConfigsRequest([change]))
+    assert refused.responses[0].error_code == ErrorCode.INVALID_REQUEST
+
+
+async def test_what_has_newly_been_set_without_effect_is_named_once() -> None:
+    broker = await SmallBroker().start()
+    await set_config(broker, BROKER, "", background_threads="3", log_retention_ms="78")
+    await set_config(broker, BROKER, "", log_retention_ms="79")
+    named = [newly_inert(old, new, broker.config) for old, new in broker.images]
+    assert [names for names in named if names] == [["background.threads"]]
+
+
+async def test_a_logger_says_more_once_its_level_is_set_and_its_parents_once_it_is_deleted() -> None:
+    logger = logging.getLogger("odradek_broker.a_logger_of_a_test")
+    broker = await SmallBroker().start()
+
+    async def alter(operation: int, level: str | None, name: str = logger.name, whose: str = "1") -> int:
+        resource = AlterConfigsResource(BROKER_LOGGER, whose, [AlterableConfig(name, operation, level)])
+        answer = await broker.ask(api_44_incremental_alter_configs, IncrementalAlterConfigsRequest([resource]))
+        return answer.responses[0].error_code
+
+    before = logger.getEffectiveLevel()
+    assert await alter(0, "ERROR") == ErrorCode.NONE
+    assert logger.getEffectiveLevel() == logging.ERROR
+    (config,) = (await describe(broker, BROKER_LOGGER, "1", [logger.name])).configs
+    assert (config.value, config.config_source) == ("ERROR", 6)
+    assert await alter(0, "LOUD") == ErrorCode.INVALID_CONFIG
+    assert await alter(0, "INFO", name="no.such.logger") == ErrorCode.INVALID_CONFIG
+    assert await alter(2, "INFO") == ErrorCode.INVALID_REQUEST
+    assert await alter(0, "INFO", whose="2") == ErrorCode.INVALID_REQUEST
+    assert await alter(1, None, name="root") == ErrorCode.INVALID_CONFIG
+    assert logger.getEffectiveLevel() == logging.ERROR
+    assert await alter(1, None) == ErrorCode.NONE
+    assert logger.getEffectiveLevel() == before
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from odradek_broker.config.accepted import NAMES
+from odradek_broker.config.accepted import NAMES, has_no_effect
 from odradek_broker.config.broker_config import broker_keys
+from odradek_broker.config.inert_keys import INERT_KEYS, SENTENCE
 from odradek_broker.config.topic_keys import FOLLOWER_THROTTLED, LEADER_THROTTLED, TOPIC_KEYS, TopicKey
 from odradek_broker.log.config import LogConfig
 
 BROKER = Path(__file__).parents[2] / "broker" / "odradek_broker"
-INERT = "Kept and shown; has no effect here."
 BY_CONSTANT = {LEADER_THROTTLED, FOLLOWER_THROTTLED}
 """Read by the name of a constant; test_racks_and_throttles.py sees them work."""
 REFUSED_UNLESS_FALSE = {"remote.storage.enable"}
@@ -82,9 +82,14 @@ def test_a_broker_setting_has_a_reader(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(TOPIC_KEYS))
 def test_a_topic_setting_has_a_reader_or_says_that_it_has_no_effect(name: str) -> None:
     key = TOPIC_KEYS[name]
-    says_so = key.setting.sentence == INERT
+    says_so = key.setting.sentence == SENTENCE
     assert _topic_key_is_read(key) != says_so, f"{name}: {key.setting.sentence}"
 
 
 def test_what_has_no_effect_is_not_declared_as_a_setting() -> None:
     assert not NAMES & broker_keys().keys()
+
+
+def test_what_may_change_without_effect_has_none_at_the_start_either() -> None:
+    assert not INERT_KEYS.keys() & broker_keys().keys()
+    assert [name for name in INERT_KEYS if not has_no_effect(name)] == []

@@ -5,6 +5,8 @@ Behaviour
     Topic that does not exist        UNKNOWN_TOPIC_OR_PARTITION; an illegal name: INVALID_TOPIC_EXCEPTION
     Broker ""                        what is set for all brokers, and nothing else
     Another broker than this         INVALID_REQUEST: each knows only its own configuration at start
+    The loggers of this broker       config/loggers.py
+    Client metrics                   nothing: nobody has subscribed to any
     Any other kind of resource       INVALID_REQUEST
     A resource that is named again, with the same keys, is answered once
 Versions
@@ -23,7 +25,9 @@ from odradek.protocol.messages.describe_configs import (
     DescribeConfigsSynonym,
 )
 from odradek_broker.apis import RequestContext
+from odradek_broker.apis.own_resources import refuse_another_broker
 from odradek_broker.config.effective import ConfigEntry, broker_default_entries, broker_entries
+from odradek_broker.config.loggers import logger_entries
 from odradek_broker.controller.effective import ALL_BROKERS, topic_configs
 from odradek_broker.controller.image import ResourceType
 from odradek_broker.controller.names import check_topic_name
@@ -78,13 +82,17 @@ def _entries(kind: int, name: str, context: RequestContext) -> list[ConfigEntry]
         if name not in image.topics:
             raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
         return topic_configs(image, config).entries(image.topic_config(name))
+    if kind == ResourceType.BROKER_LOGGER:
+        refuse_another_broker(name, context)
+        return logger_entries()
+    if kind == ResourceType.CLIENT_METRICS:
+        return []
     if kind != ResourceType.BROKER:
         raise Refusal(ErrorCode.INVALID_REQUEST, f"resources of type {kind} have no configuration here")
     everywhere = image.config(ResourceType.BROKER, ALL_BROKERS)
     if name == ALL_BROKERS:
         return broker_default_entries(everywhere)
-    if name != str(config.node_id):
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"this is broker {config.node_id}, which knows nothing of {name!r}")
+    refuse_another_broker(name, context)
     return broker_entries(config, image.config(ResourceType.BROKER, name), everywhere)
 
 

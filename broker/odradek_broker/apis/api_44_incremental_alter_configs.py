@@ -1,7 +1,10 @@
-"""IncrementalAlterConfigs (API key 44), versions 0-1: change single keys of topics and brokers (KIP-339).
+"""IncrementalAlterConfigs (API key 44), versions 0-1: change single keys of topics, brokers and loggers (KIP-339, 412).
 
 Behaviour
     Resources are decided one by one (controller/configs.py has the rules); a bad one never fails its neighbours.
+    The loggers of this broker are its own affair (config/loggers.py); the controller never hears of them.
+    Another broker's loggers         INVALID_REQUEST
+    No such logger, or level         INVALID_CONFIG, and none of the resource's levels is changed
     The journal cannot be written    KAFKA_STORAGE_ERROR for every resource, and nothing is changed
     No controller answers            REQUEST_TIMED_OUT likewise
 Versions
@@ -10,29 +13,71 @@ Versions
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
     AlterConfigsResourceResponse,
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
 from odradek_broker.apis import RequestContext
+from odradek_broker.apis.own_resources import refuse_another_broker
+from odradek_broker.config.loggers import check_level, set_level
+from odradek_broker.controller.configs import Operation
+from odradek_broker.controller.image import ResourceType
+from odradek_broker.controller.result import Refusal
 from odradek_broker.runtime.controller_client import ControllerUnavailable
 
 REQUEST, VERSIONS = IncrementalAlterConfigsRequest, range(2)
 
 
 async def handle(request: IncrementalAlterConfigsRequest, context: RequestContext) -> IncrementalAlterConfigsResponse:
+    loggers = [each for each in request.resources if each.resource_type == ResourceType.BROKER_LOGGER]
+    answers = [_alter_loggers(resource, request.validate_only, context) for resource in loggers]
+    others = [each for each in request.resources if each.resource_type != ResourceType.BROKER_LOGGER]
+    if others or not loggers:
+        answers += await _ask_controller(structs.replace(request, resources=others), context)
+    return IncrementalAlterConfigsResponse(responses=answers)
+
+
+async def _ask_controller(
+    request: IncrementalAlterConfigsRequest, context: RequestContext
+) -> Sequence[AlterConfigsResourceResponse]:
     try:
-        return await context.broker.controller.ask(request, IncrementalAlterConfigsResponse, context.version)
+        response = await context.broker.controller.ask(request, IncrementalAlterConfigsResponse, context.version)
     except ControllerUnavailable as error:
-        return IncrementalAlterConfigsResponse(
-            responses=[
-                AlterConfigsResourceResponse(
-                    error_code=error.error_code,
-                    error_message=str(error),
-                    resource_type=resource.resource_type,
-                    resource_name=resource.resource_name,
-                )
-                for resource in request.resources
-            ]
-        )
+        return [_answer(resource, error.error_code, str(error)) for resource in request.resources]
+    return response.responses
+
+
+def _alter_loggers(
+    resource: AlterConfigsResource, validate_only: bool, context: RequestContext
+) -> AlterConfigsResourceResponse:
+    try:
+        refuse_another_broker(resource.resource_name, context)
+        for change in resource.configs:
+            _refuse_level(change)
+    except Refusal as refusal:
+        return _answer(resource, refusal.error_code, refusal.message)
+    if not validate_only:
+        for change in resource.configs:
+            set_level(change.name, change.value if change.config_operation == Operation.SET else None)
+    return _answer(resource, ErrorCode.NONE, None)
+
+
+def _refuse_level(change: AlterableConfig) -> None:
+    if change.config_operation not in (Operation.SET, Operation.DELETE):
+        raise Refusal(ErrorCode.INVALID_REQUEST, f"the level of {change.name} can be set or deleted, nothing else")
+    level = (change.value or "") if change.config_operation == Operation.SET else None
+    wrong = check_level(change.name, level)
+    if wrong is not None:
+        raise Refusal(ErrorCode.INVALID_CONFIG, wrong)
+
+
+def _answer(resource: AlterConfigsResource, error: int, message: str | None) -> AlterConfigsResourceResponse:
+    return AlterConfigsResourceResponse(error, message, resource.resource_type, resource.resource_name)

@@ -21,6 +21,7 @@ from msgspec import Struct, structs
 
 from odradek_broker.config.accepted import ALIASES
 from odradek_broker.config.broker_config import BrokerConfig, BrokerKey, broker_keys
+from odradek_broker.config.inert_keys import INERT_KEYS, InertKey
 from odradek_broker.config.setting import LIST, ConfigType, Dynamic, SettingError, render
 from odradek_broker.config.topic_keys import (
     INTERNAL_KEYS,
@@ -43,6 +44,7 @@ class ConfigSource(IntEnum):
     DYNAMIC_DEFAULT_BROKER = 3
     STATIC_BROKER = 4
     DEFAULT = 5
+    DYNAMIC_BROKER_LOGGER = 6
 
 
 class Synonym(Struct, frozen=True):
@@ -165,6 +167,7 @@ def broker_entries(
     for key in broker_keys().values():
         synonyms = tuple(broker_synonyms(broker, key.name, dynamic, dynamic_default))
         entries.append(_broker_entry(key, synonyms))
+    entries += [_inert_entry(key, dynamic, dynamic_default) for key in INERT_KEYS.values()]
     by_name = {entry.name: entry for entry in entries}
     return entries + [structs.replace(by_name[name], name=alias) for alias, name in ALIASES.items()]
 
@@ -172,13 +175,22 @@ def broker_entries(
 def broker_default_entries(dynamic_default: Mapping[str, str]) -> list[ConfigEntry]:
     """The keys that have been changed for all brokers."""
     return [
-        _broker_entry(broker_keys()[name], (Synonym(name, value, ConfigSource.DYNAMIC_DEFAULT_BROKER),))
+        _broker_entry(key, (Synonym(name, value, ConfigSource.DYNAMIC_DEFAULT_BROKER),))
         for name, value in dynamic_default.items()
-        if name in broker_keys()
+        if (key := broker_keys().get(name) or INERT_KEYS.get(name)) is not None
     ]
 
 
-def _broker_entry(key: BrokerKey, synonyms: tuple[Synonym, ...]) -> ConfigEntry:
+def _inert_entry(key: InertKey, dynamic: Mapping[str, str], dynamic_default: Mapping[str, str]) -> ConfigEntry:
+    layers = (
+        (dynamic.get(key.name), ConfigSource.DYNAMIC_BROKER),
+        (dynamic_default.get(key.name), ConfigSource.DYNAMIC_DEFAULT_BROKER),
+        (render(key.default), ConfigSource.DEFAULT),
+    )
+    return _broker_entry(key, tuple(Synonym(key.name, text, source) for text, source in layers if text is not None))
+
+
+def _broker_entry(key: BrokerKey | InertKey, synonyms: tuple[Synonym, ...]) -> ConfigEntry:
     value, source = (synonyms[0].value, synonyms[0].source) if synonyms else (None, ConfigSource.DEFAULT)
     read_only = key.setting.dynamic is Dynamic.NO
     return ConfigEntry(key.name, value, source, key.setting.type, key.setting.sentence, read_only, synonyms)

@@ -1,6 +1,6 @@
 """Every key that a topic may have, and the broker keys that it falls back to.
 
-The names are those that a Kafka 4.3 broker lists. A key whose sentence says so is kept and shown, because tools set
+The names are those that a Kafka 4.4 broker lists. A key whose sentence says so is kept and shown, because tools set
 and compare it, but has no effect.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from odradek_broker.config.broker_config import broker_keys
+from odradek_broker.config.inert_keys import SENTENCE
 from odradek_broker.config.setting import (
     BOOLEAN,
     INT,
@@ -57,7 +58,7 @@ def _timed(name: str, default: int, finest: str, *coarser: Fallback) -> TopicKey
 
 
 def _inert(name: str, kind: ConfigType, default: Any, check: Check | None = None) -> TopicKey:
-    return TopicKey(name, Setting("Kept and shown; has no effect here.", kind, check), default)
+    return TopicKey(name, Setting(SENTENCE, kind, check), default)
 
 
 def _check_throttled(replicas: tuple[str, ...]) -> str | None:
@@ -87,6 +88,7 @@ _TABLE = (
     _same("compression.type"),
     _inert("compression.zstd.level", INT, 3, between(-131072, 22)),
     _same("delete.retention.ms", "log.cleaner.delete.retention.ms"),
+    _inert("errors.deadletterqueue.group.enable", BOOLEAN, False),
     _same("file.delete.delay.ms", "log.segment.delete.delay.ms"),
     _same("flush.messages", "log.flush.interval.messages"),
     TopicKey(
@@ -109,6 +111,8 @@ _TABLE = (
     _same("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms"),
     _same("min.insync.replicas"),
     _inert("preallocate", BOOLEAN, False),
+    _inert("remote.copy.lag.bytes", LONG, -1, at_least(-1)),
+    _inert("remote.copy.lag.ms", LONG, 0, at_least(-1)),
     _inert("remote.log.copy.disable", BOOLEAN, False),
     _inert("remote.log.delete.on.disable", BOOLEAN, False),
     TopicKey(

@@ -20,6 +20,7 @@ from odradek.protocol.messages.metadata_records import ConfigRecord
 from odradek_broker.config import BrokerConfig, TopicConfigs
 from odradek_broker.config.broker_config import broker_keys
 from odradek_broker.config.effective import is_list
+from odradek_broker.config.inert_keys import INERT_KEYS
 from odradek_broker.config.setting import Dynamic, SettingError
 from odradek_broker.controller.effective import ALL_BROKERS, broker_config, topic_configs
 from odradek_broker.controller.image import MetadataImage, ResourceType
@@ -202,7 +203,7 @@ def _refuse_values(
 
 
 def _refuse_broker_value(key: str, text: str, broker: str) -> None:
-    known = broker_keys().get(key)
+    known = broker_keys().get(key) or INERT_KEYS.get(key)
     if known is None:
         raise Refusal(ErrorCode.INVALID_CONFIG, f"{key} is no configuration of a broker")
     if known.setting.dynamic is Dynamic.NO:

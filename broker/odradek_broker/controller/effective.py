@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from odradek_broker.config import BrokerConfig, TopicConfigs
 from odradek_broker.config.effective import effective_broker_config
+from odradek_broker.config.inert_keys import INERT_KEYS
 from odradek_broker.controller.image import MetadataImage, ResourceType
 
 ALL_BROKERS = ""
@@ -26,3 +27,13 @@ def broker_config(image: MetadataImage, config: BrokerConfig) -> BrokerConfig:
         image.config(ResourceType.BROKER, str(config.node_id)),
         image.config(ResourceType.BROKER, ALL_BROKERS),
     )
+
+
+def newly_inert(old: MetadataImage, new: MetadataImage, config: BrokerConfig) -> list[str]:
+    """The keys without effect that somebody has set for this broker, or for all, between the two images."""
+    return [
+        name
+        for resource in (ALL_BROKERS, str(config.node_id))
+        for name, value in new.config(ResourceType.BROKER, resource).items()
+        if name in INERT_KEYS and old.config(ResourceType.BROKER, resource).get(name) != value
+    ]

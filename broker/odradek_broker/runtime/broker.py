@@ -21,7 +21,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.broker_registration import Listener
 from odradek_broker.config.effective import TopicConfigs
 from odradek_broker.controller.delta import delta
-from odradek_broker.controller.effective import broker_config, topic_configs
+from odradek_broker.controller.effective import broker_config, newly_inert, topic_configs
 from odradek_broker.controller.file_journal import FileJournal
 from odradek_broker.controller.image import Endpoint, MetadataImage
 from odradek_broker.controller.min_insync import overruled
@@ -417,6 +417,8 @@ class Broker:
         changes = delta(old, new)
         self.reachability.take(old, new)
         if changes.broker_configs:
+            for name in newly_inert(old, new, self.controller.static_config):
+                logger.warning("%s is kept and shown, and has no effect in this broker", name)
             self.config = broker_config(new, self.controller.static_config)
         self.partitions.take(changes, new, self.topic_configs())
         self.fetchers.refresh()

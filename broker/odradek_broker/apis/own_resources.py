@@ -1,0 +1,14 @@
+"""Resources that only the broker knows whose they are."""
+
+from __future__ import annotations
+
+from odradek.protocol.errors import ErrorCode
+from odradek_broker.apis import RequestContext
+from odradek_broker.controller.result import Refusal
+
+
+def refuse_another_broker(name: str, context: RequestContext) -> None:
+    """Raises Refusal, unless a resource of this name is this broker's."""
+    if name != str(context.broker.node_id):
+        sentence = f"this is broker {context.broker.node_id}, which knows nothing of {name!r}"
+        raise Refusal(ErrorCode.INVALID_REQUEST, sentence)
