@@ -37,7 +37,6 @@ from odradek.protocol.messages.incremental_alter_configs import (
 )
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest
 from odradek.protocol.messages.list_config_resources import ListConfigResourcesRequest
-from odradek.protocol.messages.list_transactions import ListTransactionsRequest
 from odradek_broker.apis import (
     api_22_init_producer_id,
     api_29_describe_acls,
@@ -50,7 +49,6 @@ from odradek_broker.apis import (
     api_55_describe_quorum,
     api_60_describe_cluster,
     api_61_describe_producers,
-    api_66_list_transactions,
     api_74_list_config_resources,
     api_75_describe_topic_partitions,
 )
@@ -364,7 +362,6 @@ async def test_idempotent_producers_get_ids_that_nobody_has_had_also_after_a_res
         ({"transactional_id": ""}, ErrorCode.INVALID_REQUEST),
         ({"transactional_id": None, "producer_id": 5}, ErrorCode.INVALID_REQUEST),
         ({"transactional_id": None, "producer_epoch": 5}, ErrorCode.INVALID_REQUEST),
-        ({"transactional_id": "tx"}, ErrorCode.UNSUPPORTED_VERSION),
     ],
 )
 async def test_other_producers_are_refused(fields: dict[str, Any], error: ErrorCode) -> None:
@@ -393,12 +390,6 @@ async def test_a_partition_tells_its_producers() -> None:
     assert (state.producer_id, state.producer_epoch, state.last_sequence, state.last_timestamp) == (7, 2, 4, 99)
     assert (state.coordinator_epoch, state.current_txn_start_offset) == (-1, -1)
     assert (unknown.error_code, unknown.active_producers) == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, [])
-
-
-async def test_there_are_no_transactions_to_list() -> None:
-    broker = await SmallBroker().start()
-    response = await broker.ask(api_66_list_transactions, ListTransactionsRequest(["Ongoing", "Bogus"]))
-    assert (response.error_code, response.unknown_state_filters, response.transaction_states) == (0, ["Bogus"], [])
 
 
 async def test_access_control_is_said_to_be_off() -> None:

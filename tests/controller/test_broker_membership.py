@@ -20,11 +20,11 @@ from odradek.protocol.messages.metadata_records import PartitionChangeRecord, Un
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.alter_partition import alter_partition
+from odradek_broker.controller.features import BOOTSTRAP
 from odradek_broker.controller.frame import frame, unframe
 from odradek_broker.controller.heartbeats import Heartbeats
 from odradek_broker.controller.image import BrokerImage, Endpoint, MetadataImage, PartitionImage
 from odradek_broker.controller.membership import (
-    FEATURES,
     bootstrap,
     fence_broker,
     register_broker,
@@ -164,7 +164,7 @@ def test_the_number_of_a_node_that_is_a_controller_alone_is_no_brokers() -> None
 
 
 def test_a_journal_begins_with_the_levels_of_its_features() -> None:
-    assert replay(MetadataImage(), bootstrap()).features == FEATURES
+    assert replay(MetadataImage(), bootstrap()).features == BOOTSTRAP
 
 
 def test_a_broker_of_another_cluster_is_refused() -> None:

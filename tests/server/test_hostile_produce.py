@@ -63,7 +63,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes | bytearray | None], ErrorCode]] = {
     ),
     "a base offset": (lambda: forged(base_offset=5), ErrorCode.INVALID_RECORD),
     "a control batch": (lambda: forged(attributes=0x20), ErrorCode.INVALID_RECORD),
-    "a transactional batch": (lambda: forged(attributes=0x10, producer_id=1), ErrorCode.INVALID_TXN_STATE),
+    "a transactional batch": (
+        lambda: forged(attributes=0x10, producer_id=1),
+        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    ),
     "a producer without an epoch": (lambda: forged(producer_id=1, base_sequence=0), ErrorCode.INVALID_RECORD),
     "LogAppendTime": (lambda: forged(attributes=0x08), ErrorCode.INVALID_TIMESTAMP),
     "the end of time": (lambda: forged(max_timestamp=2**63 - 1), ErrorCode.INVALID_TIMESTAMP),

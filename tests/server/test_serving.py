@@ -95,7 +95,7 @@ async def test_an_unknown_version_of_api_versions_is_told_ours(tmp_path: Path) -
         await peer.stream.send_all(struct.pack(">ihhih", 10, 18, 99, 1, -1))
         _, answer = await peer.receive(ApiVersionsResponse, 0)
         assert answer.error_code == ErrorCode.UNSUPPORTED_VERSION
-        assert [(api.api_key, api.max_version) for api in answer.api_keys] == [(18, 4)]
+        assert [(api.api_key, api.max_version) for api in answer.api_keys] == [(18, 5)]
 
 
 BAD_FRAMES = {

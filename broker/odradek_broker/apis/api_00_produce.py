@@ -13,7 +13,8 @@ Behaviour
     other acks                INVALID_REQUIRED_ACKS
     internal topics           INVALID_TOPIC_EXCEPTION, but for the client id __admin_client; from it, INVALID_RECORD for
                               what the topic's coordinator could not read
-    a transactional batch     INVALID_TXN_STATE: there are no transactions yet
+    a transactional batch     apis/transactional_produce.py; without a transactional id in the request
+                              TRANSACTIONAL_ID_AUTHORIZATION_FAILED
     zstd before version 7     UNSUPPORTED_COMPRESSION_TYPE
     what the log refuses      see odradek_broker.log.validation
     Every wait begins with its append; the next request is read meanwhile.
@@ -43,9 +44,19 @@ from odradek.protocol.messages.produce import (
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import HEADER_BYTES
 from odradek.protocol.records.codecs import Codec
-from odradek_broker.apis import Later, RequestContext
+from odradek_broker.apis import Held, Later, RequestContext
 from odradek_broker.apis.internal_records import why_refused
+from odradek_broker.apis.transactional_produce import (
+    BY_TOPIC_ID,
+    TRANSACTIONAL,
+    Strangers,
+    TurnedAway,
+    admit,
+    find_strangers,
+    topic_name,
+)
 from odradek_broker.controller.image import INTERNAL_TOPICS
+from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.log.validation import Refused
 from odradek_broker.runtime.commits import Commit
 
@@ -54,7 +65,7 @@ ADVERTISED_VERSIONS = range(14)
 
 ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
 ADMIN_CLIENT_ID = "__admin_client"
-ATTRIBUTES_LOW_BYTE, CODEC_MASK, TRANSACTIONAL = 22, 0x07, 0x10
+ATTRIBUTES_LOW_BYTE, CODEC_MASK = 22, 0x07
 
 
 class Append(Struct, frozen=True, gc=False):
@@ -68,8 +79,24 @@ class Append(Struct, frozen=True, gc=False):
 Appends = list[tuple[TopicProduceData, list[Append]]]
 
 
-def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | LaterResponse | None:
-    topics = [(topic, _append_topic(topic, request, context)) for topic in request.topic_data]
+def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | LaterResponse | Held | None:
+    if request.transactional_id is not None:
+        strangers = find_strangers(request, context)
+        if strangers:
+            return Held(_produce_when_admitted(request, context, strangers))
+    return _produce(request, context, {})
+
+
+async def _produce_when_admitted(
+    request: ProduceRequest, context: RequestContext, strangers: Strangers
+) -> ProduceResponse | LaterResponse | None:
+    return _produce(request, context, await admit(request, context, strangers))
+
+
+def _produce(
+    request: ProduceRequest, context: RequestContext, turned_away: TurnedAway
+) -> ProduceResponse | LaterResponse | None:
+    topics = [(topic, _append_topic(topic, request, context, turned_away)) for topic in request.topic_data]
     if request.acks == ACKS_NONE:
         for _, appends in topics:
             for append in appends:
@@ -88,11 +115,11 @@ def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse 
     return LaterResponse(topics, unsettled, trio.current_time() + request.timeout_ms / 1000)
 
 
-def _append_topic(topic: TopicProduceData, request: ProduceRequest, context: RequestContext) -> list[Append]:
-    name: str | None = topic.name
-    unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    if context.version >= 13:
-        name, unknown = context.broker.topic_name(topic.topic_id), ErrorCode.UNKNOWN_TOPIC_ID
+def _append_topic(
+    topic: TopicProduceData, request: ProduceRequest, context: RequestContext, turned_away: TurnedAway
+) -> list[Append]:
+    name = topic_name(topic, context)
+    unknown = ErrorCode.UNKNOWN_TOPIC_ID if context.version >= BY_TOPIC_ID else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     refusal = None
     if request.acks not in (ACKS_ALL, ACKS_LEADER, ACKS_NONE):
         refusal = ErrorCode.INVALID_REQUIRED_ACKS
@@ -102,7 +129,12 @@ def _append_topic(topic: TopicProduceData, request: ProduceRequest, context: Req
         refusal = ErrorCode.INVALID_TOPIC_EXCEPTION
     if refusal is not None or name is None:
         return [_refused(data.index, refusal or unknown) for data in topic.partition_data]
-    return [_append(name, data, request, context) for data in topic.partition_data]
+    return [
+        _append(name, data, request, context)
+        if not turned_away or (error := turned_away.get(TopicPartition(name, data.index))) is None
+        else _refused(data.index, error)
+        for data in topic.partition_data
+    ]
 
 
 def _append(topic: str, data: PartitionProduceData, request: ProduceRequest, context: RequestContext) -> Append:
@@ -112,8 +144,8 @@ def _append(topic: str, data: PartitionProduceData, request: ProduceRequest, con
     records = data.records if isinstance(data.records, memoryview) else memoryview(b"")
     if len(records) >= HEADER_BYTES:
         attributes = records[ATTRIBUTES_LOW_BYTE]
-        if attributes & TRANSACTIONAL or request.transactional_id is not None:
-            return _refused(data.index, ErrorCode.INVALID_TXN_STATE, "transactions are not supported yet")
+        if attributes & TRANSACTIONAL and request.transactional_id is None:
+            return _refused(data.index, ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
         if attributes & CODEC_MASK == Codec.ZSTD and context.version < 7:
             return _refused(data.index, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Produce version 7")
     if topic in INTERNAL_TOPICS and (refusal := why_refused(topic, records)) is not None:

@@ -15,12 +15,23 @@ from __future__ import annotations
 import re
 
 from odradek.protocol.errors import ErrorCode
-from odradek.protocol.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
+from odradek.protocol.messages.api_versions import (
+    ApiVersion,
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FinalizedFeatureKey,
+    SupportedFeatureKey,
+)
 from odradek_broker.apis import Api, RequestContext
+from odradek_broker.controller.features import SUPPORTED
+from odradek_broker.controller.image import MetadataImage
 
 REQUEST, VERSIONS = ApiVersionsRequest, range(6)
 
 ANY_NODE = -1
+
+FEATURES_WITH_MINIMUM_0 = 4
+"""Older Java clients cannot read them."""
 
 _software = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
@@ -34,8 +45,17 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
         error = _check_identity(request, context)
         if error:
             return ApiVersionsResponse(error_code=error)
+    image = context.broker.image
+    finalized = [FinalizedFeatureKey(name, image.features[name], image.features[name]) for name in _finalized(image)]
     return ApiVersionsResponse(
-        api_keys=[_entry(api) for _, api in sorted(context.apis.items()) if api.advertised_versions]
+        api_keys=[_entry(api) for _, api in sorted(context.apis.items()) if api.advertised_versions],
+        supported_features=[
+            SupportedFeatureKey(name, levels.start, levels.stop - 1)
+            for name, levels in SUPPORTED.items()
+            if levels.start > 0 or context.version >= FEATURES_WITH_MINIMUM_0
+        ],
+        finalized_features_epoch=image.offset,
+        finalized_features=finalized,
     )
 
 
@@ -45,6 +65,11 @@ def _check_identity(request: ApiVersionsRequest, context: RequestContext) -> Err
         return ErrorCode.INVALID_REQUEST
     here = (context.broker.image.cluster_id, context.broker.node_id)
     return ErrorCode.NONE if (request.cluster_id, request.node_id) == here else ErrorCode.REBOOTSTRAP_REQUIRED
+
+
+def _finalized(image: MetadataImage) -> list[str]:
+    """Those that have a level; 0 is none."""
+    return [name for name in SUPPORTED if image.features.get(name, 0) > 0]
 
 
 def refuse_version(api: Api) -> ApiVersionsResponse:

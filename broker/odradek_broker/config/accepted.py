@@ -69,9 +69,8 @@ _NAMES = """
     replica.socket.receive.buffer.bytes replica.socket.timeout.ms reserved.broker.max.id
     security.inter.broker.protocol security.providers server.max.startup.time.ms super.users telemetry.max.bytes
     transaction.partition.verification.enable transaction.state.log.load.buffer.size
-    transaction.abort.timed.out.transaction.cleanup.interval.ms transaction.max.timeout.ms
-    transaction.remove.expired.transaction.cleanup.interval.ms transactional.id.expiration.ms
-    transaction.two.phase.commit.enable unclean.leader.election.interval.ms
+    transaction.abort.timed.out.transaction.cleanup.interval.ms transaction.two.phase.commit.enable
+    unclean.leader.election.interval.ms
     """
 
 NAMES = frozenset(_NAMES.split())

@@ -140,6 +140,15 @@ class TransactionConfig(GroupConfig, frozen=True, kw_only=True):
             at_least(1),
         ),
     ] = 2
+    transaction_max_timeout_ms: Annotated[
+        int, Setting("The longest transaction timeout that a producer may ask for.", INT, at_least(1))
+    ] = 15 * MINUTE_MS
+    transactional_id_expiration_ms: Annotated[
+        int, Setting("How long a transactional id that nobody uses is remembered.", INT, at_least(1))
+    ] = 7 * 24 * 60 * MINUTE_MS
+    transaction_remove_expired_transaction_cleanup_interval_ms: Annotated[
+        int, Setting("How often to look for transactional ids that nobody uses.", INT, at_least(1))
+    ] = 60 * MINUTE_MS
     transaction_state_log_segment_bytes: Annotated[
         int, Setting("Segment size of __transaction_state.", INT, at_least(MIB))
     ] = 100 * MIB

@@ -22,6 +22,8 @@ METADATA_TOPIC = "__cluster_metadata"
 GROUP_TOPIC = "__consumer_offsets"
 TRANSACTION_TOPIC = "__transaction_state"
 SHARE_TOPIC = "__share_group_state"
+TRANSACTION_VERSION = "transaction.version"
+"""The feature; from level 1 on records of transactions say more, from 2 on each end raises the epoch (KIP-890)."""
 INTERNAL_TOPICS = frozenset({GROUP_TOPIC, TRANSACTION_TOPIC, SHARE_TOPIC})
 
 NOTHING: Mapping[str, str] = MappingProxyType({})

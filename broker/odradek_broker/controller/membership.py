@@ -22,6 +22,7 @@ from odradek.protocol.messages.metadata_records import (
 )
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse
 from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.features import BOOTSTRAP
 from odradek_broker.controller.image import NO_LEADER, BrokerImage, MetadataImage, PartitionImage, TopicImage
 from odradek_broker.controller.partition_change import change_partition
 from odradek_broker.controller.partitions import is_active
@@ -29,15 +30,12 @@ from odradek_broker.controller.replica_faults import RegistrationRequest, forget
 from odradek_broker.controller.result import Result
 from odradek_broker.controller.topic_rules import TopicRules
 
-FEATURES = {"metadata.version": 30, "group.version": 0, "transaction.version": 0}
-"""Levels that a new journal begins with. metadata.version 30 is what Kafka 4.3 writes its records in."""
-
 FENCED, UNFENCED = 1, -1
 
 
 def bootstrap() -> list[Struct]:
     """The records that an empty journal begins with."""
-    return [FeatureLevelRecord(name=name, feature_level=level) for name, level in FEATURES.items()]
+    return [FeatureLevelRecord(name=name, feature_level=level) for name, level in BOOTSTRAP.items()]
 
 
 def register_broker(

@@ -123,6 +123,11 @@ class ProducerStates:
         producer = self.producers.get(header.producer_id)
         return ErrorCode.INVALID_PRODUCER_EPOCH if producer and header.producer_epoch < producer.epoch else None
 
+    def has_open_transaction(self, producer_id: int, epoch: int) -> bool:
+        """Whether the producer has written to a transaction in that epoch, which has not ended yet."""
+        producer = self.producers.get(producer_id)
+        return producer is not None and producer.epoch == epoch and producer.transaction_first_offset >= 0
+
     def check_marker(self, producer_id: int, epoch: int, coordinator_epoch: int) -> ErrorCode | None:
         """Decide on a transaction marker: neither producer nor coordinator may be older than those heard before."""
         producer = self.producers.get(producer_id)

@@ -51,6 +51,7 @@ from odradek_broker.runtime.reachability import Reachability
 from odradek_broker.runtime.remote_controller import RemoteController
 from odradek_broker.runtime.replica_fetcher import ReplicaFetchers
 from odradek_broker.runtime.replica_logs import ReplicaLogs
+from odradek_broker.runtime.transactions import TransactionsRuntime
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
@@ -98,6 +99,7 @@ class Broker:
         self.flusher: Flusher
         self.checkpoints = Checkpoints(self)
         self.groups = GroupsRuntime(self)
+        self.transactions = TransactionsRuntime(self)
         self.isr_changes = IsrChanges(self)
         self._metadata_note = MetadataNote(self)
         self.fetchers = ReplicaFetchers(self)
@@ -187,6 +189,7 @@ class Broker:
                 nursery.start_soon(self._tell_of_strays)
                 nursery.start_soon(self.replica_logs.run)
                 await nursery.start(self.groups.run)
+                await nursery.start(self.transactions.run)
                 nursery.start_soon(Housekeeping(self).run)
                 nursery.start_soon(self.isr_changes.run)
                 nursery.start_soon(self._metadata_note.run)
@@ -217,6 +220,7 @@ class Broker:
         """Before a stop: whoever waits for records, metadata or a group, gets an answer now."""
         self.is_stopping = True
         self.groups.close()
+        self.transactions.close()
         if self.active_controller is not None:
             self.active_controller.stop()
         for partition in self.partitions.values():
@@ -359,6 +363,7 @@ class Broker:
             if partition.may_be_deposed:
                 partition.fail_commits()
         self.groups.refresh()
+        self.transactions.refresh()
 
     async def _registration(self, image: MetadataImage, endpoints: tuple[Endpoint, ...]) -> RegistrationRequest:
         """What the broker says about itself, and about its disk: logs are opened before, for it may be elected after.
@@ -423,6 +428,7 @@ class Broker:
         self.partitions.take(changes, new, self.topic_configs())
         self.fetchers.refresh()
         self.groups.on_image(old, new)
+        self.transactions.refresh()
 
     def topic_configs(self) -> TopicConfigs:
         return topic_configs(self._image, self.controller.static_config)

@@ -41,6 +41,7 @@ from odradek.protocol.messages.delete_topics import DeleteTopicsRequest
 from odradek.protocol.messages.elect_leaders import ElectLeadersRequest
 from odradek.protocol.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest
+from odradek.protocol.messages.update_features import UpdateFeaturesRequest
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.alter_partition import alter_partition
 from odradek_broker.controller.configs import alter_configs, incremental_alter_configs
@@ -48,6 +49,7 @@ from odradek_broker.controller.create_partitions import create_partitions
 from odradek_broker.controller.create_topics import create_topics
 from odradek_broker.controller.delete_topics import delete_topics
 from odradek_broker.controller.elections import elect_leaders, elect_preferred
+from odradek_broker.controller.features import update_features
 from odradek_broker.controller.frame import frame
 from odradek_broker.controller.heartbeats import Heartbeats
 from odradek_broker.controller.image import BrokerImage, Endpoint, MetadataImage
@@ -182,6 +184,7 @@ class ControllerRuntime(ControllerClient):
             IncrementalAlterConfigsRequest: lambda image, request, _: incremental_alter_configs(image, request, config),
             RegistrationRequest: lambda image, request, _: register_broker(image, request, config),
             ReplicaFaultsRequest: lambda image, request, _: take_replica_faults(image, request, config),
+            UpdateFeaturesRequest: lambda image, request, version: update_features(image, request, version),
             UnregisterBrokerRequest: lambda image, request, _: unregister_broker(image, request, config),
         }
 

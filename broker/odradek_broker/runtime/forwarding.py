@@ -15,7 +15,7 @@ out twice, or once though the client was told that the time was over; never afte
     CreateTopics, CreatePartitions  the second answer is TOPIC_ALREADY_EXISTS, or INVALID_PARTITIONS
     DeleteTopics                    the second answer is UNKNOWN_TOPIC_OR_PARTITION
     ElectLeaders                    the second answer is ELECTION_NOT_NEEDED
-    AlterConfigs, IncrementalAlterConfigs, AlterPartitionReassignments, UnregisterBroker
+    AlterConfigs, IncrementalAlterConfigs, AlterPartitionReassignments, UnregisterBroker, UpdateFeatures
                                     nothing
     What names no epoch (the last four lines) may meet what somebody else has asked for between the two, and undo it.
 """

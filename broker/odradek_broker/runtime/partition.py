@@ -63,6 +63,9 @@ class Partition:
         self.refusals = Refusals()
         self.tells_watermark = False
         """Followers hear at once how far it is committed, because consumers read from them."""
+        self.admissions: dict[int, object] = {}
+        """By producer id, what stands for a transaction that its coordinator says may be written to. Gone with the
+        marker that ends it: what was admitted before that, and comes later, belongs to no transaction."""
         self.throttled_as_leader = False
         self.throttled_as_follower = False
         self.leader_epoch = NO_EPOCH
@@ -116,6 +119,7 @@ class Partition:
     def follow(self, image: PartitionImage) -> None:
         """Another broker leads, or nobody does."""
         self.leadership = None
+        self.admissions.clear()
         self.leader_id, self.leader_epoch = image.leader, image.leader_epoch
         self.fail_commits()
 

@@ -187,9 +187,13 @@ class TransactionCoordinator:
         """What is to be written now, to which partitions."""
         return iter(self._markers)
 
-    def committed(self, log_offset: int) -> None:
-        """All records up to there will stay, so the markers that follow from them may be written."""
-        self._markers.committed(log_offset)
+    def owes(self, transactional_id: str, producer: ProducerIdAndEpoch) -> bool:
+        """Whether the transaction of that producer is not completed yet."""
+        return any(each.transactional_id == transactional_id and each.producer == producer for each in self._markers)
+
+    def committed(self, log_offset: int) -> bool:
+        """All records up to there will stay, so the markers that follow from them may be written; whether any do."""
+        return self._markers.committed(log_offset)
 
     def markers_written(
         self, transactional_id: str, producer: ProducerIdAndEpoch, partitions: Iterable[TopicPartition], now: Instant
@@ -259,9 +263,13 @@ class TransactionCoordinator:
         if timer.kind is TimerKind.EXPIRATION:
             self._look_for_expired_later(now)
             return Result(None, [self._record(name, None) for name in self._expired(now.wall_ms)], [])
-        self._timers.set(timer, now.monotonic_ms + RETRY_MS)  # replaying the abort cancels that
+        self.put_off(timer, now)  # replaying the abort cancels that
         transaction = self.transactions[timer.transactional_id]
         return Result(None, self._fence(timer.transactional_id, transaction, now), [])
+
+    def put_off(self, timer: Timer, now: Instant) -> None:
+        """What a timer was set for has not been done."""
+        self._timers.set(timer, now.monotonic_ms + RETRY_MS)
 
     def _expired(self, now_ms: int) -> list[str]:
         longest_ms = self.settings.transactional_id_expiration_ms

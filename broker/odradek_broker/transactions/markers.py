@@ -57,13 +57,15 @@ class Markers:
             )
             self._decided[transactional_id] = (log_offset, owed)
 
-    def committed(self, log_offset: int) -> None:
-        """All records up to there will stay."""
+    def committed(self, log_offset: int) -> bool:
+        """All records up to there will stay; whether something is owed now that was not before."""
+        before = len(self._owed)
         for transactional_id, (offset, owed) in list(self._decided.items()):
             if offset > log_offset:
                 break
             del self._decided[transactional_id]
             self._owed[transactional_id] = owed
+        return len(self._owed) > before
 
     def written(
         self, transactional_id: str, producer: ProducerIdAndEpoch, partitions: Iterable[TopicPartition]

@@ -1,0 +1,76 @@
+"""WriteTxnMarkers (API key 27), versions 1-2: end transactions in partitions that this broker leads.
+
+Behaviour
+    Coordinators ask. As long as there is no security anybody may; an operator does, to end a transaction that hangs.
+    Partitions are answered one by one, when their marker is committed; after COMMIT_SECONDS with REQUEST_TIMED_OUT,
+    and it may yet be.
+    An older epoch of the producer, or with version 2 a transaction that is the next one    INVALID_PRODUCER_EPOCH
+    An older coordinator             TRANSACTION_COORDINATOR_FENCED
+    Not on this broker               UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER
+Versions
+    2 transaction_version (KIP-1228)
+"""
+
+from __future__ import annotations
+
+import trio
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.write_txn_markers import (
+    WritableTxnMarker,
+    WritableTxnMarkerPartitionResult,
+    WritableTxnMarkerResult,
+    WritableTxnMarkerTopicResult,
+    WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
+)
+from odradek_broker.apis import RequestContext
+from odradek_broker.runtime.commits import Commit
+from odradek_broker.runtime.transaction_markers import write_marker
+
+REQUEST, VERSIONS = WriteTxnMarkersRequest, range(1, 3)
+
+COMMIT_SECONDS = 5.0
+
+Outcome = Commit | ErrorCode
+
+
+async def handle(request: WriteTxnMarkersRequest, context: RequestContext) -> WriteTxnMarkersResponse:
+    outcomes: list[list[list[Outcome]]] = [
+        [[write_marker(context.broker, topic.name, index, marker) for index in topic.partition_indexes]
+         for topic in marker.topics]
+        for marker in request.markers
+    ]  # fmt: skip
+    commits = [each for topics in outcomes for topic in topics for each in topic if isinstance(each, Commit)]
+    try:
+        with trio.move_on_after(COMMIT_SECONDS):
+            for commit in commits:
+                await commit.wait()
+    finally:
+        for commit in commits:
+            commit.leave()
+    return WriteTxnMarkersResponse(
+        [_result(marker, topics) for marker, topics in zip(request.markers, outcomes, strict=True)]
+    )
+
+
+def _result(marker: WritableTxnMarker, outcomes: list[list[Outcome]]) -> WritableTxnMarkerResult:
+    return WritableTxnMarkerResult(
+        marker.producer_id,
+        [
+            WritableTxnMarkerTopicResult(
+                topic.name,
+                [
+                    WritableTxnMarkerPartitionResult(index, _code(outcome))
+                    for index, outcome in zip(topic.partition_indexes, partitions, strict=True)
+                ],
+            )
+            for topic, partitions in zip(marker.topics, outcomes, strict=True)
+        ],
+    )
+
+
+def _code(outcome: Outcome) -> ErrorCode:
+    if not isinstance(outcome, Commit):
+        return outcome
+    return ErrorCode.REQUEST_TIMED_OUT if outcome.outcome is None else outcome.outcome

@@ -1,0 +1,137 @@
+"""TxnOffsetCommit (API key 28), versions 0-6: store a group's positions within a producer's transaction.
+
+Behaviour
+    They are visible, and final, with the transaction's marker; until then the partitions are unstable (KIP-447).
+    Before the first is stored the group's partition must belong to the transaction: AddOffsetsToTxn has added it, or
+    from version 5 on this request does (KIP-890).
+    Partitions are answered one by one; the answer comes when all that was stored is committed.
+    No such partition                UNKNOWN_TOPIC_OR_PARTITION; no topic of that id (version 6): UNKNOWN_TOPIC_ID
+    Another generation               ILLEGAL_GENERATION; not a member: UNKNOWN_MEMBER_ID; FENCED_INSTANCE_ID
+    A producer that was fenced       INVALID_PRODUCER_EPOCH
+    Not part of a transaction        TRANSACTION_ABORTABLE (INVALID_TXN_STATE before version 4)
+    The transaction's coordinator cannot be asked    COORDINATOR_LOAD_IN_PROGRESS: the group's is the right one
+Versions
+    2 leader epochs    3 generation and member (KIP-447), flexible    4 TRANSACTION_ABORTABLE    5 adds by itself
+    6 topic ids
+"""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
+from odradek.protocol.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestTopic,
+    TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition,
+    TxnOffsetCommitResponseTopic,
+)
+from odradek_broker.apis import RequestContext
+from odradek_broker.apis.transaction_errors import OF_COORDINATORS, abortable_since
+from odradek_broker.groups.offsets import TopicPartition
+from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable, ProducerStamp
+from odradek_broker.transactions.transaction import ProducerIdAndEpoch
+
+REQUEST, VERSIONS = TxnOffsetCommitRequest, range(7)
+
+ABORTABLE_SINCE, ADDS_SINCE, BY_TOPIC_ID = 4, 5, 6
+
+
+async def handle(request: TxnOffsetCommitRequest, context: RequestContext) -> TxnOffsetCommitResponse:
+    image, by_id = context.broker.image, context.version >= BY_TOPIC_ID
+    if by_id:
+        named = [structs.replace(each, name=image.topic_names.get(each.topic_id, "")) for each in request.topics]
+        request = structs.replace(request, topics=named)
+    known = {
+        TopicPartition(topic.name, each.partition_index)
+        for topic in request.topics
+        for each in topic.partitions
+        if image.partition(topic.name, each.partition_index) is not None
+    }
+    outcomes = dict.fromkeys(known, ErrorCode.NONE)
+    if known:
+        try:
+            outcomes = await _commit(request, known, context)
+        except CoordinatorUnavailable as unavailable:
+            outcomes = dict.fromkeys(known, unavailable.error_code)
+    return TxnOffsetCommitResponse(topics=[_answer(topic, outcomes) for topic in request.topics])
+
+
+def _answer(
+    topic: TxnOffsetCommitRequestTopic, outcomes: dict[TopicPartition, ErrorCode]
+) -> TxnOffsetCommitResponseTopic:
+    unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if topic.name else ErrorCode.UNKNOWN_TOPIC_ID
+    return TxnOffsetCommitResponseTopic(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        partitions=[
+            TxnOffsetCommitResponsePartition(
+                each.partition_index, outcomes.get(TopicPartition(topic.name, each.partition_index), unknown)
+            )
+            for each in topic.partitions
+        ],
+    )
+
+
+async def _commit(
+    request: TxnOffsetCommitRequest, known: set[TopicPartition], context: RequestContext
+) -> dict[TopicPartition, ErrorCode]:
+    """Raises CoordinatorUnavailable."""
+    error = await _admit(request, context)
+    if error:
+        return dict.fromkeys(known, error)
+    producer = ProducerStamp(request.producer_id, request.producer_epoch)
+    response = await context.broker.groups.commit(_offsets(request, known), producer)
+    return {
+        TopicPartition(topic.name, each.partition_index): ErrorCode.from_code(each.error_code)
+        for topic in response.topics
+        for each in topic.partitions
+    }
+
+
+async def _admit(request: TxnOffsetCommitRequest, context: RequestContext) -> ErrorCode:
+    """Whether the group's partition belongs to the transaction. Raises CoordinatorUnavailable."""
+    broker = context.broker
+    partition = (await broker.groups.find(request.group_id)).partition
+    producer = ProducerIdAndEpoch(request.producer_id, request.producer_epoch)
+    if partition.log.producers.has_open_transaction(*producer):
+        return ErrorCode.NONE
+    adds = context.version >= ADDS_SINCE
+    answers = await broker.transactions.gate.admit(request.transactional_id, producer, [partition], adds=adds)
+    error = answers[TopicPartition(partition.topic, partition.index)]
+    if error in OF_COORDINATORS:
+        return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    if error is ErrorCode.PRODUCER_FENCED:
+        return ErrorCode.INVALID_PRODUCER_EPOCH
+    return abortable_since(error, context.version, ABORTABLE_SINCE)
+
+
+def _offsets(request: TxnOffsetCommitRequest, known: set[TopicPartition]) -> OffsetCommitRequest:
+    return OffsetCommitRequest(
+        group_id=request.group_id,
+        generation_id_or_member_epoch=request.generation_id_or_member_epoch,
+        member_id=request.member_id,
+        group_instance_id=request.group_instance_id,
+        topics=[
+            OffsetCommitRequestTopic(
+                topic.name,
+                partitions=[
+                    OffsetCommitRequestPartition(
+                        partition_index=each.partition_index,
+                        committed_offset=each.committed_offset,
+                        committed_leader_epoch=each.committed_leader_epoch,
+                        committed_metadata=each.committed_metadata,
+                    )
+                    for each in topic.partitions
+                    if TopicPartition(topic.name, each.partition_index) in known
+                ],
+            )
+            for topic in request.topics
+        ],
+    )
