@@ -61,6 +61,7 @@ class Scene:
         self.core = GroupCoordinator(self.settings)
         self.log: list[Record] = []
         self.answers: dict[int, Struct] = {}
+        self.notes: list[str] = []
         self.tickets = 0
         for record in loaded_from:
             self._replay(record)
@@ -95,6 +96,7 @@ class Scene:
             self.carry_out(self.core.time_over(timer, self.now))
 
     def carry_out(self, result: Result[R]) -> R:
+        self.notes += result.notes
         for answer in result.answers:
             self._keep(answer)
         for record in result.records:

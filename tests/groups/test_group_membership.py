@@ -23,6 +23,34 @@ def test_one_member_joins_syncs_and_lives() -> None:
     assert scene.heartbeat("a", 1) == 0
 
 
+def test_who_waits_in_a_rebalance_is_told_of_in_a_note_with_for_whom_and_for_how_long() -> None:
+    """A member was killed and is started again: its former self has most of its session before it."""
+    scene = Scene()
+    scene.stable("a")
+    scene.pass_time(3_000)
+    assert scene.notes == []
+    scene.join(new_id="b")
+    [note] = scene.notes
+    assert "'g' rebalances and waits for 1 of 2 members, 7 s at most if they are silent: a at /h" in note
+    scene.pass_time(7_000)
+    assert list(scene.group().members) == ["b"]
+
+
+def test_a_rebalance_is_waited_for_no_longer_than_its_members_have_asked_for() -> None:
+    scene = Scene()
+    scene.stable("a", rebalance_ms=2_000)
+    scene.join(new_id="b", rebalance_ms=1_000)
+    assert "waits for 1 of 2 members, 2 s at most" in scene.notes[0]
+
+
+def test_of_many_that_are_waited_for_a_note_names_three() -> None:
+    scene = Scene()
+    scene.stable("a", "b", "c", "d", "e")
+    scene.join(new_id="f")
+    assert "waits for 5 of 6 members" in scene.notes[-1]
+    assert scene.notes[-1].endswith("silent: a at /h, b at /h, c at /h, ...")
+
+
 def test_a_second_member_makes_the_first_join_again() -> None:
     scene = Scene()
     scene.stable("a")

@@ -19,6 +19,8 @@ from odradek_broker.groups.records import group_record
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.timers import TimerKind
 
+NAMES_SAID = 3
+
 
 def prepare_or_complete(group: ClassicGroup, step: Step) -> None:
     """A member has joined, or wants something else: begin a rebalance, or see whether the one at work is done."""
@@ -45,6 +47,21 @@ def prepare_rebalance(group: ClassicGroup, step: Step) -> None:
         complete_join(group, step)
     else:
         step.set_timer(TimerKind.REBALANCE, group.rebalance_timeout_ms, group.group_id)
+        _say_who_is_waited_for(group, step)
+
+
+def _say_who_is_waited_for(group: ClassicGroup, step: Step) -> None:
+    """Who has joined sees nothing but silence until the others have, or have been silent for their sessions: a consumer
+    that was killed and is started again waits for its former self."""
+    awaited = [member for member in group.members.values() if member.join_ticket is None]
+    session_ms = max(step.left_ms(TimerKind.SESSION, group.group_id, member.member_id) for member in awaited)
+    at_most_ms = min(session_ms, step.left_ms(TimerKind.REBALANCE, group.group_id))
+    names = ", ".join(f"{member.member_id} at {member.client_host}" for member in awaited[:NAMES_SAID])
+    more = ", ..." if len(awaited) > NAMES_SAID else ""
+    step.notes.append(
+        f"group {group.group_id!r} rebalances and waits for {len(awaited)} of {len(group.members)} members, "
+        f"{at_most_ms / 1000:.0f} s at most if they are silent: {names}{more}"
+    )
 
 
 def maybe_complete_join(group: ClassicGroup, step: Step) -> None:

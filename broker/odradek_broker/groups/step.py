@@ -7,6 +7,7 @@ lets the answers go once everything appended so far is committed: so nothing is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -42,6 +43,8 @@ class Result(NamedTuple, Generic[R_co]):
     """To be appended, all or none, and replayed."""
     answers: list[Answer]
     """To others, who have been waiting."""
+    notes: Sequence[str] = ()
+    """Worth a line in the log of the process."""
 
 
 class Step:
@@ -53,6 +56,7 @@ class Step:
         self.timers = timers
         self.records: list[Record] = []
         self.answers: list[Answer] = []
+        self.notes: list[str] = []
 
     def answer(self, ticket: int, response: Struct) -> None:
         self.answers.append(Answer(ticket, response))
@@ -66,5 +70,10 @@ class Step:
     def has_timer(self, kind: TimerKind, group_id: str, member_id: str) -> bool:
         return self.timers.deadline_ms(Timer(kind, group_id, member_id)) is not None
 
+    def left_ms(self, kind: TimerKind, group_id: str, member_id: str = "") -> int:
+        """Until a timer comes up; 0 where it is not set."""
+        deadline_ms = self.timers.deadline_ms(Timer(kind, group_id, member_id))
+        return 0 if deadline_ms is None else max(0, deadline_ms - self.now.monotonic_ms)
+
     def result(self, response: R) -> Result[R]:
-        return Result(response, self.records, self.answers)
+        return Result(response, self.records, self.answers, self.notes)

@@ -224,6 +224,8 @@ class CoordinatorPartition(ABC, Generic[C]):
     # --------------------------------------------------------------------------------------------- append, replay
 
     def _carry_out(self, result: Result[Any], ticket: int | None, producer: ProducerStamp | None) -> None:
+        for note in result.notes:
+            logger.info("%s: %s", self.partition, note)
         answers = list(result.answers)
         refusal = ErrorCode.NONE
         for batch in _batches(result.records):

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import trio
@@ -36,6 +37,9 @@ from odradek.wakeup import Changes, Wakeup
 logger = logging.getLogger(__name__)
 
 JOIN_MARGIN_S = 5.0
+
+SILENCE_S = 5
+"""After so long a join that is not answered is explained."""
 
 ATTEMPTS_WITHOUT_PAUSE = 3
 """So often is joined again at once: a member that is new, or was forgotten, needs two. Who is sent away more often
@@ -81,6 +85,7 @@ class Group:
         self._rebalancing = False
         self._revoking = False
         self._task: trio.lowlevel.Task | None = None
+        self._nursery: trio.Nursery | None = None
         self._joined_topics: tuple[str, ...] = ()
         self._hasty_count = 0
         self._settled_at = 0.0
@@ -120,6 +125,7 @@ class Group:
         self._task = trio.lowlevel.current_task()
         self._due.set()
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             nursery.start_soon(self._beat)
             nursery.start_soon(self._watch_metadata)
             while True:
@@ -202,7 +208,8 @@ class Group:
         topics = self._joined_topics = self._subscription.wanted_topics(self._cluster.image)
         request = self.membership.join_request(topics, self._subscription.assigned)
         timeout_s = self._config.max_poll_interval_ms / 1000 + JOIN_MARGIN_S
-        joined = await self.coordinator.ask(request, JoinGroupResponse, purpose="group", timeout_s=timeout_s)
+        with self._silence_explained():
+            joined = await self.coordinator.ask(request, JoinGroupResponse, purpose="group", timeout_s=timeout_s)
         verdict = self.membership.joined(joined)
         if verdict is not Verdict.FINE:
             return verdict, set()
@@ -225,6 +232,29 @@ class Group:
             return set(decode_assignment(synced.assignment))
         except ProtocolError as error:
             raise BadAnswer(f"{self._who}: the assignment cannot be read: {error}") from error
+
+    @contextmanager
+    def _silence_explained(self) -> Iterator[None]:
+        """If what is done inside takes long, one line says why."""
+        scope = trio.CancelScope()
+        if self._nursery is not None:
+            self._nursery.start_soon(self._explain_silence, scope)
+        try:
+            yield
+        finally:
+            scope.cancel()
+
+    async def _explain_silence(self, scope: trio.CancelScope) -> None:
+        with scope:
+            await trio.sleep(SILENCE_S)
+            logger.warning(
+                "%s: %d s and not let in yet. Its other members have to join again first; one that was killed, such as "
+                "this consumer before a restart, counts as one until its session is over (session_timeout_ms is %d s "
+                "here)",
+                self._who,
+                SILENCE_S,
+                self._config.session_timeout_ms / 1000,
+            )
 
     async def _learn_topics(self) -> None:
         """Metadata of what we subscribe to; topics that do not exist yet are watched for."""

@@ -277,3 +277,21 @@ async def test_who_steps_out_gives_its_partitions_up_before_others_can_have_them
         assert assigned_when_leaving == [[]]
         with pytest.raises(CommitFailed):
             consumer.group_position()
+
+
+async def test_a_join_that_takes_long_says_why_once(
+    broker: FakeBroker, autojump_clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As for a consumer that was killed and is started again: its former self is still a member."""
+    join = broker._JoinGroup
+
+    async def slow(request: Any, version: int) -> Any:
+        await trio.sleep(20)
+        return await join(request, version)
+
+    broker._JoinGroup = slow  # type: ignore[method-assign]
+    async with Consumer("fake", "orders", group="g", instance_id="i", surroundings=broker.surroundings) as consumer:
+        await read(consumer, 1)
+    lines = [each for each in caplog.messages if "not let in yet" in each]
+    assert len(lines) == 2, "one for each of two joins: the first only gave an id"
+    assert "session_timeout_ms is 45 s" in lines[0]
