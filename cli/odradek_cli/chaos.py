@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -44,7 +45,10 @@ def chaos(
     history: Annotated[Path | None, Option(help="Write all that happened there, a JSON object a line.")] = None,
     picture: Annotated[Path | None, Option(help="Draw throughput and faults (PNG; needs matplotlib).")] = None,
 ) -> None:
-    """Kill, pause, wipe and reconfigure brokers under load; exit code 0 if nothing acknowledged was lost or moved."""
+    """Kill, pause, wipe and reconfigure brokers under load; exit code 0 if nothing acknowledged was lost or moved.
+
+    Ctrl-C ends the load; what has happened until then is judged all the same.
+    """
     settings = parse_pairs(setting or [], "--set")
     unknown = [kind for kind in fault or [] if kind not in KINDS]
     if unknown:
@@ -71,7 +75,11 @@ def chaos(
         async with Cluster(
             brokers, settings=settings, journal=journal, etcd_members=etcd_members, network_faults=True
         ) as cluster:
-            verdict, happened = await run(cluster, plan, _tell)
+            load = trio.CancelScope()
+            async with trio.open_nursery() as beside:
+                beside.start_soon(_cancel_when_interrupted, load)
+                verdict, happened = await run(cluster, plan, _tell, load)
+                beside.cancel_scope.cancel()
         verdicts.append(verdict)
         _show(plan, verdict, happened)
         if history is not None:
@@ -79,13 +87,20 @@ def chaos(
         if picture is not None:
             from odradek_cli.chaos_picture import draw
 
-            await trio.to_thread.run_sync(draw, happened, plan.seconds, picture)
+            await trio.to_thread.run_sync(draw, happened, verdict.lasted_s, picture)
 
     try:
         run_work(work)
     except* NodeFailed as failures:
         raise Failed(str(failures.exceptions[0])) from None
     sys.exit(0 if verdicts[0].is_clean else FAILED)
+
+
+async def _cancel_when_interrupted(load: trio.CancelScope) -> None:
+    """Once: who presses Ctrl-C again does not want to wait for the verdict."""
+    with trio.open_signal_receiver(signal.SIGINT) as interrupts:
+        await anext(interrupts)
+    load.cancel()
 
 
 def _seconds(text: str) -> float:
@@ -106,7 +121,7 @@ def _show(plan: Plan, verdict: Verdict, history: History) -> None:
         if not fault.healed:
             kinds[fault.kind] = kinds.get(fault.kind, 0) + 1
     faults = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
-    print(f"seed {plan.seed}, {plan.seconds:g} s, acks={plan.acks}; faults: {faults}")
+    print(f"seed {plan.seed}, {verdict.lasted_s:.0f} s, acks={plan.acks}; faults: {faults}")
     print(
         f"{verdict.sent:,} sent, {verdict.acknowledged:,} acknowledged, {verdict.refused:,} refused, "
         f"{verdict.unknown:,} unknown"

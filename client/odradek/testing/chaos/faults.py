@@ -58,13 +58,13 @@ class Nemesis:
                 await KINDS[kind](self, hold_s)
             except (NodeFailed, OdradekError, trio.TooSlowError):
                 await self.heal()  # what this fault wanted was not possible
-            self._look_for_crashes()
+            self.look_for_crashes()
             await trio.sleep(self.random.uniform(0, REST_S))
 
     async def heal(self) -> None:
         """Every node up again, and everybody within reach."""
         self.cluster.heal()
-        self._look_for_crashes()
+        self.look_for_crashes()
         for node in self.cluster.nodes:
             if node.pid is not None:
                 node.resume()
@@ -77,7 +77,8 @@ class Nemesis:
         """What has been done to it is a reason to end by itself, before long."""
         self._may_end[node.name] = trio.current_time() + ENDS_WITHIN_S
 
-    def _look_for_crashes(self) -> None:
+    def look_for_crashes(self) -> None:
+        """Tell of each node that has ended by itself since this was asked last."""
         for node in self.cluster.nodes:
             code = node.take_crash()
             if code is not None and trio.current_time() > self._may_end.get(node.name, 0.0):

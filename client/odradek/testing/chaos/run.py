@@ -43,6 +43,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 class Verdict(Struct, frozen=True, kw_only=True):
     anomalies: list[Anomaly]
+    lasted_s: float
+    """The load and the faults."""
     sent: int
     acknowledged: int
     refused: int
@@ -58,8 +60,14 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return self.drained and not any(anomaly.bad for anomaly in self.anomalies)
 
 
-async def run(cluster: Cluster, plan: Plan, tell: Callable[[Fault], None]) -> tuple[Verdict, History]:
-    """On a cluster that is up. `tell` hears of every fault as it happens. Raises ValueError for an unknown fault."""
+async def run(
+    cluster: Cluster, plan: Plan, tell: Callable[[Fault], None], load: trio.CancelScope | None = None
+) -> tuple[Verdict, History]:
+    """On a cluster that is up. `tell` hears of each fault as it happens. Cancel `load` to end it and the faults early.
+
+    Raises ValueError for an unknown fault.
+    """
+    load = load or trio.CancelScope()
     history, began = History(), time.monotonic()
 
     def now_s() -> float:
@@ -87,8 +95,10 @@ async def run(cluster: Cluster, plan: Plan, tell: Callable[[Fault], None]) -> tu
         async with trio.open_nursery() as writers:
             for number in range(plan.writers):
                 writers.start_soon(workload.write, f"writer-{number}", plan.records_per_s, over)
-            with trio.move_on_after(plan.seconds):
+            load.deadline = trio.current_time() + plan.seconds
+            with load:
                 await nemesis.run()
+            lasted_s = now_s()
             await nemesis.heal()
             over.set()
             over_s = now_s()
@@ -97,15 +107,19 @@ async def run(cluster: Cluster, plan: Plan, tell: Callable[[Fault], None]) -> tu
     drained = await workload.drain(DRAIN_S)
     if plan.members:
         drained = await group.ask_once_more(DRAIN_S) and drained
-    return _verdict(history, plan, places, over_s, drained=drained), history
+    nemesis.look_for_crashes()
+    return _verdict(history, plan, places, lasted_s, over_s, drained=drained), history
 
 
-def _verdict(history: History, plan: Plan, places: list[Place], over_s: float, *, drained: bool) -> Verdict:
+def _verdict(
+    history: History, plan: Plan, places: list[Place], lasted_s: float, over_s: float, *, drained: bool
+) -> Verdict:
     promise = Promise(durable=plan.acks == "all", idempotent=plan.idempotent)
     outcomes = [write.outcome for write in history.writes]
     silence_s, since_s = max(longest_silence_s(history, place, over_s) for place in places)
     return Verdict(
         anomalies=check(history, promise),
+        lasted_s=lasted_s,
         sent=len(outcomes),
         acknowledged=outcomes.count(Outcome.OK),
         refused=outcomes.count(Outcome.FAIL),
