@@ -138,6 +138,24 @@ def test_renaming_replaces_and_directories_come_and_go(disk, tmp_path):
     assert abs(disk.modified_ms(b) - os.stat(b).st_mtime * 1000) < 10
 
 
+def test_what_is_created_is_its_owners_alone_whatever_the_umask_says(disk, tmp_path):
+    left = tmp_path / "replaced.tmp"
+    left.write_bytes(b"left by a crash")
+    left.chmod(0o666)
+    umask = os.umask(0)
+    try:
+        disk.make_dirs(str(tmp_path / "d" / "e"))
+        disk.open(str(tmp_path / "d" / "opened"), create=True).append(b"secret")
+        for sync in (True, False):
+            disk.replace_file(str(tmp_path / f"replaced{'' if sync else '-unsynced'}"), b"secret", sync=sync)
+        disk.lock(str(tmp_path / "d" / "e" / "lock")).release()
+    finally:
+        os.umask(umask)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    files = dict.fromkeys(("opened", "replaced", "replaced-unsynced", "lock"), 0o600)
+    assert modes == {"d": 0o700, "e": 0o700, **files}
+
+
 LOCK = """
 import sys
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk

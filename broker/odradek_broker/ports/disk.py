@@ -9,12 +9,15 @@ Plain blocking calls, all of which raise OSError. What a real disk promises, and
     - A file may be read through one handle while another thread syncs it.
     - A handle that is dropped closes itself, so that whoever still sends a slice of the file keeps it open, and
       nobody else need know. `close` only makes that happen at once.
+    - What is created is its owner's alone (files 0600, directories 0700), whatever the umask would let others have:
+      records, passwords in settings and the cluster's keys are nobody else's to read.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import ClassVar, Protocol
 
 from odradek.protocol.primitives import Buffer
@@ -29,6 +32,7 @@ if sys.platform == "win32":
 
 _CREATE = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _OPEN = _CREATE & ~os.O_CREAT
+_FILE_MODE, _DIRECTORY_MODE = 0o600, 0o700
 _HAS_PWRITEV = hasattr(os, "pwritev")
 
 
@@ -130,7 +134,7 @@ class RealFile:
 
     def __init__(self, path: str, *, create: bool) -> None:
         self._descriptor = -1
-        self._descriptor = os.open(path, _CREATE if create else _OPEN, 0o644)
+        self._descriptor = os.open(path, _CREATE if create else _OPEN, _FILE_MODE)
         self._ragged = False
         self.size = os.fstat(self._descriptor).st_size
 
@@ -218,7 +222,7 @@ class FileLock:
         self._path = os.path.realpath(path)
         if self._path in self._held:
             raise AlreadyLocked(path)
-        self._descriptor = os.open(path, _CREATE, 0o644)
+        self._descriptor = os.open(path, _CREATE, _FILE_MODE)
         try:
             _lock(self._descriptor)
         except OSError:
@@ -255,7 +259,12 @@ class RealDisk:
         return os.stat(path).st_mtime_ns // 1_000_000
 
     def make_dirs(self, path: str) -> None:
-        os.makedirs(path, exist_ok=True)
+        if not os.path.isdir(path):
+            parent = os.path.dirname(path)
+            if parent:
+                self.make_dirs(parent)
+            with suppress(FileExistsError):
+                os.mkdir(path, _DIRECTORY_MODE)
 
     def rename(self, path: str, to: str) -> None:
         os.replace(path, to)
@@ -288,7 +297,9 @@ class RealDisk:
 
     def replace_file(self, path: str, data: Buffer, *, sync: bool = True) -> None:
         temporary = path + ".tmp"
-        with open(temporary, "wb") as file:
+        with open(temporary, "wb", opener=_opened_by_owner) as file:
+            if hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), _FILE_MODE)  # one that was left there may be anybody's to read
             file.write(data)
             if sync:
                 file.flush()
@@ -322,6 +333,10 @@ class RealDisk:
 
     def lock(self, path: str) -> FileLock:
         return FileLock(path)
+
+
+def _opened_by_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, _FILE_MODE)
 
 
 def _write(descriptor: int, data: Buffer, position: int, /) -> int:

@@ -260,7 +260,7 @@ class Cluster:
             raise ValueError(f"{self.data_dir} belongs to a cluster of {known['brokers']} brokers, not {brokers}")
         ports = [port + i for i in range(brokers)] if port else free_ports(brokers)
         ports += free_ports(1, ports)
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_text(json.dumps({**known, "brokers": brokers, "ports": ports[:-1]}) + "\n")
         return ports
 

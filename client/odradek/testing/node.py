@@ -69,7 +69,7 @@ class Node:
         if self.pid is not None:
             raise NodeFailed(f"{self.name} is running already")
         self._notice_crash()
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._paused = False
         with (self.directory / LOG_FILE).open("ab") as log:
             self._process = await trio.lowlevel.open_process(
