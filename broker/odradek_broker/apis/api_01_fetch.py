@@ -15,6 +15,8 @@ Behaviour
     A partition that is named twice                 is read once, as it was named last
     A throttled follower that is not in sync        no records while leader.replication.throttled.rate is used up
     An unknown topic id                             UNKNOWN_TOPIC_ID, with the id
+    Batches that do not read back                   KAFKA_STORAGE_ERROR, and another in-sync replica is to lead; where
+                                                    there is none CORRUPT_MESSAGE, for one can only seek past them
     Of many partitions each SLICE is read by itself: others run between them (runtime/slices.py)
     Records are never null: librdkafka drops the whole response otherwise (KAFKA-18646)
 Versions
@@ -42,7 +44,7 @@ from odradek.protocol.messages.fetch import (
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.config.coordination_keys import RACK_AWARE
-from odradek_broker.log.failures import OffsetOutOfRange
+from odradek_broker.log.failures import DamagedLog, OffsetOutOfRange
 from odradek_broker.replication.selector import preferred_replica
 from odradek_broker.runtime.fetch_sessions import FetchSession, PartitionKey
 from odradek_broker.runtime.partition import Partition
@@ -195,6 +197,7 @@ def _read_on(reading: Reading, wanted: list[Wanted], request: FetchRequest, cont
                 committed=committed,
                 min_one=size == 0 and not held_back,
                 is_replica=replica >= 0,
+                context=context,
             )
         taken = 0 if found.records is None else len(found.records)
         left, size = left - taken, size + taken
@@ -243,7 +246,14 @@ def _is_held_back(partition: Partition, replica: int, context: RequestContext) -
 
 
 def _read_one(
-    partition: Partition, fetch: FetchPartition, left_bytes: int, *, committed: bool, min_one: bool, is_replica: bool
+    partition: Partition,
+    fetch: FetchPartition,
+    left_bytes: int,
+    *,
+    committed: bool,
+    min_one: bool,
+    is_replica: bool,
+    context: RequestContext,
 ) -> PartitionData:
     if partition.log.failed is not None:
         return _refused(fetch, ErrorCode.KAFKA_STORAGE_ERROR)
@@ -257,20 +267,22 @@ def _read_one(
     elif not committed:
         limit = partition.high_watermark
     diverging = _diverging_epoch(partition, fetch)
-    records = None
+    records, aborted = None, None
     try:
         if diverging.epoch < 0 and (left_bytes > 0 or min_one):
             max_bytes = min(fetch.partition_max_bytes, max(left_bytes, 0))
             records = log.read(offset, max_bytes, max_offset=limit, min_one=min_one)
+        if committed:
+            found = [] if records is None else log.aborted_transactions(offset, limit)
+            aborted = [AbortedTransaction(one.producer_id, one.first_offset) for one in found]
     except OffsetOutOfRange:
         start = log.log_start_offset if is_replica else -1
         return _refused(fetch, ErrorCode.OFFSET_OUT_OF_RANGE, log_start_offset=start)
+    except DamagedLog as damage:
+        is_mended = context.broker.replica_logs.met(partition, damage)
+        return _refused(fetch, ErrorCode.KAFKA_STORAGE_ERROR if is_mended else ErrorCode.CORRUPT_MESSAGE)
     except OSError:
         return _refused(fetch, ErrorCode.KAFKA_STORAGE_ERROR)
-    aborted = None
-    if committed:
-        found = [] if records is None else log.aborted_transactions(offset, limit)
-        aborted = [AbortedTransaction(one.producer_id, one.first_offset) for one in found]
     return PartitionData(
         partition_index=fetch.partition,
         high_watermark=partition.high_watermark,

@@ -10,7 +10,8 @@ Behaviour
     Other timestamps          UNSUPPORTED_VERSION; a partition named twice INVALID_REQUEST
     A leader that is too new  OFFSET_NOT_AVAILABLE (version 5 on), LEADER_NOT_AVAILABLE: it does not know yet how much
                               of what it has was committed (KIP-207)
-    A damaged batch           CORRUPT_MESSAGE: a producer's lie, which an append does not look into
+    A damaged batch           CORRUPT_MESSAGE: a producer's lie, which an append does not look into; or the disk's, as
+                              with Fetch
 Versions
     2 isolation_level    4 leader epochs    6 flexible
 """
@@ -30,6 +31,7 @@ from odradek.protocol.messages.list_offsets import (
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
+from odradek_broker.log.failures import DamagedLog
 from odradek_broker.runtime.partition import Partition
 
 REQUEST, VERSIONS = ListOffsetsRequest, range(1, 12)
@@ -81,6 +83,9 @@ def _find(
     limit = partition.last_stable_offset if committed else partition.high_watermark
     try:
         timestamp, offset = _offset(partition, wanted.timestamp, limit)
+    except DamagedLog as damage:
+        is_mended = context.broker.replica_logs.met(partition, damage)
+        return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR if is_mended else ErrorCode.CORRUPT_MESSAGE)
     except OSError:
         return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR)
     except ProtocolError:

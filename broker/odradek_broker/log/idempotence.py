@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.batch import BatchHeader
+from odradek_broker.log import damage
+from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.producer_state import BATCHES_KEPT, Producer, ProducerBatch, ProducerStates
 from odradek_broker.log.replay import marker_in, producer_batch
 from odradek_broker.log.segment import Segment
@@ -64,12 +66,17 @@ def _complete(producer: Producer, segments: Segments) -> bool:
     found: list[ProducerBatch] = []
     segment: Segment | None = segments.at(first_known)
     left = LOOK_BACK_BYTES
-    while segment is not None and left > 0 and len(found) < BATCHES_KEPT:
-        known = segment.find(first_known)
-        end = known[0] if known else segment.size_bytes
-        found[:0] = _batches_of(producer, segment, end - left, end)
-        left -= end
-        segment = segments.before(segment)
+    try:
+        while segment is not None and left > 0 and len(found) < BATCHES_KEPT:
+            known = segment.find(first_known)
+            end = known[0] if known else segment.size_bytes
+            found[:0] = _batches_of(producer, segment, end - left, end)
+            left -= end
+            segment = segments.before(segment)
+    except DamagedLog as error:
+        damage.say(
+            error.filename, error, f"retries of what producer {producer.producer_id} sent before are not recognized"
+        )
     producer.batches[:0] = found[-BATCHES_KEPT:]
     del producer.batches[:-BATCHES_KEPT]
     return bool(found)

@@ -439,15 +439,13 @@ class Log:
     # Cutting the end off.
 
     def end_if_cut_at(self, offset: int) -> int:
-        """Where the log would end after `truncate_to`: a batch that only begins before `offset` goes, too.
-
-        Raises OSError where the batches are damaged.
+        """Where the log would end after `truncate_to`: a batch that only begins before `offset` goes, too, and so does
+        what is damaged. Raises OSError.
         """
         if not self.segments.first.base_offset <= offset < self.log_end_offset:
             return offset
-        segment = self.segments.at(offset)
-        found = segment.find(offset)
-        return offset if found is None else min(offset, segment.header_at(found[0]).base_offset)
+        found = self.segments.at(offset).batch_before_cut(offset)
+        return offset if found is None else min(offset, found[1])
 
     def truncate_to(self, offset: int) -> None:
         """Remove every batch that ends at or behind `offset`. Raises OSError, and then the log has failed."""
@@ -468,9 +466,9 @@ class Log:
         for gone in reversed(later):
             gone.remove()
         self.segments.replace(later, [])
-        found = segment.find(offset)
+        found = segment.batch_before_cut(offset)
         if found is not None:
-            offset = self.end_if_cut_at(offset)
+            offset = min(offset, found[1])
             self._transaction_index_of(segment)
             segment.truncate_to_position(found[0], offset)
         self._unsynced.add_file(segment.file)

@@ -293,6 +293,23 @@ class Segment:
                 return position, end
         return None
 
+    def batch_before_cut(self, offset: int) -> tuple[int, int] | None:
+        """Position and base offset of the first batch that ends at or behind `offset`; None where there is none.
+
+        Or, where the file is damaged before that, of the place from which on it is. Raises OSError.
+        """
+        try:
+            found = self.find(offset)
+            return None if found is None else (found[0], self.header_at(found[0]).base_offset)
+        except DamagedLog:
+            scan = self.scan()
+            place = 0, self.base_offset
+            for _, header in scan:
+                if header.last_offset >= offset:
+                    break
+                place = scan.position, scan.next_offset
+            return place
+
     def header_at(self, position: int) -> BatchHeader:
         """The header of the batch that begins there. Raises OSError, DamagedLog."""
         for _, header in self.batches(position):

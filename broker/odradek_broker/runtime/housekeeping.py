@@ -1,7 +1,8 @@
 """What a broker does when nobody asks: retention, compaction, checkpoints, files that may go, a disk that fails.
 
 Each round looks at all partitions; what only looks at memory is done here, what reads and writes files by the
-megabyte (compaction) in a worker thread.
+megabyte (compaction) in a worker thread. What goes wrong for one partition concerns no other (apart.py), and a clock
+that has jumped makes nothing old (steady_time.py).
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from odradek.protocol.primitives import ProtocolError
-from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.offset_checkpoints import (
     CLEANER_OFFSETS,
     HIGH_WATERMARKS,
     LOG_START_OFFSETS,
     RECOVERY_POINTS,
 )
+from odradek_broker.runtime.apart import Apart
 from odradek_broker.runtime.interval_flush import IntervalFlush
+from odradek_broker.runtime.steady_time import SteadyTime
 
 if TYPE_CHECKING:
     from odradek_broker.runtime.broker import Broker
@@ -44,6 +45,19 @@ class Housekeeping:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._time = SteadyTime(broker.clock.now_ms(), broker.clock.monotonic_ms())
+        met = broker.replica_logs.met
+        self._retention, self._compaction = Apart("retention", met), Apart("compaction", met)
+        self._forgetting, self._flushing = Apart("forgetting of producers", met), Apart("flushing", met)
+        self._removal = Apart("removal of files", met)
+
+    def _now_ms(self) -> int:
+        """By which anything is too old."""
+        clock = self._broker.clock
+        now = self._time.now(clock.now_ms(), clock.monotonic_ms())
+        if now.news is not None:
+            logger.warning("%s", now.news)
+        return now.ms
 
     async def run(self) -> None:
         config = self._broker.config
@@ -65,71 +79,74 @@ class Housekeeping:
     async def _retain(self) -> None:
         while True:
             await trio.sleep(self._broker.config.log_retention_check_interval_ms / 1000)
-            now_ms = self._broker.clock.now_ms()
+            now_ms = self._now_ms()
             starts: dict[Partition, int] = {}
-            for partition in list(self._broker.partitions.values()):
+            for partition in self._retention.of(self._broker.partitions.values()):
                 log = partition.log
-                try:
+                with self._retention.each(partition):
                     log.advance_log_start(log.retention_offset(now_ms, partition.high_watermark))
                     starts[partition] = log.log_start_offset
-                except OSError as error:
-                    logger.error("%s: retention failed: %s", partition, error)
                 await trio.lowlevel.checkpoint()
             try:
                 await self._broker.checkpoints.write([LOG_START_OFFSETS])
             except OSError as error:  # a full disk, most likely: then it is high time to delete something
                 logger.error("cannot write down where logs begin: %s", error)
             for partition, offset in starts.items():
-                await self._delete_segments(partition, offset, now_ms)
+                await self._delete_segments(partition, offset, self._broker.clock.now_ms())
 
     async def _delete_segments(self, partition: Partition, before_offset: int, now_ms: int) -> None:
         log = partition.log
         if log.is_closed:
             return
-        try:
+        with self._retention.each(partition):
             for name in log.delete_segments_before(min(before_offset, log.log_start_offset), now_ms):
                 logger.info("%s: segment %s has outlived its retention", partition, name)
-        except (OSError, LogFailed) as error:
-            logger.error("%s: retention failed: %s", partition, error)
         await trio.lowlevel.checkpoint()
 
     async def _forget_producers(self) -> None:
         while True:
             await trio.sleep(self._broker.config.producer_id_expiration_check_interval_ms / 1000)
-            now_ms = self._broker.clock.now_ms()
-            for partition in list(self._broker.partitions.values()):
-                partition.log.remove_expired_producers(now_ms)
+            now_ms = self._now_ms()
+            for partition in self._forgetting.of(self._broker.partitions.values()):
+                with self._forgetting.each(partition):
+                    partition.log.remove_expired_producers(now_ms)
                 await trio.lowlevel.checkpoint()
 
     async def _compact(self) -> None:
         while self._broker.config.log_cleaner_enable:
             await trio.sleep(self._broker.config.log_cleaner_backoff_ms / 1000)
-            for partition in list(self._broker.partitions.values()):
+            now_ms = self._now_ms()
+            for partition in self._compaction.of(self._broker.partitions.values()):
                 if partition.log.config.compacts and partition.log.failed is None:
-                    await self._compact_one(partition)
+                    with self._compaction.each(partition):
+                        await self._compact_one(partition, now_ms)
 
-    async def _compact_one(self, partition: Partition) -> None:
-        log, now_ms = partition.log, self._broker.clock.now_ms()
-        try:
-            plan = log.begin_compaction(now_ms, partition.last_stable_offset)
-            if plan is None:
+    async def _compact_one(self, partition: Partition, now_ms: int) -> None:
+        """Raises OSError, LogFailed, DamagedLog."""
+        log = partition.log
+        plan = log.begin_compaction(now_ms, partition.last_stable_offset)
+        if plan is None:
+            return
+        while await self._broker.workers.run(plan.step):
+            if not log.install(plan, self._broker.clock.now_ms()):
                 return
-            while await self._broker.workers.run(plan.step):
-                if not log.install(plan, now_ms):
-                    return
-            log.end_compaction(plan)
-            await self._broker.checkpoints.write([CLEANER_OFFSETS])
-        except (OSError, LogFailed, ProtocolError) as error:
-            logger.error("%s: compaction failed: %s", partition, error)
+        log.end_compaction(plan)
+        for offset, fault in plan.unreadable.items():
+            logger.warning(
+                "%s: the batch at offset %d stays as its producer wrote it, for its records cannot be read: %s",
+                *(partition, offset, fault),
+            )
+        await self._broker.checkpoints.write([CLEANER_OFFSETS])
 
     async def _flush_the_rest(self) -> None:
         """What nothing else flushes: a start has to look through all that lies behind a log's recovery point."""
         while True:
             await trio.sleep(FLUSH_SECONDS)
-            for partition in list(self._broker.partitions.values()):
+            for partition in self._flushing.of(self._broker.partitions.values()):
                 log = partition.log
                 if log.failed is None and log.recovery_point < log.log_end_offset:
-                    self._broker.flusher.flush_soon(partition)
+                    with self._flushing.each(partition):
+                        self._broker.flusher.flush_soon(partition)
 
     async def _write_down(self, name: str, interval_ms: int) -> None:
         has_failed = False
@@ -151,9 +168,10 @@ class Housekeeping:
             directory, disk = self._broker.directory, self._broker.disk
             for path in directory.take_deleted_logs(now_ms):
                 await self._try_to_remove(directory.remove_directory, path)
-            for partition in list(self._broker.partitions.values()):
-                for path in partition.log.take_deleted_files(now_ms):
-                    await self._try_to_remove(disk.remove, path)
+            for partition in self._removal.of(self._broker.partitions.values()):
+                with self._removal.each(partition):
+                    for path in partition.log.take_deleted_files(now_ms):
+                        await self._try_to_remove(disk.remove, path)
 
     async def _watch_disk(self) -> None:
         """Raises DiskFailed, as Kafka halts with its last log directory. What only we have we still answer for."""

@@ -61,6 +61,8 @@ class Partition:
         self.log = log
         self.min_insync = 1
         self.refusals = Refusals()
+        self.damaged_at: int | None = None
+        """The first offset where damage has been met that no other replica makes good."""
         self.tells_watermark = False
         """Followers hear at once how far it is committed, because consumers read from them."""
         self.admissions: dict[int, object] = {}

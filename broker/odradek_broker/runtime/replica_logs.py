@@ -27,9 +27,10 @@ from msgspec import Struct
 from odradek_broker.controller.image import NO_LEADER
 from odradek_broker.controller.partition_change import RECOVERING
 from odradek_broker.controller.replica_faults import ReplicaFaultsRequest, ReplicaFaultsResponse, ReplicaOf
-from odradek_broker.log.failures import LogFailed, TopicIdMismatch
+from odradek_broker.log.failures import DamagedLog, LogFailed, TopicIdMismatch
 from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS
 from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.runtime.defects import survive
 
 if TYPE_CHECKING:
     from odradek_broker.controller.image import MetadataImage, PartitionImage
@@ -144,6 +145,27 @@ class ReplicaLogs:
         has_lost = partition.leader == node_id and partition.leader_recovery_state == RECOVERING
         return node_id in (*partition.isr, *partition.elr) and not has_lost
 
+    def met(self, partition: Partition, damage: DamagedLog) -> bool:
+        """A log in use is damaged: say so, and whether another replica is to lead and this one to be mended.
+
+        Where no other has it, whoever reads there is refused, and everything else goes on.
+        """
+        broker, key = self._broker, (partition.topic, partition.index)
+        if broker.partitions.get(key) is not partition:
+            return True
+        if broker.others_have(partition):
+            logger.error("%s is damaged: %s. Another replica has it, from which it is fetched again", partition, damage)
+            self.doubt(partition, damage.offset)
+            return True
+        if partition.damaged_at is None or damage.offset < partition.damaged_at:
+            partition.damaged_at = damage.offset
+            logger.error(
+                "%s is damaged: %s. No other broker has it: reads there are refused, and what can be read is served."
+                " Seek past it, or delete the records up to behind it",
+                *(partition, damage),
+            )
+        return False
+
     def doubt(self, partition: Partition, sound_up_to: int) -> None:
         """Damage was met in a log in use that others have, too: one of them is to lead, and this one to be mended.
 
@@ -193,6 +215,9 @@ class ReplicaLogs:
                 log.flush()
         except (OSError, LogFailed, TopicIdMismatch) as error:
             logger.error("%s-%d cannot be opened, and will be tried again: %s", *key, error)
+            return Waiting(topic_id, None)
+        except Exception as defect:
+            survive(defect, f"{key[0]}-{key[1]} cannot be opened, and will be tried again; everything else goes on")
             return Waiting(topic_id, None)
         found = log.recovery
         synced_up_to = self._broker.directory.checkpoints.get(RECOVERY_POINTS, (topic_id, key[1]))

@@ -1,0 +1,62 @@
+"""The time by which data is too old, which a jump of the wall clock does not take along.
+
+What a clock says that somebody has set, or that a bad time server has, would make a day's records a year old at once,
+and what retention has deleted nobody brings back. So the wall clock is believed only as far as the monotonic one, which
+nobody sets, has moved as well:
+
+    it runs ahead   by more than TOLERANCE_MS, and a hundredth of the time gone by: a jump. Time goes on as if it had
+                    not happened, for HOLD_MS; that is said when it begins, so there is a day to mend the clock
+    for longer      it is believed from then on, which is said too: the machine had slept, or its clock had been wrong
+    it falls        it is believed at once: what is younger is kept longer
+
+What happened before the start nobody knows here: a broker that is started by a wrong clock goes by it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+TOLERANCE_MS = 60_000
+TOLERATED_SHARE = 100
+HOLD_MS = 24 * 60 * 60 * 1000
+
+
+class SteadyNow(NamedTuple):
+    ms: int
+    news: str | None = None
+    """For the operator, when a jump is first seen and when it is believed."""
+
+
+class SteadyTime:
+    """Made when the broker starts; all times are milliseconds."""
+
+    def __init__(self, wall_ms: int, monotonic_ms: int) -> None:
+        self._believed_ms = wall_ms
+        self._monotonic_ms = monotonic_ms
+        self._held_since_ms: int | None = None
+        """By the monotonic clock."""
+
+    def now(self, wall_ms: int, monotonic_ms: int) -> SteadyNow:
+        """The time; never later than the wall clock's."""
+        passed_ms = monotonic_ms - self._monotonic_ms
+        expected_ms = self._believed_ms + passed_ms
+        ahead_ms = wall_ms - expected_ms
+        if self._held_since_ms is None and ahead_ms <= TOLERANCE_MS + passed_ms // TOLERATED_SHARE:
+            return self._believe(wall_ms, monotonic_ms)
+        if ahead_ms <= TOLERANCE_MS:
+            return self._believe(wall_ms, monotonic_ms, "the clock is right again: what is old goes by it")
+        if self._held_since_ms is None:
+            self._held_since_ms = monotonic_ms
+            news = (
+                f"the clock has jumped {ahead_ms // 1000} s ahead: nothing is deleted, compacted or forgotten for being"
+                f" old by that time before {HOLD_MS // 3_600_000} hours are over. Set it right, or restart the broker"
+                " to go by it at once"
+            )
+            return SteadyNow(expected_ms, news)
+        if monotonic_ms - self._held_since_ms >= HOLD_MS:
+            return self._believe(wall_ms, monotonic_ms, "the clock that had jumped is believed from now on")
+        return SteadyNow(expected_ms)
+
+    def _believe(self, wall_ms: int, monotonic_ms: int, news: str | None = None) -> SteadyNow:
+        self._believed_ms, self._monotonic_ms, self._held_since_ms = wall_ms, monotonic_ms, None
+        return SteadyNow(wall_ms, news)
