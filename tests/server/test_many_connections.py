@@ -152,6 +152,9 @@ class GoneAlready:
     async def send(self, pieces: object) -> NoReturn:
         raise OSError
 
+    def on_peer_gone(self, tell: object) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

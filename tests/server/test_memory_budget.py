@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import trio
-from served_broker import HandClock, Peer, Served, frame_of, produce, serving
+from served_broker import HandClock, Peer, Served, fetch, frame_of, produce, serving
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.errors import ErrorCode
-from odradek_broker.server.connection import FRAME_DEADLINE_MS, SHRINK_AFTER_MS
+from odradek.protocol.messages.fetch import FetchRequest, FetchTopic
+from odradek_broker.server.connection import SHRINK_AFTER_MS
 from odradek_broker.server.memory import MemoryBudget
+from odradek_broker.server.progress import DEADLINE_MS, HURRIED_DEADLINE_MS
 
 KIB = 1024
 BUDGET = 256 * KIB
@@ -118,7 +120,7 @@ async def test_who_waits_for_memory_outlives_those_who_hold_it_and_stand_still(t
         nursery.start_soon(honest.stream.send_all, FRAME)
         for _ in range(13):  # the hostile ones may get their turns one by one, and each stands still in its own
             await wait_all_tasks_blocked()
-            clock.advance(FRAME_DEADLINE_MS)
+            clock.advance(DEADLINE_MS)
             served.tick()
         assert (await honest.receive_produced()).error_code == ErrorCode.NONE
         assert served.connection_count == 1
@@ -144,3 +146,45 @@ async def test_the_announcement_of_a_large_frame_takes_no_memory(tmp_path: Path)
         await wait_all_tasks_blocked()
         assert served.connection_count == 20
         assert served.memory.used_bytes == 0
+
+
+async def test_a_request_that_waits_gives_back_the_memory_of_its_frame_unless_it_needs_it(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with serving(tmp_path, clock=clock) as served:
+        reader = await served.connect()
+        await reader.make_topic()
+        wait = fetch(0, max_wait_ms=2**31 - 1)
+        many = FetchRequest(
+            max_wait_ms=wait.max_wait_ms,
+            min_bytes=1,
+            topics=[FetchTopic("t", partitions=[*wait.topics[0].partitions])] * 3000,
+        )
+        await reader.send(many, 11)
+        await wait_all_tasks_blocked()
+        assert served.memory.used_bytes > 0
+        clock.advance(SHRINK_AFTER_MS)
+        served.tick()
+        assert served.memory.used_bytes == 0
+
+
+async def test_who_may_exceed_the_budget_and_is_slow_has_to_make_way_for_those_who_wait(tmp_path: Path) -> None:
+    """It would have its time, if nobody waited."""
+    clock = HandClock()
+    async with serving(tmp_path, clock=clock, **SMALL_BUDGET) as served, trio.open_nursery() as nursery:
+        slow, honest = await served.connect(), await served.connect()
+        await slow.make_topic()
+        await slow.stream.send_all(FRAME[: len(FRAME) - 10])
+        for _ in range(9):
+            await wait_all_tasks_blocked()
+            clock.advance(HURRIED_DEADLINE_MS)
+            await slow.stream.send_all(b"0")
+        served.tick()
+        assert served.connection_count == 2
+        nursery.start_soon(honest.stream.send_all, FRAME)
+        for _ in range(2):
+            await wait_all_tasks_blocked()
+            served.tick()
+            clock.advance(HURRIED_DEADLINE_MS)
+        served.tick()
+        assert (await honest.receive_produced()).error_code == ErrorCode.NONE
+        assert served.connection_count == 1

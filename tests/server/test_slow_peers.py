@@ -1,4 +1,5 @@
 """Peers that stand still in the middle of a frame, or take no answers: they lose their connection, and nobody else.
+Those that are slow keep theirs.
 
 Time is a clock in the test's hand, and `tick` is what the server does once a second.
 """
@@ -17,7 +18,8 @@ from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersio
 from odradek.protocol.messages.fetch import FetchResponse
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
-from odradek_broker.server.connection import FRAME_DEADLINE_MS, SHRINK_AFTER_MS
+from odradek_broker.server.connection import SHRINK_AFTER_MS
+from odradek_broker.server.progress import DEADLINE_MS, LEAST_BYTES
 
 BIG_BYTES = 12 * 1024 * 1024
 """More than the buffers of a connection take in, at both ends."""
@@ -47,7 +49,7 @@ async def test_a_frame_that_comes_byte_by_byte_and_never_ends_closes_its_connect
         steps = 10
         for step in range(1, steps + 1):
             await slow.stream.send_all(b"\0")
-            await pass_time(served, clock, FRAME_DEADLINE_MS // steps)
+            await pass_time(served, clock, DEADLINE_MS // steps)
             assert await neighbour.is_answered()
             assert served.connection_count == (1 if step == steps else 2)
         assert await slow.is_closed()
@@ -61,7 +63,7 @@ async def test_a_slow_frame_that_ends_in_time_is_answered(tmp_path: Path) -> Non
         for _ in range(3):  # each frame has its own deadline
             for byte in frame:
                 await slow.stream.send_all(bytes([byte]))
-                await pass_time(served, clock, FRAME_DEADLINE_MS // (len(frame) + 1))
+                await pass_time(served, clock, DEADLINE_MS // (len(frame) + 1))
             with trio.fail_after(5):
                 await slow.receive(ApiVersionsResponse, 0)
 
@@ -74,11 +76,11 @@ async def test_half_a_frame_behind_a_whole_one_has_its_own_deadline(tmp_path: Pa
         await writer.make_topic()
         following = frame_of(ApiVersionsRequest(), 0, 7)
         await reader.stream.send_all(frame_of(fetch(0, max_wait_ms=60_000), 11) + following[:6])
-        await pass_time(served, clock, 2 * FRAME_DEADLINE_MS)
+        await pass_time(served, clock, 2 * DEADLINE_MS)
         await writer.produce(produce(b"now"))
         with trio.fail_after(5):
             await reader.receive(FetchResponse, 11)
-        await pass_time(served, clock, FRAME_DEADLINE_MS - 1)
+        await pass_time(served, clock, DEADLINE_MS - 1)
         await reader.stream.send_all(following[6:])
         with trio.fail_after(5):
             assert (await reader.receive(ApiVersionsResponse, 0))[0] == 7
@@ -90,7 +92,7 @@ async def test_a_peer_that_reads_nothing_of_a_big_answer_is_closed(tmp_path: Pat
         neighbour, deaf = await served.connect(), await served.connect(window_bytes=SMALL_WINDOW_BYTES)
         await write_big_batch(neighbour)
         await deaf.send(fetch(0, max_bytes=2 * BIG_BYTES), 11)
-        await pass_time(served, clock, FRAME_DEADLINE_MS - 1)
+        await pass_time(served, clock, DEADLINE_MS - 1)
         assert await neighbour.is_answered()
         assert served.connection_count == 2
         await pass_time(served, clock, 1)
@@ -107,7 +109,7 @@ async def test_a_peer_that_asks_and_asks_and_reads_no_answer_is_closed(tmp_path:
         requests = frame_of(ApiVersionsRequest(), 0) * 5000 + frame_of(fetch(0, max_bytes=2 * BIG_BYTES), 11) * 100
         with trio.move_on_after(0.2):  # it blocks: the broker does not read on for as long as it cannot answer
             await deaf.stream.send_all(requests)
-        await pass_time(served, clock, FRAME_DEADLINE_MS)
+        await pass_time(served, clock, DEADLINE_MS)
         assert await neighbour.is_answered()
         assert served.connection_count == 1
 
@@ -118,10 +120,10 @@ async def test_an_answer_that_was_long_in_coming_has_its_deadline_from_when_it_i
         writer, reader = await served.connect(), await served.connect(window_bytes=SMALL_WINDOW_BYTES)
         await writer.make_topic(max_message_bytes=str(2 * BIG_BYTES))
         await reader.send(fetch(0, max_wait_ms=60_000, max_bytes=2 * BIG_BYTES), 11)
-        await pass_time(served, clock, 2 * FRAME_DEADLINE_MS)
+        await pass_time(served, clock, 2 * DEADLINE_MS)
         batch = build_batch([Record(timestamp=1, value=bytes(BIG_BYTES))])
         assert (await writer.produce(produce_batch(batch))).error_code == ErrorCode.NONE
-        await pass_time(served, clock, FRAME_DEADLINE_MS - 1)
+        await pass_time(served, clock, DEADLINE_MS - 1)
         with trio.fail_after(10):
             _, fetched = await reader.receive(FetchResponse, 11)
         assert len(fetched.responses[0].partitions[0].records or b"") == len(batch)
@@ -152,3 +154,64 @@ async def test_a_connection_that_has_given_its_memory_back_is_still_understood(t
             await pass_time(served, clock, SHRINK_AFTER_MS)
             assert served.memory.used_bytes == 0
             assert await peer.is_answered()
+
+
+async def take_slowly(served: Served, clock: HandClock, reader: Peer, step_bytes: int, steps: int) -> int:
+    """Let nearly a deadline pass before each step; return how many bytes came before the connection was closed."""
+    taken = 0
+    for _ in range(steps):
+        await pass_time(served, clock, DEADLINE_MS - 1)
+        left = step_bytes
+        while left and (piece := await reader.stream.receive_some(left)):
+            left -= len(piece)
+            taken += len(piece)
+        if left:
+            break
+    return taken
+
+
+async def test_a_reader_that_takes_a_big_answer_slowly_gets_all_of_it(tmp_path: Path) -> None:
+    """Each deadline counts from the last progress: it takes many of them, and never lets one pass."""
+    clock = HandClock()
+    async with serving(tmp_path, clock=clock, connections_max_idle_ms=str(2**40)) as served:
+        writer, reader = await served.connect(), await served.connect(window_bytes=SMALL_WINDOW_BYTES)
+        await write_big_batch(writer)
+        await reader.send(fetch(0, max_bytes=2 * BIG_BYTES), 11)
+        with trio.fail_after(30):
+            assert await take_slowly(served, clock, reader, BIG_BYTES // 32, 32) == BIG_BYTES
+        assert served.connection_count == 2
+
+
+async def test_a_reader_that_takes_next_to_nothing_at_a_time_is_closed(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with serving(tmp_path, clock=clock) as served:
+        writer, reader = await served.connect(), await served.connect(window_bytes=SMALL_WINDOW_BYTES)
+        await write_big_batch(writer)
+        await reader.send(fetch(0, max_bytes=2 * BIG_BYTES), 11)
+        for _ in range(10):
+            await pass_time(served, clock, DEADLINE_MS // 2)
+            if served.connection_count == 1:
+                break
+            await reader.stream.receive_some(100)
+        assert served.connection_count == 1
+
+
+async def test_a_big_frame_that_comes_slowly_but_steadily_is_answered(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with serving(tmp_path, clock=clock) as served:
+        writer = await served.connect()
+        await writer.make_topic()
+        frame = frame_of(produce(bytes(20 * LEAST_BYTES)), 9)
+        for at in range(0, len(frame), LEAST_BYTES):
+            await writer.stream.send_all(frame[at : at + LEAST_BYTES])
+            await pass_time(served, clock, DEADLINE_MS - 1)
+        assert (await writer.receive_produced()).error_code == ErrorCode.NONE
+
+
+async def test_idle_connections_are_kept_for_ever_where_that_is_asked_for(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with serving(tmp_path, clock=clock, connections_max_idle_ms="-1") as served:
+        idle = await served.connect()
+        assert await idle.is_answered()
+        await pass_time(served, clock, 2**40)
+        assert await idle.is_answered()

@@ -245,6 +245,9 @@ class SimPort:
     async def connect(self, host: str, port: int) -> SimStream:
         return await self._network.connect(self._host, (host, port))
 
+    async def run(self) -> None:
+        await trio.sleep_forever()  # who has gone is told in the same moment
+
 
 class SimListener:
     def __init__(self, network: SimNetwork, address: Address) -> None:
@@ -294,6 +297,8 @@ class SimStream:
         """The other end sends no more."""
         self._closed = False
         self._broken = False
+        self._sent_bytes = 0
+        self._tell_gone: Callable[[], None] | None = None
 
     async def receive_into(self, into: Callable[[], memoryview] | memoryview) -> int:
         while not self._inbox:
@@ -318,7 +323,14 @@ class SimStream:
         await trio.lowlevel.checkpoint()
         if self._broken or (self.other._closed and not self.other.is_silent):
             raise ConnectionResetError(errno.ECONNRESET, "connection reset")
+        self._sent_bytes += len(data)
         self._send_off(data)
+
+    def taken_bytes(self) -> int:
+        return self._sent_bytes
+
+    def on_peer_gone(self, tell: Callable[[], None]) -> None:
+        self._tell_gone = tell
 
     def end_receiving(self) -> None:
         self._end()
@@ -341,12 +353,14 @@ class SimStream:
             end._broken = True
             end._on_the_way.clear()
             end._readable.unpark_all()
+            end._say_gone()
 
     def give_up(self, *, silently: bool) -> None:
         """At this end it is broken, and whoever has it will close it."""
         self._broken, self.is_silent = True, silently
         self._inbox.clear()
         self._readable.unpark_all()
+        self._say_gone()
 
     def deliver(self, now_s: float) -> float | None:
         """What has arrived at the other end by now; return when there will be more."""
@@ -381,6 +395,12 @@ class SimStream:
     def _end(self) -> None:
         self._ended = True
         self._readable.unpark_all()
+        self._say_gone()
+
+    def _say_gone(self) -> None:
+        tell, self._tell_gone = self._tell_gone, None
+        if tell is not None and not self._closed:
+            tell()
 
 
 def _bytes_of(piece: Sized) -> bytes:

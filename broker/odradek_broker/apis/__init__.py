@@ -14,6 +14,9 @@ A plain one whose request turns out to be long work returns it as `Held`.
 No handler holds the loop for long (runtime/slices.py): what grows with the request is cut into slices, or done by a
 worker.
 
+A handler that does nothing more for its client than wait for others says so (WAITS_FOR_OTHERS = True): it is cancelled
+in the moment in which the client closes its connection. The others are carried to their end, which is near.
+
 Reading order: api_18_api_versions, api_00_produce, api_01_fetch; the rest are variations.
 """
 
@@ -64,6 +67,8 @@ class Api(Struct, frozen=True):
     handle: Callable[[Any, RequestContext], Answer | Awaitable[Answer] | Held]
     holds: bool
     """Whether the handler is a coroutine function, which nothing on its connection overtakes."""
+    waits_for_others: bool
+    """Whether nobody needs the rest of its work once the client has gone."""
     advertised_versions: range
     """As `versions`, but for Produce (see api_00_produce), and for what only brokers ask: none."""
 
@@ -96,6 +101,7 @@ def load_apis() -> dict[int, Api]:
             versions=module.VERSIONS,
             handle=module.handle,
             holds=inspect.iscoroutinefunction(module.handle),
+            waits_for_others=getattr(module, "WAITS_FOR_OTHERS", False),
             advertised_versions=getattr(module, "ADVERTISED_VERSIONS", module.VERSIONS),
         )
         assert int(module_info.name.split("_")[1]) == api.key, f"{module_info.name} handles key {api.key}"

@@ -76,7 +76,8 @@ class Append(Struct, frozen=True, gc=False):
     """What is waited for before the response is true."""
 
 
-Appends = list[tuple[TopicProduceData, list[Append]]]
+Appends = list[tuple[str, bytes, list[Append]]]
+"""By topic, with its name and its id, whichever of the two was given. Nothing of the request's bytes."""
 
 
 def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | LaterResponse | Held | None:
@@ -96,9 +97,12 @@ async def _produce_when_admitted(
 def _produce(
     request: ProduceRequest, context: RequestContext, turned_away: TurnedAway
 ) -> ProduceResponse | LaterResponse | None:
-    topics = [(topic, _append_topic(topic, request, context, turned_away)) for topic in request.topic_data]
+    topics = [
+        (topic.name, topic.topic_id, _append_topic(topic, request, context, turned_away))
+        for topic in request.topic_data
+    ]
     if request.acks == ACKS_NONE:
-        for _, appends in topics:
+        for _, _, appends in topics:
             for append in appends:
                 if append.response.error_code:
                     error = ErrorCode.from_code(append.response.error_code)
@@ -106,7 +110,7 @@ def _produce(
         return None
     unsettled = [
         append.commit
-        for _, appends in topics
+        for _, _, appends in topics
         for append in appends
         if append.commit is not None and append.commit.outcome is None
     ]
@@ -211,8 +215,8 @@ class LaterResponse(Later):
 def _response(topics: Appends) -> ProduceResponse:
     return ProduceResponse(
         [
-            TopicProduceResponse(topic.name, topic.topic_id, [_settled(append) for append in appends])
-            for topic, appends in topics
+            TopicProduceResponse(name, topic_id, [_settled(append) for append in appends])
+            for name, topic_id, appends in topics
         ]
     )
 

@@ -51,6 +51,7 @@ from odradek_broker.runtime.partition import Partition
 from odradek_broker.runtime.slices import SLICE
 
 REQUEST, VERSIONS = FetchRequest, range(4, 19)
+WAITS_FOR_OTHERS = True
 
 T = TypeVar("T")
 

@@ -20,6 +20,7 @@ from odradek_broker.apis import RequestContext
 from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
 
 REQUEST, VERSIONS = JoinGroupRequest, range(10)
+WAITS_FOR_OTHERS = True
 
 
 async def handle(request: JoinGroupRequest, context: RequestContext) -> JoinGroupResponse:

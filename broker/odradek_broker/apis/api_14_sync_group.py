@@ -19,6 +19,7 @@ from odradek_broker.apis import RequestContext
 from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
 
 REQUEST, VERSIONS = SyncGroupRequest, range(6)
+WAITS_FOR_OTHERS = True
 
 NAMES_PROTOCOL = 5
 

@@ -13,6 +13,7 @@ from odradek_broker.runtime.cluster_messages import FollowMetadataRequest, Follo
 from odradek_broker.runtime.forwarding import answer_follow
 
 REQUEST, VERSIONS, ADVERTISED_VERSIONS = FollowMetadataRequest, range(1), range(0)
+WAITS_FOR_OTHERS = True
 
 
 async def handle(request: FollowMetadataRequest, context: RequestContext) -> FollowMetadataResponse:

@@ -39,6 +39,7 @@ from odradek_broker.runtime.partition import Partition
 from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = DeleteRecordsRequest, range(3)
+WAITS_FOR_OTHERS = True
 
 logger = logging.getLogger(__name__)
 

@@ -115,7 +115,8 @@ class NetworkConfig(IdentityConfig, frozen=True, kw_only=True):
         int, Setting("How many connections one address may have open.", INT, at_least(0), LIVE)
     ] = INT_MAX
     connections_max_idle_ms: Annotated[
-        int, Setting("A connection on which nothing has happened for so long is closed.", LONG, at_least(1))
+        int,
+        Setting("A connection on which nothing has happened for so long is closed; none, if negative.", LONG),
     ] = 10 * MINUTE_MS
     request_timeout_ms: Annotated[
         int, Setting("How long this broker waits for another one's answer.", INT, at_least(1))

@@ -11,10 +11,18 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
+import sys
 from collections.abc import Callable, Sequence, Sized
 from typing import Protocol, TypeAlias
 
 import trio
+
+from odradek_broker.ports.hang_ups import HangUps
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
 
 Address: TypeAlias = tuple[str, int]
 
@@ -58,6 +66,12 @@ class Stream(Protocol):
     async def send(self, pieces: Sequence[Sized]) -> None:
         """Send bytes-like objects and file ranges, in order, to the last byte."""
 
+    def taken_bytes(self) -> int:
+        """How much of what was ever sent the peer's machine has taken, also while `send` is at work."""
+
+    def on_peer_gone(self, tell: Callable[[], None]) -> None:
+        """Call once, when the peer has closed its end or the connection is broken, whatever is still unread."""
+
     def end_receiving(self) -> None:
         """From now on, as if the peer had closed its half: who waits in `receive_into` gets 0."""
 
@@ -82,16 +96,22 @@ class Network(Protocol):
     async def connect(self, host: str, port: int) -> Stream:
         """Reach somebody else's. Raises OSError."""
 
+    async def run(self) -> None:
+        """Whoever listens has to run this, until cancelled: it sees to `on_peer_gone`."""
+
 
 class TcpStream:
     """A stream over a real, non-blocking socket."""
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, hang_ups: HangUps | None = None) -> None:
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _probe_when_silent(connected)
         self._socket = connected
+        self._hang_ups = hang_ups
         self.peer: Address = connected.getpeername()[:2]
         self.local: Address = connected.getsockname()[:2]
+        self._sent_bytes = 0
         self._operations = 0
         self._bytes = 0
 
@@ -117,12 +137,21 @@ class TcpStream:
         if buffers:
             await self._send_buffers(buffers)
 
+    def taken_bytes(self) -> int:
+        return self._sent_bytes - _untaken_bytes(self._socket)
+
+    def on_peer_gone(self, tell: Callable[[], None]) -> None:
+        if self._hang_ups is not None:
+            self._hang_ups.watch(self._socket, tell)
+
     def end_receiving(self) -> None:
         with contextlib.suppress(OSError):  # the peer may have gone
             self._socket.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
         if self._socket.fileno() >= 0:
+            if self._hang_ups is not None:
+                self._hang_ups.forget(self._socket)
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
@@ -143,6 +172,7 @@ class TcpStream:
                 self._operations = self._bytes = 0
                 await trio.lowlevel.wait_writable(self._socket)
                 continue
+            self._sent_bytes += sent
             await self._pay(sent)
             while buffers and sent >= len(buffers[0]):
                 sent -= len(buffers.pop(0))
@@ -161,6 +191,7 @@ class TcpStream:
                 raise OSError(f"file ended {length} bytes before the slice that was to be sent")
             position += sent
             length -= sent
+            self._sent_bytes += sent
             await self._pay(sent)
 
     async def _pay(self, count: int) -> None:
@@ -177,8 +208,9 @@ class TcpStream:
 class TcpListener:
     """A real listening socket."""
 
-    def __init__(self, listening: socket.socket) -> None:
+    def __init__(self, listening: socket.socket, hang_ups: HangUps) -> None:
         self._socket = listening
+        self._hang_ups = hang_ups
         self.address: Address = listening.getsockname()[:2]
 
     async def accept(self) -> TcpStream:
@@ -189,7 +221,7 @@ class TcpListener:
                 await trio.lowlevel.wait_readable(self._socket)
                 continue
             try:
-                return TcpStream(connected)
+                return TcpStream(connected, self._hang_ups)
             except OSError:
                 connected.close()  # gone again between accept and here
 
@@ -202,9 +234,15 @@ class TcpListener:
 class TcpNetwork:
     """The operating system's network."""
 
+    def __init__(self) -> None:
+        self._hang_ups = HangUps()
+
+    async def run(self) -> None:
+        await self._hang_ups.run()
+
     async def listen(self, host: str, port: int) -> TcpListener:
         try:
-            return TcpListener(await _listening(host, port))
+            return TcpListener(await _listening(host, port), self._hang_ups)
         except OSError as error:
             raise OSError(error.errno, f"cannot listen at {host}:{port}: {error.strerror}") from error
 
@@ -238,6 +276,25 @@ async def _listening(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def _probe_when_silent(connected: socket.socket) -> None:
+    """A machine that has gone without a word is noticed after two minutes, also where nothing is to be sent to it."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
+        if hasattr(socket, name):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _untaken_bytes(connected: socket.socket) -> int:
+    """What this machine still keeps of what was sent."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        kept: int = struct.unpack("i", fcntl.ioctl(connected, termios.TIOCOUTQ, bytes(4)))[0]
+    except OSError:
+        return 0
+    return kept
 
 
 def _taken_from(connected: trio.socket.SocketType) -> socket.socket:

@@ -8,7 +8,10 @@ Invariants
     Answers leave in the order in which their requests came.
     A handler that holds the connection begins when all earlier answers are sent, and nothing begins before it ends.
     A request's bytes are looked at only until its handler returns: the buffer is then used again.
-    Only what the peer leaves undone counts against a deadline: not our work, nor the wait for memory.
+    Only what the peer leaves undone counts against a deadline: not our work, nor the wait for memory; and it counts
+    from the last progress (progress.py).
+    Once the peer has closed its end nobody else is waited for on its behalf. What had come before is begun all the
+    same, and answered if that can be done at once: it may have closed one direction only.
     After REQUESTS_BETWEEN_CHECKPOINTS at most others have their turn, however many requests have come together.
 """
 
@@ -17,36 +20,36 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import trio
 
 from odradek.protocol.framing import BASE_BYTES, FrameBuffer
 from odradek.protocol.primitives import ProtocolError
-from odradek_broker.apis import Held, Later
+from odradek_broker.apis import Answer, Held, Later
+from odradek_broker.server.progress import DEADLINE_MS, Progress
 
 if TYPE_CHECKING:
-    from odradek.protocol.headers import ApiMessage
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.network import Stream
     from odradek_broker.server.dispatcher import Call, Dispatcher
-    from odradek_broker.server.memory import MemoryBudget
+    from odradek_broker.server.memory import Share
 
 logger = logging.getLogger(__name__)
 
 MAX_PENDING = 1000
 """Requests of one connection that may wait for their answers; a client that sends more is not read for a while."""
 
-FRAME_DEADLINE_MS = 30_000
-"""How long the bytes of one frame may take to arrive, and how long a client may refuse to take an answer's.
-
-A large frame has as long again each time that its buffer has doubled.
-"""
-
 REQUESTS_BETWEEN_CHECKPOINTS = 16
 
 SHRINK_AFTER_MS = 1_000
-UNKNOWN = -1
+
+
+class Slot(NamedTuple):
+    """Where an answer belongs, when nothing else of its request is needed any more."""
+
+    version: int
+    correlation_id: int
 
 
 class Connection:
@@ -56,7 +59,7 @@ class Connection:
         self,
         stream: Stream,
         dispatcher: Dispatcher,
-        memory: MemoryBudget,
+        memory: Share,
         clock: Clock,
         max_frame_bytes: int,
     ) -> None:
@@ -65,21 +68,26 @@ class Connection:
         self._memory = memory
         self._clock = clock
         self._buffer = FrameBuffer(max_frame_bytes)
-        self._pending: deque[tuple[Call, ApiMessage | Awaitable[ApiMessage | None] | None]] = deque()
+        self._pending: deque[tuple[Slot, Answer | Awaitable[Answer]]] = deque()
         self._changed = trio.lowlevel.ParkingLot()
         self._scope = trio.CancelScope()
+        self._waiting = trio.CancelScope()
+        """Around a handler that waits for others."""
         self._active_ms = clock.monotonic_ms()
-        self._frame_since_ms = UNKNOWN
-        """When the reader began to wait for the rest of a frame; it does not while it is at work."""
-        self._sending_since_ms = UNKNOWN
+        self._received_bytes = 0
+        self._arriving = Progress()
+        """Of the rest of a frame, while the reader waits for it and is not at work."""
+        self._sending = Progress()
         self._handling = False
         self._waiting_for_memory = False
         self._draining = False
+        self._peer_gone = False
         self._farewells: dict[str, Callable[[], None]] = {}
         self._since_checkpoint = 0
 
     async def serve(self) -> None:
         """Return when the connection is over; no fault of the peer's is raised."""
+        self._stream.on_peer_gone(self._peer_has_gone)
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
@@ -98,9 +106,9 @@ class Connection:
         finally:
             self._stream.close()
             for _, answer in self._pending:
-                if isinstance(answer, Coroutine | Later):
-                    answer.close()
-            self._memory.give_back(self._buffer.capacity_bytes - BASE_BYTES, self)
+                _drop(answer)
+            self._buffer.drop()
+            self._memory.give_back()
             for farewell in self._farewells.values():
                 farewell()
 
@@ -113,24 +121,33 @@ class Connection:
         """Called about once a second: give memory back, close what stands still."""
         if now_ms - self._active_ms >= SHRINK_AFTER_MS:
             self._shrink()
-        if self._sending_since_ms != UNKNOWN:
-            since_ms, limit_ms = self._sending_since_ms, FRAME_DEADLINE_MS
+        if self._sending.is_watched:
+            is_over = self._sending.is_over(self._stream.taken_bytes(), now_ms)
+        elif self._handling and self._memory.keeps_others_waiting:
+            is_over = now_ms - self._active_ms >= DEADLINE_MS
         elif self._pending or self._handling or self._waiting_for_memory:
             return  # it is not the peer that keeps the connection still
-        elif self._frame_since_ms != UNKNOWN and self._buffer.buffered_bytes:
-            since_ms, limit_ms = self._frame_since_ms, FRAME_DEADLINE_MS
+        elif self._arriving.is_watched and self._buffer.buffered_bytes:
+            hurried = self._memory.keeps_others_waiting
+            is_over = self._arriving.is_over(self._received_bytes, now_ms, hurried=hurried)
         else:
-            since_ms, limit_ms = self._active_ms, max_idle_ms
-        if now_ms - since_ms >= limit_ms:
+            is_over = 0 <= max_idle_ms <= now_ms - self._active_ms
+        if is_over:
             logger.info("closing the connection of %s:%d: it has stood still for long", *self._stream.peer)
             self._scope.cancel()
 
+    def _peer_has_gone(self) -> None:
+        if not self._draining:  # else it is our own doing
+            self._peer_gone = True
+            self._waiting.cancel()
+            self._changed.unpark_all()
+
     def _shrink(self) -> None:
-        """Give back what a large frame took, where no part of a frame is buffered."""
-        before = self._buffer.capacity_bytes
-        if before > BASE_BYTES and not self._buffer.buffered_bytes:
+        """Give back what a large frame took, where no part of a frame is buffered or still looked at."""
+        if self._buffer.capacity_bytes > BASE_BYTES:
             self._buffer.shrink()
-            self._memory.give_back(before - self._buffer.capacity_bytes, self)
+            if self._buffer.capacity_bytes == BASE_BYTES:
+                self._memory.give_back()
 
     async def _read_requests(self) -> None:
         while True:
@@ -139,18 +156,21 @@ class Connection:
                 if not await self._receive():
                     return
                 continue
-            self._frame_since_ms = UNKNOWN
+            self._arriving.end()
             await self._let_others_run()
             call = await self._dispatcher.read(frame, self._stream.peer, self._stream.local, self._farewells)
+            slot = Slot(call.answer_version, call.correlation_id)
             if call.refusal is not None:
-                await self._answer_in_turn(call, call.refusal)
+                await self._answer_in_turn(slot, call.refusal)
             elif call.api.holds:
-                await self._hold(call)
+                del frame  # of which the request may need nothing any more
+                await self._hold(slot, call)
             else:
                 answer = call.api.handle(call.request, call.context)
                 if isinstance(answer, Held):
                     answer = await self._work(answer)
-                await self._answer_in_turn(call, answer)
+                del frame, call
+                await self._answer_in_turn(slot, answer)
 
     async def _let_others_run(self) -> None:
         """Requests that take no answer, or have to wait for it, never wait themselves."""
@@ -159,7 +179,7 @@ class Connection:
             self._since_checkpoint = 0
             await trio.lowlevel.checkpoint()
 
-    async def _work(self, held: Held) -> ApiMessage | Awaitable[ApiMessage | None] | None:
+    async def _work(self, held: Held) -> Answer | Awaitable[Answer]:
         self._handling = True
         try:
             return await held.work
@@ -175,62 +195,80 @@ class Connection:
         growth = self._buffer.capacity_wanted() - self._buffer.capacity_bytes
         if growth:
             await self._take_memory(growth)
-            self._frame_since_ms = UNKNOWN
-        if self._frame_since_ms == UNKNOWN and self._buffer.buffered_bytes:
-            self._frame_since_ms = self._clock.monotonic_ms()
+        if not self._arriving.is_watched and self._buffer.buffered_bytes:
+            self._arriving.begin(self._clock.monotonic_ms())
         count = await self._stream.receive_into(self._buffer.room)
         self._buffer.received(count)
+        self._received_bytes += count
         self._active_ms = self._clock.monotonic_ms()
-        if self._frame_since_ms == UNKNOWN:
-            self._frame_since_ms = self._active_ms
+        if not self._arriving.is_watched:
+            self._arriving.begin(self._active_ms)
         return count > 0
 
     async def _take_memory(self, count: int) -> None:
         self._waiting_for_memory = True
-        await self._memory.take(count, self)
+        await self._memory.take(count, self._buffer.missing_bytes)
         self._waiting_for_memory = False
-        self._buffer.room()  # what was taken is what the buffer now has, be it that nothing more comes
+        self._arriving.end()
 
     async def _all_answered(self) -> None:
-        while self._pending:
+        while self._pending and not self._peer_gone:
             await self._changed.park()
 
-    async def _hold(self, call: Call) -> None:
+    async def _hold(self, slot: Slot, call: Call) -> None:
         await self._all_answered()
         self._handling = True
         try:
-            response = await cast("Awaitable[ApiMessage | None]", call.api.handle(call.request, call.context))
+            answer = cast("Awaitable[Answer]", call.api.handle(call.request, call.context))
+            response = await (self._while_peer_is_there(answer) if call.api.waits_for_others else answer)
         finally:
             self._handling = False
-        await self._send(call, response)
+        await self._send(slot, response)
 
-    async def _answer_in_turn(self, call: Call, answer: ApiMessage | Awaitable[ApiMessage | None] | None) -> None:
+    async def _while_peer_is_there(self, answer: Awaitable[Answer]) -> Answer:
+        """None where it goes before it has got its answer; what need not wait is done in any case."""
+        with trio.CancelScope() as self._waiting:
+            if self._peer_gone:
+                self._waiting.cancel()
+            return await answer
+        return None
+
+    async def _answer_in_turn(self, slot: Slot, answer: Answer | Awaitable[Answer]) -> None:
         if not self._pending and not isinstance(answer, Awaitable):
-            await self._send(call, answer)
+            await self._send(slot, answer)
             return
-        self._pending.append((call, answer))
+        if self._peer_gone:
+            _drop(answer)
+            return
+        self._pending.append((slot, answer))
         self._changed.unpark_all()
-        while len(self._pending) >= MAX_PENDING:
+        while len(self._pending) >= MAX_PENDING and not self._peer_gone:
             await self._changed.park()
 
     async def _write_answers(self) -> None:
         while True:
             while not self._pending:
                 await self._changed.park()
-            call, answer = self._pending[0]
+            slot, answer = self._pending[0]
             response = await answer if isinstance(answer, Awaitable) else answer
-            await self._send(call, response)
+            await self._send(slot, response)
             self._pending.popleft()
             self._changed.unpark_all()
 
-    async def _send(self, call: Call, response: ApiMessage | None) -> None:
+    async def _send(self, slot: Slot, response: Answer) -> None:
         if response is None:
             return
-        pieces = await self._dispatcher.write(call, response)
-        self._sending_since_ms = self._clock.monotonic_ms()
+        pieces = await self._dispatcher.write(response, slot.version, slot.correlation_id)
+        self._sending.begin(self._clock.monotonic_ms())
         await self._stream.send(pieces)
-        self._sending_since_ms = UNKNOWN
+        self._sending.end()
         self._active_ms = self._clock.monotonic_ms()
+
+
+def _drop(answer: Answer | Awaitable[Answer]) -> None:
+    """Nobody will await it."""
+    if isinstance(answer, Coroutine | Later):
+        answer.close()
 
 
 def _first_line(errors: BaseExceptionGroup[BaseException]) -> str:

@@ -78,10 +78,10 @@ class Dispatcher:
             request, _ = await self._broker.workers.run(read)
         return Call(api, header.correlation_id, request, context)
 
-    async def write(self, call: Call, response: ApiMessage) -> list[Sized]:
+    async def write(self, response: ApiMessage, version: int, correlation_id: int) -> list[Sized]:
         """The pieces of the answer's frame. Waits only where it is large in elements."""
         try:
-            return encode_response(response, call.answer_version, call.correlation_id, ELEMENTS_AT_ONCE)
+            return encode_response(response, version, correlation_id, ELEMENTS_AT_ONCE)
         except TooManyElements:
-            write = partial(encode_response, response, call.answer_version, call.correlation_id)
+            write = partial(encode_response, response, version, correlation_id)
             return await self._broker.workers.run(write)

@@ -68,6 +68,7 @@ class Server:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(self._broker.run, self._endpoints(self._listeners))
+                    nursery.start_soon(self._network.run)
                     for listener in self._listeners:
                         nursery.start_soon(self._accept, listener, nursery)
                     nursery.start_soon(self._tick)
@@ -148,7 +149,9 @@ class Server:
     def _admit(self, stream: Stream) -> Connection:
         """Counted from now on, not from when its task begins: many may be accepted before that."""
         max_frame_bytes = self._broker.config.socket_request_max_bytes
-        connection = Connection(stream, self._dispatcher, self._memory, self._clock, max_frame_bytes)
+        connection = Connection(
+            stream, self._dispatcher, self._memory.share(stream.peer[0]), self._clock, max_frame_bytes
+        )
         self._connections.add(connection)
         self._per_address[stream.peer[0]] += 1
         return connection

@@ -3,12 +3,14 @@
 The buffer is received into directly, so that a produced batch is copied once, by the kernel. A frame that is handed
 out is a view of that buffer: it is valid until `room` is called again.
 
-A peer that announces a size gets no memory for the announcement: the buffer at most doubles with the bytes that have
-really come.
+A peer that announces a size gets no memory for the announcement: what may be received into at most doubles with the
+bytes that have really come. A large frame has its addresses at once, so that it is never moved, but a page of them
+becomes memory only when bytes arrive in it, and all of it is the system's again as soon as it is dropped.
 """
 
 from __future__ import annotations
 
+import mmap
 import struct
 
 from odradek.protocol.primitives import ProtocolError
@@ -27,17 +29,26 @@ class FrameBuffer:
         self.max_frame_bytes = max_frame_bytes
         self._base_bytes = base_bytes
         self._view = memoryview(bytearray(base_bytes))
+        self._large: mmap.mmap | None = None
+        """What the view is of, where a large frame needed it."""
+        self._capacity = base_bytes
         self._start = 0
         self._end = 0
 
     @property
     def capacity_bytes(self) -> int:
-        return len(self._view)
+        """How much of the buffer may be memory."""
+        return self._capacity
 
     @property
     def buffered_bytes(self) -> int:
         """Received, and not yet handed out as part of a frame."""
         return self._end - self._start
+
+    @property
+    def missing_bytes(self) -> int:
+        """Of the next frame, where its size is known."""
+        return max(self._next_size() + SIZE_BYTES - self.buffered_bytes, 0)
 
     def next_frame(self) -> memoryview | None:
         """The next whole frame without its size, or None where more bytes are needed. Raises ProtocolError."""
@@ -59,40 +70,62 @@ class FrameBuffer:
 
     def capacity_wanted(self) -> int:
         """How large `room` is about to make the buffer: what to ask a memory budget for."""
-        size = self._next_size()
-        have = self._end - self._start
-        if size + SIZE_BYTES <= len(self._view) or have < len(self._view):
-            return len(self._view)
-        return min(size + SIZE_BYTES, 2 * len(self._view))
+        needed = self._next_size() + SIZE_BYTES
+        if needed <= self._capacity or self._end - self._start < self._capacity:
+            return self._capacity
+        return min(needed, 2 * self._capacity)
 
     def room(self) -> memoryview:
         """Where to receive into, never empty; for when `next_frame` gave None. Ends the frames handed out before."""
-        have = self._end - self._start
-        wanted = self.capacity_wanted()
-        if wanted > len(self._view):
-            self._move_to(memoryview(bytearray(wanted)))
-        elif self._end == len(self._view) or self._start + max(have, self._next_size() + SIZE_BYTES) > len(self._view):
-            self._move_to(self._view)
-        elif have == 0:
-            self._start = self._end = 0
-        size = self._next_size()
-        if size + SIZE_BYTES > self._base_bytes:
+        needed = self._next_size() + SIZE_BYTES
+        self._make_place(needed)
+        if needed > self._base_bytes:
             # A large frame is received up to its end and no further, so that nothing behind it has to be moved.
-            return self._view[self._end : min(self._start + SIZE_BYTES + size, len(self._view))]
-        return self._view[self._end :]
+            return self._view[self._end : min(self._start + needed, self._capacity)]
+        return self._view[self._end : self._capacity]
 
     def received(self, count: int) -> None:
         """Say that so many bytes were put into `room`."""
         self._end += count
 
     def shrink(self) -> None:
-        """Give back what a large frame took, where nothing is buffered."""
-        if self._start == self._end and len(self._view) > self._base_bytes:
-            self._view = memoryview(bytearray(self._base_bytes))
+        """Give back what a large frame took, where nothing is buffered and nobody looks at the frame any more."""
+        if self._large is None or self._start != self._end:
+            return
+        self._view.release()
+        try:
+            self._large.close()
+        except BufferError:
+            self._view = memoryview(self._large)
+            return
+        self._view, self._large = memoryview(bytearray(self._base_bytes)), None
+        self._capacity = self._base_bytes
+        self._start = self._end = 0
+
+    def drop(self) -> None:
+        """Give back everything: no more frames are wanted."""
+        self._start = self._end = 0
+        self.shrink()
+
+    def _make_place(self, needed: int) -> None:
+        """For the rest of the next frame, or for more of several."""
+        have = self._end - self._start
+        self._capacity = self.capacity_wanted()
+        if self._capacity > len(self._view):
+            self._large = mmap.mmap(-1, _addresses(needed))
+            self._move_to(memoryview(self._large))
+        elif have == 0:
             self._start = self._end = 0
+        elif self._start and (self._end == self._capacity or self._start + max(have, needed) > self._capacity):
+            self._move_to(self._view)
 
     def _move_to(self, target: memoryview) -> None:
         have = self._end - self._start
         target[:have] = self._view[self._start : self._end]
         self._view = target
         self._start, self._end = 0, have
+
+
+def _addresses(needed: int) -> int:
+    """For a frame, and for a somewhat larger one after it: a power of two."""
+    return 1 << (needed - 1).bit_length()
