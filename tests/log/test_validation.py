@@ -11,6 +11,7 @@ from log_fixtures import NOW, LogHouse, append, refuse
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.codecs import Codec, compress, decompress
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.inside import MOST_FAULTS
 from odradek_broker.log.validation import Origin, Refused, Valid, validate
 
 GOOD = batch(b"a", b"b")
@@ -213,12 +214,18 @@ def test_what_cannot_be_unpacked_cannot_be_compressed_anew():
     assert isinstance(refused, Refused) and refused.error is ErrorCode.CORRUPT_MESSAGE and refused.message
 
 
-def test_a_compacted_topic_takes_only_records_with_keys_and_says_which_has_none(tmp_path):
+def test_a_compacted_topic_takes_only_records_with_keys_and_names_each_that_has_none(tmp_path):
     log = LogHouse(tmp_path, LogConfig(cleanup_policy=frozenset({"compact"}))).open()
     append(log, batch((b"k", b"v"), (b"", None)))
-    refused = refuse(log, batch((b"k", b"v"), (None, b"v"), (b"k", b"v")))
+    refused = refuse(log, batch((b"k", b"v"), (None, b"v"), (b"k", b"v"), (None, b"w")))
     assert refused.error is ErrorCode.INVALID_RECORD
-    assert refused.record_errors == [(1, refused.message)] and refused.message
+    assert refused.record_errors == [(1, refused.message), (3, refused.message)] and refused.message
+
+
+def test_no_more_faults_are_named_than_a_batch_of_librdkafka_has_records(tmp_path):
+    log = LogHouse(tmp_path, LogConfig(cleanup_policy=frozenset({"compact"}))).open()
+    refused = refuse(log, batch(*[(None, b"v")] * (MOST_FAULTS + 1)))
+    assert [index for index, _ in refused.record_errors] == list(range(MOST_FAULTS))
     short = refuse(log, many(batch((b"k", b"v" * 20)), 2))
     assert short.error is ErrorCode.INVALID_RECORD and short.message
 

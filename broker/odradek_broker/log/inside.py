@@ -21,13 +21,15 @@ from odradek.protocol.records import record
 from odradek.protocol.records.batch import HEADER_BYTES, BatchHeader
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.raw_batch import MIN_RECORD_BYTES, payload_of, raw_records
+from odradek_broker.log.raw_batch import MIN_RECORD_BYTES, RawRecord, payload_of, raw_records
 from odradek_broker.log.timestamps import timestamp_fault
 
 FEW = 8
 SMALL_BYTES = 512
 SMALL_PAYLOAD_BYTES = 64 * 1024
 LOOKED_INTO_BYTES = 16 * 1024 * 1024
+MOST_FAULTS = 10_000
+"""As many as librdkafka puts in a batch: it fails exactly the records that it is told of."""
 
 NO_KEY = "a compacted topic takes only records with a key"
 
@@ -80,19 +82,29 @@ def _count_fault(payload: Buffer, count: int) -> str | None:
     return None
 
 
-def compacted_fault(
+def compacted_faults(
     records: Buffer, position: int, header: BatchHeader, config: LogConfig, now_ms: int
-) -> RecordFault | None:
-    """What of the records a compacted topic does not take."""
+) -> list[RecordFault]:
+    """What of the records a compacted topic does not take: each that is to blame, up to MOST_FAULTS."""
+    found: list[RecordFault] = []
     try:
         for index, each in enumerate(raw_records(payload_of(records, position, header), header)):
-            if each.key is None:
-                return RecordFault(ErrorCode.INVALID_RECORD, NO_KEY, index)
-            if each.offset_delta != index:
-                return RecordFault(ErrorCode.INVALID_RECORD, f"record {index} is numbered {each.offset_delta}", index)
-            fault = timestamp_fault(each.timestamp(header), config, now_ms)
+            fault = _compacted_fault(index, each, header, config, now_ms)
             if fault is not None:
-                return RecordFault(ErrorCode.INVALID_TIMESTAMP, fault, index)
+                found.append(fault)
+                if len(found) == MOST_FAULTS:
+                    break
     except ProtocolError as error:
-        return RecordFault(ErrorCode.INVALID_RECORD, str(error))
-    return None
+        return [RecordFault(ErrorCode.INVALID_RECORD, str(error))]
+    return found
+
+
+def _compacted_fault(
+    index: int, each: RawRecord, header: BatchHeader, config: LogConfig, now_ms: int
+) -> RecordFault | None:
+    if each.key is None:
+        return RecordFault(ErrorCode.INVALID_RECORD, NO_KEY, index)
+    if each.offset_delta != index:
+        return RecordFault(ErrorCode.INVALID_RECORD, f"record {index} is numbered {each.offset_delta}", index)
+    late_or_early = timestamp_fault(each.timestamp(header), config, now_ms)
+    return None if late_or_early is None else RecordFault(ErrorCode.INVALID_TIMESTAMP, late_or_early, index)

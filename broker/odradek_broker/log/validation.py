@@ -157,11 +157,11 @@ def _check_client(
     if not config.compacts:
         miscounted = inside.count_fault(records, position, header)
         return None if miscounted is None else Refused(ErrorCode.INVALID_RECORD, miscounted)
-    fault = inside.compacted_fault(records, position, header, config, now_ms)
-    if fault is None:
+    faults = inside.compacted_faults(records, position, header, config, now_ms)
+    if not faults:
         return None
-    by_record = () if fault.record_index is None else [(fault.record_index, fault.message)]
-    return Refused(fault.error, fault.message, by_record)
+    by_record = [(fault.record_index, fault.message) for fault in faults if fault.record_index is not None]
+    return Refused(faults[0].error, faults[0].message, by_record)
 
 
 _CODECS = {"uncompressed": Codec.NONE, "gzip": Codec.GZIP, "snappy": Codec.SNAPPY, "lz4": Codec.LZ4, "zstd": Codec.ZSTD}
