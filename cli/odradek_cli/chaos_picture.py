@@ -17,7 +17,7 @@ def draw(history: History, seconds: float, path: Path) -> None:
         matplotlib.use("Agg")
         from matplotlib import pyplot
     except ImportError:
-        raise ValueError("a picture needs matplotlib: pip install odradek[bench]") from None
+        raise ValueError("a picture needs matplotlib: pip install matplotlib") from None
     times = [write.done_s for write in history.writes if write.outcome is Outcome.OK]
     bins = [0] * (int(max([*times, seconds]) / BIN_S) + 1)
     for time in times:

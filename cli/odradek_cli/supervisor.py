@@ -15,6 +15,8 @@ import trio
 
 from odradek import OdradekError
 from odradek.testing import Cluster, Node, NodeFailed
+from odradek_cli.greeting import greet
+from odradek_cli.node_watch import watch
 from odradek_cli.running import NoCluster, announced, find_cluster
 
 ACTIONS = ("list", "kill", "pause", "resume", "stop", "start")
@@ -38,6 +40,9 @@ async def supervise(cluster: Cluster) -> None:
             async with cluster:
                 for broker in cluster.brokers:
                     print(f"ready {broker.address}", flush=True)
+                data_dir = str(cluster.data_dir)
+                greet(cluster.bootstrap, data_dir, is_temporary=cluster.is_temporary, has_nodes=True)
+                nursery.start_soon(watch, cluster)
                 await _serve_requests(cluster)
 
 

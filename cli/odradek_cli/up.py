@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import trio
 
 from odradek.network import MAX_PORT, Address
+from odradek_broker.config import settings_in
 from odradek_cli.broker_process import load_or_exit, run_broker, say_ready
 from odradek_cli.command import Option, UsageError
+from odradek_cli.greeting import greet
 from odradek_cli.logs import set_up_logging
 from odradek_cli.running import announced
 from odradek_cli.session import parse_pairs
@@ -61,6 +64,8 @@ def up(
     if brokers > 1 or journal == "etcd":
         from odradek.testing import Cluster
 
+        load_or_exit(None, settings)  # its mistakes are better said once, here, than by each node
+        settings = {**settings_in(os.environ), **settings}
         raise SystemExit(
             _run_cluster(
                 lambda: Cluster(
@@ -84,6 +89,7 @@ def up(
                 where = ",".join(f"{host}:{port}" for host, port in addresses)
                 announcement.enter_context(announced(Path(directory), where))
                 say_ready(addresses)
+                greet(where, directory, is_temporary=data_dir is None)
 
             code = run_broker(config, on_ready)
     finally:

@@ -13,27 +13,35 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import Done, call
+
 PATIENCE_SECONDS = 60
 
 
-def odradek(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "odradek_cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=check)
+def odradek(*arguments: str, check: bool = True) -> Done:
+    done = call(*arguments)
+    assert not (check and done.code), done
+    return done
 
 
-@pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What runs is announced to this test only."""
-    with tempfile.TemporaryDirectory() as directory:
-        monkeypatch.setenv("TMPDIR", directory)
+@pytest.fixture(scope="module")
+def alone() -> Iterator[None]:
+    """What runs is announced to these tests only."""
+    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", directory)
+        patch.setattr(tempfile, "tempdir", directory)
         yield
 
 
-@pytest.fixture
-def cluster(alone: None, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path, str]]:
-    """The process, its data directory, and where clients begin."""
+@pytest.fixture(scope="module")
+def cluster(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Path, str]]:
+    """The process, its data directory, and where clients begin. Whoever kills a node starts it again."""
+    tmp_path = tmp_path_factory.mktemp("cluster")
     command = [sys.executable, "-m", "odradek_cli", "up", "--brokers", "2", "--port", "0", "--data-dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "ODRADEK_NUM_PARTITIONS": "3", "ODRADEK_BOOTSTRAP_SERVER": "127.0.0.1:1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         ready = [process.stdout.readline() for _ in range(2)]
         assert all(line.startswith("ready 127.0.0.1:") for line in ready), ready
@@ -69,13 +77,32 @@ def test_nodes_are_listed_killed_and_started(cluster: tuple[subprocess.Popen[str
     assert odradek("node", "resume", "0", *where).stdout.split()[-1] == "up"
 
 
+def test_a_broker_that_ends_by_itself_is_told_of_and_settings_of_the_environment_hold(
+    cluster: tuple[subprocess.Popen[str], Path, str],
+) -> None:
+    process, data_dir, _ = cluster
+    odradek("topic", "create", "u")
+    assert len(odradek("topic", "describe", "u").stdout.splitlines()) == 3
+    where = ["--data-dir", str(data_dir)]
+    refused = odradek("node", "kill", "leader-of", "u-9", *where, check=False)
+    assert (refused.code, refused.stderr) == (1, "odradek: u has no partition 9, but 3, from 0 on\n")
+    os.kill(int((data_dir / "broker-1" / "pid").read_text()), signal.SIGKILL)
+    assert process.stderr is not None
+    said: list[str] = []
+    while "broker-1" not in (line := process.stderr.readline()) or "by itself" not in line:
+        said.append(line)
+    assert not [line for line in said if "no setting" in line]
+    odradek("node", "start", "1", *where)
+    assert "broker-1 is up" in process.stderr.readline()
+
+
 def test_what_cannot_be_done_is_one_line_and_exit_code_one(cluster: tuple[subprocess.Popen[str], Path, str]) -> None:
     _, data_dir, _ = cluster
     for arguments in (["kill", "9"], ["start", "0"], ["kill", "leader-of", "t"]):
         done = odradek("node", *arguments, "--data-dir", str(data_dir), check=False)
-        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert (done.code, len(done.stderr.splitlines())) == (1, 1), done.stderr
     elsewhere = odradek("node", "list", "--data-dir", "/nowhere", check=False)
-    assert (elsewhere.returncode, len(elsewhere.stderr.splitlines())) == (1, 1)
+    assert (elsewhere.code, len(elsewhere.stderr.splitlines())) == (1, 1)
 
 
 def test_all_nodes_end_with_the_cluster_and_it_starts_again_on_its_data(tmp_path: Path) -> None:

@@ -93,6 +93,9 @@ def test_log_verify_finds_a_flipped_bit(run: Run, broker: Odradek, tmp_path: Pat
     segment = broker.data_dir / "bits-0" / "00000000000000000000.log"
     assert '"value":"two"' in run("log", "dump", "--records", str(segment)).stdout
     assert run("log", "verify", str(segment)).stdout.rstrip().endswith("2\t" + str(segment.stat().st_size))
+    torn = tmp_path / "torn"
+    torn.write_bytes(segment.read_bytes()[:-1])
+    assert "odradek: " in run("log", "dump", str(torn), code=1).stderr
     broken = bytearray(segment.read_bytes())
     broken[-3] ^= 1
     copy = tmp_path / "00000000000000000000.log"

@@ -132,7 +132,8 @@ def test_broker_id_is_an_older_name_of_node_id() -> None:
 
 
 def test_an_unknown_variable_is_noticed_but_refuses_nothing() -> None:
-    loaded = load_broker_config(environment={"ODRADEK_SERVICE_HOST": "10.0.0.1", "ODRADEK_NUM_PARTITION": "2"})
+    environment = {"ODRADEK_SERVICE_HOST": "10.0.0.1", "ODRADEK_NUM_PARTITION": "2", "ODRADEK_BOOTSTRAP_SERVER": "h:1"}
+    loaded = load_broker_config(environment=environment)
     assert loaded.config == BrokerConfig()
     assert loaded.notices[0].endswith("has no effect; did you mean num.partitions?")
 

@@ -14,7 +14,7 @@ Nothing here waits or knows the network; only load.py reads a file.
 from odradek_broker.config.broker_config import BrokerConfig
 from odradek_broker.config.effective import ConfigEntry, ConfigSource, TopicConfigs
 from odradek_broker.config.listener import Listener
-from odradek_broker.config.load import ConfigError, LoadedConfig, load_broker_config
+from odradek_broker.config.load import ConfigError, LoadedConfig, load_broker_config, settings_in
 
 __all__ = [
     "BrokerConfig",
@@ -25,4 +25,5 @@ __all__ = [
     "LoadedConfig",
     "TopicConfigs",
     "load_broker_config",
+    "settings_in",
 ]

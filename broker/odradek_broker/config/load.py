@@ -26,6 +26,8 @@ from odradek_broker.config.properties import parse_properties
 from odradek_broker.config.setting import SettingError, render
 
 ENVIRONMENT_PREFIX = "ODRADEK_"
+COMMAND_LINE_VARIABLES = frozenset({"ODRADEK_BOOTSTRAP_SERVER", "ODRADEK_PROFILE"})
+"""What such a variable may be besides a setting."""
 
 
 class ConfigError(Exception):
@@ -91,10 +93,15 @@ def _flatten(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]
             yield dotted, render(value) or ""
 
 
+def settings_in(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings that are given by ODRADEK_* variables, for whoever hands them on to other processes."""
+    return {name: given.text for name, given in _from_environment(environment, [])}
+
+
 def _from_environment(environment: Mapping[str, str], notices: list[str]) -> Iterator[tuple[str, _Given]]:
     """Values of ODRADEK_* variables. An unknown one is not ours to refuse: an orchestrator may have set it."""
     for variable, text in sorted(environment.items()):
-        if not variable.startswith(ENVIRONMENT_PREFIX):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in COMMAND_LINE_VARIABLES:
             continue
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().replace("_", ".")
         if name in broker_keys() or name in ALIASES or name in REFUSED:

@@ -35,7 +35,7 @@ class HttpGateway:
         try:
             import httpx
         except ImportError:
-            raise OSError("controller.journal=etcd needs httpx: pip install odradek[etcd]") from None
+            raise OSError("controller.journal=etcd needs httpx: pip install 'odradek[etcd]'") from None
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it has something to say about every request
         self._not_reached = (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL)
         self._not_answered = httpx.HTTPError

@@ -58,7 +58,8 @@ class Cluster:
         """
         if brokers < 1:
             raise ValueError("a cluster has at least one broker")
-        self._temporary = data_dir is None
+        self.is_temporary = data_dir is None
+        """Whether the data directory goes with the cluster."""
         self.data_dir = Path(tempfile.mkdtemp(prefix="odradek-") if data_dir is None else data_dir)
         self._host = host
         self._settings = {**_settings_for(brokers), **(settings or {})}
@@ -111,10 +112,16 @@ class Cluster:
                 await trio.sleep(LOOK_AGAIN_SECONDS)
 
     async def leader_of(self, topic: str, partition: int) -> Node:
-        """The broker that leads a partition; waits until one does. Raises trio.TooSlowError."""
+        """The broker that leads a partition; waits until one does.
+
+        Raises trio.TooSlowError, ValueError where there is no such partition.
+        """
         with trio.fail_after(LEADER_WITHIN_SECONDS):
             while True:
-                leader = (await self._describe(topic))[partition][0]
+                partitions = await self._describe(topic)
+                if partition not in partitions:
+                    raise ValueError(f"{topic} has no partition {partition}, but {len(partitions)}, from 0 on")
+                leader = partitions[partition][0]
                 if 0 <= leader < len(self.brokers):
                     return self.brokers[leader]
                 await trio.sleep(LOOK_AGAIN_SECONDS)
@@ -226,11 +233,11 @@ class Cluster:
             yield
         finally:
             with trio.CancelScope(shield=True):
-                if self._temporary:
+                if self.is_temporary:
                     self._kill_all()  # nothing of it is to last
                 else:
                     await self.stop()
-            if self._temporary:
+            if self.is_temporary:
                 shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def _kill_all(self) -> None:

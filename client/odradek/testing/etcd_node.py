@@ -51,7 +51,9 @@ class EtcdNode:
         """
         program = shutil.which("etcd")
         if program is None:
-            raise NodeFailed("there is no etcd on this machine: apt-get install etcd-server, or give --etcd an address")
+            raise NodeFailed(
+                "there is no etcd on this machine: apt-get install etcd-server, or do without --journal etcd"
+            )
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [program, f"--name={self.name}", f"--data-dir={self.directory / 'data'}"]
         command += [f"--listen-client-urls={self.endpoint}", f"--advertise-client-urls={self.endpoint}"]
