@@ -1,4 +1,4 @@
-"""Exactly once: transactions, aborts, and who is fenced; on Apache Kafka, which has a coordinator for them."""
+"""Exactly once: transactions, aborts, and who is fenced; on our broker and on Apache Kafka."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ from odradek import (
     TopicPartition,
     TransactionAborted,
 )
-from referee import ApacheKafka, why_java_is_unavailable
-
-pytestmark = pytest.mark.java
+from referee import ApacheKafka, BrokerProcess, Odradek, why_java_is_unavailable
 
 NewTopic = Callable[..., str]
 QUICK: dict[str, Any] = {"heartbeat_interval_ms": 100, "session_timeout_ms": 6_000}
 
 
-@pytest.fixture(scope="module")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if why_java_is_unavailable():
+@pytest.fixture(scope="module", params=["odradek", pytest.param("kafka", marks=pytest.mark.java)])
+def bootstrap(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    data_dir = tmp_path_factory.mktemp("broker") / "data"
+    broker: BrokerProcess
+    if request.param == "odradek":
+        broker = Odradek(data_dir, {"group.initial.rebalance.delay.ms": "0"})
+    elif why_java_is_unavailable():
         pytest.skip(str(why_java_is_unavailable()))
-    broker = ApacheKafka(tmp_path_factory.mktemp("kafka") / "data", heap_mb=512)
+    else:
+        broker = ApacheKafka(data_dir, heap_mb=512)
     broker.start()
     try:
         yield broker.bootstrap
