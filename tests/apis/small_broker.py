@@ -14,6 +14,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, Listener
 from odradek_broker.apis import RequestContext
 from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.delta import delta
 from odradek_broker.controller.history import History
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.journal import Entry
@@ -25,6 +26,7 @@ from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.runtime.commits import Commit, Commits
 from odradek_broker.runtime.controller import ControllerRuntime
 from odradek_broker.runtime.reachability import Reachability
+from odradek_broker.runtime.recent_deletions import RecentDeletions
 
 
 class MemoryJournal:
@@ -131,13 +133,14 @@ class SmallBroker:
             self.clock,
             Random(0),
             "cluster",
-            lambda old, new: self.images.append((old, new)),
+            self._on_image,
             self.workers,
             network,
         )
         self.disk = SimpleNamespace(free_bytes=lambda path: 12345, total_bytes=lambda path: 23456)
         self.partitions: dict[tuple[str, int], Any] = {}
         self.reachability = Reachability(self.clock)
+        self.recent_deletions = RecentDeletions(self.clock)
         self.is_stopping = False
         self.checkpoints = SmallCheckpoints()
 
@@ -154,6 +157,10 @@ class SmallBroker:
             )
         )
         return self
+
+    def _on_image(self, old: MetadataImage, new: MetadataImage) -> None:
+        self.images.append((old, new))
+        self.recent_deletions.take(delta(old, new).deleted)
 
     def take(self, records: Sequence[Struct]) -> None:
         """Let these be the next that were decided."""

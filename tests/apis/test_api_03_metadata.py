@@ -6,12 +6,14 @@ import pytest
 from msgspec import structs
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from odradek.protocol.messages.metadata_records import BrokerRegistrationChangeRecord
-from odradek_broker.apis import api_03_metadata
+from odradek_broker.apis import api_03_metadata, api_20_delete_topics
 from odradek_broker.config import BrokerConfig, Listener
 from odradek_broker.controller.image import Endpoint
 from odradek_broker.controller.replay import replay
+from odradek_broker.runtime.recent_deletions import RECENT_MS
 from tests.apis.small_broker import SmallBroker
 from tests.controller.images import join
 
@@ -79,6 +81,16 @@ async def test_nothing_is_made_where_one_side_does_not_want_it() -> None:
     await ask(broker, None, auto=True)
     assert not broker.image.topics
     assert not unwilling.image.topics
+
+
+async def test_a_topic_that_was_just_deleted_is_not_made_again_by_whoever_looks_whether_it_is_gone() -> None:
+    broker = await SmallBroker().start()
+    await broker.create("gone")
+    await broker.ask(api_20_delete_topics, DeleteTopicsRequest(topics=[DeleteTopicState("gone")]))
+    for _ in range(2):
+        assert codes(await ask(broker, named("gone"), auto=True)) == [("gone", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)]
+    broker.clock.passed_ms += RECENT_MS
+    assert codes(await ask(broker, named("gone"), auto=True)) == [("gone", 0)]
 
 
 async def test_illegal_and_colliding_names_are_not_made() -> None:

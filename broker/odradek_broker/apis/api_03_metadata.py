@@ -3,7 +3,8 @@
 Behaviour
     Null topics are all of them, an empty list is none; version 0 has no null, and there an empty list is all.
     Unknown name                     UNKNOWN_TOPIC_OR_PARTITION, unless it is made at once: that needs
-                                     auto.create.topics.enable, the client's consent (version 4 on) and a legal name
+                                     auto.create.topics.enable, the client's consent (version 4 on), a legal name, and
+                                     that no topic of that name has just been deleted
     Illegal or colliding name        INVALID_TOPIC_EXCEPTION
     Unknown id (version 12 on)       UNKNOWN_TOPIC_ID, with a null name
     An id, or no name, in 10 or 11   INVALID_REQUEST for every topic
@@ -110,10 +111,10 @@ def _missing(request: MetadataRequest, context: RequestContext) -> list[str]:
     """Names of topics that are not there and should be made."""
     if not (request.allow_auto_topic_creation and context.broker.config.auto_create_topics_enable):
         return []
-    topics = context.broker.image.topics
+    topics, is_recent = context.broker.image.topics, context.broker.recent_deletions.is_recent
     names = (topic.name for topic in request.topics or () if topic.topic_id == ZERO_UUID and topic.name)
     missing = (name for name in dict.fromkeys(names) if name not in topics and check_topic_name(name) is None)
-    return list(itertools.islice(missing, MADE_AT_ONCE))
+    return list(itertools.islice((name for name in missing if not is_recent(name)), MADE_AT_ONCE))
 
 
 async def _answer_with_new(request: MetadataRequest, context: RequestContext, missing: list[str]) -> MetadataResponse:

@@ -48,6 +48,7 @@ from odradek_broker.runtime.metadata_note import MetadataNote
 from odradek_broker.runtime.partition import Partition
 from odradek_broker.runtime.partitions import Partitions, log_config
 from odradek_broker.runtime.reachability import Reachability
+from odradek_broker.runtime.recent_deletions import RecentDeletions
 from odradek_broker.runtime.remote_controller import RemoteController
 from odradek_broker.runtime.replica_fetcher import ReplicaFetchers
 from odradek_broker.runtime.replica_logs import ReplicaLogs
@@ -104,6 +105,7 @@ class Broker:
         self._metadata_note = MetadataNote(self)
         self.fetchers = ReplicaFetchers(self)
         self.reachability = Reachability(clock)
+        self.recent_deletions = RecentDeletions(clock)
         self.leader_throttle, self.follower_throttle = Throttle(), Throttle()
         self.is_stopping = False
         self._running = False
@@ -421,6 +423,8 @@ class Broker:
         self._metadata_note.see()
         changes = delta(old, new)
         self.reachability.take(old, new)
+        if changes.deleted:
+            self.recent_deletions.take(changes.deleted)
         if changes.broker_configs:
             for name in newly_inert(old, new, self.controller.static_config):
                 logger.warning("%s is kept and shown, and has no effect in this broker", name)
