@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import struct
+import tracemalloc
 from collections.abc import Iterator
 
 import msgspec
@@ -15,9 +16,10 @@ from log_fixtures import NOW, LogHouse, append, read_all
 from test_recovery import files, state
 
 from odradek.protocol.primitives import ProtocolError
-from odradek.protocol.records.batch import CRC_COVERS_FROM, iter_headers
+from odradek.protocol.records.batch import CRC_COVERS_FROM, iter_headers, read_header
 from odradek_broker.log.config import DAY_MS, LogConfig
 from odradek_broker.log.log import Log
+from odradek_broker.log.raw_batch import kept_of, rebased
 from odradek_broker.log.validation import Origin
 
 MAGIC = 16
@@ -395,3 +397,17 @@ def crashing_copies(tmp_path, origin: LogHouse) -> Iterator[LogHouse]:
             yield house
         shutil.rmtree(root)
     pytest.fail("compaction never came to an end")
+
+
+def test_of_a_batch_of_very_many_records_nothing_is_kept_in_memory_but_bytes():
+    payload = b"".join(record(offset, b"k", b"", 0) for offset in range(5_000))
+    header = read_header(crafted(payload, 5_000, 1))
+    tracemalloc.start()
+    try:
+        kept = kept_of(payload, header, lambda each: each.offset_delta % 2 == 1)
+        moved = rebased(payload, header, lambda each: True, 0)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (kept.count, moved.count) == (2_500, 5_000)
+    assert peak_bytes < 4 * len(payload)

@@ -57,3 +57,9 @@ def bomb_batch(codec: Codec, size_mib: int, record_count: int = 2) -> bytearray:
         record_count=record_count,
         last_offset_delta=record_count - 1,
     )
+
+
+@cache
+def crowd(codec: Codec, count: int, value: bytes = b"") -> bytes:
+    """A good batch of very many records, of a few kilobytes: each has the key k, and all are of the time 1."""
+    return bytes(build_batch([Record(timestamp=1, key=b"k", value=value)] * count, codec=codec))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import trio
-from forged_batches import good_batch
+from forged_batches import bomb_batch, crowd, forged, good_batch
 from longest_step import watched
-from served_broker import Peer, Served, frame_of, produce, produce_batch, serving
+from served_broker import Peer, Served, fetch, frame_of, produce, produce_batch, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -37,6 +37,12 @@ from odradek.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
+from odradek.protocol.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopic,
+)
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from odradek.protocol.messages.offset_for_leader_epoch import (
     OffsetForLeaderEpochRequest,
@@ -44,7 +50,15 @@ from odradek.protocol.messages.offset_for_leader_epoch import (
     OffsetForLeaderPartition,
     OffsetForLeaderTopic,
 )
-from odradek.protocol.messages.produce import ProduceRequest
+from odradek.protocol.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
+from odradek.protocol.records.batch import read_header
+from odradek.protocol.records.codecs import Codec
+from odradek_broker.log.raw_batch import MAX_RECORDS
 from odradek_broker.runtime.slices import SLICE
 
 
@@ -163,3 +177,59 @@ async def test_producers_are_described_in_slices_and_each_partition_once(peer: P
         request = DescribeProducersRequest([TopicRequest("t", [0] * 5_000 + list(range(5_000)))])
         described = await peer.ask(request, DescribeProducersResponse, 0)
     assert len(described.topics[0].partitions) == 5_000
+
+
+async def test_a_look_up_by_time_walks_through_a_large_batch_in_a_worker(peer: Peer) -> None:
+    await peer.make_topic()
+    assert (await peer.produce(produce_batch(crowd(Codec.ZSTD, 50_000)))).error_code == ErrorCode.NONE
+    for timestamp in (1, -3):
+        with watched():
+            wanted = ListOffsetsRequest(-1, 0, [ListOffsetsTopic("t", [ListOffsetsPartition(0, -1, timestamp)])])
+            found = (await peer.ask(wanted, ListOffsetsResponse, 7)).topics[0].partitions[0]
+        assert (found.error_code, found.timestamp, found.offset) == (ErrorCode.NONE, 1, 0)
+
+
+async def test_batches_that_lie_about_their_times_are_looked_into_one_by_one(peer: Peer) -> None:
+    await peer.make_topic()
+    liar = forged(good_batch(), max_timestamp=5)
+    for _ in range(150):
+        await peer.send(produce_batch(liar, acks=1), 9)
+    for _ in range(150):
+        await peer.receive_produced()
+    with watched():
+        wanted = ListOffsetsRequest(-1, 0, [ListOffsetsTopic("t", [ListOffsetsPartition(0, -1, 5)])])
+        found = (await peer.ask(wanted, ListOffsetsResponse, 7)).topics[0].partitions[0]
+    assert (found.error_code, found.offset) == (ErrorCode.NONE, -1)
+
+
+async def test_a_large_batch_for_a_compacted_topic_is_validated_by_a_worker_and_in_its_turn(peer: Peer) -> None:
+    """Requests that come behind it on the same connection are appended behind it."""
+    await peer.make_topic("compacted", cleanup_policy="compact")
+    with watched():
+        await peer.send(produce_batch(crowd(Codec.ZSTD, 30_000), topic="compacted"), 9)
+        await peer.send(produce_batch(good_batch(), topic="compacted"), 9)
+        assert [(await peer.receive_produced()).base_offset for _ in range(2)] == [0, 30_000]
+
+
+async def test_a_batch_that_is_compressed_anew_is_so_by_a_worker(peer: Peer) -> None:
+    await peer.make_topic("gzipped", compression_type="gzip")
+    with watched():
+        assert (await peer.produce(produce_batch(crowd(Codec.ZSTD, 30_000), topic="gzipped"))).base_offset == 0
+    fetched = await peer.fetch(fetch(0, topic="gzipped"))
+    assert read_header(bytes(fetched.records)).codec == Codec.GZIP
+
+
+async def test_more_records_than_can_be_looked_at_are_refused_unseen(peer: Peer) -> None:
+    await peer.make_topic("compacted", cleanup_policy="compact")
+    bomb = bomb_batch(Codec.ZSTD, 16, MAX_RECORDS + 1)
+    assert (await peer.produce(produce_batch(bomb, topic="compacted"))).error_code == ErrorCode.INVALID_RECORD
+
+
+async def test_a_request_for_thousands_of_partitions_is_appended_in_slices(peer: Peer) -> None:
+    await peer.make_topic()
+    data = [PartitionProduceData(n, bytes(good_batch())) for n in range(3_000)]
+    with watched():
+        await peer.send(ProduceRequest(None, -1, 5000, [TopicProduceData("t", partition_data=data)]), 9)
+        _, answer = await peer.receive(ProduceResponse, 9)
+    codes = [each.error_code for each in answer.responses[0].partition_responses]
+    assert codes == [ErrorCode.NONE] + [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * 2_999

@@ -30,8 +30,8 @@ from referee import Odradek
 HUGE = 2**31 - 1
 HEADER_BYTES = 61
 BOMB_MIB = 512
-MAX_GROWTH_MIB = 600
-"""A batch is undone up to 256 MiB, one at a time; zlib has that in pieces first, and then once more as a whole."""
+MAX_GROWTH_MIB = 250
+"""A batch is undone up to 64 MiB, one at a time; zlib has that in pieces first, and then once more as a whole."""
 
 HOSTILE: dict[str, tuple[Callable[[], bytes | bytearray | None], ErrorCode]] = {
     "a wrong checksum": (lambda: good_batch()[:-1] + b"\xff", ErrorCode.CORRUPT_MESSAGE),

@@ -18,6 +18,8 @@ Behaviour
     zstd before version 7     UNSUPPORTED_COMPRESSION_TYPE
     what the log refuses      see odradek_broker.log.validation
     Every wait begins with its append; the next request is read meanwhile.
+    What takes long to validate is validated by a worker, and of many partitions each slice is appended by itself: then
+    the next request is not read before all is appended.
 Versions
     5 log_start_offset    8 record_errors, error_message (KIP-467)    9 flexible    13 topic ids (KIP-516)
 Advertised from version 0: old librdkafka compresses nothing where it does not find that (KAFKA-18659).
@@ -26,10 +28,11 @@ Advertised from version 0: old librdkafka compresses nothing where it does not f
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.produce import (
@@ -42,14 +45,13 @@ from odradek.protocol.messages.produce import (
     TopicProduceResponse,
 )
 from odradek.protocol.primitives import ProtocolError
-from odradek.protocol.records.batch import HEADER_BYTES
+from odradek.protocol.records.batch import CODEC_MASK, HEADER_BYTES
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.apis import Held, Later, RequestContext
 from odradek_broker.apis.internal_records import why_refused
 from odradek_broker.apis.transactional_produce import (
     BY_TOPIC_ID,
     TRANSACTIONAL,
-    Strangers,
     TurnedAway,
     admit,
     find_strangers,
@@ -57,15 +59,15 @@ from odradek_broker.apis.transactional_produce import (
 )
 from odradek_broker.controller.image import INTERNAL_TOPICS
 from odradek_broker.groups.offsets import TopicPartition
-from odradek_broker.log.validation import Refused
+from odradek_broker.log.validation import ATTRIBUTES_LOW_BYTE, Refused, Validated, is_long, validate_beforehand
 from odradek_broker.runtime.commits import Commit
+from odradek_broker.runtime.slices import SLICE, Slices
 
 REQUEST, VERSIONS = ProduceRequest, range(3, 14)
 ADVERTISED_VERSIONS = range(14)
 
 ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
 ADMIN_CLIENT_ID = "__admin_client"
-ATTRIBUTES_LOW_BYTE, CODEC_MASK = 22, 0x07
 
 
 class Append(Struct, frozen=True, gc=False):
@@ -78,29 +80,73 @@ class Append(Struct, frozen=True, gc=False):
 
 Appends = list[tuple[str, bytes, list[Append]]]
 """By topic, with its name and its id, whichever of the two was given. Nothing of the request's bytes."""
+Beforehand = dict[int, Validated]
+"""By the identity of a partition's data."""
 
 
 def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | LaterResponse | Held | None:
-    if request.transactional_id is not None:
-        strangers = find_strangers(request, context)
-        if strangers:
-            return Held(_produce_when_admitted(request, context, strangers))
-    return _produce(request, context, {})
-
-
-async def _produce_when_admitted(
-    request: ProduceRequest, context: RequestContext, strangers: Strangers
-) -> ProduceResponse | LaterResponse | None:
-    return _produce(request, context, await admit(request, context, strangers))
-
-
-def _produce(
-    request: ProduceRequest, context: RequestContext, turned_away: TurnedAway
-) -> ProduceResponse | LaterResponse | None:
+    if _is_long(request, context) or (request.transactional_id is not None and find_strangers(request, context)):
+        return Held(_produce_in_turn(request, context))
     topics = [
-        (topic.name, topic.topic_id, _append_topic(topic, request, context, turned_away))
-        for topic in request.topic_data
+        (topic.name, topic.topic_id, _append_topic(topic, request, context, {}, {})) for topic in request.topic_data
     ]
+    return _answer(topics, request)
+
+
+def _is_long(request: ProduceRequest, context: RequestContext) -> bool:
+    count, partitions = 0, context.broker.partitions
+    for topic in request.topic_data:
+        count += 1 + len(topic.partition_data)
+        if count > SLICE:
+            return True
+        name = topic_name(topic, context)
+        for data in topic.partition_data:
+            partition = None if name is None else partitions.get((name, data.index))
+            if partition is not None and is_long(_records(data), partition.log.config):
+                return True
+    return False
+
+
+async def _produce_in_turn(request: ProduceRequest, context: RequestContext) -> ProduceResponse | LaterResponse | None:
+    """What takes long comes first: between being admitted to a transaction and being appended nothing may wait."""
+    beforehand = await _validate_beforehand(request, context)
+    topics: Appends = []
+    for topic in request.topic_data:
+        appends: list[Append] = []
+        for at in range(0, max(len(topic.partition_data), 1), SLICE):
+            part = structs.replace(topic, partition_data=topic.partition_data[at : at + SLICE])
+            turned_away: TurnedAway = {}
+            if request.transactional_id is not None:
+                alone = structs.replace(request, topic_data=[part])
+                strangers = find_strangers(alone, context)
+                turned_away = await admit(alone, context, strangers) if strangers else {}
+            appends += _append_topic(part, request, context, turned_away, beforehand)
+            await trio.lowlevel.checkpoint()
+        topics.append((topic.name, topic.topic_id, appends))
+    return _answer(topics, request)
+
+
+async def _validate_beforehand(request: ProduceRequest, context: RequestContext) -> Beforehand:
+    """What a worker has to say of those batches that take long."""
+    beforehand: Beforehand = {}
+    slices, broker = Slices(), context.broker
+    for topic in request.topic_data:
+        name = topic_name(topic, context)
+        for data in topic.partition_data:
+            partition = None if name is None else broker.partitions.get((name, data.index))
+            if partition is not None and is_long(_records(data), partition.log.config):
+                config, now_ms = partition.log.config, broker.clock.now_ms()
+                validate = partial(validate_beforehand, _records(data), config, now_ms)
+                beforehand[id(data)] = await broker.looks.look(validate)
+            await slices.pay()
+    return beforehand
+
+
+def _records(data: PartitionProduceData) -> memoryview:
+    return data.records if isinstance(data.records, memoryview) else memoryview(b"")
+
+
+def _answer(topics: Appends, request: ProduceRequest) -> ProduceResponse | LaterResponse | None:
     if request.acks == ACKS_NONE:
         for _, _, appends in topics:
             for append in appends:
@@ -120,7 +166,11 @@ def _produce(
 
 
 def _append_topic(
-    topic: TopicProduceData, request: ProduceRequest, context: RequestContext, turned_away: TurnedAway
+    topic: TopicProduceData,
+    request: ProduceRequest,
+    context: RequestContext,
+    turned_away: TurnedAway,
+    beforehand: Beforehand,
 ) -> list[Append]:
     name = topic_name(topic, context)
     unknown = ErrorCode.UNKNOWN_TOPIC_ID if context.version >= BY_TOPIC_ID else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
@@ -134,18 +184,24 @@ def _append_topic(
     if refusal is not None or name is None:
         return [_refused(data.index, refusal or unknown) for data in topic.partition_data]
     return [
-        _append(name, data, request, context)
+        _append(name, data, request, context, beforehand.get(id(data)))
         if not turned_away or (error := turned_away.get(TopicPartition(name, data.index))) is None
         else _refused(data.index, error)
         for data in topic.partition_data
     ]
 
 
-def _append(topic: str, data: PartitionProduceData, request: ProduceRequest, context: RequestContext) -> Append:
+def _append(
+    topic: str,
+    data: PartitionProduceData,
+    request: ProduceRequest,
+    context: RequestContext,
+    validated: Validated | None = None,
+) -> Append:
     partition = context.broker.partition(topic, data.index)
     if isinstance(partition, ErrorCode):
         return _refused(data.index, partition)
-    records = data.records if isinstance(data.records, memoryview) else memoryview(b"")
+    records = _records(data)
     if len(records) >= HEADER_BYTES:
         attributes = records[ATTRIBUTES_LOW_BYTE]
         if attributes & TRANSACTIONAL and request.transactional_id is None:
@@ -156,7 +212,7 @@ def _append(topic: str, data: PartitionProduceData, request: ProduceRequest, con
         return _refused(data.index, refusal.error, refusal.message, refusal)
     if request.acks == ACKS_ALL and not partition.has_enough_replicas:
         return _refused(data.index, ErrorCode.NOT_ENOUGH_REPLICAS)
-    appended = partition.append(records)
+    appended = partition.append(records, validated=validated)
     if isinstance(appended, Refused):
         return _refused(data.index, appended.error, appended.message, appended)
     response = PartitionProduceResponse(

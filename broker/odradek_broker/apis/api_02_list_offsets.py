@@ -11,14 +11,17 @@ Behaviour
     A leader that is too new  OFFSET_NOT_AVAILABLE (version 5 on), LEADER_NOT_AVAILABLE: it does not know yet how much
                               of what it has was committed (KIP-207)
     A damaged batch           CORRUPT_MESSAGE: a producer's lie, which an append does not look into; or the disk's, as
-                              with Fetch
+                              with Fetch. So is one too large to be looked into (log/raw_batch.py)
+    Others run between any two batches that are looked into.
 Versions
     2 isolation_level    4 leader epochs    6 flexible
 """
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
+from functools import partial
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.list_offsets import (
@@ -32,7 +35,11 @@ from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.log.failures import DamagedLog
+from odradek_broker.log.raw_batch import is_short
+from odradek_broker.log.reading import HEADERS_AT_ONCE
+from odradek_broker.log.timestamps import TimestampOffset, first_record_as_young_as
 from odradek_broker.runtime.partition import Partition
+from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = ListOffsetsRequest, range(1, 12)
 
@@ -43,26 +50,24 @@ NOTHING = -1
 OFFSET_NOT_AVAILABLE_SINCE = 5
 
 
-def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
+async def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
+    slices, topics = Slices(), []
     named = Counter((topic.name, one.partition_index) for topic in request.topics for one in topic.partitions)
-    return ListOffsetsResponse(
-        topics=[
-            ListOffsetsTopicResponse(
-                topic.name,
-                [
-                    _refused(one, ErrorCode.INVALID_REQUEST)
-                    if named[topic.name, one.partition_index] > 1
-                    else _find(topic.name, one, request, context)
-                    for one in topic.partitions
-                ],
-            )
-            for topic in request.topics
-        ]
-    )
+    for topic in request.topics:
+        found = []
+        for one in topic.partitions:
+            if named[topic.name, one.partition_index] > 1:
+                found.append(_refused(one, ErrorCode.INVALID_REQUEST))
+            else:
+                found.append(await _find(topic.name, one, slices, request, context))
+            await slices.pay()
+        topics.append(ListOffsetsTopicResponse(topic.name, found))
+        await slices.pay()
+    return ListOffsetsResponse(topics=topics)
 
 
-def _find(
-    topic: str, wanted: ListOffsetsPartition, request: ListOffsetsRequest, context: RequestContext
+async def _find(
+    topic: str, wanted: ListOffsetsPartition, slices: Slices, request: ListOffsetsRequest, context: RequestContext
 ) -> ListOffsetsPartitionResponse:
     partition = context.broker.partition(topic, wanted.partition_index)
     if isinstance(partition, ErrorCode):
@@ -82,7 +87,7 @@ def _find(
     committed = request.isolation_level == READ_COMMITTED
     limit = partition.last_stable_offset if committed else partition.high_watermark
     try:
-        timestamp, offset = _offset(partition, wanted.timestamp, limit)
+        timestamp, offset = await _offset(partition, wanted.timestamp, limit, slices, context)
     except DamagedLog as damage:
         is_mended = context.broker.replica_logs.met(partition, damage)
         return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR if is_mended else ErrorCode.CORRUPT_MESSAGE)
@@ -94,8 +99,10 @@ def _find(
     return ListOffsetsPartitionResponse(wanted.partition_index, 0, timestamp, offset, epoch)
 
 
-def _offset(partition: Partition, timestamp: int, limit: int) -> tuple[int, int]:
-    """The answer's timestamp and offset."""
+async def _offset(
+    partition: Partition, timestamp: int, limit: int, slices: Slices, context: RequestContext
+) -> tuple[int, int]:
+    """The answer's timestamp and offset. Raises OSError, ProtocolError."""
     if timestamp == LATEST:
         return NOTHING, limit
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
@@ -103,11 +110,27 @@ def _offset(partition: Partition, timestamp: int, limit: int) -> tuple[int, int]
     if timestamp in (LATEST_TIERED, EARLIEST_PENDING):
         return NOTHING, NOTHING
     if timestamp == MAX_TIMESTAMP:
-        found = partition.log.max_timestamp_offset()
-        found = None if found is None or found.offset >= limit else found
-    else:
-        found = partition.log.offset_for_timestamp(timestamp, limit)
+        timestamp = partition.log.max_timestamp()
+    found = None if timestamp < 0 else await _by_time(partition, timestamp, limit, slices, context)
     return (NOTHING, NOTHING) if found is None else (found.timestamp, found.offset)
+
+
+async def _by_time(
+    partition: Partition, timestamp: int, limit: int, slices: Slices, context: RequestContext
+) -> TimestampOffset | None:
+    """The first record as young as that before `limit`: batch by batch, into long ones in a worker."""
+    start, leadership = partition.log.log_start_offset, partition.leadership
+    for step in partition.log.young_batches(timestamp, limit):
+        if step is not None:
+            batch, header = step
+            look = partial(first_record_as_young_as, batch, header, timestamp, start)
+            found = look() if is_short(batch, 0, header) else await context.broker.looks.look(look)
+            if found is not None:
+                return found if found.offset < limit else None
+        await slices.pay(HEADERS_AT_ONCE // 4)
+        if partition.leadership is not leadership:  # what is walked over may have been cut meanwhile
+            raise OSError(errno.ESTALE, "another leader was elected during a look-up by time")
+    return None
 
 
 def _refused(wanted: ListOffsetsPartition, error: ErrorCode) -> ListOffsetsPartitionResponse:

@@ -16,12 +16,13 @@ Offsets, producers and sequence numbers never change. Kafka: Cleaner.cleanInto, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log.key_offsets import KeyOffsets
-from odradek_broker.log.raw_batch import RawRecord, payload_of, raw_records, with_records
+from odradek_broker.log.raw_batch import Kept, RawRecord, kept_of, payload_of, rebased, with_records
 from odradek_broker.log.replay import marker_in
 from odradek_broker.log.transaction_index import AbortedTransaction
 
@@ -97,7 +98,7 @@ class Cleaning:
             self.unreadable[header.base_offset] = str(error)
             return batch
         if kept is None and (is_last or self._is_last_of_producer(header)):
-            return with_records(header, b"", [], None)
+            return with_records(header, Kept())
         return kept
 
     def _kept(self, batch: Buffer, header: BatchHeader) -> Buffer | None:
@@ -122,26 +123,26 @@ class Cleaning:
         return batch if self._now_ms < horizon else None
 
     def _with_horizon(self, batch: Buffer, header: BatchHeader) -> bytes:
-        payload = payload_of(batch, 0, header)
-        records = list(raw_records(payload, header))
-        return with_records(header, payload, records, self._now_ms + self._delete_retention_ms)
+        horizon = self._now_ms + self._delete_retention_ms
+        everything = rebased(payload_of(batch, 0, header), header, lambda record: True, horizon)
+        return with_records(header, everything, horizon)
 
     def _clean_records(self, batch: Buffer, header: BatchHeader) -> Buffer | None:
         if header.base_offset >= self._newest.end_offset:
             return batch
         payload = payload_of(batch, 0, header)
-        records = list(raw_records(payload, header))
         horizon = header.delete_horizon_ms
         tombstones_stay = horizon is None or self._now_ms < horizon
-        kept = [record for record in records if self._stays(header, record, tombstones_stay)]
-        has_new_tombstone = horizon is None and any(not record.has_value for record in kept)
-        if has_new_tombstone:
-            return with_records(header, payload, kept, self._now_ms + self._delete_retention_ms)
-        if len(kept) == len(records) and records:
-            return batch
-        return with_records(header, payload, kept, None) if kept else None
+        stays = partial(self._stays, header, tombstones_stay)
+        kept = kept_of(payload, header, stays)
+        if horizon is None and kept.has_tombstone:
+            new_horizon = self._now_ms + self._delete_retention_ms
+            return with_records(header, rebased(payload, header, stays, new_horizon), new_horizon)
+        if not kept.count:
+            return None
+        return batch if kept.count == header.record_count else with_records(header, kept)
 
-    def _stays(self, header: BatchHeader, record: RawRecord, tombstones_stay: bool) -> bool:
+    def _stays(self, header: BatchHeader, tombstones_stay: bool, record: RawRecord) -> bool:
         offset = header.base_offset + record.offset_delta
         if offset >= self._newest.end_offset:
             return True

@@ -13,6 +13,7 @@ It deliberately does not know: high watermarks (callers bring them), replication
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from odradek.protocol.primitives import ProtocolError
@@ -44,7 +45,7 @@ from odradek_broker.log.segments import Segments
 from odradek_broker.log.swap import swap
 from odradek_broker.log.timestamps import TimestampOffset
 from odradek_broker.log.transaction_index import AbortedTransaction, TransactionIndex
-from odradek_broker.log.validation import Origin, Refused, validate
+from odradek_broker.log.validation import Origin, Refused, Validated, validate
 from odradek_broker.ports.disk import Disk
 
 NO_TIMESTAMP = -1
@@ -166,11 +167,18 @@ class Log:
     # Appending.
 
     def append_as_leader(
-        self, records: memoryview, *, leader_epoch: int, now_ms: int, origin: Origin = Origin.CLIENT
+        self,
+        records: memoryview,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: Origin = Origin.CLIENT,
+        validated: Validated | None = None,
     ) -> Appended | Refused:
         """Give batches the next offsets, stamp them in place, and write them.
 
-        A buffer that cannot be written to is copied. Raises OSError, LogFailed.
+        A buffer that cannot be written to is copied. `validated`: what came of their validation, where that was made
+        beforehand; by another configuration than holds now it counts for nothing. Raises OSError, LogFailed.
         """
         if self.failed is not None:
             raise LogFailed(self.failed)
@@ -178,7 +186,10 @@ class Log:
             records = memoryview(bytearray(records))
         assert leader_epoch >= self.epochs.latest, f"leader epoch {leader_epoch} after {self.epochs.latest}"
         config = self.config
-        valid = validate(records, config, origin, now_ms)
+        if validated is not None and validated.config is config:
+            valid, now_ms = validated.outcome, validated.now_ms
+        else:
+            valid = validate(records, config, origin, now_ms)
         if isinstance(valid, Refused):
             return valid
         records, batches = valid
@@ -319,6 +330,10 @@ class Log:
         limit = None if max_offset == log_end_offset else max_offset
         return reading.read(self.segments, offset, max_bytes, limit, min_one=min_one)
 
+    def young_batches(self, timestamp: int, max_offset: int) -> Iterator[tuple[bytes, BatchHeader] | None]:
+        """What a look-up by time has to look into, step by step (reading.py). Raises OSError."""
+        return reading.young_batches(self.segments, timestamp, self.log_start_offset, max_offset)
+
     def offset_for_timestamp(self, timestamp: int, max_offset: int | None = None) -> TimestampOffset | None:
         """The first record that is as young as `timestamp`, if there is one before `max_offset`."""
         limit = self.log_end_offset if max_offset is None else max_offset
@@ -326,11 +341,12 @@ class Log:
 
     def max_timestamp_offset(self) -> TimestampOffset | None:
         """The first of the youngest records, or None where no record has a timestamp."""
-        candidates = self.segments.from_offset(self.log_start_offset)
-        youngest = max(candidates, key=lambda segment: segment.largest_timestamp)
-        if youngest.largest_timestamp < 0:
-            return None
-        return self.offset_for_timestamp(youngest.largest_timestamp)
+        timestamp = self.max_timestamp()
+        return None if timestamp < 0 else self.offset_for_timestamp(timestamp)
+
+    def max_timestamp(self) -> int:
+        """That of the youngest record, or -1 where no record has one."""
+        return max(segment.largest_timestamp for segment in self.segments.from_offset(self.log_start_offset))
 
     def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
         """The greatest known epoch at or below `epoch` and the offset where it ends; (-1, -1) where unknown."""

@@ -2,11 +2,16 @@
 
 Used where a batch is compressed anew, checked (inside.py), or compacted. Records that stay, stay as the bytes they
 were: their offsets and timestamps are relative to the batch's, which does not change.
+
+Invariants
+    What a look into a batch costs has a bound before it begins: MAX_PAYLOAD_BYTES when its compression is undone, and
+    MAX_RECORDS. Who sends a bomb is refused where it is looked into.
+    There is never more of a batch in memory than its payload and what is kept of it: nothing is made of all records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from odradek.protocol.primitives import Buffer, ProtocolError, encode_varint, read_varint
@@ -22,8 +27,14 @@ from odradek.protocol.records.batch import (
 from odradek.protocol.records.codecs import Codec, compress
 from odradek.protocol.records.record import payload_of as uncompressed
 
-MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
-"""What a batch may swell to when its compression is undone."""
+MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
+"""What a batch may swell to when its compression is undone; one that is not compressed is as large as it is."""
+
+MAX_RECORDS = 1_000_000
+"""How many records a batch may have that is looked into record by record."""
+
+SHORT_BYTES, SHORT_RECORDS = 64 * 1024, 200
+"""A look into a batch that is no larger takes less than a millisecond."""
 
 MIN_RECORD_BYTES = 7
 """A record of nothing: its length, attributes, two deltas, two lengths and a header count."""
@@ -55,7 +66,18 @@ def int64(value: int) -> int:
 
 def payload_of(records: Buffer, position: int, header: BatchHeader) -> bytes:
     """The records of a batch, uncompressed. Raises ProtocolError."""
-    return uncompressed(records, position, header, MAX_PAYLOAD_BYTES)
+    limit = MAX_PAYLOAD_BYTES if header.codec else header.size_bytes
+    return uncompressed(records, position, header, limit)
+
+
+def is_short(records: Buffer, position: int, header: BatchHeader) -> bool:
+    """Whether a look at every record of a batch is a matter of a moment, and need not be left to a worker."""
+    if header.record_count > SHORT_RECORDS or header.size_bytes > SHORT_BYTES:
+        return False
+    try:
+        return header.codec == Codec.NONE or bool(uncompressed(records, position, header, SHORT_BYTES))
+    except ProtocolError:
+        return False
 
 
 def raw_records(payload: Buffer, header: BatchHeader) -> Iterator[RawRecord]:
@@ -63,6 +85,8 @@ def raw_records(payload: Buffer, header: BatchHeader) -> Iterator[RawRecord]:
 
     Their offsets rise, and none lies outside of the batch: else one record could pass for newer than all of its key.
     """
+    if header.record_count > MAX_RECORDS:
+        raise ProtocolError(f"{header.record_count} records, where {MAX_RECORDS} can be looked at")
     position, end, last_offset_delta = 0, len(payload), -1
     try:
         for _ in range(header.record_count):
@@ -114,33 +138,60 @@ def recompress(records: Buffer, position: int, header: BatchHeader, codec: Codec
     )
 
 
-def with_records(
-    header: BatchHeader, payload: Buffer, kept: Sequence[RawRecord], delete_horizon_ms: int | None
-) -> bytes:
+class Kept:
+    """Records of a batch that stay, as bytes, while the batch is walked over."""
+
+    def __init__(self) -> None:
+        self.payload = bytearray()
+        self.count = 0
+        self.max_timestamp = 0
+        self.has_tombstone = False
+
+    def add(self, record: RawRecord, header: BatchHeader, data: Buffer) -> None:
+        self.payload += data
+        timestamp = record.timestamp(header)
+        self.max_timestamp = max(timestamp, self.max_timestamp) if self.count else timestamp
+        self.has_tombstone = self.has_tombstone or not record.has_value
+        self.count += 1
+
+
+def kept_of(payload: Buffer, header: BatchHeader, stays: Callable[[RawRecord], bool]) -> Kept:
+    """The records that stay, as they are. Raises ProtocolError."""
+    kept, view = Kept(), memoryview(payload)
+    for record in raw_records(payload, header):
+        if stays(record):
+            kept.add(record, header, view[record.start : record.end])
+    return kept
+
+
+def rebased(payload: Buffer, header: BatchHeader, stays: Callable[[RawRecord], bool], base_timestamp: int) -> Kept:
+    """The records that stay, with their times relative to another base. Raises ProtocolError."""
+    kept, view, shift_ms = Kept(), memoryview(payload), header.base_timestamp - base_timestamp
+    for record in raw_records(payload, header):
+        if stays(record):
+            kept.add(record, header, _rebased(view, record, shift_ms))
+    return kept
+
+
+def with_records(header: BatchHeader, kept: Kept, delete_horizon_ms: int | None = None) -> bytes:
     """The same batch with fewer records, or none: offsets, producer and sequence numbers stay (KIP-534).
 
-    A delete horizon takes the place of the base timestamp, so that the deltas of the records are written anew.
+    A delete horizon takes the place of the base timestamp: then the records are to be `rebased` on it.
     """
     base_timestamp, attributes = header.base_timestamp, header.attributes
-    if delete_horizon_ms is None:
-        pieces = [payload[record.start : record.end] for record in kept]
-    else:
+    if delete_horizon_ms is not None:
         base_timestamp, attributes = delete_horizon_ms, attributes | DELETE_HORIZON_FLAG
-        pieces = [_rebased(payload, record, header.base_timestamp - delete_horizon_ms) for record in kept]
-    if not kept:
+    if not kept.count:
         attributes &= ~(CODEC_MASK | DELETE_HORIZON_FLAG)
         base_timestamp = header.max_timestamp
-    if header.timestamp_type_log_append or not kept:
-        max_timestamp = header.max_timestamp
-    else:
-        max_timestamp = max(record.timestamp(header) for record in kept)
+    keeps_time = header.timestamp_type_log_append or not kept.count
     return assemble(
         header,
         attributes=attributes,
         base_timestamp=base_timestamp,
-        max_timestamp=max_timestamp,
-        record_count=len(kept),
-        payload=b"".join(pieces),
+        max_timestamp=header.max_timestamp if keeps_time else kept.max_timestamp,
+        record_count=kept.count,
+        payload=kept.payload,
     )
 
 

@@ -1,7 +1,10 @@
-"""Finding batches in the segments: from an offset on, or by time. Nothing here reads more than a few headers."""
+"""Finding batches in the segments: from an offset on, or by time. No step reads more than a few headers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log.file_slice import FileSlice
 from odradek_broker.log.segment import Segment
 from odradek_broker.log.segments import Segments
@@ -42,19 +45,39 @@ def _end_position(segments: Segments, segment: Segment, max_offset: int) -> int:
     return segment.size_bytes if found is None else found[0]
 
 
+HEADERS_AT_ONCE = 100
+
+
+def young_batches(
+    segments: Segments, timestamp: int, log_start_offset: int, max_offset: int
+) -> Iterator[tuple[bytes, BatchHeader] | None]:
+    """The batches that may hold the first record as young as `timestamp`, of those that begin before `max_offset`.
+
+    Nearly always it is in the first of them; but what a batch says of its times is its producer's word. None comes in
+    between where many headers were looked at and none was young enough: a moment to do something else.
+    """
+    for segment in segments.from_offset(log_start_offset):
+        if segment.base_offset >= max_offset:
+            return
+        yield None
+        if segment.largest_timestamp < timestamp:
+            continue
+        segments.opened(segment)
+        batches = segment.batches(segment.position_before(timestamp, log_start_offset))
+        for looked_at, (position, header) in enumerate(batches, 1):
+            if header.max_timestamp >= timestamp and header.last_offset >= log_start_offset:
+                yield segment.file.read(position, header.size_bytes), header
+            elif looked_at % HEADERS_AT_ONCE == 0:
+                yield None
+
+
 def first_as_young_as(
     segments: Segments, timestamp: int, log_start_offset: int, max_offset: int
 ) -> TimestampOffset | None:
     """The first record from `log_start_offset` on that is as young as `timestamp`, if it lies before `max_offset`."""
-    for segment in segments.from_offset(log_start_offset):
-        if segment.base_offset >= max_offset:
-            break
-        if segment.largest_timestamp < timestamp:
-            continue
-        segments.opened(segment)
-        for position, header in segment.batches_as_young_as(timestamp, log_start_offset):
-            batch = segment.file.read(position, header.size_bytes)
-            found = first_record_as_young_as(batch, header, timestamp, log_start_offset)
+    for step in young_batches(segments, timestamp, log_start_offset, max_offset):
+        if step is not None:
+            found = first_record_as_young_as(*step, timestamp, log_start_offset)
             if found is not None:
                 return found if found.offset < max_offset else None
     return None

@@ -366,12 +366,9 @@ class Segment:
             leader_epoch=leader_epoch,
         )
 
-    def batches_as_young_as(self, timestamp: int, from_offset: int) -> Iterator[tuple[int, BatchHeader]]:
-        """Position and header of the batches behind `from_offset` whose largest timestamp reaches `timestamp`."""
-        position = self.offset_index.look_up(max(self.time_index.look_up(timestamp), from_offset))
-        for at, header in self.batches(position):
-            if header.max_timestamp >= timestamp and header.last_offset >= from_offset:
-                yield at, header
+    def position_before(self, timestamp: int, from_offset: int) -> int:
+        """Where a batch begins that lies before all those behind `from_offset` that are as young as `timestamp`."""
+        return self.offset_index.look_up(max(self.time_index.look_up(timestamp), from_offset))
 
     # Indexes from the file.
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import (
+    CODEC_MASK,
     DELETE_HORIZON_FLAG,
     HEADER_BYTES,
     MAGIC,
@@ -30,7 +31,7 @@ from odradek.protocol.records.batch import (
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.log import inside
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.raw_batch import MAX_PAYLOAD_BYTES, MIN_RECORD_BYTES, recompress
+from odradek_broker.log.raw_batch import MAX_PAYLOAD_BYTES, MIN_RECORD_BYTES, is_short, recompress
 from odradek_broker.log.timestamps import timestamp_fault
 
 Batches = list[tuple[int, BatchHeader]]
@@ -54,10 +55,43 @@ class Refused(NamedTuple):
     """(index in the batch, why), where single records are to blame."""
 
 
+ATTRIBUTES_LOW_BYTE = 22
+
+
+class Validated(NamedTuple):
+    """What came of a validation that was made beforehand, and what it is true of."""
+
+    config: LogConfig
+    now_ms: int
+    outcome: Valid | Refused
+
+
 class Valid(NamedTuple):
     records: memoryview
     """Those that came, or others where they had to be compressed anew."""
     batches: Batches
+
+
+def is_long(records: memoryview, config: LogConfig) -> bool:
+    """Whether it takes a while to validate a client's batch, so that a worker had better do it."""
+    if len(records) < HEADER_BYTES:
+        return False
+    is_looked_into = config.compacts or config.compression_type != "producer"
+    if not is_looked_into and not records[ATTRIBUTES_LOW_BYTE] & CODEC_MASK:
+        return False
+    try:
+        header = read_header(records)
+    except ProtocolError:
+        return False
+    codec = _wanted_codec(config)
+    if config.compacts or (codec is not None and codec != header.codec):
+        return not is_short(records, 0, header)
+    return header.codec != Codec.NONE and header.record_count > header.size_bytes
+
+
+def validate_beforehand(records: memoryview, config: LogConfig, now_ms: int) -> Validated:
+    """For a worker: what `Log.append_as_leader` would do itself with a client's records."""
+    return Validated(config, now_ms, validate(records, config, Origin.CLIENT, now_ms))
 
 
 def validate(records: memoryview, config: LogConfig, origin: Origin, now_ms: int) -> Valid | Refused:

@@ -44,6 +44,7 @@ from odradek_broker.runtime.flusher import Flusher
 from odradek_broker.runtime.groups import GroupsRuntime
 from odradek_broker.runtime.housekeeping import Housekeeping
 from odradek_broker.runtime.isr_changes import IsrChanges
+from odradek_broker.runtime.looks import Looks
 from odradek_broker.runtime.metadata_note import MetadataNote
 from odradek_broker.runtime.partition import Partition
 from odradek_broker.runtime.partitions import Partitions, log_config
@@ -92,6 +93,7 @@ class Broker:
         self.replica_logs = ReplicaLogs(self)
         self.fetch_sessions = FetchSessions(config.max_incremental_fetch_session_cache_slots, random)
         self.workers: Workers
+        self.looks: Looks
         self.directory: LogDirectory
         self.controller: ControllerClient
         """Whom to ask for decisions."""
@@ -176,6 +178,7 @@ class Broker:
         if remote is not None:
             remote.seen = self.directory.seen_metadata
         self.workers = self._make_workers()
+        self.looks = Looks(self.workers)
         self.flusher = Flusher(
             self.workers, sync=self.config.log_flush_policy == "sync", doubt_caches=self.directory.doubt_caches
         )

@@ -23,7 +23,7 @@ import trio
 
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.log.failures import LogFailed
-from odradek_broker.log.validation import Origin, Refused
+from odradek_broker.log.validation import Origin, Refused, Validated
 from odradek_broker.replication.leader import UNKNOWN, Leadership
 from odradek_broker.runtime.commits import Commit, Commits
 from odradek_broker.runtime.refusals import Refusals
@@ -138,13 +138,19 @@ class Partition:
 
     # ----------------------------------------------------------------------------------------------------- appending
 
-    def append(self, records: memoryview, origin: Origin = Origin.CLIENT) -> Appended | Refused:
+    def append(
+        self, records: memoryview, origin: Origin = Origin.CLIENT, validated: Validated | None = None
+    ) -> Appended | Refused:
         """Append as the leader; what the disk refuses is a KAFKA_STORAGE_ERROR and leaves the log as it was."""
         if self.leadership is None or self.may_be_deposed:
             return Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         try:
             appended = self.log.append_as_leader(
-                records, leader_epoch=self.leader_epoch, now_ms=self._clock.now_ms(), origin=origin
+                records,
+                leader_epoch=self.leader_epoch,
+                now_ms=self._clock.now_ms(),
+                origin=origin,
+                validated=validated,
             )
         except (OSError, LogFailed) as error:
             logger.error("%s: cannot append: %s", self, error)
