@@ -12,7 +12,7 @@ from msgspec import Struct
 from odradek.protocol.codec import decode, encode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, Listener
-from odradek_broker.apis import RequestContext
+from odradek_broker.apis import Caller, RequestContext
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.history import History
@@ -190,7 +190,7 @@ class SmallBroker:
         version = api.VERSIONS.stop - 1 if version is None else version
         assert version in api.VERSIONS
         request = decode(type(request), encode(request, version), version)
-        context = RequestContext(cast(Any, self), {}, version, "test", ("10.0.0.9", 40000), local)
+        context = RequestContext(cast(Any, self), {}, version, "test", Caller(("10.0.0.9", 40000), local))
         answer = api.handle(request, context)
         response = await answer if isinstance(answer, Awaitable) else answer
         assert response.API_KEY == request.API_KEY  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import pytest
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic, ReplicaState
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
-from odradek_broker.apis import RequestContext, api_01_fetch
+from odradek_broker.apis import Caller, RequestContext, api_01_fetch
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import PartitionImage
 from odradek_broker.log.config import LogConfig
@@ -55,7 +55,7 @@ async def fetch(partition: Partition, offset: int, epoch: int, last_fetched: int
         partition=lambda topic, index, follower_too=False: partition,
         isr_changes=SimpleNamespace(look_at=lambda partition: None),
     )
-    await api_01_fetch.handle(request, RequestContext(cast(Any, around), {}, 17, "f", ("h", 1), ("h", 2)))
+    await api_01_fetch.handle(request, RequestContext(cast(Any, around), {}, 17, "f", Caller(("h", 1), ("h", 2))))
 
 
 async def test_all_before_the_offset_of_a_fetch_is_with_the_follower(partition: Partition) -> None:

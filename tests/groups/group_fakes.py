@@ -13,7 +13,7 @@ import trio
 from odradek.protocol.codec import decode, encode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.batch import iter_headers, stamp
-from odradek_broker.apis import RequestContext, load_apis
+from odradek_broker.apis import Caller, RequestContext, load_apis
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import GROUP_TOPIC, BrokerImage, MetadataImage, PartitionImage, TopicImage
 from odradek_broker.log.log import Appended
@@ -142,7 +142,7 @@ class MemoryBroker:
         """Send a request through the wire's format to its handler, and its answer back."""
         api = APIS[request.API_KEY]
         assert version in api.versions
-        context = RequestContext(self, APIS, version, "me", ("10.0.0.9", 5), ("127.0.0.1", 9092))  # type: ignore[arg-type]
+        context = RequestContext(self, APIS, version, "me", Caller(("10.0.0.9", 5), ("127.0.0.1", 9092)))  # type: ignore[arg-type]
         understood = decode(type(request), encode(request, version), version)
         response: Any = await api.handle(understood, context)  # type: ignore[misc]
         return decode(type(response), encode(response, version), version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import struct
 from pathlib import Path
@@ -12,6 +13,7 @@ import trio
 from served_broker import Peer, fetch, produce, serving
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest, AllocateProducerIdsResponse
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from odradek.protocol.messages.fetch import FetchResponse
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
@@ -96,6 +98,19 @@ async def test_an_unknown_version_of_api_versions_is_told_ours(tmp_path: Path) -
         _, answer = await peer.receive(ApiVersionsResponse, 0)
         assert answer.error_code == ErrorCode.UNSUPPORTED_VERSION
         assert [(api.api_key, api.max_version) for api in answer.api_keys] == [(18, 5)]
+
+
+async def test_what_is_not_answered_here_is_refused_in_its_own_form_and_the_connection_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving(tmp_path) as served:
+        peer = await served.connect()
+        await peer.ask(ApiVersionsRequest("their-client", "1.2"), ApiVersionsResponse, 3)
+        answer = await peer.ask(AllocateProducerIdsRequest(), AllocateProducerIdsResponse, 0)
+        assert answer.error_code == ErrorCode.UNSUPPORTED_VERSION
+        assert await peer.is_answered()
+    assert "(their-client 1.2) asks for AllocateProducerIds in version 0" in caplog.text
 
 
 BAD_FRAMES = {

@@ -73,6 +73,18 @@ class Api(Struct, frozen=True):
     """As `versions`, but for Produce (see api_00_produce), and for what only brokers ask: none."""
 
 
+class Caller(Struct):
+    """Who is at the other end of a connection."""
+
+    peer: Address
+    local: Address
+    """The address of ours that the client has connected to."""
+    software: str = "software that has not said its name"
+    """Name and version, from its ApiVersions request (KIP-511)."""
+    farewells: dict[str, Callable[[], None]] = {}
+    """Called, each once, when the connection is over."""
+
+
 class RequestContext(Struct, frozen=True):
     """What a handler may know beside its request."""
 
@@ -80,11 +92,7 @@ class RequestContext(Struct, frozen=True):
     apis: dict[int, Api]
     version: int
     client_id: str | None
-    peer: Address
-    local: Address
-    """The address of ours that the client has connected to."""
-    farewells: dict[str, Callable[[], None]] = {}
-    """Called, each once, when the connection is over."""
+    caller: Caller
 
 
 def load_apis() -> dict[int, Api]:

@@ -26,7 +26,7 @@ def address_of(broker_id: int, context: RequestContext) -> Address | None:
         advertised = context.broker.config.advertised(name)
         if advertised is not None:
             return advertised.host, advertised.port
-        host, port = context.local
+        host, port = context.caller.local
         return host.removeprefix(MAPPED_IPV4), port
     broker = context.broker.image.brokers.get(broker_id)
     endpoint = None if broker is None else broker.endpoint(name)
@@ -36,7 +36,7 @@ def address_of(broker_id: int, context: RequestContext) -> Address | None:
 def listener_name(context: RequestContext) -> str:
     """The listener that the client has come by; one with port 0 may be on any."""
     listeners = context.broker.config.listeners
-    exact = [listener for listener in listeners if listener.port == context.local[1]]
+    exact = [listener for listener in listeners if listener.port == context.caller.local[1]]
     return next(iter([*exact, *(listener for listener in listeners if not listener.port), *listeners])).name
 
 

@@ -26,7 +26,7 @@ WAITS_FOR_OTHERS = True
 async def handle(request: JoinGroupRequest, context: RequestContext) -> JoinGroupResponse:
     try:
         return await context.broker.groups.join(
-            request, context.version, context.client_id or "", f"/{context.peer[0]}"
+            request, context.version, context.client_id or "", f"/{context.caller.peer[0]}"
         )
     except CoordinatorUnavailable as unavailable:
         return JoinGroupResponse(error_code=unavailable.error_code, member_id=request.member_id)

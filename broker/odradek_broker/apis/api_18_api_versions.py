@@ -41,6 +41,7 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
         named = (request.client_software_name, request.client_software_version)
         if not all(_software.fullmatch(name) for name in named):
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
+        context.caller.software = " ".join(named)
     if request.cluster_id is not None or request.node_id != ANY_NODE:
         error = _check_identity(request, context)
         if error:

@@ -19,15 +19,16 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import trio
 
 from odradek.protocol.framing import BASE_BYTES, FrameBuffer
 from odradek.protocol.primitives import ProtocolError
-from odradek_broker.apis import Answer, Held, Later
+from odradek_broker.apis import Answer, Caller, Held, Later
 from odradek_broker.server.progress import DEADLINE_MS, Progress
+from odradek_broker.server.unsupported import Unsupported
 
 if TYPE_CHECKING:
     from odradek_broker.ports.clock import Clock
@@ -82,7 +83,7 @@ class Connection:
         self._waiting_for_memory = False
         self._draining = False
         self._peer_gone = False
-        self._farewells: dict[str, Callable[[], None]] = {}
+        self._caller = Caller(stream.peer, stream.local)
         self._since_checkpoint = 0
 
     async def serve(self) -> None:
@@ -96,7 +97,8 @@ class Connection:
                     await self._all_answered()
                     nursery.cancel_scope.cancel()
         except* ProtocolError as errors:
-            logger.warning("closing the connection of %s:%d: %s", *self._stream.peer, _first_line(errors))
+            who = (*self._stream.peer, self._caller.software)
+            logger.warning("closing the connection of %s:%d (%s): %s", *who, _first_line(errors))
         except* OSError as errors:
             logger.debug("lost the connection of %s:%d: %s", *self._stream.peer, _first_line(errors))
         except* trio.ClosedResourceError:
@@ -109,7 +111,7 @@ class Connection:
                 _drop(answer)
             self._buffer.drop()
             self._memory.give_back()
-            for farewell in self._farewells.values():
+            for farewell in self._caller.farewells.values():
                 farewell()
 
     def drain(self) -> None:
@@ -158,10 +160,11 @@ class Connection:
                 continue
             self._arriving.end()
             await self._let_others_run()
-            call = await self._dispatcher.read(frame, self._stream.peer, self._stream.local, self._farewells)
+            call = await self._dispatcher.read(frame, self._caller)
             slot = Slot(call.answer_version, call.correlation_id)
-            if call.refusal is not None:
-                await self._answer_in_turn(slot, call.refusal)
+            if isinstance(call, Unsupported):
+                logger.info("%s:%d (%s) asks for %s", *self._stream.peer, self._caller.software, call.sentence)
+                await self._answer_in_turn(slot, call.response)
             elif call.api.holds:
                 del frame  # of which the request may need nothing any more
                 await self._hold(slot, call)

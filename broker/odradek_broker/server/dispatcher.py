@@ -6,7 +6,7 @@ left to a worker: the loop is not held by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sized
+from collections.abc import Sized
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,11 @@ from msgspec import Struct
 
 from odradek.protocol.codec import TooManyElements, decode_prefix
 from odradek.protocol.headers import encode_response, is_flexible, read_request_header, skip_tags
-from odradek.protocol.primitives import ProtocolError
-from odradek_broker.apis import Api, RequestContext, load_apis
-from odradek_broker.apis.api_18_api_versions import REQUEST as API_VERSIONS_REQUEST
-from odradek_broker.apis.api_18_api_versions import refuse_version
+from odradek_broker.apis import Api, Caller, RequestContext, load_apis
+from odradek_broker.server.unsupported import Unsupported, unsupported
 
 if TYPE_CHECKING:
     from odradek.protocol.headers import ApiMessage
-    from odradek_broker.ports.network import Address
     from odradek_broker.runtime.broker import Broker
 
 
@@ -36,12 +33,10 @@ class Call(Struct, frozen=True, gc=False):
     correlation_id: int
     request: Any
     context: RequestContext
-    refusal: ApiMessage | None = None
-    """The answer, where none of ours fits the request's version: only ApiVersions has one."""
 
     @property
     def answer_version(self) -> int:
-        return 0 if self.refusal is not None else self.context.version
+        return self.context.version
 
 
 class Dispatcher:
@@ -51,23 +46,16 @@ class Dispatcher:
         self._broker = broker
         self._apis = load_apis()
 
-    async def read(
-        self, frame: memoryview, peer: Address, local: Address, farewells: dict[str, Callable[[], None]]
-    ) -> Call:
-        """Understand one frame. Raises ProtocolError, as for an API or a version that was not advertised.
+    async def read(self, frame: memoryview, caller: Caller) -> Call | Unsupported:
+        """Understand one frame. Raises ProtocolError, as for an API or a version for which there is no answer at all.
 
         Waits only where the frame is large in elements; it has to stay as it is until then.
         """
         header, position = read_request_header(frame)
-        api = self._apis.get(header.api_key)
-        if api is None:
-            raise ProtocolError(f"request for the unknown API {header.api_key}")
-        version = header.api_version
-        context = RequestContext(self._broker, self._apis, version, header.client_id, peer, local, farewells)
-        if version not in api.versions:
-            if api.request is API_VERSIONS_REQUEST:
-                return Call(api, header.correlation_id, None, context, refuse_version(api))
-            raise ProtocolError(f"{api.name} request in version {version}, which is not supported")
+        api, version = self._apis.get(header.api_key), header.api_version
+        if api is None or version not in api.versions:
+            return unsupported(header, api)
+        context = RequestContext(self._broker, self._apis, version, header.client_id, caller)
         if is_flexible(api.request, version):
             position = skip_tags(frame, position)
         # Bytes behind the message are passed over, as Kafka does: librdkafka 2.16 leaves some behind Metadata v13.
