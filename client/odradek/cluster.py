@@ -212,7 +212,7 @@ class Cluster:
                     return image
                 if trio.current_time() >= deadline:
                     self._topics.discard(name)
-                    raise failure or broker_error(code, name)
+                    raise failure or broker_error(code, _to_do(name, code))
                 await trio.sleep_until(min(deadline, trio.current_time() + self.backoff_s))
 
     async def _try_refresh_until(self, deadline: float) -> OdradekError | None:
@@ -252,3 +252,9 @@ class Cluster:
                 self.activities.begin("metadata", str(error))
                 self._wish.set()
             await trio.sleep(self.backoff_s)
+
+
+def _to_do(topic: str, code: ErrorCode) -> str:
+    if code is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+        return topic
+    return f"{topic}: make it with Admin.create_topic, or with `odradek topic create {topic}`"

@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol, TypeAlias, cast
@@ -175,6 +175,8 @@ def parse_bootstrap(bootstrap: str | Sequence[str]) -> list[Address]:
     Raises ValueError.
     """
     parts = bootstrap.split(",") if isinstance(bootstrap, str) else bootstrap
+    if isinstance(parts, bytes) or not isinstance(parts, Iterable) or not all(isinstance(part, str) for part in parts):
+        raise TypeError(f'a bootstrap address is "host:port", or several of them, not {bootstrap!r}')
     addresses = [_parse_address(part.strip()) for part in parts if part.strip()]
     if not addresses:
         raise ValueError("no bootstrap address given")

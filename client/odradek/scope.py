@@ -13,9 +13,19 @@ from contextlib import asynccontextmanager
 import trio
 
 
+def check_trio() -> None:
+    """Raises RuntimeError outside of Trio, where nothing of this library can wait."""
+    if not trio.lowlevel.in_trio_task():
+        raise RuntimeError(
+            "this runs on Trio: start the program with trio.run(main); in an asyncio program odradek.guest.TrioGuest "
+            "brings Trio along"
+        )
+
+
 @asynccontextmanager
 async def background_nursery() -> AsyncIterator[trio.Nursery]:
     """Run the body with a nursery; when the body ends, for whatever reason, cancel and await all tasks in it."""
+    check_trio()
     body_error: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:

@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from odradek.network import Stream, TcpNetwork
+from odradek.network import Stream, TcpNetwork, parse_bootstrap
 
 
 async def echo(stream: trio.abc.Stream) -> None:
@@ -108,3 +108,16 @@ async def test_a_stranger_is_not_trusted(nursery: trio.Nursery, certificate: Pat
         await stream.send([b"secret"])
     stream.close()
     nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("address", ["h:65536", "h:0", "h:-1", "h:x", ":1", "", ","])
+def test_an_address_that_cannot_be_one_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match=r"host:port|a port is a number|no bootstrap address"):
+        parse_bootstrap(address)
+
+
+def test_addresses_are_told_apart_and_the_port_may_be_left_out() -> None:
+    assert parse_bootstrap("a, b:65535,[::1]:1") == [("a", 9092), ("b", 65535), ("::1", 1)]
+    assert parse_bootstrap(["a:1"]) == [("a", 1)]
+    with pytest.raises(TypeError, match="host:port"):
+        parse_bootstrap(b"a:1")

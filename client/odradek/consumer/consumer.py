@@ -29,6 +29,7 @@ from odradek.consumer.cursor import Cursor
 from odradek.consumer.fetcher import Fetcher
 from odradek.consumer.group import Group
 from odradek.consumer.health import ConsumerHealth
+from odradek.consumer.missing_topics import MissingTopics
 from odradek.consumer.partition import PartitionState
 from odradek.consumer.positions import Positions
 from odradek.consumer.reader import Reader
@@ -100,6 +101,9 @@ class Consumer(Generic[K, V]):
         wanted: list[str | Topic[Any, Any]] = [topics] if isinstance(topics, str | Topic) else list(topics)
         self._typed = {topic.name: topic for topic in wanted if isinstance(topic, Topic)}
         names = [topic.name if isinstance(topic, Topic) else topic for topic in wanted]
+        for name in names:
+            if not isinstance(name, str):
+                raise TypeError(f"topics are names or Topics, not {type(name).__name__}")
         if names and pattern is not None:
             raise ValueError("topics and pattern exclude each other")
         self._subscription = Subscription(names, pattern)
@@ -190,6 +194,7 @@ class Consumer(Generic[K, V]):
                     nursery.start_soon(self._run_group, self._group)
                 elif not self._subscription.by_hand:
                     nursery.start_soon(self._follow_topics)
+                nursery.start_soon(MissingTopics(self._cluster, self._subscription).run)
                 if self.config.commit == "auto" and self._commits is not None:
                     nursery.start_soon(self._commit_now_and_then)
 
@@ -226,8 +231,6 @@ class Consumer(Generic[K, V]):
             new = sorted(wanted - set(self._subscription.assigned))
             if new:
                 await self._possession.assign(new)
-            elif not wanted:
-                self._cluster.wish_refresh()
             await self._cluster.changed.wait()
 
     async def _commit_now_and_then(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, TypeAlias, TypedDict, get_args
 
 from msgspec import Struct
 
@@ -12,6 +12,7 @@ from odradek.protocol.records.codecs import Codec
 
 Acks: TypeAlias = Literal[0, 1, -1, "all"]
 CompressionName: TypeAlias = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+COMPRESSIONS: tuple[str, ...] = get_args(CompressionName)
 ChoosePartition: TypeAlias = Callable[[str, bytes | None, bytes | None, int], int]
 """(topic, key, value, partition count) -> partition."""
 Partitioner: TypeAlias = Literal["sticky", "round_robin"] | ChoosePartition
@@ -84,6 +85,8 @@ class ProducerConfig(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.acks not in (0, 1, -1, "all"):
             raise ValueError(f'acks={self.acks!r}: use 0, 1 or "all"')
+        if self.compression not in (None, *COMPRESSIONS):
+            raise ValueError(f"compression={self.compression!r}: use one of {', '.join(COMPRESSIONS)}")
         if self.idempotent and self.acks not in (-1, "all"):
             raise ValueError('an idempotent producer needs acks="all"')
         if self.transactional_id is not None and not self.is_idempotent:

@@ -31,6 +31,7 @@ from odradek.producer.outcomes import too_large
 from odradek.producer.partitioner import TopicQueues
 from odradek.producer.sender import Sender
 from odradek.producer.transactions import State, Transaction, Transactions
+from odradek.producer.wrong_record import explain
 from odradek.scope import background_nursery
 from odradek.topic import Topic
 
@@ -190,30 +191,33 @@ class Producer:
             await trio.lowlevel.checkpoint_if_cancelled()
         if isinstance(topic, Topic):
             key, value, topic = topic.encode_key(key), topic.encode_value(value), topic.name
-        queues = self._topics.get(topic)
-        accumulator = self._accumulator
-        if queues is None or accumulator.used_bytes >= self._buffer_memory or not self._may_send:
-            queues = await self._wait_until_ready(topic)
-        pairs: Headers = ()
-        if headers:
-            pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
-            size = record_size(key, value, pairs)
-        else:
-            size = 16 + (len(value) if value is not None else 0) + (len(key) if key is not None else 0)
-        if size > self._batch_size and size > self.config.max_request_size:
-            raise too_large(size, self.config.max_request_size)
-        if timestamp_ms is None:
-            timestamp_ms = self._now_ms()
-        queue = queues.choose(key, value, partition, size, self._batch_size)
-        batch = queue.open
-        if batch is None or batch.size_bytes + size > self._batch_size:
-            batch = accumulator.begin_batch(queue, key, value, pairs, timestamp_ms)
-            index = self._budget = 0
-        else:
-            index = batch.append(key, value, pairs, timestamp_ms)
-            self._budget -= size + COST_OF_A_RECORD_IN_BYTES
-        batch.size_bytes += size
-        accumulator.used_bytes += size
+        try:
+            queues = self._topics.get(topic)
+            accumulator = self._accumulator
+            if queues is None or accumulator.used_bytes >= self._buffer_memory or not self._may_send:
+                queues = await self._wait_until_ready(topic)
+            pairs: Headers = ()
+            if headers:
+                pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+                size = record_size(key, value, pairs)
+            else:
+                size = 16 + (len(value) if value is not None else 0) + (len(key) if key is not None else 0)
+            if size > self._batch_size and size > self.config.max_request_size:
+                raise too_large(size, self.config.max_request_size)
+            if timestamp_ms is None:
+                timestamp_ms = self._now_ms()
+            queue = queues.choose(key, value, partition, size, self._batch_size)
+            batch = queue.open
+            if batch is None or batch.size_bytes + size > self._batch_size:
+                batch = accumulator.begin_batch(queue, key, value, pairs, timestamp_ms)
+                index = self._budget = 0
+            else:
+                index = batch.append(key, value, pairs, timestamp_ms)
+                self._budget -= size + COST_OF_A_RECORD_IN_BYTES
+            batch.size_bytes += size
+            accumulator.used_bytes += size
+        except (TypeError, ValueError) as error:
+            raise explain(topic, key, value, headers, partition) or error from None
         return Delivery(batch, index, timestamp_ms)
 
     @overload
@@ -346,6 +350,8 @@ class Producer:
         self._check_may_send()
         transaction = self._transaction_count
         deadline = trio.current_time() + self.config.max_block_ms / 1000
+        if not isinstance(topic, str):
+            raise TypeError
         if topic not in self._topics:
             await self._cluster.topic(topic, self.config.max_block_ms / 1000)
             self._topics[topic] = self._accumulator.open_topic(topic, self._cluster.image)

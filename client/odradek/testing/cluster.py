@@ -14,6 +14,7 @@ from typing import Literal, Self, TypeAlias
 import trio
 
 from odradek.admin import Admin
+from odradek.scope import check_trio
 from odradek.testing.etcd_node import EtcdNode
 from odradek.testing.links import Links
 from odradek.testing.node import Node, NodeFailed
@@ -201,6 +202,7 @@ class Cluster:
             member.kill()
 
     async def __aenter__(self) -> Self:
+        check_trio()
         self._scope = self._run()
         return await self._scope.__aenter__()
 
