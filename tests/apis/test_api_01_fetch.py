@@ -48,7 +48,7 @@ async def fetch(partition: Partition, offset: int, epoch: int, last_fetched: int
         replica_state=ReplicaState(2, broker), max_wait_ms=0, topics=[FetchTopic(topic_id=TOPIC_ID, partitions=[asked])]
     )
     around = SimpleNamespace(
-        fetch_sessions=FetchSessions(1, cast(Any, None)),
+        fetch_sessions=FetchSessions(1, 100, cast(Any, None)),
         clock=NOW,
         config=BrokerConfig(),
         topic_name=lambda topic_id: "t",

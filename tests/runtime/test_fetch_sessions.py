@@ -18,13 +18,19 @@ from odradek.protocol.messages.fetch import (
 from odradek_broker.runtime.fetch_sessions import EVICT_AFTER_MS, MAX_EPOCH, FetchSession, FetchSessions
 
 NOW = 1_000_000
+MOST_PARTITIONS = 10
 
 
 def request(
-    session_id: int, epoch: int, *wanted: tuple[str, int, int], forget: tuple[tuple[str, int], ...] = ()
+    session_id: int,
+    epoch: int,
+    *wanted: tuple[str, int, int],
+    forget: tuple[tuple[str, int], ...] = (),
+    replica: int = -1,
 ) -> FetchRequest:
     """`wanted`: topic, partition, offset."""
     return FetchRequest(
+        replica_id=replica,
         session_id=session_id,
         session_epoch=epoch,
         topics=[
@@ -41,7 +47,7 @@ def begin(sessions: FetchSessions, asked: FetchRequest, now_ms: int = NOW) -> Fe
 
 @pytest.fixture
 def sessions() -> FetchSessions:
-    return FetchSessions(2, Random(1))
+    return FetchSessions(2, MOST_PARTITIONS, Random(1))
 
 
 def opened(sessions: FetchSessions, *wanted: tuple[str, int, int], now_ms: int = NOW) -> FetchSession:
@@ -100,6 +106,56 @@ def test_only_a_session_that_nobody_used_for_long_makes_room_for_another(session
     assert isinstance(begin(sessions, request(0, 0, ("a", 0, 0)), late), FetchSession)
     assert begin(sessions, request(oldest.session_id, 1), late) == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
     assert begin(sessions, request(other.session_id, 1), late) is other
+
+
+def partitions(count: int) -> list[tuple[str, int, int]]:
+    return [("many", index, 0) for index in range(count)]
+
+
+def test_a_larger_session_takes_the_place_of_a_smaller_one_that_has_had_its_time(sessions: FetchSessions) -> None:
+    small, large = opened(sessions, *partitions(1)), opened(sessions, *partitions(3))
+    late = NOW + EVICT_AFTER_MS
+    for session in (small, large):  # both are in use
+        assert begin(sessions, request(session.session_id, 1), late - 1) is session
+    assert begin(sessions, request(0, 0, *partitions(2)), late - 1) is None
+    assert begin(sessions, request(0, 0, *partitions(1)), late) is None, "not larger than any"
+    assert isinstance(begin(sessions, request(0, 0, *partitions(2)), late), FetchSession)
+    assert begin(sessions, request(small.session_id, 2), late) == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+    assert begin(sessions, request(large.session_id, 2), late) is large
+
+
+def test_a_follower_takes_the_place_of_a_consumer_at_once_and_never_the_other_way(sessions: FetchSessions) -> None:
+    for _ in range(2):
+        opened(sessions, *partitions(4))
+    for _ in range(2):
+        assert isinstance(begin(sessions, request(0, 0, ("a", 0, 0), replica=7)), FetchSession)
+    assert len(sessions) == 2
+    assert begin(sessions, request(0, 0, *partitions(4)), NOW) is None
+    assert begin(sessions, request(0, 0, ("a", 0, 0), replica=8)) is None
+
+
+def test_sessions_together_remember_no_more_partitions_than_they_may(sessions: FetchSessions) -> None:
+    first = opened(sessions, *partitions(MOST_PARTITIONS - 1))
+    assert begin(sessions, request(0, 0, *partitions(2))) is None
+    second = opened(sessions, *partitions(1), now_ms=NOW + 1)
+    assert sessions.partition_count == MOST_PARTITIONS
+    grown = begin(sessions, request(second.session_id, 1, ("b", 0, 0)))
+    assert grown == ErrorCode.FETCH_SESSION_ID_NOT_FOUND, "it is to begin anew, without a session"
+    assert sessions.partition_count == MOST_PARTITIONS - 1
+    late = NOW + EVICT_AFTER_MS
+    third = begin(sessions, request(0, 0, *partitions(MOST_PARTITIONS)), late)
+    assert isinstance(third, FetchSession), "who has not been used for long makes room for any number"
+    assert begin(sessions, request(first.session_id, 1), late) == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+    shrunk = request(third.session_id, 1, forget=tuple(("many", index) for index in range(4)))
+    assert begin(sessions, shrunk, late) is third
+    assert sessions.partition_count == MOST_PARTITIONS - 4
+    assert begin(sessions, request(third.session_id, -1), late) is None
+    assert sessions.partition_count == 0
+
+
+def test_a_request_that_names_more_partitions_than_all_may_remember_gets_no_session(sessions: FetchSessions) -> None:
+    assert begin(sessions, request(0, 0, *partitions(MOST_PARTITIONS + 1))) is None
+    assert (len(sessions), sessions.partition_count) == (0, 0)
 
 
 def test_a_session_by_name_is_not_gone_on_with_by_id(sessions: FetchSessions) -> None:

@@ -127,6 +127,9 @@ class NetworkConfig(IdentityConfig, frozen=True, kw_only=True):
     max_incremental_fetch_session_cache_slots: Annotated[
         int, Setting("How many incremental fetch sessions are remembered.", INT, at_least(0))
     ] = 1000
+    max_incremental_fetch_session_cache_partitions: Annotated[
+        int, Setting("How many partitions they may remember together; a key of Odradek's own.", INT, at_least(0))
+    ] = 200_000
     max_request_partition_size_limit: Annotated[
         int, Setting("How many partitions one DescribeTopicPartitions is answered with.", INT, at_least(1))
     ] = 2000

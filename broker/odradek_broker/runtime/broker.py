@@ -91,7 +91,11 @@ class Broker:
         self.is_broker = "broker" in config.process_roles
         self.partitions = Partitions(self)
         self.replica_logs = ReplicaLogs(self)
-        self.fetch_sessions = FetchSessions(config.max_incremental_fetch_session_cache_slots, random)
+        self.fetch_sessions = FetchSessions(
+            config.max_incremental_fetch_session_cache_slots,
+            config.max_incremental_fetch_session_cache_partitions,
+            random,
+        )
         self.workers: Workers
         self.looks: Looks
         self.directory: LogDirectory

@@ -6,7 +6,13 @@
     (id n, epoch 0)     close session n and make a new one
     (id n, epoch e)     the partitions named change the session, and its e-th answer leaves out what has not changed
 
-No await here: plain bookkeeping. A session that nobody has used for two minutes may be evicted for a new one.
+No await here: plain bookkeeping. Two bounds: how many sessions there are, and how many partitions all of them together
+remember. Where a new one finds no room, one has to go that
+
+    nobody has used for two minutes; or, where it is sessions that are too many,
+    is a consumer's, for a follower's; or is two minutes old, and of fewer partitions than the new one
+
+else the new one is none, and its client goes on with full requests. A session that outgrows what is left ends likewise.
 """
 
 from __future__ import annotations
@@ -29,11 +35,12 @@ MAX_EPOCH = 0x7FFF_FFFF
 class FetchSession:
     """One client's."""
 
-    def __init__(self, session_id: int, by_id: bool) -> None:
+    def __init__(self, session_id: int, by_id: bool, *, is_follower: bool, now_ms: int) -> None:
         self.session_id = session_id
         self.by_id = by_id
+        self.is_follower = is_follower
         self.next_epoch = 1
-        self.used_ms = 0
+        self.created_ms = self.used_ms = now_ms
         self.wanted: dict[PartitionKey, FetchPartition] = {}
         self._told: dict[PartitionKey, tuple[int, int]] = {}
 
@@ -46,6 +53,11 @@ class FetchSession:
                 key = (gone.topic_id if self.by_id else gone.topic, index)
                 self.wanted.pop(key, None)
                 self._told.pop(key, None)
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Who is higher may take the place of who is lower."""
+        return self.is_follower, len(self.wanted)
 
     def is_news(self, key: PartitionKey, data: PartitionData) -> bool:
         """Whether an incremental answer has to name the partition; after an error it will the next time too."""
@@ -61,10 +73,13 @@ class FetchSession:
 class FetchSessions:
     """All of a broker's."""
 
-    def __init__(self, slots: int, random: Random) -> None:
+    def __init__(self, slots: int, most_partitions: int, random: Random) -> None:
         self._slots = slots
+        self._most_partitions = most_partitions
         self._random = random
         self._sessions: dict[int, FetchSession] = {}
+        self.partition_count = 0
+        """Of all sessions together."""
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -73,7 +88,7 @@ class FetchSessions:
         """The session that a request belongs to; None where it has none; or what is wrong."""
         session_id, epoch = request.session_id, request.session_epoch
         if session_id != NO_SESSION and epoch in (FULL, NEW):
-            self._sessions.pop(session_id, None)
+            self._end(session_id)
         if epoch == FULL:
             return None
         if epoch == NEW:
@@ -87,25 +102,61 @@ class FetchSessions:
             return ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR
         session.next_epoch = 1 if epoch == MAX_EPOCH else epoch + 1
         session.used_ms = now_ms
+        before = len(session.wanted)
         session.update(request)
+        self.partition_count += len(session.wanted) - before
+        if self.partition_count > self._most_partitions:
+            self._end(session_id)
+            return ErrorCode.FETCH_SESSION_ID_NOT_FOUND
         return session
 
     def _create(self, request: FetchRequest, by_id: bool, now_ms: int) -> FetchSession | None:
-        if not request.topics or not self._make_room(now_ms):
+        if not request.topics:
             return None
-        session_id = self._random.randint(1, MAX_EPOCH)
-        while session_id in self._sessions:
-            session_id = self._random.randint(1, MAX_EPOCH)
-        session = self._sessions[session_id] = FetchSession(session_id, by_id)
-        session.used_ms = now_ms
+        is_follower = max(request.replica_id, request.replica_state.replica_id) >= 0
+        session = FetchSession(NO_SESSION, by_id, is_follower=is_follower, now_ms=now_ms)
         session.update(request)
+        if not self._make_room(session, now_ms):
+            return None
+        while session.session_id == NO_SESSION or session.session_id in self._sessions:
+            session.session_id = self._random.randint(1, MAX_EPOCH)
+        self._sessions[session.session_id] = session
+        self.partition_count += len(session.wanted)
         return session
 
-    def _make_room(self, now_ms: int) -> bool:
+    def _make_room(self, new: FetchSession, now_ms: int) -> bool:
+        while self.partition_count + len(new.wanted) > self._most_partitions:
+            oldest = self._oldest()
+            if oldest is None or not _is_unused(oldest, now_ms):
+                return False
+            self._end(oldest.session_id)
         if len(self._sessions) < self._slots:
             return True
-        oldest = min(self._sessions.values(), key=lambda session: session.used_ms, default=None)
-        if oldest is None or now_ms - oldest.used_ms < EVICT_AFTER_MS:
-            return False
-        del self._sessions[oldest.session_id]
-        return True
+        going = self._dispensable(new, now_ms)
+        if going is not None:
+            self._end(going.session_id)
+        return going is not None
+
+    def _dispensable(self, new: FetchSession, now_ms: int) -> FetchSession | None:
+        oldest = self._oldest()
+        if oldest is not None and _is_unused(oldest, now_ms):
+            return oldest
+        had_its_time = [
+            each
+            for each in self._sessions.values()
+            if now_ms - each.created_ms >= EVICT_AFTER_MS or (new.is_follower and not each.is_follower)
+        ]
+        lowest = min(had_its_time, key=lambda each: each.rank, default=None)
+        return lowest if lowest is not None and lowest.rank < new.rank else None
+
+    def _oldest(self) -> FetchSession | None:
+        return min(self._sessions.values(), key=lambda session: session.used_ms, default=None)
+
+    def _end(self, session_id: int) -> None:
+        ended = self._sessions.pop(session_id, None)
+        if ended is not None:
+            self.partition_count -= len(ended.wanted)
+
+
+def _is_unused(session: FetchSession, now_ms: int) -> bool:
+    return now_ms - session.used_ms >= EVICT_AFTER_MS
