@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import trio
+from msgspec import structs
 
 from odradek_broker.config import BrokerConfig, ConfigError, load_broker_config
 from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.election.etcd import EtcdUnavailable
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
 from odradek_broker.ports.clock import SystemClock
+from odradek_broker.ports.descriptors import claim
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
 from odradek_broker.ports.network import Address, TcpNetwork
 from odradek_broker.runtime.broker import Broker
@@ -72,9 +74,12 @@ def run_broker(config: BrokerConfig, on_ready: Callable[[list[Address]], None], 
 
 async def _serve(config: BrokerConfig, on_ready: Callable[[list[Address]], None], with_parent: bool) -> None:
     clock = SystemClock()
+    descriptors = claim()
+    if config.max_replicas_per_broker is None:
+        config = structs.replace(config, max_replicas_per_broker=descriptors.logs)
     network = TcpNetwork()
     broker = Broker(config, disk=RealDisk(), clock=clock, random=random.SystemRandom(), network=network)
-    server = Server(broker, network, clock)
+    server = Server(broker, network, clock, descriptors)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as watching:
             watching.start_soon(watch_loop)

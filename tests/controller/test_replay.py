@@ -52,7 +52,7 @@ def history() -> list[list[Struct]]:
     topics = [creatable("t", 2, 1, retention_ms="5"), creatable("u")]
     then(create_topics(image, CreateTopicsRequest(topics=topics), CONFIG, Random(0)).records)
     enlarged = CreatePartitionsRequest(topics=[CreatePartitionsTopic(name="t", count=4, assignments=None)])
-    then(create_partitions(image, enlarged, Random(0)).records)
+    then(create_partitions(image, enlarged, CONFIG, Random(0)).records)
     then(delete_topics(image, DeleteTopicsRequest(topics=[DeleteTopicState(name="u")]), CONFIG, 6).records)
     then(allocate_producer_ids(image, AllocateProducerIdsRequest(1, image.brokers[1].epoch)).records)
     then(join(image, 1, b"b" * 16, (), "rack"))

@@ -31,7 +31,7 @@ def enlarge(name: str, count: int, assignments: list[list[int]] | None = None) -
 
 def decide_partitions(*topics: CreatePartitionsTopic, validate_only: bool = False) -> tuple[MetadataImage, list[int]]:
     request = CreatePartitionsRequest(topics=topics, validate_only=validate_only)
-    result = create_partitions(IMAGE, request, Random(2))
+    result = create_partitions(IMAGE, request, CONFIG, Random(2))
     assert [answer.name for answer in result.response.results] == list(dict.fromkeys(topic.name for topic in topics))
     for answer in result.response.results:
         assert bool(answer.error_message) == bool(answer.error_code), answer
@@ -96,7 +96,7 @@ def test_topics_are_enlarged_together_as_long_as_they_fit_in_one_batch(monkeypat
 def test_new_partitions_go_on_where_the_topic_ends_so_that_leaders_stay_even() -> None:
     for seed in range(8):
         request = CreatePartitionsRequest(topics=[enlarge("u", 2)])
-        one = create_partitions(IMAGE, request, Random(seed))
+        one = create_partitions(IMAGE, request, CONFIG, Random(seed))
         placed = place(IMAGE.brokers.values(), 1, 1, Random(seed), first=1)
         assert [replay(IMAGE, one.records).topics["u"].partitions[1].replicas] == placed
 

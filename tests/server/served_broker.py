@@ -185,7 +185,7 @@ async def serving(
     broker = Broker(config, disk=disk or RealDisk(), clock=clock, random=random.Random(1), network=network)
     server = Server(broker, network, clock)
     async with trio.open_nursery() as nursery:
-        ((_, port),) = await nursery.start(server.run)
+        (_, port), *_ = await nursery.start(server.run)
         served = Served(broker, server, clock, port)
         try:
             yield served

@@ -62,7 +62,7 @@ _NAMES = """
     log.local.retention.ms log.message.downconversion.enable log.message.format.version
     log.message.timestamp.difference.max.ms log.preallocate log.remote.copy.lag.bytes log.remote.copy.lag.ms
     log.roll.jitter.hours log.roll.jitter.ms
-    max.connection.creation.rate max.connections.per.ip.overrides metric.reporters num.io.threads num.network.threads
+    max.connection.creation.rate metric.reporters num.io.threads num.network.threads
     num.recovery.threads.per.data.dir num.replica.alter.log.dirs.threads num.replica.fetchers
     offsets.commit.required.acks offsets.load.buffer.size offsets.topic.compression.codec password.encoder.secret port
     principal.builder.class producer.purgatory.purge.interval.requests queued.max.requests

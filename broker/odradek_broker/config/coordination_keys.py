@@ -29,6 +29,15 @@ SELECTORS = (RACK_AWARE, LEADER_ONLY)
 class ReplicationConfig(LogStorageConfig, frozen=True, kw_only=True):
     """Between brokers."""
 
+    max_replicas_per_broker: Annotated[
+        int | None,
+        Setting(
+            "Replicas that a controller places on one broker; if not set, half as many as its own process may have "
+            "files open. A key of Odradek's own.",
+            INT,
+            at_least(1),
+        ),
+    ] = None
     replica_lag_time_max_ms: Annotated[
         int, Setting("A follower that has not caught up for so long leaves the in-sync replicas.", LONG, at_least(1))
     ] = 30 * SECOND_MS

@@ -3,8 +3,8 @@
 Four layers, the first that has a value wins (Kafka's order):
 
     the topic's own                     TOPIC
-    a change for this broker            DYNAMIC_BROKER
-    a change for all brokers            DYNAMIC_DEFAULT_BROKER
+    a change for this broker            DYNAMIC_BROKER          (unless dynamic.config.ignore names the key)
+    a change for all brokers            DYNAMIC_DEFAULT_BROKER  (likewise)
     the configuration at start          STATIC_BROKER
     the default                         DEFAULT
 
@@ -148,9 +148,10 @@ def broker_synonyms(
     broker: BrokerConfig, name: str, dynamic: Mapping[str, str], dynamic_default: Mapping[str, str]
 ) -> Iterator[Synonym]:
     """The layers that have a value for a broker key, the one that holds first."""
-    if name in dynamic:
+    is_ignored = name in broker.dynamic_config_ignore
+    if name in dynamic and not is_ignored:
         yield Synonym(name, dynamic[name], ConfigSource.DYNAMIC_BROKER)
-    if name in dynamic_default:
+    if name in dynamic_default and not is_ignored:
         yield Synonym(name, dynamic_default[name], ConfigSource.DYNAMIC_DEFAULT_BROKER)
     if broker.is_given(name):
         yield Synonym(name, broker.text(name), ConfigSource.STATIC_BROKER)
@@ -203,7 +204,9 @@ def effective_broker_config(
     changes = {
         key.attribute: key.setting.parse(text)
         for name, text in {**dynamic_default, **dynamic}.items()
-        if (key := broker_keys().get(name)) is not None and key.setting.dynamic is not Dynamic.NO
+        if (key := broker_keys().get(name)) is not None
+        and key.setting.dynamic is not Dynamic.NO
+        and name not in static.dynamic_config_ignore
     }
     return structs.replace(static, **changes) if changes else static
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
+from odradek_broker.config.address_limits import AddressLimits, parse_address_limits
 from odradek_broker.config.listener import Listener, check_listeners, parse_listener
 from odradek_broker.config.setting import (
     INT,
@@ -114,6 +115,19 @@ class NetworkConfig(IdentityConfig, frozen=True, kw_only=True):
     max_connections_per_ip: Annotated[
         int, Setting("How many connections one address may have open.", INT, at_least(0), LIVE)
     ] = INT_MAX
+    max_connections_per_ip_overrides: Annotated[
+        AddressLimits,
+        Setting("The same for single hosts, as HOST:COUNT,HOST:COUNT.", STRING, None, LIVE, build=parse_address_limits),
+    ] = AddressLimits()
+    dynamic_config_ignore: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Settings whose changes while the cluster ran do not hold for this broker, so that whoever has locked "
+            "everybody out can come in again: of the three about connections. A key of Odradek's own.",
+            LIST,
+            each_of("max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides"),
+        ),
+    ] = ()
     connections_max_idle_ms: Annotated[
         int,
         Setting("A connection on which nothing has happened for so long is closed; none, if negative.", LONG),

@@ -13,7 +13,10 @@ from odradek.protocol.messages.create_partitions import (
     CreatePartitionsTopic,
     CreatePartitionsTopicResult,
 )
+from odradek.protocol.messages.metadata_records import PartitionRecord
+from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.assignment import MAX_PARTITIONS, refuse_assignment, refuse_replication
+from odradek_broker.controller.capacity import Capacity
 from odradek_broker.controller.image import MetadataImage, TopicImage
 from odradek_broker.controller.partitions import new_partition
 from odradek_broker.controller.placement import Randomness, place
@@ -21,10 +24,11 @@ from odradek_broker.controller.result import Refusal, Result
 
 
 def create_partitions(
-    image: MetadataImage, request: CreatePartitionsRequest, random: Randomness
+    image: MetadataImage, request: CreatePartitionsRequest, config: BrokerConfig, random: Randomness
 ) -> Result[CreatePartitionsResponse]:
     """Answer each topic of the request, in its order; a name that is there twice is refused once."""
     records: list[Struct] = []
+    capacity = Capacity(image, config)
     results = []
     occurrences = Counter(topic.name for topic in request.topics)
     for topic in {topic.name: topic for topic in request.topics}.values():
@@ -34,6 +38,7 @@ def create_partitions(
             made = _enlarge(image, topic, random)
             if len(records) + len(made) > MAX_PARTITIONS:
                 raise Refusal(ErrorCode.POLICY_VIOLATION, f"more than {MAX_PARTITIONS} partitions in one request")
+            capacity.take(record.replicas for record in made)
         except Refusal as refusal:
             results.append(
                 CreatePartitionsTopicResult(
@@ -46,7 +51,7 @@ def create_partitions(
     return Result([] if request.validate_only else records, CreatePartitionsResponse(results=results))
 
 
-def _enlarge(image: MetadataImage, request: CreatePartitionsTopic, random: Randomness) -> list[Struct]:
+def _enlarge(image: MetadataImage, request: CreatePartitionsTopic, random: Randomness) -> list[PartitionRecord]:
     topic = image.topics.get(request.name)
     if topic is None:
         raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {request.name}")

@@ -19,9 +19,10 @@ from odradek.protocol.messages.create_topics import (
     CreateTopicsRequest,
     CreateTopicsResponse,
 )
-from odradek.protocol.messages.metadata_records import ConfigRecord, TopicRecord
+from odradek.protocol.messages.metadata_records import ConfigRecord, PartitionRecord, TopicRecord
 from odradek_broker.config import BrokerConfig, TopicConfigs
 from odradek_broker.controller.assignment import MAX_PARTITIONS, refuse_assignment, refuse_replication
+from odradek_broker.controller.capacity import Capacity
 from odradek_broker.controller.configs import refuse_bad_topic_config
 from odradek_broker.controller.effective import topic_configs
 from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage, ResourceType
@@ -42,6 +43,7 @@ def create_topics(
     occurrences = Counter(topic.name for topic in request.topics)
     keys = {collision_key(name): name for name in image.topics}
     configs = _Configs(topic_configs(image, config))
+    capacity = Capacity(image, config)
     total = sum(_partition_count(topic, config) for topic in request.topics)
     for topic in {topic.name: topic for topic in request.topics}.values():
         try:
@@ -51,6 +53,7 @@ def create_topics(
                 raise Refusal(ErrorCode.INVALID_REQUEST, "the topic is named more than once in the request")
             _refuse_name(image, topic.name, keys)
             made, result = _create_topic(image, topic, config, configs, random)
+            capacity.take(record.replicas for record in made if isinstance(record, PartitionRecord))
         except Refusal as refusal:
             results.append(
                 CreatableTopicResult(name=topic.name, error_code=refusal.error_code, error_message=refusal.message)

@@ -19,6 +19,7 @@ from odradek.protocol.messages.alter_partition_reassignments import (
 from odradek.protocol.messages.metadata_records import PartitionChangeRecord
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.assignment import check_replicas
+from odradek_broker.controller.capacity import Capacity
 from odradek_broker.controller.image import MetadataImage, PartitionImage
 from odradek_broker.controller.partition_change import change_partition
 from odradek_broker.controller.partitions import directory_of, is_active
@@ -40,7 +41,7 @@ def alter_reassignments(
     image: MetadataImage, request: AlterPartitionReassignmentsRequest, config: BrokerConfig
 ) -> Result[AlterPartitionReassignmentsResponse]:
     """Answer each partition; a bad one never fails its neighbours, and one that is named again is moved on."""
-    rules = TopicRules(image, config)
+    rules, capacity = TopicRules(image, config), Capacity(image, config)
     moved: dict[tuple[str, int], PartitionImage] = {}
     records: list[Struct] = []
     responses = []
@@ -61,6 +62,8 @@ def alter_reassignments(
                     wanted,
                     may_change_factor=request.allow_replication_factor_change,
                 )
+                if record is not None:
+                    capacity.take([record.adding_replicas or ()])
             except Refusal as refusal:
                 answer = ReassignablePartitionResponse(wanted.partition_index, refusal.error_code, refusal.message)
             else:

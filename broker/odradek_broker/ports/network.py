@@ -9,6 +9,7 @@ BYTES_BETWEEN_CHECKPOINTS or OPERATIONS_BETWEEN_CHECKPOINTS, whichever comes fir
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -30,6 +31,8 @@ BYTES_BETWEEN_CHECKPOINTS = 4 * 1024 * 1024
 OPERATIONS_BETWEEN_CHECKPOINTS = 16
 READ_INSTEAD_OF_SENDFILE_BYTES = 16 * 1024
 BACKLOG = 1024
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+SHOWN_OUT_AT_ONCE = 128
 
 try:
     MAX_PIECES = os.sysconf("SC_IOV_MAX")
@@ -206,11 +209,16 @@ class TcpStream:
 
 
 class TcpListener:
-    """A real listening socket."""
+    """A real listening socket.
+
+    It keeps a descriptor in reserve: where there are none left, somebody can be let in by it, and shown out. Else all
+    who wait at the door would wait for nothing.
+    """
 
     def __init__(self, listening: socket.socket, hang_ups: HangUps) -> None:
         self._socket = listening
         self._hang_ups = hang_ups
+        self._spare = os.open(os.devnull, os.O_RDONLY)
         self.address: Address = listening.getsockname()[:2]
 
     async def accept(self) -> TcpStream:
@@ -220,6 +228,10 @@ class TcpListener:
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._socket)
                 continue
+            except OSError as error:
+                if error.errno in NO_DESCRIPTORS:
+                    self._show_out()
+                raise
             try:
                 return TcpStream(connected, self._hang_ups)
             except OSError:
@@ -229,6 +241,21 @@ class TcpListener:
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+            self._give_up_spare()
+
+    def _show_out(self) -> None:
+        """Whoever waits at the door, or some of them."""
+        self._give_up_spare()
+        with contextlib.suppress(OSError):
+            for _ in range(SHOWN_OUT_AT_ONCE):
+                self._socket.accept()[0].close()
+        with contextlib.suppress(OSError):
+            self._spare = os.open(os.devnull, os.O_RDONLY)
+
+    def _give_up_spare(self) -> None:
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1
 
 
 class TcpNetwork:

@@ -177,7 +177,7 @@ class ControllerRuntime(ControllerClient):
             AlterPartitionReassignmentsRequest: lambda image, request, _: alter_reassignments(image, request, config),
             BrokerHeartbeatRequest: lambda image, request, _: take_heartbeat(image, request, config),
             BrokerRegistrationRequest: lambda image, request, _: register_broker(image, request, config),
-            CreatePartitionsRequest: lambda image, request, _: create_partitions(image, request, random),
+            CreatePartitionsRequest: lambda image, request, _: create_partitions(image, request, config, random),
             CreateTopicsRequest: lambda image, request, _: create_topics(image, request, config, random),
             DeleteTopicsRequest: lambda image, request, version: delete_topics(image, request, config, version),
             ElectLeadersRequest: lambda image, request, _: elect_leaders(image, request, config),

@@ -74,7 +74,8 @@ class Connection:
         self._scope = trio.CancelScope()
         self._waiting = trio.CancelScope()
         """Around a handler that waits for others."""
-        self._active_ms = clock.monotonic_ms()
+        self.active_ms = clock.monotonic_ms()
+        """When bytes have last come or gone."""
         self._received_bytes = 0
         self._arriving = Progress()
         """Of the rest of a frame, while the reader waits for it and is not at work."""
@@ -114,6 +115,11 @@ class Connection:
             for farewell in self._caller.farewells.values():
                 farewell()
 
+    @property
+    def host(self) -> str:
+        """The address of the peer."""
+        return self._stream.peer[0]
+
     def drain(self) -> None:
         """Answer what has been asked, take no more requests, and end."""
         self._draining = True
@@ -121,22 +127,26 @@ class Connection:
 
     def tick(self, now_ms: int, max_idle_ms: int) -> None:
         """Called about once a second: give memory back, close what stands still."""
-        if now_ms - self._active_ms >= SHRINK_AFTER_MS:
+        if now_ms - self.active_ms >= SHRINK_AFTER_MS:
             self._shrink()
         if self._sending.is_watched:
             is_over = self._sending.is_over(self._stream.taken_bytes(), now_ms)
         elif self._handling and self._memory.keeps_others_waiting:
-            is_over = now_ms - self._active_ms >= DEADLINE_MS
+            is_over = now_ms - self.active_ms >= DEADLINE_MS
         elif self._pending or self._handling or self._waiting_for_memory:
             return  # it is not the peer that keeps the connection still
         elif self._arriving.is_watched and self._buffer.buffered_bytes:
             hurried = self._memory.keeps_others_waiting
             is_over = self._arriving.is_over(self._received_bytes, now_ms, hurried=hurried)
         else:
-            is_over = 0 <= max_idle_ms <= now_ms - self._active_ms
+            is_over = 0 <= max_idle_ms <= now_ms - self.active_ms
         if is_over:
-            logger.info("closing the connection of %s:%d: it has stood still for long", *self._stream.peer)
-            self._scope.cancel()
+            self.end("it has stood still for long")
+
+    def end(self, why: str) -> None:
+        """Close it at once."""
+        logger.info("closing the connection of %s:%d: %s", *self._stream.peer, why)
+        self._scope.cancel()
 
     def _peer_has_gone(self) -> None:
         if not self._draining:  # else it is our own doing
@@ -203,9 +213,9 @@ class Connection:
         count = await self._stream.receive_into(self._buffer.room)
         self._buffer.received(count)
         self._received_bytes += count
-        self._active_ms = self._clock.monotonic_ms()
+        self.active_ms = self._clock.monotonic_ms()
         if not self._arriving.is_watched:
-            self._arriving.begin(self._active_ms)
+            self._arriving.begin(self.active_ms)
         return count > 0
 
     async def _take_memory(self, count: int) -> None:
@@ -265,7 +275,7 @@ class Connection:
         self._sending.begin(self._clock.monotonic_ms())
         await self._stream.send(pieces)
         self._sending.end()
-        self._active_ms = self._clock.monotonic_ms()
+        self.active_ms = self._clock.monotonic_ms()
 
 
 def _drop(answer: Answer | Awaitable[Answer]) -> None:

@@ -15,17 +15,19 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import trio
 
 from odradek_broker.controller.image import Endpoint
+from odradek_broker.ports.descriptors import Descriptors
 from odradek_broker.server.connection import Connection
 from odradek_broker.server.dispatcher import Dispatcher
+from odradek_broker.server.door import Door
 from odradek_broker.server.memory import MemoryBudget
 
 if TYPE_CHECKING:
+    from odradek_broker.config.address_limits import AddressLimits
     from odradek_broker.config.listener import Listener as ListenerConfig
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.network import Address, Listener, Network, Stream
@@ -39,21 +41,27 @@ REST_WHEN_OVERLOADED_SECONDS = 0.1
 DRAIN_SECONDS = 5.0
 HAND_OVER_SECONDS = 5.0
 UNLIMITED_BYTES = 1 << 62
+NO_LIMITS = Descriptors()
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Server:
     """Listens for a broker."""
 
-    def __init__(self, broker: Broker, network: Network, clock: Clock) -> None:
+    def __init__(self, broker: Broker, network: Network, clock: Clock, descriptors: Descriptors = NO_LIMITS) -> None:
         self._broker = broker
+        self._descriptors = descriptors
         self._network = network
         self._clock = clock
         budget = broker.config.queued_max_request_bytes
         self._memory = MemoryBudget(budget if budget > 0 else UNLIMITED_BYTES)
         self._dispatcher = Dispatcher(broker)
         self._connections: set[Connection] = set()
-        self._per_address: Counter[str] = Counter()
+        self._door: Door[Connection] = Door()
+        self._limits: AddressLimits | None = None
+        """The settings that the door's limits come from."""
+        self._turned_away = 0
+        """Of whom the log has not been told."""
         self._departed = trio.lowlevel.ParkingLot()
         self._listeners: list[Listener] = []
         self.is_stopping = False
@@ -69,8 +77,9 @@ class Server:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(self._broker.run, self._endpoints(self._listeners))
                     nursery.start_soon(self._network.run)
-                    for listener in self._listeners:
-                        nursery.start_soon(self._accept, listener, nursery)
+                    await self._find_limits()
+                    for listener, config in zip(self._listeners, self._broker.config.listeners, strict=True):
+                        nursery.start_soon(self._accept, listener, self._is_brokers_own(config), nursery)
                     nursery.start_soon(self._tick)
                     self.addresses = [listener.address for listener in self._listeners]
                     task_status.started(self.addresses)
@@ -118,7 +127,8 @@ class Server:
                 found.append(Endpoint(each.name, host, listener.address[1]))
         return tuple(found)
 
-    async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
+    async def _accept(self, listener: Listener, is_open: bool, nursery: trio.Nursery) -> None:
+        """`is_open`: to everybody who comes, beside all limits."""
         while True:
             try:
                 stream = await listener.accept()
@@ -130,45 +140,84 @@ class Server:
                 logger.error("cannot accept connections: %s", error.strerror)
                 await trio.sleep(REST_WHEN_OVERLOADED_SECONDS)
                 continue
-            if self._may_enter(stream):
-                nursery.start_soon(self._serve, self._admit(stream), stream.peer[0])
+            if is_open or self._may_enter(stream):
+                nursery.start_soon(self._serve, self._admit(stream, is_counted=not is_open))
             else:
                 stream.close()
             await trio.lowlevel.checkpoint()  # however many are at the door, those inside are served
 
-    def _may_enter(self, stream: Stream) -> bool:
-        config = self._broker.config
-        if len(self._connections) >= config.max_connections:
-            logger.warning("refusing %s:%d: %d connections are open", *stream.peer, len(self._connections))
-            return False
-        if self._per_address[stream.peer[0]] >= config.max_connections_per_ip:
-            logger.warning("refusing %s:%d: its address has too many connections", *stream.peer)
-            return False
-        return True
+    def _is_brokers_own(self, config: ListenerConfig) -> bool:
+        """Whether no client need come by this listener."""
+        ours = self._broker.config.inter_broker_listener
+        return config.name == ours and any(each.name != ours for each in self._broker.config.listeners)
 
-    def _admit(self, stream: Stream) -> Connection:
+    def _may_enter(self, stream: Stream) -> bool:
+        """Whether there is a place, or somebody else makes one.
+
+        For a controller that is no broker its settings at start hold: who changed them could keep brokers from it.
+        """
+        config = self._broker.config if self._broker.is_broker else self._broker.controller.static_config
+        most = min(config.max_connections, self._descriptors.connections or config.max_connections)
+        why = self._door.refuse(stream.peer[0], config.max_connections_per_ip)
+        if why is None and not self._door.has_place(most):
+            going = self._door.whose_place(stream.peer[0]) if most else None
+            if going is not None:
+                self._door.leave(going.host, going)
+                going.end("somebody else needs its place, and its address has the most")
+                return True
+            why = f"{most} connections are open"
+        if why is not None:
+            self._turn_away(stream, why)
+        return why is None
+
+    def _turn_away(self, stream: Stream, why: str) -> None:
+        """The first one in a second has a line of its own."""
+        if not self._turned_away:
+            logger.warning("refusing %s:%d: %s", *stream.peer, why)
+        self._turned_away += 1
+
+    async def _find_limits(self) -> None:
+        """Of addresses that have limits of their own: names become addresses when the setting has changed."""
+        limits = self._broker.config.max_connections_per_ip_overrides
+        if limits == self._limits:
+            return
+        self._limits = limits
+        found: dict[str, int] = {}
+        for host, most in limits.limits:
+            try:
+                answers = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            except OSError as error:
+                logger.warning("max.connections.per.ip.overrides: %s is no host that is known: %s", host, error)
+                continue
+            found |= {str(address[0]): most for *_, address in answers}
+        self._door.limits = found
+
+    def _admit(self, stream: Stream, *, is_counted: bool) -> Connection:
         """Counted from now on, not from when its task begins: many may be accepted before that."""
         max_frame_bytes = self._broker.config.socket_request_max_bytes
         connection = Connection(
             stream, self._dispatcher, self._memory.share(stream.peer[0]), self._clock, max_frame_bytes
         )
         self._connections.add(connection)
-        self._per_address[stream.peer[0]] += 1
+        if is_counted:
+            self._door.enter(connection.host, connection)
         return connection
 
-    async def _serve(self, connection: Connection, host: str) -> None:
+    async def _serve(self, connection: Connection) -> None:
         try:
             await connection.serve()
         finally:
             self._connections.discard(connection)
             self._departed.unpark_all()
-            self._per_address[host] -= 1
-            if not self._per_address[host]:
-                del self._per_address[host]
+            self._door.leave(connection.host, connection)
 
     async def _tick(self) -> None:
         while True:
             await trio.sleep(TICK_SECONDS)
+            await self._find_limits()
+            if self._turned_away > 1:
+                logger.warning("%d more connections were refused", self._turned_away - 1)
+            self._turned_away = 0
             now_ms = self._clock.monotonic_ms()
             for connection in list(self._connections):
                 connection.tick(now_ms, self._broker.config.connections_max_idle_ms)
