@@ -10,14 +10,16 @@ from typing import Annotated, Any
 import msgspec
 
 from odradek.protocol.primitives import ProtocolError
-from odradek.protocol.records.batch import BatchHeader, crc_is_valid
+from odradek.protocol.records.batch import BatchHeader
 from odradek.protocol.records.codecs import Codec
 from odradek.protocol.records.record import decode_batch
+from odradek_broker.log.verification import Checked
 from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.display import show
 from odradek_cli.segment_files import batches_of
 from odradek_cli.session import AsJson, Failed
 from odradek_cli.strays import strays
+from odradek_cli.verify import verify_path
 
 log = Group("log", "Segment files.")
 log.command()(strays)
@@ -54,10 +56,18 @@ def dump(
 
 @log.command()
 def verify(paths: Paths, as_json: AsJson = False) -> None:
-    """Check every batch's checksum, offsets and records; exit with 1 where one is bad."""
-    rows = [_verify(path) for path in _segments(paths)]
-    show(["file", "batches", "records", "bytes", "fault"], rows, as_json=as_json)
-    if any(row["fault"] for row in rows):
+    """Check that everything reads back, a line for each file and finding; exit with 1 where something does not.
+
+    Of a data directory every file: segments, indexes, snapshots, checkpoints, the metadata, what internal topics hold.
+    """
+    is_sound = True
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist")
+        for checked in verify_path(path):
+            show(["file", "batches", "records", "bytes", "fault"], _rows(checked), as_json=as_json)
+            is_sound = is_sound and not checked.faults
+    if not is_sound:
         raise SystemExit(1)
 
 
@@ -94,27 +104,9 @@ def _dump_records(batch: memoryview) -> None:
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
 
 
-def _verify(path: Path) -> dict[str, Any]:
-    batches = records = end = 0
-    next_offset, fault = -1, None
-    try:
-        for position, header, batch in batches_of(path):
-            if not crc_is_valid(batch, 0, header):
-                fault = f"checksum does not match at position {position}"
-            elif header.base_offset < next_offset:
-                fault = f"offset {header.base_offset} after {next_offset - 1} at position {position}"
-            elif len(decode_batch(batch)) != header.record_count:
-                fault = f"another number of records than announced at position {position}"
-            if fault:
-                break
-            batches, records, end = batches + 1, records + header.record_count, position + header.size_bytes
-            next_offset = header.next_offset
-    except ProtocolError as error:
-        fault = str(error)
-    size = path.stat().st_size
-    if fault is None and end != size:
-        fault = f"{size - end} bytes behind the last whole batch"
-    return {"file": str(path), "batches": batches, "records": records, "bytes": size, "fault": fault}
+def _rows(checked: Checked) -> list[dict[str, Any]]:
+    said = {"file": checked.path, "batches": checked.batches, "records": checked.records, "bytes": checked.size_bytes}
+    return [{**said, "fault": fault} for fault in checked.faults] or [{**said, "fault": None}]
 
 
 def _readable(data: bytes | None) -> str | None:

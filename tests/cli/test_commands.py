@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from odradek import Record
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.record import Record as LogRecord
 from odradek_cli.json_lines import line_of, parse_line
 from referee import Odradek
 from tests.cli.commands import Run
@@ -101,6 +104,27 @@ def test_log_verify_finds_a_flipped_bit(run: Run, broker: Odradek, tmp_path: Pat
     copy = tmp_path / "00000000000000000000.log"
     copy.write_bytes(broken)
     assert "checksum does not match" in run("log", "verify", str(tmp_path), code=1).stdout
+
+
+def test_log_verify_looks_at_every_file_of_a_data_directory(run: Run, broker: Odradek, tmp_path: Path) -> None:
+    run("produce", "bits", stdin="one\ntwo\n")
+    data = shutil.copytree(broker.data_dir, tmp_path / "data")
+    assert "__cluster_metadata-0" in run("log", "verify", str(data)).stdout
+    for path, position, said in (
+        (data / "__cluster_metadata-0" / "00000000000000000000.log", 70, "would be forgotten"),
+        (data / "bits-0" / "00000000000000000000.log", 70, "the checksum does not match"),
+        (data / "meta.properties", 0, "version"),
+        (data / "bits-0" / "partition.metadata", 0, "not a topic id"),
+    ):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        shown = run("log", "verify", str(data), code=1).stdout
+        assert any(said in line and str(path.parent) in line for line in shown.splitlines()), shown
+        path.write_bytes(whole)
+    (data / "__consumer_offsets-3").mkdir()
+    foreign = data / "__consumer_offsets-3" / "00000000000000000000.log"
+    foreign.write_bytes(build_batch([LogRecord(value=b"no offset of any group")]))
+    assert "record 0 cannot be understood" in run("log", "verify", str(data), code=1).stdout
 
 
 def test_bench_says_what_it_did(run: Run) -> None:

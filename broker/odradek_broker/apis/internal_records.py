@@ -15,7 +15,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.transaction_log import TransactionLogKey, TransactionLogValue
 from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid, read_whole_header
-from odradek.protocol.records.record import decode_batch
+from odradek.protocol.records.record import Record, decode_batch
 from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
 from odradek_broker.groups.records import read_record
 from odradek_broker.log.validation import Refused
@@ -41,19 +41,25 @@ def why_refused(topic: str, records: memoryview) -> Refused | None:
 
 
 def _fault_of_records(topic: str, records: memoryview, header: BatchHeader) -> Refused | None:
-    read = _READERS.get(topic, _unreadable)
     try:
         found = decode_batch(records, 0, MAX_PAYLOAD_BYTES)
     except ProtocolError as error:
         return Refused(ErrorCode.INVALID_RECORD, str(error))
     for index, record in enumerate(found):
-        try:
-            if read(record.key or b"", record.value) is None:
-                raise ProtocolError("a record of an unknown kind")
-        except ProtocolError as error:
-            why = f"{topic} takes only what its coordinator can read: {error}"
+        fault = fault_of(topic, record)
+        if fault is not None:
+            why = f"{topic} takes only what its coordinator can read: {fault}"
             return Refused(ErrorCode.INVALID_RECORD, why, [(index, why)])
     return None
+
+
+def fault_of(topic: str, record: Record) -> str | None:
+    """Why a coordinator cannot read a record of its topic."""
+    try:
+        known = _READERS.get(topic, _unreadable)(record.key or b"", record.value)
+    except ProtocolError as error:
+        return str(error)
+    return "a record of an unknown kind" if known is None else None
 
 
 def _transaction(key: Buffer, value: Buffer | None) -> TransactionLogKey | None:

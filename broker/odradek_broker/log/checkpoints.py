@@ -14,6 +14,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from odradek_broker.log.failures import CorruptCheckpoint
 
@@ -65,6 +66,9 @@ def decode_epochs(data: bytes) -> list[tuple[int, int]]:
             epochs.append((_number(epoch, MOST_INT32), _number(start_offset)))
         except ValueError:
             raise CorruptCheckpoint(f"not an epoch and an offset: {line!r}") from None
+    for before, behind in pairwise(epochs):
+        if before[0] >= behind[0] or before[1] >= behind[1]:
+            raise CorruptCheckpoint(f"epoch and offset {behind} behind {before}")
     return epochs
 
 
@@ -107,6 +111,17 @@ def decode_properties(data: bytes) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
+def with_properties_crc(lines: bytes) -> bytes:
+    """Properties that end with `crc=` and the checksum of all lines before."""
+    return lines + f"crc={zlib.crc32(lines):08x}\n".encode()
+
+
+def check_properties_crc(data: bytes) -> None:
+    """Raises CorruptCheckpoint unless they end so."""
+    if with_properties_crc(data.rpartition(b"crc=")[0]) != data:
+        raise CorruptCheckpoint("the lines do not match their crc")
+
+
 def encode_restored_meta(cluster_id: str) -> bytes:
     """`meta.properties` of a directory in which a journal was made anew: nobody knows yet whose node it is."""
     return encode_properties({"version": "1", "cluster.id": cluster_id, "restored": "true"})
@@ -131,6 +146,23 @@ def decode_meta(data: bytes) -> dict[str, str]:
     return known
 
 
+def encode_seen_metadata(offset: int, epoch: int) -> bytes:
+    """The newest metadata record that a node has acted upon; with a checksum, for a digit that is not what it was would
+    let a controller start with less than it has decided, or none start."""
+    return with_properties_crc(encode_properties({"version": "1", "offset": str(offset), "epoch": str(epoch)}))
+
+
+def decode_seen_metadata(data: bytes) -> tuple[int, int]:
+    """Offset and epoch, -1 where there was none. Raises CorruptCheckpoint. One of version 0 has no checksum."""
+    known = decode_properties(data)
+    try:
+        if known["version"] != "0" or "crc" in known:
+            check_properties_crc(data)
+        return _number(known["offset"], least=-1), _number(known["epoch"], MOST_INT32, least=-1)
+    except (KeyError, ValueError) as error:
+        raise CorruptCheckpoint(f"not a note of the metadata seen: {error}") from None
+
+
 def encode_clean_shutdown(broker_epoch: int) -> bytes:
     """The file that says a broker stopped cleanly, and in which epoch it had been."""
     return json.dumps({"version": VERSION, "brokerEpoch": broker_epoch}, separators=(",", ":")).encode()
@@ -147,10 +179,10 @@ def decode_clean_shutdown(data: bytes) -> int:
     return epoch
 
 
-def _number(text: str, most: int = MOST_INT64) -> int:
+def _number(text: str, most: int = MOST_INT64, least: int = 0) -> int:
     """Raises ValueError unless it is one that Kafka's field can hold."""
     number = int(text)
-    if not 0 <= number <= most:
+    if not least <= number <= most:
         raise ValueError(f"{number} is none of {most}")
     return number
 

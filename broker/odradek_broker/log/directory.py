@@ -220,17 +220,15 @@ class LogDirectory:
 
     def remember_metadata(self, offset: int, epoch: int) -> None:
         """The metadata up to that record has been acted upon here."""
-        content = {"version": "0", "offset": str(offset), "epoch": str(epoch)}
-        self._disk.replace_file(self._at(SEEN_METADATA), checkpoints.encode_properties(content))
+        self._disk.replace_file(self._at(SEEN_METADATA), checkpoints.encode_seen_metadata(offset, epoch))
         self.seen_metadata = offset, epoch
 
     def _read_seen_metadata(self) -> tuple[int, int]:
         try:
-            known = checkpoints.decode_properties(self._disk.read_file(self._at(SEEN_METADATA)))
-            return int(known["offset"]), int(known["epoch"])
+            return checkpoints.decode_seen_metadata(self._disk.read_file(self._at(SEEN_METADATA)))
         except FileNotFoundError:
             return _NO_OFFSET, NO_EPOCH
-        except (CorruptCheckpoint, KeyError, ValueError):
+        except CorruptCheckpoint:
             self.damaged.append(SEEN_METADATA)
             return _NO_OFFSET, NO_EPOCH
 

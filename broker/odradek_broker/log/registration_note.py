@@ -14,8 +14,6 @@ A note that is damaged is worth nothing: then it is not known what the directory
 
 from __future__ import annotations
 
-import zlib
-
 from msgspec import Struct, structs
 
 from odradek_broker.log import checkpoints
@@ -49,7 +47,7 @@ def encode_note(note: RegistrationNote) -> bytes:
             "incarnation.ids": ",".join(each.hex() for each in note.incarnations),
         }
     )
-    return lines + f"crc={zlib.crc32(lines):08x}\n".encode()
+    return checkpoints.with_properties_crc(lines)
 
 
 def decode_note(data: bytes) -> RegistrationNote:
@@ -58,9 +56,7 @@ def decode_note(data: bytes) -> RegistrationNote:
     try:
         if known["version"] == "0" and "crc" not in known:
             return RegistrationNote(int(known["broker.epoch"]), known.get("boot.id", ""))
-        lines, mark, crc = data.rpartition(b"crc=")
-        if not mark or int(crc, 16) != zlib.crc32(lines):
-            raise CorruptCheckpoint("the lines do not match their crc")
+        checkpoints.check_properties_crc(data)
         incarnations = [bytes.fromhex(each) for each in known["incarnation.ids"].split(",") if each]
         return RegistrationNote(
             int(known["broker.epoch"]), known["boot.id"], known["flush.policy"] == "sync", tuple(incarnations)
