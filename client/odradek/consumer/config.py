@@ -34,6 +34,7 @@ class ConsumerOptions(TypedDict, total=False):
     max_poll_records: int
     prefetch_bytes: int
     fetch_max_bytes: int
+    decompressed_max_bytes: int
     max_partition_fetch_bytes: int
     fetch_min_bytes: int
     fetch_max_wait_ms: int
@@ -77,6 +78,9 @@ class ConsumerConfig(Struct, frozen=True, kw_only=True):
     fetch_max_bytes: int = 50 * 1024 * 1024
     max_partition_fetch_bytes: int = 1024 * 1024
     """Of one partition in one answer. A partition is fetched again when less than this is left of it."""
+    decompressed_max_bytes: int = 64 * 1024 * 1024
+    """What one batch may swell to when its compression is undone. One that would be larger raises CorruptRecords, with
+    the offset behind it: only a seek leads past."""
     fetch_min_bytes: int = 1
     fetch_max_wait_ms: int = 500
     close_timeout_ms: int = 5_000
@@ -104,7 +108,13 @@ class ConsumerConfig(Struct, frozen=True, kw_only=True):
             raise ValueError("cooperative-sticky gives partitions up in another way than the others: name it alone")
         if self.heartbeat_interval_ms * 2 > self.session_timeout_ms:
             raise ValueError("session_timeout_ms has to cover at least two heartbeats")
-        for name in ("max_poll_records", "prefetch_bytes", "fetch_max_bytes", "max_partition_fetch_bytes"):
+        for name in (
+            "max_poll_records",
+            "prefetch_bytes",
+            "fetch_max_bytes",
+            "max_partition_fetch_bytes",
+            "decompressed_max_bytes",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} has to be positive")
 

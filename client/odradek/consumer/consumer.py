@@ -106,7 +106,7 @@ class Consumer(Generic[K, V]):
                 raise TypeError(f"topics are names or Topics, not {type(name).__name__}")
         if names and pattern is not None:
             raise ValueError("topics and pattern exclude each other")
-        self._subscription = Subscription(names, pattern)
+        self._subscription = Subscription(names, pattern, self.config.decompressed_max_bytes)
         self._activities = Activities()
         self._cursor = Cursor()
         self._changed = Changes()

@@ -1,4 +1,8 @@
-"""Batches to records, as a consumer hands them out."""
+"""Batches to records, as a consumer hands them out.
+
+RECORDS_AT_ONCE at a time, so that a batch of millions of records is never in memory as so many objects; and no batch is
+undone that would be larger than the program allows.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +10,42 @@ from functools import partial
 
 from odradek.consumer.partition import DecodeBatch, RawRecord, corrupt
 from odradek.metadata import TopicPartition
-from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import crc_is_valid, read_header
-from odradek.protocol.records.record import MAX_UNCOMPRESSED_BYTES, decode_batch_as
+from odradek.protocol.records.codecs import Codec
+from odradek.protocol.records.record import BatchReader
 from odradek.record import Record
 
+RECORDS_AT_ONCE = 10_000
+DECOMPRESSED_MAX_BYTES = 64 * 1024 * 1024
 
-def decode_for(topic_partition: TopicPartition) -> DecodeBatch:
-    """A function that decodes batches of this partition."""
-    make = partial(Record, *topic_partition)
 
-    def decode(buffer: memoryview, at: int, begin: int) -> list[RawRecord]:
-        """The records of the batch there, from offset `begin` on. Raises CorruptRecords."""
-        header = read_header(buffer, at)
-        if not crc_is_valid(buffer, at, header):
+class OpenBatch:
+    """A batch whose records are being taken."""
+
+    def __init__(self, topic_partition: TopicPartition, max_bytes: int, buffer: memoryview, position: int) -> None:
+        """Raises CorruptRecords, ProtocolError."""
+        self._topic_partition = topic_partition
+        self._header = header = read_header(buffer, position)
+        if not crc_is_valid(buffer, position, header):
             raise corrupt(topic_partition, header.base_offset, "the checksum is wrong", header.next_offset)
-        try:
-            records: list[RawRecord] = decode_batch_as(make, buffer, at, MAX_UNCOMPRESSED_BYTES)
-        except ProtocolError as error:
-            raise corrupt(topic_partition, header.base_offset, error, header.next_offset) from error
+        limit = header.size_bytes if header.codec == Codec.NONE else max_bytes
+        self._reader: BatchReader[RawRecord] = BatchReader(partial(Record, *topic_partition), buffer, position, limit)
+
+    @property
+    def has_more(self) -> bool:
+        return self._reader.left > 0
+
+    def take(self, begin: int) -> list[RawRecord]:
+        """The next records, without those before offset `begin`. Raises CorruptRecords, ProtocolError."""
+        header, records = self._header, self._reader.take(RECORDS_AT_ONCE)
         if records and not header.base_offset <= records[0].offset <= records[-1].offset <= header.last_offset:
             why = f"records {records[0].offset} to {records[-1].offset} in a batch up to {header.last_offset}"
-            raise corrupt(topic_partition, header.base_offset, why, header.next_offset)
+            raise corrupt(self._topic_partition, header.base_offset, why, header.next_offset)
         if records and records[0].offset < begin:
             return [record for record in records if record.offset >= begin]
         return records
 
-    return decode
+
+def decode_for(topic_partition: TopicPartition, max_bytes: int = DECOMPRESSED_MAX_BYTES) -> DecodeBatch:
+    """What opens batches of this partition. `max_bytes`: what one may swell to when its compression is undone."""
+    return partial(OpenBatch, topic_partition, max_bytes)

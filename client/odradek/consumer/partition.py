@@ -9,14 +9,14 @@ Three offsets, of which each is at or before the next:
 Invariants
     An answer to a fetch is taken in only if it is the answer for where we are now: after a seek or a loss of the
     partition, what was on its way is ignored (`version` tells).
-    Records are decoded one batch at a time, when they are asked for.
+    Records are decoded one batch at a time, of a large batch some at a time, when they are asked for.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.errors import CorruptRecords, OdradekError
@@ -27,8 +27,20 @@ from odradek.protocol.records.batch import BatchHeader, iter_headers
 from odradek.record import Record
 
 RawRecord: TypeAlias = Record[bytes | None, bytes | None]
-DecodeBatch: TypeAlias = Callable[[memoryview, int, int], list[RawRecord]]
-"""(buffer, position of the batch in it, first offset wanted)."""
+
+
+class RecordsOfBatch(Protocol):
+    """A batch whose records are being taken. Raises CorruptRecords, ProtocolError."""
+
+    @property
+    def has_more(self) -> bool: ...
+
+    def take(self, begin: int) -> list[RawRecord]:
+        """Some more of them, without those before offset `begin`."""
+
+
+DecodeBatch: TypeAlias = Callable[[memoryview, int], RecordsOfBatch]
+"""(buffer, position of the batch in it)."""
 
 
 MAX_OFFSET = 2**63 - 1
@@ -83,6 +95,8 @@ class PartitionState:
         """To be raised to whoever reads next."""
         self.buffered_bytes = 0
         self._chunks: deque[Chunk] = deque()
+        self._open: RecordsOfBatch | None = None
+        """The first batch of the first chunk, where some of its records have been taken and not all."""
         self._decoded: Sequence[RawRecord] = ()
 
     @property
@@ -142,7 +156,7 @@ class PartitionState:
         self.fetched_epoch = last.partition_leader_epoch
 
     def next_records(self) -> Sequence[RawRecord]:
-        """The records of the next batch that has some; empty where nothing is left.
+        """The records of the next batch that has some, of a large one the next of them; empty where nothing is left.
 
         Moves the position over what is never handed out; over the records themselves, the cursor moves it. Raises
         CorruptRecords, and again each time: only a seek leads past them.
@@ -153,31 +167,42 @@ class PartitionState:
         while self._chunks:
             chunk = self._chunks[0]
             position, header = chunk.batches[0]
+            batch = self._open
+            self._open = None
             try:
-                records = self._records_of(chunk, header, position)
+                batch = batch or self._opened(chunk, header, position)
+                records = [] if batch is None else batch.take(self.position or 0)
             except ProtocolError as error:
                 raise corrupt(self.topic_partition, header.base_offset, error, header.next_offset) from error
-            chunk.batches.popleft()
-            self.buffered_bytes -= header.size_bytes
-            if not chunk.batches:
-                self._chunks.popleft()
+            if batch is not None and batch.has_more:
+                self._open = batch
+            else:
+                self._finish_batch(chunk, header)
             self.position_epoch = header.partition_leader_epoch
             if records:
                 return records
-            self._skip_to(header.next_offset)
+            if self._open is None:
+                self._skip_to(header.next_offset)
         return ()
+
+    def _finish_batch(self, chunk: Chunk, header: BatchHeader) -> None:
+        chunk.batches.popleft()
+        self.buffered_bytes -= header.size_bytes
+        if not chunk.batches:
+            self._chunks.popleft()
 
     def put_back(self, records: Sequence[RawRecord]) -> None:
         """Records that were taken and not handed out."""
         assert not self._decoded
         self._decoded = records
 
-    def _records_of(self, chunk: Chunk, header: BatchHeader, at: int) -> list[RawRecord]:
+    def _opened(self, chunk: Chunk, header: BatchHeader, at: int) -> RecordsOfBatch | None:
+        """None where nothing of the batch is for the program."""
         assert self.position is not None
         hidden = chunk.aborted is not None and chunk.aborted.pass_batch(header)
         if hidden or header.is_control or header.last_offset < self.position:
-            return []
-        return self._decode(chunk.buffer, at, self.position)
+            return None
+        return self._decode(chunk.buffer, at)
 
     def _skip_to(self, offset: int) -> None:
         """What is not for the program counts as handed out, and as finished when all before it is."""
@@ -190,6 +215,7 @@ class PartitionState:
     def _drop(self) -> None:
         self.version += 1
         self._chunks.clear()
+        self._open = None
         self._decoded = ()
         self.buffered_bytes = 0
         self.error = None

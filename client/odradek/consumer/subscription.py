@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from odradek.consumer.decoding import decode_for
+from odradek.consumer.decoding import DECOMPRESSED_MAX_BYTES, decode_for
 from odradek.consumer.partition import PartitionState
 from odradek.metadata import ClusterImage, TopicPartition
 
@@ -13,7 +13,13 @@ from odradek.metadata import ClusterImage, TopicPartition
 class Subscription:
     """Topics by name, topics by a pattern, or partitions that were assigned by hand: one of the three."""
 
-    def __init__(self, topics: Sequence[str] = (), pattern: str | re.Pattern[str] | None = None) -> None:
+    def __init__(
+        self,
+        topics: Sequence[str] = (),
+        pattern: str | re.Pattern[str] | None = None,
+        decompressed_max_bytes: int = DECOMPRESSED_MAX_BYTES,
+    ) -> None:
+        self._decompressed_max_bytes = decompressed_max_bytes
         self.names: tuple[str, ...] = ()
         self.pattern: re.Pattern[str] | None = None
         self.by_hand = False
@@ -64,7 +70,9 @@ class Subscription:
         added = []
         for partition in partitions:
             if partition not in self.states:
-                state = self.states[partition] = PartitionState(partition, decode_for(partition))
+                state = self.states[partition] = PartitionState(
+                    partition, decode_for(partition, self._decompressed_max_bytes)
+                )
                 added.append(state)
         self._turn += added
         return added

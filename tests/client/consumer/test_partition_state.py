@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 
 import pytest
 
+from odradek.consumer import decoding
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.cursor import Cursor
 from odradek.consumer.decoding import decode_for
 from odradek.consumer.fetch_requests import Fetches
 from odradek.consumer.partition import PartitionState
+from odradek.errors import CorruptRecords
 from odradek.metadata import ClusterImage, TopicPartition
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import fetch, metadata
-from odradek.protocol.records.batch import stamp
+from odradek.protocol.records.batch import stamp, write_crc
 from odradek.protocol.records.builder import BatchBuilder
 from odradek.protocol.records.codecs import Codec
 
@@ -301,3 +304,83 @@ def test_without_topic_ids_the_request_is_capped_at_the_last_version_by_name(ima
     old.merge(metadata.MetadataResponse(topics=[topic]), asked={"t"})
     fetches = Fetches(ConsumerConfig(), old)
     assert fetches.request(fetches.plan(states(), set(), 0.0)[1])[1] == 12
+
+
+def test_a_large_batch_is_decoded_some_records_at_a_time_and_each_is_handed_out_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decoding, "RECORDS_AT_ONCE", 3)
+    state = state_at(4)
+    take(state, batch(0, 10), batch(10, 2))
+    handed_out = []
+    while records := state.next_records():
+        handed_out.append([record.offset for record in records])
+        state.position = state.finished = handed_out[-1][-1] + 1
+        assert state.has_records == (handed_out[-1][-1] < 11), "it is known at once that nothing is left"
+    assert handed_out == [[4, 5], [6, 7, 8], [9], [10, 11]]
+    assert state.buffered_bytes == 0
+
+
+def test_a_seek_in_the_midst_of_a_large_batch_drops_the_rest_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "RECORDS_AT_ONCE", 3)
+    state = state_at(0)
+    take(state, batch(0, 10))
+    assert len(state.next_records()) == 3
+    state.seek(8)
+    assert not state.has_records
+    take(state, batch(0, 10))
+    assert all_offsets(state) == [8, 9]
+
+
+def test_what_is_wrong_far_inside_of_a_batch_is_raised_each_time_and_a_seek_leads_past(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decoding, "RECORDS_AT_ONCE", 3)
+    state = state_at(0)
+    wrong = bytearray(batch(0, 5))
+    wrong[-8] += 2  # the length of the last record
+    write_crc(wrong, 0, len(wrong))
+    take(state, bytes(wrong), batch(5, 1))
+    assert [record.offset for record in state.next_records()] == [0, 1, 2]
+    state.position = state.finished = 3
+    for _ in range(2):
+        with pytest.raises(CorruptRecords) as raised:
+            state.next_records()
+        assert (raised.value.partition, raised.value.offset, raised.value.next_offset) == (T0, 0, 5)
+    state.seek(5)
+    take(state, batch(5, 1))
+    assert all_offsets(state) == [5]
+
+
+@pytest.mark.parametrize("codec", [Codec.GZIP, Codec.SNAPPY, Codec.LZ4, Codec.ZSTD])
+def test_a_bomb_is_not_undone_but_named_and_a_seek_leads_past(codec: Codec) -> None:
+    builder = BatchBuilder(codec)
+    builder.append(None, bytes(1_000_000), (), 1000)
+    bomb = bytes(builder.build())
+    state = PartitionState(T0, decode_for(T0, 999_999))
+    state.seek(0)
+    take(state, bomb, batch(1, 1))
+    for _ in range(2):
+        with pytest.raises(CorruptRecords, match=r"are allowed|more than 999999") as raised:
+            state.next_records()
+        assert (raised.value.partition, raised.value.offset, raised.value.next_offset) == (T0, 0, 1)
+    state.seek(1)
+    take(state, batch(1, 1))
+    assert all_offsets(state) == [1]
+    state = PartitionState(T0, decode_for(T0, 1_000_020))
+    state.seek(0)
+    take(state, bomb)
+    assert all_offsets(state) == [0]
+
+
+def test_of_millions_of_records_in_one_batch_only_some_are_in_memory() -> None:
+    state = state_at(0)
+    take(state, batch(0, 50_000))
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            assert len(state.next_records()) == 10_000
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 20_000 * 400

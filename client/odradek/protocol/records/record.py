@@ -8,7 +8,7 @@
     value            varint    likewise
     header count     varint    then for each: name (never null), value; lengths as above
 
-All varints are zigzag. `decode_batch_as` is one long loop on purpose: it runs once per record of everything that is
+All varints are zigzag. `_decode` is one long loop on purpose: it runs once per record of everything that is
 ever consumed, so varints of one and two bytes are read in place, and the payload is made `bytes` once, so that a key or
 value is one slice.
 
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -47,6 +47,7 @@ MakeRecord: TypeAlias = Callable[[int, int, bytes | None, bytes | None, Headers,
 """(offset, timestamp, key, value, headers, timestamp type)"""
 
 _MIN_RECORD_BYTES = 7
+_ALL = 1 << 62
 _MIN_HEADER_BYTES = 2
 _REMEMBERED_HEADER_NAMES = 512
 
@@ -86,14 +87,36 @@ def decode_batch_as(
     make: MakeRecord[T], buffer: Buffer, position: int = 0, max_bytes: int = MAX_UNCOMPRESSED_BYTES
 ) -> list[T]:
     """As `decode_batch`, with each record made by `make`. Raises ProtocolError."""
-    header = read_whole_header(buffer, position)
-    payload = payload_of(buffer, position, header, max_bytes)
-    if not 0 <= header.record_count <= len(payload) // _MIN_RECORD_BYTES:
-        raise ProtocolError(f"{header.record_count} records in {len(payload)} bytes")
-    try:
-        return _decode(make, payload, header)
-    except IndexError:
-        raise ProtocolError("the records end early") from None
+    return BatchReader(make, buffer, position, max_bytes).take()
+
+
+class BatchReader(Generic[T]):
+    """The records of one batch, some at a time: what is made of them need not all be in memory at once."""
+
+    def __init__(
+        self, make: MakeRecord[T], buffer: Buffer, position: int = 0, max_bytes: int = MAX_UNCOMPRESSED_BYTES
+    ) -> None:
+        """Undoes the compression. Raises ProtocolError."""
+        self._make = make
+        self._header = read_whole_header(buffer, position)
+        self._payload = payload_of(buffer, position, self._header, max_bytes)
+        self._position = 0
+        self.left = self._header.record_count
+        """How many have not been taken yet."""
+        if not 0 <= self.left <= len(self._payload) // _MIN_RECORD_BYTES:
+            raise ProtocolError(f"{self.left} records in {len(self._payload)} bytes")
+
+    def take(self, at_most: int = _ALL) -> list[T]:
+        """The next records. Raises ProtocolError."""
+        count = min(at_most, self.left)
+        try:
+            records, self._position = _decode(self._make, self._payload, self._header, self._position, count)
+        except IndexError:
+            raise ProtocolError("the records end early") from None
+        self.left -= count
+        if not self.left and self._position != len(self._payload):
+            raise ProtocolError(f"{len(self._payload) - self._position} bytes behind the last record")
+        return records
 
 
 def payload_of(buffer: Buffer, position: int, header: BatchHeader, max_bytes: int) -> bytes:
@@ -102,14 +125,14 @@ def payload_of(buffer: Buffer, position: int, header: BatchHeader, max_bytes: in
     return decompress(header.codec, data, max_bytes)
 
 
-def _decode(make: MakeRecord[T], payload: bytes, header: BatchHeader) -> list[T]:
+def _decode(make: MakeRecord[T], payload: bytes, header: BatchHeader, position: int, count: int) -> tuple[list[T], int]:
+    """So many records from a position on, and the position behind them."""
     records: list[T] = []
     append, signed, low_bits = records.append, _SIGNED, _LOW_BITS
     base_offset, base_timestamp = header.base_offset, header.base_timestamp
     max_timestamp, log_append = header.max_timestamp, header.timestamp_type_log_append
     timestamp_type = LOG_APPEND_TIME if log_append else CREATE_TIME
-    position = 0
-    for _ in range(header.record_count):
+    for _ in range(count):
         byte = payload[position]  # length
         if byte < 0x80:
             position += 1
@@ -184,9 +207,7 @@ def _decode(make: MakeRecord[T], payload: bytes, header: BatchHeader) -> list[T]
         if position != end:
             raise ProtocolError(f"a record that ends {position - end} bytes behind its length")
         append(make(offset, max_timestamp if log_append else timestamp, key, value, headers, timestamp_type))
-    if position != len(payload):
-        raise ProtocolError(f"{len(payload) - position} bytes behind the last record")
-    return records
+    return records, position
 
 
 def _read_headers(payload: bytes, position: int) -> tuple[Headers, int]:
