@@ -17,6 +17,7 @@ COMMANDS = {
     "up": "Start brokers on this machine, for as long as the command runs.",
     "broker": "Run a broker as a service does.",
     "node": "Kill, pause, stop and start the nodes of a running cluster.",
+    "cluster": "The cluster as a whole.",
     "topic": "Topics and their configuration.",
     "produce": "Lines of standard input, or of files, become records.",
     "tail": "Show records and follow what comes.",

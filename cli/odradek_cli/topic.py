@@ -1,13 +1,15 @@
-"""`odradek topic`: create, list, describe, alter, delete."""
+"""`odradek topic`: create, list, describe, alter, delete, sizes, trim."""
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
-from odradek import Admin
+from odradek import Admin, TopicAlreadyExists, TopicPartition
 from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.display import show
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, parse_pairs, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, Failed, parse_pairs, run
+from odradek_cli.when import END, Place, parse_place
 
 topic = Group("topic", "Topics and their configuration.")
 
@@ -27,6 +29,7 @@ def create(
         int, Option("--replication-factor", "-r", min=-1, max=MAX_INT16, help="-1: the broker's own.")
     ] = -1,
     config: Configs = None,
+    if_not_exists: Annotated[bool, Option(help="Be content with a topic of that name, whatever it is like.")] = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Create a topic, and wait until it can be used."""
@@ -34,7 +37,11 @@ def create(
 
     async def work() -> None:
         async with Admin(bootstrap) as admin:
-            await admin.create_topic(name, partitions, replication_factor, configs=configs)
+            try:
+                await admin.create_topic(name, partitions, replication_factor, configs=configs)
+            except TopicAlreadyExists:
+                if not if_not_exists:
+                    raise
 
     run(work, bootstrap)
 
@@ -61,13 +68,20 @@ def list_topics(
 
 
 @topic.command()
-def describe(name: Name, as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> None:
+def describe(
+    name: Name,
+    configs: Annotated[
+        bool, Option("--configs", help="The whole configuration, with where each value comes from.")
+    ] = False,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+) -> None:
     """Show a topic's partitions, and the configuration that is not the default."""
 
     async def work() -> None:
         async with Admin(bootstrap) as admin:
             described = await admin.describe_topic(name)
-            configs = await admin.describe_configs(name)
+            entries = await admin.describe_configs(name)
         rows: list[dict[str, Any]] = [
             {
                 "topic": name,
@@ -79,8 +93,12 @@ def describe(name: Name, as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT
             for partition in described.partitions
         ]
         show(["topic", "partition", "leader", "replicas", "isr"], rows, as_json=as_json)
-        own = [{"config": entry.name, "value": entry.value} for entry in configs.values() if not entry.is_default]
-        show(["config", "value"], own, as_json=as_json)
+        values: list[dict[str, Any]] = [
+            {"config": entry.name, "value": entry.value, "source": entry.source.name.lower()}
+            for entry in entries.values()
+            if configs or not entry.is_default
+        ]
+        show(["config", "value", *(["source"] if configs else [])], values, as_json=as_json)
 
     run(work, bootstrap)
 
@@ -122,3 +140,81 @@ def delete(
                 await admin.delete_topic(name)
 
     run(work, bootstrap)
+
+
+@topic.command()
+def sizes(
+    names: Annotated[list[str] | None, Argument("Topics; all where none is named.", completes="topic")] = None,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+) -> None:
+    """Show for each partition which offsets it has, and the bytes that it takes on its brokers' disks."""
+
+    async def work() -> None:
+        async with Admin(bootstrap) as admin:
+            partitions = await _partitions(admin, names or await admin.list_topics())
+            begins = await admin.beginning_offsets(partitions)
+            ends = await admin.end_offsets(partitions)
+            bytes_of = await admin.replica_sizes(partitions)
+        rows: list[dict[str, Any]] = []
+        for each in partitions:
+            replicas = bytes_of.get(each, {})
+            rows.append(
+                {
+                    "topic": each.topic,
+                    "partition": each.partition,
+                    "begin": begins[each],
+                    "end": ends[each],
+                    "bytes": max(replicas.values(), default=None),
+                    "bytes_on_all": sum(replicas.values()),
+                }
+            )
+        show(["topic", "partition", "begin", "end", "bytes", "bytes_on_all"], rows, as_json=as_json)
+
+    run(work, bootstrap)
+
+
+@topic.command()
+def trim(
+    name: Name,
+    before: Annotated[
+        str, Option(metavar="PLACE", help="Offset, time (2026-01-31T12:00), -7d, or latest for all there is.")
+    ],
+    partition: Annotated[list[int] | None, Option("--partition", "-p", min=0, help="Only of this partition.")] = None,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+) -> None:
+    """Delete a topic's records before an offset or a time, for good, and show where its partitions begin then."""
+    try:
+        place = parse_place(before, time.time_ns() // 1_000_000)
+    except ValueError as error:
+        raise UsageError(f"--before {error}") from None
+
+    async def work() -> None:
+        async with Admin(bootstrap) as admin:
+            partitions = await _partitions(admin, [name])
+            unknown = set(partition or ()) - {each.partition for each in partitions}
+            if unknown:
+                raise Failed(f"{name} has no partition {min(unknown)}")
+            wanted = [each for each in partitions if not partition or each.partition in partition]
+            begins = await admin.delete_records(await _cuts(admin, wanted, place))
+        rows = [{"topic": name, "partition": each.partition, "begin": begin} for each, begin in sorted(begins.items())]
+        show(["topic", "partition", "begin"], rows, as_json=as_json)
+
+    run(work, bootstrap)
+
+
+async def _partitions(admin: Admin, names: list[str]) -> list[TopicPartition]:
+    described = await admin.describe_topics(*names) if names else {}
+    return [TopicPartition(name, each.index) for name, found in described.items() for each in found.partitions]
+
+
+async def _cuts(admin: Admin, partitions: list[TopicPartition], place: Place) -> dict[TopicPartition, int]:
+    """Up to where to delete: no further than each partition reaches, which need not be as far as another."""
+    begins, ends = await admin.beginning_offsets(partitions), await admin.end_offsets(partitions)
+    if place.timestamp_ms is not None:
+        found = await admin.list_offsets(dict.fromkeys(partitions, place.timestamp_ms))
+        wanted = {each: answer.offset if answer.offset >= 0 else ends[each] for each, answer in found.items()}
+    else:
+        wanted = ends if place is END else dict.fromkeys(partitions, place.offset or 0)
+    return {each: min(max(begins[each], wanted[each]), ends[each]) for each in partitions}

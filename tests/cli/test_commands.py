@@ -26,6 +26,35 @@ def test_a_topic_is_made_shown_changed_and_deleted(run: Run) -> None:
     assert "made" not in run("topic", "list").stdout
 
 
+def test_a_topic_that_exists_is_good_enough_where_that_is_said(run: Run) -> None:
+    run("topic", "create", "once")
+    assert "TOPIC_ALREADY_EXISTS" in run("topic", "create", "once", code=1).stderr
+    run("topic", "create", "once", "--if-not-exists")
+    whole = run("topic", "describe", "once", "--configs").stdout
+    assert "cleanup.policy\tdelete\tdefault\n" in whole
+
+
+def test_sizes_are_of_what_is_there_and_trim_takes_the_oldest(run: Run) -> None:
+    run("topic", "create", "long", "-p", "2")
+    run("produce", "long", "-p", "0", stdin="a\nb\nc\n")
+    run("produce", "long", "-p", "1", stdin="d\n")
+    assert run("topic", "trim", "long", "--before", "2").stdout == "long\t0\t2\nlong\t1\t1\n"
+    rows = [json.loads(line) for line in run("topic", "sizes", "long", "--json").stdout.splitlines()]
+    assert [(row["partition"], row["begin"], row["end"]) for row in rows] == [(0, 2, 3), (1, 1, 1)]
+    assert all(row["bytes"] == row["bytes_on_all"] > 0 for row in rows)
+    assert run("topic", "trim", "long", "-p", "0", "--before", "-1h").stdout == "long\t0\t2\n"
+    assert run("topic", "trim", "long", "-p", "0", "--before", "latest").stdout == "long\t0\t3\n"
+    assert "no partition 7" in run("topic", "trim", "long", "-p", "7", "--before", "now", code=1).stderr
+
+
+def test_the_cluster_is_counted(run: Run, broker: Odradek) -> None:
+    run("topic", "create", "counted", "-p", "3")
+    summary, node = (json.loads(line) for line in run("cluster", "info", "--json").stdout.splitlines())
+    assert (summary["brokers"], summary["under_replicated"], summary["without_leader"]) == (1, 0, 0)
+    assert summary["partitions"] == node["leads"] == node["replicas"] >= 3
+    assert node["address"] == broker.bootstrap
+
+
 def test_what_fails_is_one_line_and_exit_code_1(run: Run) -> None:
     failed = run("topic", "describe", "nowhere", code=1)
     assert len(failed.stderr.splitlines()) == 1
