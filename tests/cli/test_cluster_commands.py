@@ -29,6 +29,7 @@ def alone() -> Iterator[None]:
     """What runs is announced to these tests only."""
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", directory)
+        patch.delenv("XDG_RUNTIME_DIR", raising=False)
         patch.setattr(tempfile, "tempdir", directory)
         yield
 

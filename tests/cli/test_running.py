@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -80,3 +80,58 @@ async def test_one_broker_that_listens_is_enough() -> None:
     async with listener:
         port = listener.socket.getsockname()[1]
         await check_reachable(f"127.0.0.1:1,127.0.0.1:{port}")
+
+
+def made_by_another_user(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory.mkdir()
+    us = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: us + 1)
+
+
+def a_link(directory: Path, _: pytest.MonkeyPatch) -> None:
+    elsewhere = directory.with_name("elsewhere")
+    elsewhere.mkdir(mode=0o700)
+    directory.symlink_to(elsewhere)
+
+
+def open_to_all(directory: Path, _: pytest.MonkeyPatch) -> None:
+    directory.mkdir()
+    directory.chmod(0o777)
+
+
+def a_file(directory: Path, _: pytest.MonkeyPatch) -> None:
+    directory.touch()
+
+
+@pytest.mark.parametrize("make", [made_by_another_user, a_link, open_to_all, a_file])
+def test_a_registry_that_is_not_ours_alone_is_neither_believed_nor_written_to(
+    registry: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path, pytest.MonkeyPatch], None]
+) -> None:
+    make(registry, monkeypatch)
+    if registry.is_dir():
+        (registry / "1.json").write_text('{"data_dir": "/", "bootstrap": "127.0.0.1:1", "socket": "/theirs.sock"}')
+    with pytest.raises(Failed, match="is not trusted: remove it, or set XDG_RUNTIME_DIR"):
+        find_cluster(None)
+    with pytest.raises(PermissionError, match="is not trusted"), announced(Path("/data"), "127.0.0.1:1"):
+        pass
+    assert not (registry / f"{os.getpid()}.json").exists()
+
+
+def test_the_registry_is_made_for_this_user_alone_whatever_the_umask(registry: Path) -> None:
+    before = os.umask(0)
+    try:
+        with announced(Path("/data"), "127.0.0.1:1"):
+            assert registry.stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)
+
+
+def test_the_users_own_runtime_directory_goes_before_the_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    with monkeypatch.context() as context:
+        context.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        assert running.registry() == tmp_path / "odradek"
+        context.setenv("XDG_RUNTIME_DIR", str(tmp_path / "gone"))
+        assert running.registry().name == f"odradek-{os.getuid()}"
