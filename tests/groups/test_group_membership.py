@@ -43,6 +43,17 @@ def test_a_rebalance_is_waited_for_no_longer_than_its_members_have_asked_for() -
     assert "waits for 1 of 2 members, 2 s at most" in scene.notes[0]
 
 
+def test_of_ids_that_nobody_has_come_back_with_a_note_tells_too() -> None:
+    scene = Scene()
+    scene.stable("a", "b")
+    scene.join(new_id="c", version=4)
+    scene.leave(MemberIdentity("a"))
+    assert scene.notes[-1].endswith("waits for 2 of 2 members, 10 s at most if they are silent: b at /h, c at ?")
+    scene.leave(MemberIdentity("b"))
+    scene.pass_time(SESSION_MS)
+    assert not scene.core.groups or scene.state() == "Empty"
+
+
 def test_of_many_that_are_waited_for_a_note_names_three() -> None:
     scene = Scene()
     scene.stable("a", "b", "c", "d", "e")

@@ -5,6 +5,7 @@ Behaviour
     Unknown topic or partition       UNKNOWN_TOPIC_OR_PARTITION; a topic by its id (version 10): UNKNOWN_TOPIC_ID
     Note longer than offset.metadata.max.bytes    OFFSET_METADATA_TOO_LARGE
     Another generation               ILLEGAL_GENERATION; not a member: UNKNOWN_MEMBER_ID
+    A generation of no group         GROUP_ID_NOT_FOUND from version 9 on, ILLEGAL_GENERATION before
     No generation given              stored while the group has no members, else UNKNOWN_MEMBER_ID
     Between join and sync            REBALANCE_IN_PROGRESS
     Not committed within offsets.commit.timeout.ms    COORDINATOR_NOT_AVAILABLE, and it may yet be
@@ -77,7 +78,7 @@ async def _commit(request: OffsetCommitRequest, context: RequestContext) -> list
     if not request.topics:
         return []
     try:
-        return list((await context.broker.groups.commit(request)).topics)
+        return list((await context.broker.groups.commit(request, version=context.version)).topics)
     except CoordinatorUnavailable as unavailable:
         return [_refused(topic, unavailable.error_code) for topic in request.topics]
 

@@ -1,7 +1,7 @@
 """DeleteGroups (API key 42), versions 0-3: delete empty groups with their offsets.
 
 Behaviour
-    Groups are decided one by one; the answer comes when the deletions are committed.
+    Groups are decided one by one, each once; the answer comes when the deletions are committed.
     Somebody is in it                NON_EMPTY_GROUP
     Unknown group                    GROUP_ID_NOT_FOUND
 Versions
@@ -20,7 +20,7 @@ REQUEST, VERSIONS = DeleteGroupsRequest, range(4)
 
 async def handle(request: DeleteGroupsRequest, context: RequestContext) -> DeleteGroupsResponse:
     slices, results = Slices(), []
-    for group_id in request.groups_names:
+    for group_id in dict.fromkeys(request.groups_names):
         results.append(await _delete(group_id, context))
         await slices.pay()
     return DeleteGroupsResponse(results=results)

@@ -5,7 +5,7 @@ Behaviour
     A member reads the topic         GROUP_SUBSCRIBED_TO_TOPIC
     Unknown topic                    UNKNOWN_TOPIC_OR_PARTITION
     Members that are no consumers    NON_EMPTY_GROUP, for the whole request
-    Unknown group                    GROUP_ID_NOT_FOUND, for the whole request
+    Unknown group                    GROUP_ID_NOT_FOUND, for the whole request; without a name: INVALID_GROUP_ID
 """
 
 from __future__ import annotations

@@ -49,6 +49,9 @@ from odradek_broker.groups.timers import Timer, TimerKind, Timers
 
 R = TypeVar("R")
 
+FIRST_COMMIT_WITH_GROUP_ID_NOT_FOUND = 9
+"""From this version of OffsetCommit on, clients know the error."""
+
 
 class GroupCoordinator:
     """Answers for all groups of one partition. Time comes with each call, and so do tickets and new member ids."""
@@ -102,14 +105,16 @@ class GroupCoordinator:
     # ---------------------------------------------------------------------------------------------------- offsets
 
     def commit(
-        self, request: OffsetCommitRequest, now: Instant, *, transactional: bool = False
+        self, request: OffsetCommitRequest, now: Instant, *, version: int = 0, transactional: bool = False
     ) -> Result[OffsetCommitResponse]:
         """`transactional`: to be recorded in the batch of a producer's transaction (TxnOffsetCommit)."""
         step = self._step(now)
         if not fits(request.group_id):
             return step.result(refuse_commit(request, ErrorCode.INVALID_GROUP_ID))
         if request.group_id not in self.groups and request.generation_id_or_member_epoch >= 0:
-            return step.result(refuse_commit(request, ErrorCode.ILLEGAL_GENERATION))
+            knows_better = version >= FIRST_COMMIT_WITH_GROUP_ID_NOT_FOUND
+            error = ErrorCode.GROUP_ID_NOT_FOUND if knows_better else ErrorCode.ILLEGAL_GENERATION
+            return step.result(refuse_commit(request, error))
         return self._on_group(
             request.group_id, step, lambda group: commit_offsets(group, request, step, transactional=transactional)
         )
@@ -119,6 +124,8 @@ class GroupCoordinator:
 
     def delete_offsets(self, request: OffsetDeleteRequest, now: Instant) -> Result[OffsetDeleteResponse]:
         step = self._step(now)
+        if not request.group_id:
+            return step.result(OffsetDeleteResponse(error_code=ErrorCode.INVALID_GROUP_ID))
         group = self.groups.get(request.group_id)
         if group is None:
             return step.result(OffsetDeleteResponse(error_code=ErrorCode.GROUP_ID_NOT_FOUND))

@@ -53,13 +53,15 @@ def prepare_rebalance(group: ClassicGroup, step: Step) -> None:
 def _say_who_is_waited_for(group: ClassicGroup, step: Step) -> None:
     """Who has joined sees nothing but silence until the others have, or have been silent for their sessions: a consumer
     that was killed and is started again waits for its former self."""
-    awaited = [member for member in group.members.values() if member.join_ticket is None]
-    session_ms = max(step.left_ms(TimerKind.SESSION, group.group_id, member.member_id) for member in awaited)
+    awaited = {each.member_id: each.client_host for each in group.members.values() if each.join_ticket is None}
+    awaited |= dict.fromkeys(group.reserved, "?")
+    session_ms = max(step.left_ms(TimerKind.SESSION, group.group_id, member_id) for member_id in awaited)
     at_most_ms = min(session_ms, step.left_ms(TimerKind.REBALANCE, group.group_id))
-    names = ", ".join(f"{member.member_id} at {member.client_host}" for member in awaited[:NAMES_SAID])
+    count = len(group.members) + len(group.reserved)
+    names = ", ".join(f"{member_id} at {host}" for member_id, host in list(awaited.items())[:NAMES_SAID])
     more = ", ..." if len(awaited) > NAMES_SAID else ""
     step.notes.append(
-        f"group {group.group_id!r} rebalances and waits for {len(awaited)} of {len(group.members)} members, "
+        f"group {group.group_id!r} rebalances and waits for {len(awaited)} of {count} members, "
         f"{at_most_ms / 1000:.0f} s at most if they are silent: {names}{more}"
     )
 

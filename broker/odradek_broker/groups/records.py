@@ -4,8 +4,8 @@ A key is an int16 that says what the record is about, then its body; a value is 
 value takes back what earlier records of the same key said. Values are written in the versions that Kafka's own brokers
 write (KIP-915): offsets in version 3, or 1 where a client has asked for a retention of its own; groups in version 3.
 
-Invariant: what `read_record` returns can be acted upon and written down again, whoever wrote it. Newer versions can say
-more than ours can hold, and a record may be well-formed and mean nothing; both raise ProtocolError.
+Invariant: what `read_record` returns can be acted upon and written down again, whoever wrote it. A record may be
+well-formed and mean nothing; that raises ProtocolError.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from odradek.protocol.codec import decode, encode
+from odradek.protocol.codec import MAX_STRING_BYTES, decode, encode
 from odradek.protocol.messages.group_metadata import (
     GroupMetadataKey,
     GroupMetadataValue,
@@ -34,11 +34,9 @@ _OFFSET_KINDS = (0, OffsetCommitKey.API_KEY)
 
 _int16 = struct.Struct(">h")
 
-MAX_STRING_BYTES = 2**15 - 1
-
 
 def fits(*texts: str | None) -> bool:
-    """Whether each could be written down: requests can carry longer strings than records can."""
+    """Whether each could be written down."""
     return all(text is None or len(text.encode()) <= MAX_STRING_BYTES for text in texts)
 
 
@@ -93,7 +91,7 @@ def read_record(key: Buffer, value: Buffer | None) -> CoordinatorRecord | None:
             offset_key.group,
             offset_key.topic,
             offset_key.partition,
-            None if value is None else _offset_value(value),
+            None if value is None else _body(OffsetCommitValue, value),
         )
     if kind == GroupMetadataKey.API_KEY:
         return GroupRecord(
@@ -114,13 +112,6 @@ def subject_of(key: Buffer) -> tuple[str, str]:
     raise ProtocolError(f"a record of the unknown kind {kind}")
 
 
-def _offset_value(value: Buffer) -> OffsetCommitValue:
-    read = _body(OffsetCommitValue, value)
-    if not fits(read.metadata):
-        raise ProtocolError(f"an offset with {len(read.metadata)} characters of metadata")
-    return read
-
-
 def _group_value(value: Buffer) -> GroupMetadataValue:
     read = _body(GroupMetadataValue, value)
     fault = _fault_of(read)
@@ -139,12 +130,7 @@ def _fault_of(group: GroupMetadataValue) -> str | None:
         return "of members without a protocol"
     if len({each.member_id for each in members}) < len(members) or len(set(instances)) < len(instances):
         return "that has a member twice"
-    names = [group.protocol_type, group.protocol, group.leader, *instances]
-    for each in members:
-        if not each.member_id:
-            return "of a member without an id"
-        names += [each.member_id, each.client_id, each.client_host]
-    return None if fits(*names) else "with names too long to be written again"
+    return None if all(each.member_id for each in members) else "of a member without an id"
 
 
 def framed(number: int, body: Struct, version: int) -> bytes:

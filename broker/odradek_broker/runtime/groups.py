@@ -84,11 +84,13 @@ class GroupsRuntime(Coordinators[GroupPartition]):
     async def leave(self, request: LeaveGroupRequest) -> LeaveGroupResponse:
         return await self._ask(request.group_id, lambda core, now, _: core.leave(request, now))
 
-    async def commit(self, request: OffsetCommitRequest, producer: ProducerStamp | None = None) -> OffsetCommitResponse:
+    async def commit(
+        self, request: OffsetCommitRequest, producer: ProducerStamp | None = None, *, version: int = 0
+    ) -> OffsetCommitResponse:
         """`producer`: commit within its transaction (TxnOffsetCommit). Topics are known by name."""
 
         def decide(coordinator: GroupCoordinator, now: Instant, _ticket: int) -> Result[OffsetCommitResponse]:
-            return coordinator.commit(request, now, transactional=producer is not None)
+            return coordinator.commit(request, now, version=version, transactional=producer is not None)
 
         with trio.move_on_after(self._broker.config.offsets_commit_timeout_ms / 1000):
             return await self._ask(request.group_id, decide, producer)

@@ -45,6 +45,9 @@ class Splices(list[tuple[int, Sized]]):
 Encoder: TypeAlias = Callable[[Any, bytearray, Splices], None]
 Decoder: TypeAlias = Callable[[memoryview, int, list[int]], tuple[Any, int]]
 
+MAX_STRING_BYTES = 2**15 - 1
+"""Of a string in whichever form, as in Kafka; so what has been read can be written again in every version."""
+
 MAX_ELEMENTS = 1_000_000
 """How many array elements and tagged fields one message may hold in all: what bounds the memory and the time that a
 frame can cost."""
@@ -449,6 +452,8 @@ def _decode_sized(code: _Source, kind: Kind, target: str, version: int, flexible
         code.add("if n > 126:")
         code.add("    n, p = read_uvarint(b, p - 1)")
         code.add("    n -= 1")
+        if kind.wire is Wire.STRING:
+            code.add(f"    if n > {MAX_STRING_BYTES}: raise ProtocolError('a string of more than 32767 bytes')")
     else:
         layout = struct.Struct(">h" if kind.wire is Wire.STRING else ">i")
         unpack = code.bind("unpack", layout.unpack_from)

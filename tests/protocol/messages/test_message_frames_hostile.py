@@ -13,6 +13,7 @@ from message_samples import all_messages, all_versions, label, plain, samples
 from odradek.protocol.codec import MAX_ELEMENTS, TooManyElements, decode, decode_prefix, decoder, encode
 from odradek.protocol.messages.api_versions import ApiVersionsResponse
 from odradek.protocol.messages.fetch import FetchRequest, ForgottenTopic
+from odradek.protocol.messages.heartbeat import HeartbeatRequest
 from odradek.protocol.messages.join_group import JoinGroupRequest
 from odradek.protocol.messages.metadata import MetadataRequest
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
@@ -178,3 +179,14 @@ def test_a_version_that_a_message_does_not_have_leaves_nothing_in_the_cache(vers
     with pytest.raises(ProtocolError, match="has no version"):
         decode(MetadataRequest, b"", version)
     assert decoder.cache_info().currsize == before
+
+
+def test_a_string_is_as_long_as_every_version_could_hold_it() -> None:
+    """As in Kafka; else what was read in one version could not be said in another."""
+    for length, is_taken in ((127, True), (2**15 - 1, True), (2**15, False)):
+        frame = encode(HeartbeatRequest(group_id="x" * length), 4)
+        if is_taken:
+            assert len(decode(HeartbeatRequest, frame, 4).group_id) == length
+        else:
+            with pytest.raises(ProtocolError, match="32767"):
+                decode(HeartbeatRequest, frame, 4)
