@@ -1,4 +1,8 @@
-"""The pytest plugin: fixtures for tests that need a cluster. It needs pytest-trio."""
+"""The pytest plugin: fixtures for tests that need a cluster. It needs pytest-trio.
+
+A test that asks for one of them is run by Trio, whether or not pytest-trio's `trio_mode` is on. Nothing is imported
+before a test needs it: the plugin is part of every run of pytest where Odradek is installed.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,15 @@ import pytest
 
 if TYPE_CHECKING:
     from odradek.testing import Cluster
+
+FIXTURES = {"odradek_cluster"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if FIXTURES & set(getattr(item, "fixturenames", ())) and item.get_closest_marker("trio") is None:
+            item.add_marker(pytest.mark.trio)
 
 
 @pytest.fixture
