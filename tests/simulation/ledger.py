@@ -83,7 +83,7 @@ class Committed:
         if batch.base_offset != self.end_offset and not self.is_compacted and not self.cuts:
             raise Violated(f"S2: offset {batch.base_offset} is committed, and {self.end_offset} is not")
         self.batches.add(batch)
-        if batch.producer_id < 0 or self.cuts:
+        if batch.producer_id < 0 or batch.base_sequence < 0 or self.cuts:  # markers, staged offsets are not numbered
             return
         producer = (batch.producer_id, batch.producer_epoch)
         expected = self._sequences.get(producer, batch.base_sequence)  # a log that knows no producer takes any first
