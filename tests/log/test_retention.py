@@ -41,6 +41,26 @@ def test_segments_older_than_retention_go(house):
     assert retain(log, 9 * DAY + 1, retention_ms=5 * DAY) == 1
 
 
+def test_nothing_is_deleted_because_a_time_index_says_that_it_is_old(tmp_path, caplog):
+    house = LogHouse(tmp_path, msgspec.structs.replace(BASE, segment_bytes=1_000, index_interval_bytes=60))
+    log = house.open()
+    for day in range(3):
+        append(log, batch(b"x" * 30, timestamp=day * DAY), now_ms=day * DAY)
+    append(log, batch(b"x" * 30, timestamp=6 * DAY), now_ms=6 * DAY)
+    log.roll(6 * DAY)
+    append(log, batch(b"x" * 30, timestamp=6 * DAY), now_ms=6 * DAY)
+    log.close(clean=True)
+    path = house.path / house.names(".timeindex")[0]
+    whole = path.read_bytes()
+    for rotten in (whole[:-12], whole[:-12] + (2 * DAY + 1).to_bytes(8, "big") + whole[-4:]):
+        path.write_bytes(rotten)
+        caplog.clear()
+        log = house.open()
+        assert retain(log, 10 * DAY, retention_ms=5 * DAY) == 0
+        assert path.name in caplog.text
+        log.close(clean=False)
+
+
 def test_the_oldest_segments_go_while_the_rest_is_long_enough(house):
     log = daily(house)
     size = log.segments.first.size_bytes
@@ -85,11 +105,15 @@ def test_segments_without_timestamps_go_by_when_they_were_written(house):
     assert retain(log, written + DAY + 1, retention_ms=DAY) == 1
 
 
-def test_retention_after_a_clean_start_reads_only_the_end_of_the_time_index(house, monkeypatch):
+def test_retention_after_a_clean_start_reads_only_the_end_of_the_time_index_but_for_what_goes(house, monkeypatch):
     daily(house).close(clean=True)
     log = house.open()
-    monkeypatch.setattr(type(house.disk), "read_file", lambda *a: pytest.fail(f"read whole: {a[1]}"))
-    assert retain(log, 9 * DAY, retention_ms=5 * DAY) == 4
+    whole = set()
+    read_file = type(house.disk).read_file
+    monkeypatch.setattr(type(house.disk), "read_file", lambda disk, path: whole.add(path) or read_file(disk, path))
+    assert retain(log, 9 * DAY, retention_ms=10 * DAY) == 0 and not whole
+    going = [segment.path(suffix) for segment in list(log.segments)[:4] for suffix in (".index", ".timeindex")]
+    assert retain(log, 9 * DAY, retention_ms=5 * DAY) == 4 and whole == set(going)
 
 
 def test_snapshots_of_deleted_segments_go_with_them(house):

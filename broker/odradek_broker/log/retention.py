@@ -1,7 +1,7 @@
 """Which of the oldest segments may go: by age, by the size of the log, or because they lie before its start.
 
 Pure decisions over what segments say of themselves. A segment is never removed from the middle, nor one that holds an
-offset at or above the high watermark, nor an empty one.
+offset at or above the high watermark, nor an empty one; nor one of which only an index says that it is old.
 """
 
 from __future__ import annotations
@@ -51,4 +51,9 @@ def _is_too_old(segment: Segment, config: LogConfig, now_ms: int) -> bool:
     if not config.deletes or config.retention_ms < 0:
         return False
     youngest = segment.largest_timestamp
-    return now_ms - (youngest if youngest >= 0 else segment.modified_ms()) > config.retention_ms
+    if now_ms - (youngest if youngest >= 0 else segment.modified_ms()) <= config.retention_ms:
+        return False
+    if youngest < 0:
+        return True
+    segment.confirm_largest_timestamp()  # it comes from an index without a checksum, and what is deleted stays so
+    return now_ms - segment.largest_timestamp > config.retention_ms

@@ -415,6 +415,23 @@ class Segment:
             return
         self._offset_index, self._time_index = offset_index, times
 
+    def confirm_largest_timestamp(self) -> None:
+        """See whether the batches bear out what the time index says, and make it anew where they do not.
+
+        The batch that it names must be that young, and the last one no younger. Raises OSError, DamagedLog.
+        """
+        largest, offset = self.largest_timestamp, self.offset_of_largest_timestamp
+        found = self.find(offset)
+        named = None if found is None else self.header_at(found[0])
+        if named is not None and named.base_offset <= offset and named.max_timestamp == largest:
+            for _, header in self.batches(self.offset_index.last_position()):
+                if header.record_count and header.max_timestamp > largest:
+                    break
+            else:
+                return
+        self.rebuild_indexes()
+        damage.say(self.path(filenames.TIME_INDEX), f"no batch bears out that none is younger than {largest}")
+
     def _say_of_index(self, fault: FileNotFoundError | CorruptIndex) -> None:
         """An empty segment need not have any."""
         if self.size_bytes:

@@ -34,6 +34,7 @@ from odradek_broker.log.failures import LogFailed, OffsetOutOfRange, OffsetsOutO
 from odradek_broker.log.offset_checkpoints import LOG_START_OFFSETS
 from odradek_broker.replication.truncation import last_epoch, truncation_offset
 from odradek_broker.runtime.checkpoints import Cut
+from odradek_broker.runtime.defects import survive
 from odradek_broker.runtime.peer import Peer, PeerUnreachable
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Asked(NamedTuple):
 FETCH_VERSION = 17
 ANSWER_SECONDS = 10.0
 RETRY_SECONDS = 0.05
+DEFECT_SECONDS = 30
 EXPECTED = {
     ErrorCode.NOT_LEADER_OR_FOLLOWER,
     ErrorCode.FENCED_LEADER_EPOCH,
@@ -119,6 +121,8 @@ class ReplicaFetcher:
         self._partitions = partitions
         self._epochs = {key: partition.leader_epoch for key, partition in partitions.items()}
         self._rest_until: dict[Key, float] = {}
+        self._said: dict[Key, str] = {}
+        """What could not be taken last."""
         self._has_moved_starts = False
         self._asking = trio.CancelScope()
         self._scope = trio.CancelScope()
@@ -290,8 +294,14 @@ class ReplicaFetcher:
         try:
             return self._take_one(key, partition, data, start)
         except (OSError, LogFailed, OffsetsOutOfOrder, OffsetOutOfRange) as error:
-            logger.error("%s: cannot take what its leader has sent: %s", partition, error)
+            if self._said.get(key) != str(error):  # a leader whose disk has gone bad sends the same again and again
+                self._said[key] = str(error)
+                logger.error("%s: cannot take what its leader has sent: %s", partition, error)
             self._rest(key, self._broker.config.replica_fetch_backoff_ms / 1000)
+            return False
+        except Exception as defect:
+            survive(defect, f"{partition} is not fetched for {DEFECT_SECONDS} s; everything else goes on")
+            self._rest(key, DEFECT_SECONDS)
             return False
 
     def _take_one(self, key: Key, partition: Partition, data: PartitionData, start: int) -> bool:
