@@ -11,6 +11,7 @@ from world import SimNode, World
 from odradek import Admin, Consumer, TopicPartition
 from odradek.protocol.records.batch import CRC_POSITION, LENGTH_COVERS_FROM, iter_headers
 from odradek_broker.log.config import LogConfig
+from odradek_broker.runtime import scrub
 
 DAY_MS = 24 * 60 * 60 * 1000
 VALUES = [str(number) * 2_000 for number in range(10)]
@@ -94,6 +95,26 @@ def test_damage_that_nobody_makes_good_is_said_once_and_everything_else_goes_on(
     play(scenario, watched=False, min_insync_replicas="1")
     (line,) = [each for each in caplog.messages if "is damaged" in each]
     assert SEGMENT in line and "No other broker has it" in line
+
+
+def test_damage_that_nobody_has_asked_for_is_met_by_reading_through_all_that_is_sealed(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(world: World) -> None:
+        with_small_segments(world)
+        await write(world, *VALUES)
+        leader = world.leader("t")
+        assert leader is not None
+        damage(leader, IN_THE_CRC)
+        await until(lambda: any("is damaged" in each for each in caplog.messages), "it is said")
+        await until(lambda: in_sync(world) == {A, B, C} and are_alike(world), "it is mended")
+        assert world.leader("t") is not leader
+
+    for name, seconds in (("FIRST_SECONDS", 2.0), ("SECONDS_A_PIECE", 0.1), ("PAUSE_SECONDS", 1.0)):
+        monkeypatch.setattr(scrub, name, seconds)
+    play(scenario, watched=False)
+    (line,) = [each for each in caplog.messages if "is damaged" in each]
+    assert SEGMENT in line and "offset 1: a batch does not match its checksum" in line
 
 
 def are_alike(world: World) -> bool:

@@ -144,7 +144,7 @@ class CompactionPlan:
         if group is None or group[0].base_offset >= self.end_offset:
             self.done = True
             return False
-        self.ready = Group(group, self._rewrite([_reader(segment, self._disk) for segment in group], self._cleaning))
+        self.ready = Group(group, self._rewrite([segment.reader() for segment in group], self._cleaning))
         return True
 
     @property
@@ -182,7 +182,7 @@ class CompactionPlan:
 
     def _dirty_batches(self) -> Iterator[tuple[bytes, BatchHeader]]:
         for segment in self._dirty.segments:
-            for _, batch, header in _sound_batches(_reader(segment, self._disk)):
+            for _, batch, header in _sound_batches(segment.reader()):
                 if header.last_offset >= self._dirty.first_dirty_offset:
                     yield batch, header
 
@@ -240,11 +240,6 @@ def _note_keys(newest: KeyOffsets, batch: bytes, header: BatchHeader) -> None:
                 newest.note(record.key, header.base_offset + record.offset_delta)
     except ProtocolError:
         pass
-
-
-def _reader(segment: Segment, disk: Disk) -> Segment:
-    """The same segment through a handle of its own, for another thread."""
-    return Segment(disk, segment.directory, segment.base_offset, segment.size_bytes, segment.index_interval_bytes)
 
 
 def _batches(segments: list[Segment]) -> Iterator[tuple[bytes, BatchHeader, bool]]:

@@ -88,6 +88,10 @@ class Segment:
         segment.start_empty()
         return segment
 
+    def reader(self) -> Segment:
+        """The same segment, as it is now, through a handle of its own, for another thread."""
+        return Segment(self._disk, self.directory, self.base_offset, self.size_bytes, self.index_interval_bytes)
+
     def path(self, suffix: str) -> str:
         """The path of one of its files, as it is named now."""
         return os.path.join(self.directory, filenames.segment_file(self.base_offset, suffix) + self.suffix)
@@ -341,12 +345,15 @@ class Segment:
         path = self.path(filenames.LOG)
         return walk(self.file, position, self.size_bytes, path=path, next_offset=self.base_offset)
 
-    def batches(self, position: int = 0, *, verify: bool = False) -> Iterator[tuple[int, BatchHeader]]:
+    def batches(
+        self, position: int = 0, *, next_offset: int | None = None, verify: bool = False
+    ) -> Iterator[tuple[int, BatchHeader]]:
         """Position and header of all batches from a position on where one begins. Raises OSError, DamagedLog.
 
-        `verify`: also where one does not match its checksum.
+        `next_offset`: where the batches before end, if that is known. `verify`: also where a checksum does not match.
         """
-        scan, last = self.scan(position, verify=verify), (position, self.base_offset)
+        next_offset = self.base_offset if next_offset is None else next_offset
+        scan, last = self.scan(position, next_offset=next_offset, verify=verify), (position, next_offset)
         sound = last
         for found in scan:
             last, sound = sound, (scan.position, scan.next_offset)
@@ -355,13 +362,20 @@ class Segment:
             sound = last if scan.is_out_of_order else sound  # then the batch before it may be the one that is wrong
             raise DamagedLog(self.path(filenames.LOG), *sound, scan.fault)
 
-    def scan(self, position: int = 0, *, verify: bool = False, leader_epoch: int = NO_EPOCH) -> Scan:
+    def scan(
+        self,
+        position: int = 0,
+        *,
+        next_offset: int | None = None,
+        verify: bool = False,
+        leader_epoch: int = NO_EPOCH,
+    ) -> Scan:
         """Walk over the batches from a position where one begins, as far as they are sound: look at its `fault`."""
         return Scan(
             self.file,
             position,
             self.size_bytes,
-            next_offset=self.base_offset,
+            next_offset=self.base_offset if next_offset is None else next_offset,
             verify=verify,
             leader_epoch=leader_epoch,
         )

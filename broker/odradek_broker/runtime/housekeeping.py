@@ -22,6 +22,7 @@ from odradek_broker.log.offset_checkpoints import (
 )
 from odradek_broker.runtime.apart import Apart
 from odradek_broker.runtime.interval_flush import IntervalFlush
+from odradek_broker.runtime.scrub import Scrub
 from odradek_broker.runtime.steady_time import SteadyTime
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Housekeeping:
                 nursery.start_soon(self._write_down, name, interval_ms)
             nursery.start_soon(self._remove)
             nursery.start_soon(self._watch_disk)
+            nursery.start_soon(Scrub(self._broker).run)
 
     async def _retain(self) -> None:
         while True:
