@@ -54,6 +54,18 @@ def test_of_ids_that_nobody_has_come_back_with_a_note_tells_too() -> None:
     assert not scene.core.groups or scene.state() == "Empty"
 
 
+def test_a_protocol_named_twice_counts_once_and_is_no_change_when_it_comes_again() -> None:
+    twice = [*range_protocol("t"), *range_protocol("u")]
+    scene = Scene()
+    scene.join(new_id="a", protocols=twice)
+    scene.join(new_id="b", protocols=twice)
+    scene.join("a", protocols=twice)
+    scene.sync("b", 2)
+    scene.sync("a", 2, {"a": b"1", "b": b"2"})
+    assert scene.joined(scene.join("b", protocols=twice)).generation_id == 2
+    assert scene.group().members["b"].protocols == {"range": subscription("t")}
+
+
 def test_of_many_that_are_waited_for_a_note_names_three() -> None:
     scene = Scene()
     scene.stable("a", "b", "c", "d", "e")

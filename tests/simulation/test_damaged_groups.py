@@ -73,3 +73,27 @@ def test_a_coordinator_that_alone_has_its_log_passes_over_what_is_damaged(caplog
 
     play(scenario, watched=False, offsets_topic_replication_factor="1")
     assert sum("no other broker has it" in line for line in caplog.messages) == 1
+
+
+@pytest.mark.parametrize("byte", [LENGTH, MAGIC], ids=["a length", "a header"])
+def test_behind_what_cannot_even_be_passed_over_a_coordinator_that_is_alone_goes_on(
+    byte: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As soon as an entry of the log's index leads on."""
+
+    async def scenario(world: World) -> None:
+        await write(world, *map(str, range(10)))
+        await commit(world, "g", 7)
+        for number in range(60):
+            await commit(world, "between", number)
+        await commit(world, "h", 1)
+        leader = world.leader(OFFSETS)
+        assert leader is not None
+        await leader.stop()
+        turn_a_bit(leader, byte)
+        await leader.start()
+        assert (await committed(world, "g"), await committed(world, "h")) == (None, 1)
+
+    play(scenario, watched=False, offsets_topic_replication_factor="1")
+    [line] = [each for each in caplog.messages if "cannot be read from offset" in each]
+    assert "from offset 0 up to" in line

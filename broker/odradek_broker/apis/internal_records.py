@@ -10,21 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from odradek.protocol.codec import decode
 from odradek.protocol.errors import ErrorCode
-from odradek.protocol.messages.transaction_log import TransactionLogKey, TransactionLogValue
 from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid, read_whole_header
 from odradek.protocol.records.record import Record, decode_batch
 from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
-from odradek_broker.groups.records import read_record
+from odradek_broker.groups import records as groups
 from odradek_broker.log.validation import Refused
+from odradek_broker.transactions import records as transactions
 
 MAX_RECORDS = 1_000
 MAX_PAYLOAD_BYTES = 1024 * 1024
 """Of one batch, uncompressed."""
-
-INT16_BYTES = 2
 
 
 def why_refused(topic: str, records: memoryview) -> Refused | None:
@@ -62,29 +59,11 @@ def fault_of(topic: str, record: Record) -> str | None:
     return "a record of an unknown kind" if known is None else None
 
 
-def _transaction(key: Buffer, value: Buffer | None) -> TransactionLogKey | None:
-    """The key of a record of __transaction_state, or None where it is of an unknown kind. Raises ProtocolError."""
-    if _int16(key) != TransactionLogKey.API_KEY:
-        return None
-    if value is not None:
-        version = _int16(value)
-        if version not in TransactionLogValue.VERSIONS:
-            raise ProtocolError(f"a transaction of the unknown version {version}")
-        decode(TransactionLogValue, value, version, INT16_BYTES)
-    return decode(TransactionLogKey, key, 0, INT16_BYTES)
-
-
-def _int16(buffer: Buffer) -> int:
-    if len(buffer) < INT16_BYTES:
-        raise ProtocolError("a record of less than two bytes")
-    return int.from_bytes(buffer[:INT16_BYTES], "big", signed=True)
-
-
 def _unreadable(_key: Buffer, _value: Buffer | None) -> None:
     return None
 
 
 _READERS: dict[str, Callable[[Buffer, Buffer | None], Any]] = {
-    GROUP_TOPIC: read_record,
-    TRANSACTION_TOPIC: _transaction,
+    GROUP_TOPIC: groups.read_record,
+    TRANSACTION_TOPIC: transactions.read_record,
 }

@@ -105,8 +105,16 @@ def _member(request: JoinGroupRequest, joiner: Joiner, member_id: str) -> Member
         client_host=joiner.client_host,
         session_timeout_ms=request.session_timeout_ms,
         rebalance_timeout_ms=_rebalance_timeout_ms(request),
-        protocols={each.name: bytes(each.metadata) for each in request.protocols},
+        protocols=protocols_of(request),
     )
+
+
+def protocols_of(request: JoinGroupRequest) -> dict[str, bytes]:
+    """What it says of itself, the one it likes best first; of several of one name the first counts."""
+    protocols: dict[str, bytes] = {}
+    for each in request.protocols:
+        protocols.setdefault(each.name, bytes(each.metadata))
+    return protocols
 
 
 def _rebalance_timeout_ms(request: JoinGroupRequest) -> int:
@@ -127,7 +135,7 @@ def _join_as_known(
     if error:
         return refuse_join(error, request.member_id)
     member = group.members[request.member_id]
-    unchanged = member.has_protocols(request.protocols)
+    unchanged = member.has_protocols(protocols_of(request))
     leads = group.leader_id == member.member_id
     if group.state is GroupState.COMPLETING_REBALANCE and unchanged:
         return current_generation(group, member)  # The answer to its first attempt was lost.
@@ -142,7 +150,7 @@ def _join_again(member: Member, request: JoinGroupRequest, joiner: Joiner, step:
     if member.join_ticket is not None:
         # It asks a second time, on another connection; one request of a member waits at a time.
         answer_join(member, refuse_join(ErrorCode.REBALANCE_IN_PROGRESS, member.member_id), step)
-    member.protocols = {each.name: bytes(each.metadata) for each in request.protocols}
+    member.protocols = protocols_of(request)
     member.session_timeout_ms = request.session_timeout_ms
     member.rebalance_timeout_ms = _rebalance_timeout_ms(request)
     member.client_id, member.client_host = joiner.client_id, joiner.client_host

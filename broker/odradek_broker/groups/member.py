@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping
 
 from msgspec import Struct, field
 
 from odradek.protocol.messages.group_metadata import MemberMetadata
-from odradek.protocol.messages.join_group import JoinGroupRequestProtocol
 
 
 class Member(Struct, kw_only=True):
@@ -38,9 +37,9 @@ class Member(Struct, kw_only=True):
     def is_waiting(self) -> bool:
         return self.join_ticket is not None or self.sync_ticket is not None
 
-    def has_protocols(self, protocols: Sequence[JoinGroupRequestProtocol]) -> bool:
+    def has_protocols(self, protocols: Mapping[str, bytes]) -> bool:
         """Whether these are the same, in the same order, with the same metadata."""
-        return list(self.protocols.items()) == [(each.name, each.metadata) for each in protocols]
+        return list(self.protocols.items()) == list(protocols.items())
 
     def vote(self, candidates: Container[str]) -> str:
         """The candidate that it likes best; it supports every one of them."""

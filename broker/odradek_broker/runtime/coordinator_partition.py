@@ -37,6 +37,7 @@ from odradek_broker.log.validation import Refused
 from odradek_broker.runtime.defects import survive
 
 if TYPE_CHECKING:
+    from odradek_broker.log.log import Log
     from odradek_broker.ports.clock import Clock
     from odradek_broker.runtime.commits import Commit
     from odradek_broker.runtime.partition import Partition
@@ -142,6 +143,7 @@ class CoordinatorPartition(ABC, Generic[C]):
         self._closed = False
         self._tickets = itertools.count(1)
         self._waiters: dict[int, _Waiter] = {}
+        self._loaded_up_to = 0
         self._appended_offset = -1
         """The last record that is in the log."""
         self._uncommitted: deque[tuple[Commit, list[Answer]]] = deque()
@@ -325,26 +327,40 @@ class CoordinatorPartition(ABC, Generic[C]):
         Raises OSError, LogFailed, OffsetOutOfRange, ProtocolError; where it is damaged, `damaged_at` says so.
         """
         log = self.partition.log
-        offset = log.log_start_offset
-        try:
-            while (found := log.read(offset, READ_BYTES)) is not None:
-                data, before = memoryview(found.read()), offset
-                for position, header in iter_headers(data):
-                    if self._is_sound(data, position, header):
-                        await self._replay_batch(data, position, header)
-                    offset = header.next_offset
-                if offset <= before:
-                    raise ProtocolError(f"there is no batch at offset {before}, where one should be")
-                await trio.lowlevel.checkpoint()
-        except (OSError, ProtocolError) as error:
-            if isinstance(error, ProtocolError) or error.errno == errno.EIO:
-                self.damaged_at = offset
-            raise
+        self._loaded_up_to = log.log_start_offset
+        while True:
+            try:
+                await self._load_on()
+                break
+            except (OSError, ProtocolError) as error:
+                if isinstance(error, OSError) and error.errno != errno.EIO:
+                    raise
+                self.damaged_at = self._loaded_up_to
+                if not self._is_only_copy:
+                    raise
+                self._loaded_up_to = _behind_damage(log, self.damaged_at)
+                logger.error(
+                    "%s cannot be read from offset %d up to %d, and no other broker has it: what it says of %s there "
+                    "is lost: %s",
+                    self.partition, self.damaged_at, self._loaded_up_to, self.about, error,
+                )  # fmt: skip
         self._appended_offset = log.log_end_offset - 1
         self.coordinator.begin(self.now())
         self._answer_when_committed([])
         self._loaded.set()
         self._tell_what_is_loaded()
+
+    async def _load_on(self) -> None:
+        """Replay from `_loaded_up_to` to the end; where that fails, it says how far it has come."""
+        while (found := self.partition.log.read(self._loaded_up_to, READ_BYTES)) is not None:
+            data, before = memoryview(found.read()), self._loaded_up_to
+            for position, header in iter_headers(data):
+                if self._is_sound(data, position, header):
+                    await self._replay_batch(data, position, header)
+                self._loaded_up_to = header.next_offset
+            if self._loaded_up_to <= before:
+                raise ProtocolError(f"there is no batch at offset {before}, where one should be")
+            await trio.lowlevel.checkpoint()
 
     @abstractmethod
     def _tell_what_is_loaded(self) -> None:
@@ -402,6 +418,33 @@ class CoordinatorPartition(ABC, Generic[C]):
 
     def _committed(self, last_offset: int) -> None:
         """All records up to there will stay."""
+
+
+def _behind_damage(log: Log, damaged: int) -> int:
+    """The first offset from which a log can be read again behind one from which it cannot.
+
+    Its index leads past what is damaged, but only whoever asks for what lies behind an entry: so that is found by
+    longer and longer steps, and then by halves.
+    """
+    unreadable, step = damaged, 1
+    while (readable := damaged + step) < log.log_end_offset and not _is_readable(log, readable):
+        unreadable, step = readable, 2 * step
+    readable = min(readable, log.log_end_offset)
+    while readable - unreadable > 1:
+        middle = (readable + unreadable) // 2
+        if _is_readable(log, middle):
+            readable = middle
+        else:
+            unreadable = middle
+    return readable
+
+
+def _is_readable(log: Log, offset: int) -> bool:
+    try:
+        found = log.read(offset, 1)
+        return found is not None and any(header.next_offset > offset for _, header in iter_headers(found.read()))
+    except (OSError, ProtocolError):
+        return False
 
 
 def _batches(records: list[CoordinatorRecord]) -> Iterable[list[CoordinatorRecord]]:
