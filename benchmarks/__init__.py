@@ -10,6 +10,7 @@
     latency.py      one record in flight
     startup.py      spawn to first acknowledgement, idle memory, memory after load
     own_client.py   odradek's client beside aiokafka, against the same broker
+    command_line.py odradek produce and tail beside kcat; run by itself
     flat_cost.py    what must not matter: partitions, connections, size of the log
 
 Brokers take turns round by round, so a slow minute of the machine is shared. The client is confluent-kafka in a process

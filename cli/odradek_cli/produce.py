@@ -53,41 +53,46 @@ def produce(
     async def work() -> None:
         async with Producer(bootstrap, compression=codec, acks=level, max_request_size=MAX_RECORD_BYTES) as producer:
 
-            async def send_line(line: bytes) -> None:
-                own, value = _split(line, separator)
-                await producer.send(
-                    topic, value, key=fixed_key if own is None else own, headers=headers, partition=partition
-                )
+            async def send_plain(some: list[bytes]) -> None:
+                await producer.send_many(topic, some, key=fixed_key, headers=headers, partition=partition)
 
-            async def send_json(line: bytes) -> None:
-                await _send_json(producer, topic, line, headers, fixed_key, partition)
+            async def send_keyed(some: list[bytes]) -> None:
+                for line in some:
+                    own, value = _split(line, separator or b"")
+                    await producer.send(
+                        topic, value, key=fixed_key if own is None else own, headers=headers, partition=partition
+                    )
 
+            async def send_json(some: list[bytes]) -> None:
+                for line in some:
+                    await _send_json(producer, topic, line, headers, fixed_key, partition)
+
+            send = send_json if json_lines else send_plain if separator is None else send_keyed
             with Pace(Progress(is_wanted=bool(files) or not sys.stdin.isatty()), _input_bytes(files or [])) as pace:
                 if whole_files:
-                    await _send_whole(files or [], send_line, pace)
+                    await _send_whole(files or [], send_plain, pace)
                 else:
-                    await _send_lines(files or [], send_json if json_lines else send_line, pace)
+                    await _send_lines(files or [], send, pace)
                 await producer.flush()
 
     run(work, bootstrap)
 
 
-Send = Callable[[bytes], Awaitable[None]]
+Send = Callable[[list[bytes]], Awaitable[None]]
 
 
 async def _send_lines(files: Sequence[Path], send: Send, pace: Pace) -> None:
     for descriptor in _opened(files):
         reader = Lines(descriptor, MAX_RECORD_BYTES)
         while some := await reader.next():
-            for line in some:
-                await send(line)
+            await send(some)
             pace.add(len(some), sum(map(len, some)) + len(some))
 
 
 async def _send_whole(files: Sequence[Path], send: Send, pace: Pace) -> None:
     for descriptor in _opened(files):
         content = await read_all(descriptor, MAX_RECORD_BYTES)
-        await send(content)
+        await send([content])
         pace.add(1, len(content))
 
 
@@ -106,9 +111,8 @@ def _input_bytes(files: Sequence[Path]) -> int | None:
     return sum(each.st_size for each in found) if all(stat.S_ISREG(each.st_mode) for each in found) else None
 
 
-def _split(line: bytes, separator: bytes | None) -> tuple[bytes | None, bytes]:
-    if separator is None:
-        return None, line
+def _split(line: bytes, separator: bytes) -> tuple[bytes | None, bytes]:
+    """Key and value; a line without the separator has no key."""
     key, found, value = line.partition(separator)
     return (key, value) if found else (None, line)
 

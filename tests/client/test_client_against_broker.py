@@ -40,6 +40,22 @@ async def read_all(bootstrap: str, topic: str, count: int, **options: Any) -> li
     return records
 
 
+async def test_many_at_once_are_as_if_sent_one_by_one(bootstrap: str, new_topic: NewTopic) -> None:
+    topic = await trio.to_thread.run_sync(new_topic)
+    values: list[bytes | None] = [None, b"", *(b"%d" % i * 100 for i in range(3000)), b"x" * 300_000]
+    async with Producer(bootstrap, batch_size=20_000, buffer_memory=100_000) as producer:
+        await producer.send(topic, b"before")
+        await producer.send_many(topic, values, key=b"k", headers={"h": b"1"}, partition=0)
+        await producer.send(topic, b"after")
+        with pytest.raises(TypeError, match=r"a value is bytes or None, not str"):
+            await producer.send_many(topic, [b"taken", "text"])  # type: ignore[list-item]
+        with pytest.raises(ValueError, match="partitions 0 to 0"):
+            await producer.send_many(topic, [b"v"], partition=1)
+    got = await read_all(bootstrap, topic, len(values) + 3)
+    assert [r.value for r in got] == [b"before", *values, b"after", b"taken"]
+    assert {(r.key, r.headers) for r in got[1:-2]} == {(b"k", (("h", b"1"),))}
+
+
 @pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
 async def test_what_is_written_is_read(bootstrap: str, new_topic: NewTopic, compression: Any) -> None:
     topic = await trio.to_thread.run_sync(new_topic)

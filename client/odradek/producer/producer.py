@@ -11,7 +11,7 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, Unpack, overload
@@ -259,6 +259,47 @@ class Producer:
     async def send_and_wait(self, topic: Any, value: Any = None, **arguments: Any) -> Delivered:
         """Send, and wait until it is acknowledged. Does not linger. Raises what `send` and the delivery raise."""
         return await (await self.send(topic, value, **arguments))
+
+    async def send_many(
+        self,
+        topic: str,
+        values: Iterable[bytes | None],
+        *,
+        key: bytes | None = None,
+        headers: HeadersArgument = (),
+        partition: int | None = None,
+    ) -> None:
+        """Take records that differ in nothing but their values: as `send` for each of them, at half the cost.
+
+        What becomes of them is told by `flush`, or at the end of the scope. A cancellation, and an error, leave those
+        taken that came before. Raises what `send` raises.
+        """
+        pairs: Headers = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+        overhead = record_size(key, None, pairs)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        queues, timestamp_ms = await self._wait_until_ready(topic), self._now_ms()
+        accumulator, batch_size = self._accumulator, self._batch_size
+        for value in values:
+            if self._budget <= 0 or accumulator.used_bytes >= self._buffer_memory or not self._may_send:
+                self._budget = BYTES_BETWEEN_CHECKPOINTS
+                await trio.lowlevel.checkpoint()
+                queues, timestamp_ms = await self._wait_until_ready(topic), self._now_ms()
+            try:
+                size = overhead if value is None else overhead + len(value)
+                if size > batch_size and size > self.config.max_request_size:
+                    raise too_large(size, self.config.max_request_size)
+                queue = queues.choose(key, value, partition, size, batch_size)
+                batch = queue.open
+                if batch is None or batch.size_bytes + size > batch_size:
+                    batch = accumulator.begin_batch(queue, key, value, pairs, timestamp_ms)
+                    self._budget = 0
+                else:
+                    batch.append(key, value, pairs, timestamp_ms)
+                    self._budget -= size + COST_OF_A_RECORD_IN_BYTES
+            except (TypeError, ValueError) as error:
+                raise explain(topic, key, value, headers, partition) or error from None
+            batch.size_bytes += size
+            accumulator.used_bytes += size
 
     async def flush(self) -> None:
         """Wait until all that has been sent before is acknowledged or given up; nothing lingers meanwhile.
