@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from odradek_cli.command import Command, Group, UsageError, command_of
 from odradek_cli.help_text import help_of_command, help_of_group
@@ -29,6 +30,7 @@ COMMANDS = {
 }
 """Each is a module of this package with a function or a Group of the same name, and what it is for."""
 ALIASES = {"consume": "tail"}
+COMPLETION = ("--complete", "--show-completion", "--install-completion")
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -52,6 +54,8 @@ def _run(words: Sequence[str]) -> int:
 
         print(f"{PROGRAM} {__version__}")
         return OK
+    if name in COMPLETION:
+        return _complete(name, rest)
     name = ALIASES.get(name, name)
     if name not in COMMANDS:
         raise UsageError(f"{PROGRAM}: there is no {_what(name)}{guess(name, COMMANDS)}; see {PROGRAM} --help")
@@ -59,6 +63,27 @@ def _run(words: Sequence[str]) -> int:
     if isinstance(found, Group):
         return _run_one_of(found, rest)
     return _carry_out(command_of(f"{PROGRAM} {name}", found), rest)
+
+
+def _complete(what: str, words: Sequence[str]) -> int:
+    from odradek_cli import completion
+
+    if what == "--complete":
+        found = completion.candidates(words, [*COMMANDS, *ALIASES], _find_or_alias, completion.existing_names)
+        print("\n".join(found))
+        return OK
+    shell = words[0] if words else os.path.basename(os.environ.get("SHELL", ""))
+    if shell not in completion.SCRIPTS or len(words) > 1:
+        raise UsageError(f"{PROGRAM} {what} SHELL: one of {', '.join(completion.SCRIPTS)}")
+    if what == "--show-completion":
+        print(completion.SCRIPTS[shell], end="")
+    else:
+        print(f"wrote {completion.install(shell, Path.home())}; it holds in shells that are started from now on")
+    return OK
+
+
+def _find_or_alias(name: str) -> Group | Callable[..., None]:
+    return find(ALIASES.get(name, name))
 
 
 def find(name: str) -> Group | Callable[..., None]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from odradek_cli.command import Option, UsageError
 
+BOOTSTRAP_VARIABLE = "ODRADEK_BOOTSTRAP_SERVER"
 DEFAULT_PORT = 9092
 DEFAULT_BOOTSTRAP = f"localhost:{DEFAULT_PORT}"
 
@@ -33,7 +34,7 @@ Bootstrap = Annotated[
         "--bootstrap-server",
         "-b",
         metavar="HOST:PORT",
-        env="ODRADEK_BOOTSTRAP_SERVER",
+        env=BOOTSTRAP_VARIABLE,
         fallback=default_bootstrap,
         help=f"A broker, or several by comma; else what `odradek up` runs here, else {DEFAULT_BOOTSTRAP}.",
     ),
