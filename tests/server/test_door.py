@@ -20,7 +20,7 @@ from odradek.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
-from odradek_broker.ports.descriptors import RESERVED, claim, divide
+from odradek_broker.ports.descriptors import FILES_OF_A_LOG, RESERVED, claim, divide
 from odradek_broker.ports.network import TcpNetwork
 from odradek_broker.server.door import Door
 
@@ -192,4 +192,4 @@ def test_the_limit_is_raised_as_far_as_it_goes_and_divided() -> None:
 def test_all_parts_together_are_no_more_than_there_is(limit: int) -> None:
     divided = divide(limit)
     assert divided.connections and divided.logs
-    assert divided.connections + divided.logs + RESERVED <= max(limit, RESERVED + 2)
+    assert divided.connections + FILES_OF_A_LOG * divided.logs + RESERVED <= max(limit, RESERVED + 3)

@@ -32,8 +32,8 @@ class ReplicationConfig(LogStorageConfig, frozen=True, kw_only=True):
     max_replicas_per_broker: Annotated[
         int | None,
         Setting(
-            "Replicas that a controller places on one broker; if not set, half as many as its own process may have "
-            "files open. A key of Odradek's own.",
+            "Replicas that a controller places on one broker; if not set, a quarter as many as its own process may "
+            "have files open. A key of Odradek's own.",
             INT,
             at_least(1),
         ),

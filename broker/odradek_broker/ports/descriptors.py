@@ -17,12 +17,15 @@ RESERVED = 128
 """For all that is neither a connection of a client nor a partition's log: the journal, files that are written and
 renamed, sealed segments that are read or rewritten, connections to other nodes, the system's own."""
 
+FILES_OF_A_LOG = 2
+"""Its active segment, and one of the sealed ones, of which it keeps up to four open while they are read."""
+
 MOST = 1 << 20
 """More than that nobody asks for, and systems refuse it."""
 
 
 class Descriptors(Struct, frozen=True):
-    """A division. None: there is no limit that is known."""
+    """How many of each there may be. None: there is no limit that is known."""
 
     connections: int | None = None
     logs: int | None = None
@@ -31,7 +34,7 @@ class Descriptors(Struct, frozen=True):
 def divide(limit: int) -> Descriptors:
     """Half of what is not reserved for each of the two."""
     part = max((limit - RESERVED) // 2, 1)
-    return Descriptors(connections=part, logs=part)
+    return Descriptors(connections=part, logs=max(part // FILES_OF_A_LOG, 1))
 
 
 def claim() -> Descriptors:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Struct)
 
 MAX_FRAME_BYTES = 256 * 1024 * 1024
+MOST_IDLE = 8
+"""Connections to one address that are kept; a moment in which there are more is over soon."""
 
 
 class PeerUnreachable(Exception):
@@ -78,7 +80,10 @@ class Peer:
         except BaseException:
             self._give_up(channel)
             raise
-        self._idle.append(channel)
+        if len(self._idle) < MOST_IDLE:
+            self._idle.append(channel)
+        else:
+            channel.close()
         return response
 
     def close(self) -> None:

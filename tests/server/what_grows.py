@@ -1,0 +1,308 @@
+"""Every row of docs/limits.md with its tests, and everything in the code that outlives a request with its row.
+
+A container of a class that is made in its `__init__`, one of a module, and a cache of a function: test_limits.py finds
+them all. One that is new stands here with what bounds it, or it is a leak.
+"""
+
+from __future__ import annotations
+
+TESTS = {
+    "Connections of a broker": (
+        "server/test_many_connections.py::test_no_more_than_max_connections_are_let_in_however_many_come_at_once",
+        "server/test_door.py::test_no_client_can_keep_those_of_another_address_out",
+        "server/test_door.py::test_the_brokers_own_listener_lets_everybody_in_and_counts_nobody",
+        "server/test_door.py::test_who_has_locked_everybody_out_comes_in_again_after_a_start_that_ignores_it",
+    ),
+    "Connections by descriptors": (
+        "server/test_door.py::test_the_limit_is_raised_as_far_as_it_goes_and_divided",
+        "server/test_door.py::test_where_no_descriptor_is_left_who_waits_at_the_door_is_shown_out",
+    ),
+    "Connections of one address": (
+        "server/test_many_connections.py::test_an_address_with_too_many_connections_does_not_shut_out_others",
+    ),
+    "Connections of single hosts": ("server/test_door.py::test_single_hosts_have_limits_of_their_own",),
+    "A silent connection": (
+        "server/test_slow_peers.py::test_a_peer_that_is_silent_between_frames_is_closed_when_it_was_idle_for_long",
+        "server/test_slow_peers.py::test_idle_connections_are_kept_for_ever_where_that_is_asked_for",
+    ),
+    "A frame that does not come, or an answer that is not taken": (
+        "server/test_slow_peers.py::test_a_frame_that_comes_byte_by_byte_and_never_ends_closes_its_connection",
+        "server/test_slow_peers.py::test_a_reader_that_takes_next_to_nothing_at_a_time_is_closed",
+        "server/test_slow_peers.py::test_a_reader_that_takes_a_big_answer_slowly_gets_all_of_it",
+    ),
+    "A wait whose client has gone": ("server/test_peers_that_go.py::test_a_long_poll_ends_with_its_connection",),
+    "Requests of one connection that wait for their answers": (
+        "server/test_limits.py::test_a_connection_is_not_read_while_a_thousand_of_its_answers_are_outstanding",
+    ),
+    "Connections kept to another node": (
+        "server/test_limits.py::test_no_more_than_a_few_idle_connections_are_kept_to_another_node",
+    ),
+    "Bytes of a request": (
+        "protocol/test_framing.py::test_a_size_that_may_not_be_is_refused_before_any_memory_is_taken",
+    ),
+    "Memory for requests that are arriving": (
+        "server/test_memory_budget.py::test_frames_that_together_exceed_the_budget_are_all_answered",
+        "server/test_memory_budget.py::test_who_may_exceed_the_budget_and_is_slow_has_to_make_way_for_those_who_wait",
+        "server/test_memory_shares.py::test_however_many_hold_all_they_can_a_newcomer_has_room",
+    ),
+    "Elements of a request": (
+        "protocol/messages/test_message_frames_hostile.py::test_all_arrays_of_a_message_share_one_budget",
+    ),
+    "Tagged fields of a section": (
+        "protocol/messages/test_message_frames_hostile.py::test_a_section_of_tagged_fields_is_bounded",
+    ),
+    "Layouts of messages that are remembered": (
+        "protocol/messages/test_message_frames_hostile.py::"
+        "test_a_version_that_a_message_does_not_have_leaves_nothing_in_the_cache",
+    ),
+    "Bytes of an answer to Fetch": (
+        "server/test_fetching.py::test_the_whole_answer_keeps_to_its_limit_over_all_partitions",
+    ),
+    "Partitions of an answer to DescribeTopicPartitions": (
+        "apis/test_describing_apis.py::test_the_brokers_limit_holds_whatever_is_asked_for",
+    ),
+    "Fetch sessions": (
+        "runtime/test_fetch_sessions.py::test_only_a_session_that_nobody_used_for_long_makes_room_for_another",
+        "runtime/test_fetch_sessions.py::test_a_follower_takes_the_place_of_a_consumer_at_once_and_never_the_other_way",
+    ),
+    "Partitions that fetch sessions remember": (
+        "runtime/test_fetch_sessions.py::test_sessions_together_remember_no_more_partitions_than_they_may",
+    ),
+    "Partitions that a request creates": (
+        "controller/test_create_topics.py::test_too_many_partitions_are_refused_as_a_whole",
+    ),
+    "Bytes of a batch": (
+        "client/test_client_against_broker.py::"
+        "test_a_record_above_the_topics_limit_is_refused_and_its_neighbours_are_not",
+    ),
+    "A batch when its compression is undone": (
+        "server/test_hostile_produce.py::test_a_bomb_is_refused_in_bounded_memory",
+    ),
+    "Batches that are looked into at a time": (
+        "runtime/test_looks.py::test_no_more_than_two_looks_are_at_work_and_the_others_come_in_order",
+    ),
+    "Replicas of a broker": (
+        "controller/test_capacity.py::test_a_topic_that_is_too_much_is_refused_and_what_still_fits_is_made",
+    ),
+    "Open segments of a partition": ("server/test_limits.py::test_a_log_keeps_few_of_its_sealed_segments_open",),
+    "Index of a segment": ("log/test_indexes.py::test_the_tail_has_a_bound",),
+    "Idempotent producers of a partition": (
+        "log/test_producer_state.py::test_a_producer_is_forgotten_by_when_it_was_heard_not_by_its_timestamps",
+    ),
+    "Keys of one pass of compaction": (
+        "log/test_compaction.py::test_a_full_key_map_ends_the_pass_early_and_the_next_one_goes_on",
+    ),
+    "Damage and defects of partitions": ("runtime/test_apart.py::test_damage_is_handed_on_and_met_only_once",),
+    "Members of a group": ("groups/test_group_membership.py::test_a_full_group_takes_nobody_in_but_keeps_its_members",),
+    "Session of a member": ("groups/test_group_membership.py::test_the_session_timeout_has_bounds",),
+    "Note of a committed offset": ("groups/test_group_offsets.py::test_metadata_has_a_limit",),
+    "Groups and their offsets": (
+        "groups/test_group_offsets.py::test_an_offset_expires_when_its_time_is_over_and_not_before",
+    ),
+    "Transactional ids": (
+        "transactions/test_transaction_life.py::test_an_id_that_nobody_has_used_for_long_is_forgotten",
+    ),
+    "Records that followers get one by one": (
+        "controller/test_metadata_tail.py::test_what_was_dropped_and_what_is_yet_to_come_is_not_in_the_tail",
+    ),
+    "Journal": ("controller/test_journal_damage.py::test_snapshots_bound_the_log_and_the_image_stays_the_same",),
+    "Incarnations that a node remembers of itself": (
+        "log/test_registration_note.py::test_of_a_broker_that_is_never_let_in_not_all_incarnations_are_kept",
+    ),
+    "Registered brokers, topics, settings": (
+        "controller/test_capacity.py::test_more_partitions_than_a_broker_can_hold_are_refused",
+    ),
+    "Records that wait to be acknowledged": (
+        "client/producer/test_producer_faults.py::test_send_raises_when_no_room_is_made_in_max_block_ms",
+    ),
+    "Requests on their way to one broker": (
+        "client/producer/test_partition_queue.py::test_batches_leave_in_order_and_five_at_most",
+    ),
+    "Batches that wait to be handed out": (
+        "client/consumer/test_partition_state.py::test_all_buffers_together_are_bounded",
+    ),
+    "Bytes of a fetched answer": (
+        "server/test_fetching.py::test_the_whole_answer_keeps_to_its_limit_over_all_partitions",
+    ),
+    "A batch when its compression is undone, in a consumer": (
+        "client/consumer/test_partition_state.py::test_a_bomb_is_not_undone_but_named_and_a_seek_leads_past",
+    ),
+    "An answer's frame": ("client/test_hostile_answers.py::test_a_frame_takes_memory_only_as_its_bytes_arrive",),
+}
+
+FIXED = "made once"
+"""It holds what this program, or its configuration, has, and nobody adds to it."""
+REQUEST = "of one piece of work"
+"""It goes with the request, the decision, or the pass that it was made for."""
+NODES = "Registered brokers, topics, settings"
+REPLICAS = "Replicas of a broker"
+CONNECTIONS = "Connections of a broker"
+WAITS = "Requests of one connection that wait for their answers"
+GROUPS = "Groups and their offsets"
+MEMBERS = "Members of a group"
+TRANSACTIONS = "Transactional ids"
+PRODUCERS = "Idempotent producers of a partition"
+MEMORY = "Memory for requests that are arriving"
+SEGMENTS = "Open segments of a partition"
+MINE = "what this client's program asks for"
+"""Topics, partitions and records that the program names: it has itself to blame."""
+BUFFERED = "Records that wait to be acknowledged"
+FETCHED = "Batches that wait to be handed out"
+
+CONTAINERS = {
+    "odradek.activity.Activities._waits": MINE,
+    "odradek.cluster.Cluster._asked": MINE,
+    "odradek.cluster.Cluster._topics": MINE,
+    "odradek.connection.Connection._outgoing": "Requests on their way to one broker",
+    "odradek.connection.Connection._unanswered": "Requests on their way to one broker",
+    "odradek.connections.ConnectionPool._places": NODES,
+    "odradek.consumer.aborted.AbortedTransactions._aborting": FETCHED,
+    "odradek.consumer.assignors.sticky._Balance._has": REQUEST,
+    "odradek.consumer.assignors.sticky._Balance._partitions": REQUEST,
+    "odradek.consumer.assignors.sticky._Balance._place": REQUEST,
+    "odradek.consumer.assignors.sticky._Balance._takers": REQUEST,
+    "odradek.consumer.consumer.Consumer._typed": MINE,
+    "odradek.consumer.cursor.Cursor._polled": MINE,
+    "odradek.consumer.fetcher.Fetcher._busy": NODES,
+    "odradek.consumer.missing_topics.MissingTopics._known": MINE,
+    "odradek.consumer.partition.Chunk.batches": FETCHED,
+    "odradek.consumer.partition.PartitionState._chunks": FETCHED,
+    "odradek.consumer.subscription.Subscription._turn": MINE,
+    "odradek.consumer.subscription.Subscription.states": MINE,
+    "odradek.errors._classes": FIXED,
+    "odradek.errors.Undelivered.causes": REQUEST,
+    "odradek.metadata.ClusterImage._names": MINE,
+    "odradek.metadata.ClusterImage.brokers": NODES,
+    "odradek.metadata.ClusterImage.topics": MINE,
+    "odradek.producer.accumulator.Accumulator._waiting": MINE,
+    "odradek.producer.accumulator.Accumulator.topics": MINE,
+    "odradek.producer.partitioner.TopicQueues.queues": MINE,
+    "odradek.producer.producer.Producer._topics": MINE,
+    "odradek.producer.queue.PartitionQueue.closed": BUFFERED,
+    "odradek.producer.queue.PartitionQueue.in_flight": BUFFERED,
+    "odradek.producer.sender.Sender._in_flight": NODES,
+    "odradek.producer.sender.Sender._wakeups": NODES,
+    "odradek.producer.sender.Sender.failed": BUFFERED,
+    "odradek.producer.transactions.Transactions._added": MINE,
+    "odradek.producer.transactions.Transactions._numbered": MINE,
+    "odradek.protocol.codec._Source.lines": REQUEST,
+    "odradek.protocol.codec._Source.names": REQUEST,
+    "odradek.protocol.codec._fields": FIXED,
+    "odradek.protocol.codec._hints": FIXED,
+    "odradek.protocol.codec.decoder": "Layouts of messages that are remembered",
+    "odradek.protocol.codec.encoder": "Layouts of messages that are remembered",
+    "odradek.protocol.records.builder.BatchBuilder._pieces": REQUEST,
+    "odradek.protocol.records.builder._header_name": FIXED,
+    "odradek.protocol.records.record._text": FIXED,
+    "odradek.protocol.registry._message_class": FIXED,
+    "odradek_broker.apis.api_03_metadata._told": FIXED,
+    "odradek_broker.config.broker_config.broker_keys": FIXED,
+    "odradek_broker.config.properties._control": FIXED,
+    "odradek_broker.config.setting._parsers": FIXED,
+    "odradek_broker.controller.capacity.Capacity._taken": REQUEST,
+    "odradek_broker.controller.create_topics._Configs._known": REQUEST,
+    "odradek_broker.controller.frame.record_types": FIXED,
+    "odradek_broker.controller.heartbeats.Heartbeats._contacts": NODES,
+    "odradek_broker.controller.history.History._epochs": FIXED,
+    "odradek_broker.controller.history.History._starts": FIXED,
+    "odradek_broker.controller.replay._Draft._partitions": REQUEST,
+    "odradek_broker.controller.replay._Draft.brokers": NODES,
+    "odradek_broker.controller.replay._Draft.configs": NODES,
+    "odradek_broker.controller.replay._Draft.features": NODES,
+    "odradek_broker.controller.replay._Draft.topic_names": NODES,
+    "odradek_broker.controller.replay._Draft.topics": NODES,
+    "odradek_broker.controller.replay._replayers": FIXED,
+    "odradek_broker.controller.tail.MetadataTail._frames": "Records that followers get one by one",
+    "odradek_broker.election.candidate.Candidate._put_out": FIXED,
+    "odradek_broker.election.etcd.Etcd._endpoints": FIXED,
+    "odradek_broker.groups.coordinator.GroupCoordinator._transactions": GROUPS,
+    "odradek_broker.groups.coordinator.GroupCoordinator.groups": GROUPS,
+    "odradek_broker.groups.group.ClassicGroup.arriving": MEMBERS,
+    "odradek_broker.groups.group.ClassicGroup.members": MEMBERS,
+    "odradek_broker.groups.group.ClassicGroup.reserved": MEMBERS,
+    "odradek_broker.groups.group.ClassicGroup.static_members": MEMBERS,
+    "odradek_broker.groups.group.ClassicGroup.unsynced": MEMBERS,
+    "odradek_broker.groups.offsets.GroupOffsets.committed": GROUPS,
+    "odradek_broker.groups.offsets.GroupOffsets.pending": GROUPS,
+    "odradek_broker.groups.step.Step.answers": REQUEST,
+    "odradek_broker.groups.step.Step.notes": REQUEST,
+    "odradek_broker.groups.step.Step.records": REQUEST,
+    "odradek_broker.groups.timers.Timers._deadlines": GROUPS,
+    "odradek_broker.groups.timers.Timers._entries": GROUPS,
+    "odradek_broker.groups.timers.Timers._heap": GROUPS,
+    "odradek_broker.log.cleaning.Cleaning.aborted": REQUEST,
+    "odradek_broker.log.cleaning.Cleaning.unreadable": REQUEST,
+    "odradek_broker.log.cleaning.Transactions._aborted": REQUEST,
+    "odradek_broker.log.cleaning.Transactions._met": REQUEST,
+    "odradek_broker.log.deleted_files.DeletedFiles._due": REPLICAS,
+    "odradek_broker.log.directory.LogDirectory._opened": REPLICAS,
+    "odradek_broker.log.directory.LogDirectory.damaged": FIXED,
+    "odradek_broker.log.flush.Unsynced._directories": REPLICAS,
+    "odradek_broker.log.flush.Unsynced._files": SEGMENTS,
+    "odradek_broker.log.flush.Unsynced._paths": SEGMENTS,
+    "odradek_broker.log.key_offsets.KeyOffsets._offsets": "Keys of one pass of compaction",
+    "odradek_broker.log.leader_epochs.LeaderEpochs._epochs": REPLICAS,
+    "odradek_broker.log.leader_epochs.LeaderEpochs._starts": REPLICAS,
+    "odradek_broker.log.offset_checkpoints.OffsetCheckpoints._written": REPLICAS,
+    "odradek_broker.log.offset_checkpoints.OffsetCheckpoints.damaged": FIXED,
+    "odradek_broker.log.producer_state.Producer.batches": PRODUCERS,
+    "odradek_broker.log.producer_state.ProducerStates._completed": PRODUCERS,
+    "odradek_broker.log.producer_state.ProducerStates._open": PRODUCERS,
+    "odradek_broker.log.producer_state.ProducerStates.producers": PRODUCERS,
+    "odradek_broker.log.segments.Segments._base_offsets": REPLICAS,
+    "odradek_broker.log.snapshots.Snapshots.offsets": REPLICAS,
+    "odradek_broker.log.tail.Tail._last_offsets": "Index of a segment",
+    "odradek_broker.log.tail.Tail._positions": "Index of a segment",
+    "odradek_broker.ports.hang_ups.HangUps._watched": CONNECTIONS,
+    "odradek_broker.ports.workers.ThreadWorkers._jobs": REPLICAS,
+    "odradek_broker.ports.workers.ThreadWorkers._threads": FIXED,
+    "odradek_broker.replication.leader.Leadership._followers": NODES,
+    "odradek_broker.runtime.apart.Apart._set_apart": "Damage and defects of partitions",
+    "odradek_broker.runtime.broker_peers.BrokerPeers._peers": NODES,
+    "odradek_broker.runtime.checkpoints.Checkpoints._cuts": REPLICAS,
+    "odradek_broker.runtime.commits.Commits._open": WAITS,
+    "odradek_broker.runtime.controller.ControllerRuntime._decisions": FIXED,
+    "odradek_broker.runtime.controller.ControllerRuntime._lost": NODES,
+    "odradek_broker.runtime.controller.ControllerRuntime._witnesses": NODES,
+    "odradek_broker.runtime.coordinator_partition.CoordinatorPartition._uncommitted": CONNECTIONS,
+    "odradek_broker.runtime.coordinator_partition.CoordinatorPartition._waiters": CONNECTIONS,
+    "odradek_broker.runtime.coordinators.Coordinators._partitions": REPLICAS,
+    "odradek_broker.runtime.fetch_sessions.FetchSession._told": "Partitions that fetch sessions remember",
+    "odradek_broker.runtime.fetch_sessions.FetchSession.wanted": "Partitions that fetch sessions remember",
+    "odradek_broker.runtime.fetch_sessions.FetchSessions._sessions": "Fetch sessions",
+    "odradek_broker.runtime.flusher.Flusher._flushing": REPLICAS,
+    "odradek_broker.runtime.interval_flush.IntervalFlush._unsynced_since": REPLICAS,
+    "odradek_broker.runtime.isr_changes.IsrChanges._proposals": REPLICAS,
+    "odradek_broker.runtime.marker_sender.MarkerSender._on_their_way": TRANSACTIONS,
+    "odradek_broker.runtime.partition.Partition._flush_waiters": WAITS,
+    "odradek_broker.runtime.partition.Partition._readers": CONNECTIONS,
+    "odradek_broker.runtime.partition.Partition._replicas": NODES,
+    "odradek_broker.runtime.partition.Partition.admissions": PRODUCERS,
+    "odradek_broker.runtime.peer.Peer._idle": "Connections kept to another node",
+    "odradek_broker.runtime.reachability.Reachability._fenced_ms": NODES,
+    "odradek_broker.runtime.reachability.Reachability._lost_ms": NODES,
+    "odradek_broker.runtime.recent_deletions.RecentDeletions._deleted_ms": NODES,
+    "odradek_broker.runtime.remote_controller.RemoteController._heart": FIXED,
+    "odradek_broker.runtime.remote_controller.RemoteController._peers": FIXED,
+    "odradek_broker.runtime.replica_fetcher.ReplicaFetcher._epochs": REPLICAS,
+    "odradek_broker.runtime.replica_fetcher.ReplicaFetcher._rest_until": REPLICAS,
+    "odradek_broker.runtime.replica_fetcher.ReplicaFetcher._said": REPLICAS,
+    "odradek_broker.runtime.replica_fetcher.ReplicaFetchers._fetchers": NODES,
+    "odradek_broker.runtime.replica_logs.ReplicaLogs._damaged_ends": REPLICAS,
+    "odradek_broker.runtime.replica_logs.ReplicaLogs._waiting": REPLICAS,
+    "odradek_broker.server.connection.Connection._changed": WAITS,
+    "odradek_broker.server.connection.Connection._pending": WAITS,
+    "odradek_broker.server.door.Door.limits": FIXED,
+    "odradek_broker.server.door.Door._inside": CONNECTIONS,
+    "odradek_broker.server.memory.MemoryBudget._by_address": MEMORY,
+    "odradek_broker.server.memory.MemoryBudget._waiting": MEMORY,
+    "odradek_broker.server.server.Server._connections": CONNECTIONS,
+    "odradek_broker.server.server.Server._departed": FIXED,
+    "odradek_broker.server.server.Server._listeners": FIXED,
+    "odradek_broker.server.server.Server.addresses": FIXED,
+    "odradek_broker.transactions.coordinator.TransactionCoordinator._given": TRANSACTIONS,
+    "odradek_broker.transactions.coordinator.TransactionCoordinator.transactions": TRANSACTIONS,
+    "odradek_broker.transactions.markers.Markers._decided": TRANSACTIONS,
+    "odradek_broker.transactions.markers.Markers._owed": TRANSACTIONS,
+}
+REASONS = {FIXED, REQUEST, MINE}
