@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import NamedTuple
 
 from ledger import Key
 from sim_disk import SimDisk
@@ -20,10 +21,19 @@ from odradek_broker.log.failures import CorruptCheckpoint
 from odradek_broker.log.offset_checkpoints import LOG_START_OFFSETS, RECOVERY_POINTS
 
 DATA = "/data"
+JOURNAL = "/data/__cluster_metadata-0"
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 BASE_OFFSET, LEADER_EPOCH = range(8), range(12, 16)
 """The bytes of a batch that its checksum does not cover."""
 IDENTITY_SHARE = 0.15
+
+
+class Turned(NamedTuple):
+    """A bit: turned once more it is as it was."""
+
+    path: str
+    position: int
+    bit: int
 
 
 def damage(disk: SimDisk, random: Random, key: Key, name: str, *, compacts: bool) -> bool:
@@ -41,6 +51,19 @@ def damage(disk: SimDisk, random: Random, key: Key, name: str, *, compacts: bool
     path, batches = _walked(disk, directory, start, synced_up_to)
     places = [place for each in batches for place in _places(*each, compacts=compacts)]
     return bool(places) and _flip(disk, random, path, places, lambda: True)
+
+
+def damage_journal(disk: SimDisk, random: Random) -> Turned | None:
+    """Not of the last batch, which might be torn as well; None where there is no other."""
+    names = disk.list(JOURNAL) if disk.is_dir(JOURNAL) else []
+    paths = [posixpath.join(JOURNAL, name) for name in sorted(names) if name.endswith(filenames.LOG)]
+    batches = [(path, *each) for path in paths for each in _headers(disk.read_file(path))]
+    if len(batches) < 2:
+        return None
+    path, position, header = random.choice(batches[:-1])
+    turned = Turned(path, position + random.randrange(header.size_bytes), random.randrange(8))
+    disk.flip(*turned)
+    return turned
 
 
 def _walked(disk: SimDisk, directory: str, start: int, synced_up_to: int) -> tuple[str, list[tuple[int, BatchHeader]]]:

@@ -6,9 +6,11 @@ import math
 from random import Random
 
 import trio
-from scene import Outcome, Scene, Write
+from operations import admin_of
+from scene import Claim, Outcome, Scene, Write
 
 from odradek import Consumer, Producer, TopicPartition
+from odradek.consumer.membership import State
 from odradek.errors import (
     DeliveryTimedOut,
     NotEnoughReplicas,
@@ -24,6 +26,7 @@ DELIVERY_TIMEOUT_MS = 60_000
 TICK_S = 0.02
 POLL_S = 0.5
 AGAIN_S = 0.5
+LOOK_UP_S = 0.3
 KEYS = 5
 LONGEST_PADDING = 200
 SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
@@ -82,6 +85,8 @@ class Writer:
         self._number += 1
         durable = self._acks == "all"
         write = Write(topic, partition, key, value, durable, durable and self._is_idempotent, trio.current_time())
+        decided = self._scene.world.invariants.decided.partition(topic, partition)
+        write.leader_epoch = -1 if decided is None else decided.leader_epoch
         self._scene.writes.append(write)
         try:
             return write, await producer.send(topic, value, key=key, partition=partition)
@@ -211,22 +216,63 @@ async def be_a_member(scene: Scene, group: str, name: str, random: Random) -> No
                 with trio.move_on_after(math.inf if scene.is_over.is_set() else life_s):
                     while True:
                         await _read_and_commit(scene, group, name, consumer, since_s)
+                scene.claims[group].pop(name, None)
         except (OdradekError, RuntimeError):
+            scene.claims[group].pop(name, None)
             await trio.sleep(AGAIN_S)
 
 
 async def _read_and_commit(
     scene: Scene, group: str, name: str, consumer: Consumer[bytes | None, bytes | None], since_s: float
 ) -> None:
+    before, floors = _claim(consumer), dict(scene.commits)
     for record in await consumer.poll(timeout_s=POLL_S):
         scene.handed(name, record.topic, record.partition, record.offset, record.value, since_s)
         scene.handed_out[group, record.topic_partition].add(record.offset)
+    claim = _claim(consumer)
+    if claim is not None:
+        scene.claimed(group, name, claim)
+    else:
+        scene.claims[group].pop(name, None)
+    if claim is not None and (before is None or before.generation != claim.generation):
+        given = {place: offset for place in claim.partitions if (offset := consumer.position(place)) is not None}
+        scene.looked_up(group, given, {place: floors.get((group, place), 0) for place in given})
     positions = {place: consumer.position(place) for place in consumer.assignment}
     known = scene.floors(group, list(positions))
     upto = {place: offset for place, offset in positions.items() if offset is not None and offset > known[place]}
     if upto:  # also where nothing has come: who was there before may have committed it, and not have heard so
-        await consumer.commit(upto)
+        began_s, is_answered = trio.current_time(), False
+        try:
+            await consumer.commit(upto)
+            is_answered = True
+        finally:
+            took_s = trio.current_time() - began_s
+            if not is_answered or took_s >= REQUEST_TIMEOUT_MS / 1000 or "give-up" in scene.plan.faults:
+                for place, offset in upto.items():
+                    scene.late_commits[group, place].add(offset)
         scene.committed(group, upto, known)
+
+
+async def look_up_commits(scene: Scene, group: str) -> None:
+    """Ask again and again what a group has committed, until cancelled."""
+    while True:
+        try:
+            async with admin_of(scene) as admin:
+                while True:
+                    floors = {place: offset for (name, place), offset in scene.commits.items() if name == group}
+                    found = await admin.group_offsets(group)
+                    scene.looked_up(group, {place: each.offset for place, each in found.items()}, floors)
+                    await trio.sleep(LOOK_UP_S)
+        except OdradekError:
+            await trio.sleep(AGAIN_S)
+
+
+def _claim(consumer: Consumer[bytes | None, bytes | None]) -> Claim | None:
+    """None while a rebalance goes on."""
+    group = consumer.health().group
+    if group is None or group.state != State.STABLE.value:
+        return None
+    return Claim(group.member_id, group.generation, frozenset(consumer.assignment))
 
 
 def everything(scene: Scene) -> list[TopicPartition]:

@@ -32,6 +32,14 @@ async def heal(world: World) -> None:
     await world.start()
 
 
+async def restart_the_failed(world: World) -> None:
+    """Whose disk had failed, and who goes on all the same for the sake of what it alone has, is started anew."""
+    for node in world.members:
+        if node.broker is not None and any(each.log.failed for each in node.broker.partitions.values()):
+            node.kill()
+    await world.start()
+
+
 async def hold(random: Random) -> None:
     """Mostly short, sometimes longer than any session."""
     await trio.sleep(SHORTEST_S * (LONGEST_S / SHORTEST_S) ** random.random())
@@ -311,6 +319,25 @@ async def rot(world: World, random: Random) -> None:
     await world.start()
 
 
+async def rot_journal(world: World, random: Random) -> None:
+    """A bit turns over in what the only controller has decided, and after a while it is put back, as from a copy.
+
+    Meanwhile it refuses to start, or does without what is damaged: nothing may be decided by less than all knew.
+    """
+    node = world.controller
+    if world.etcd is not None or not node.is_up:
+        return
+    node.kill()
+    turned = bit_rot.damage_journal(node.disk, random)
+    world.nursery.start_soon(node.start)
+    try:
+        await trio.sleep(random.uniform(0.3, 2.0))
+    finally:
+        if turned is not None and not node.is_up and node.disk.exists(turned.path):
+            node.disk.flip(*turned)
+    await world.start()
+
+
 def _is_settled(world: World, node: SimNode) -> bool:
     """It is a member, and has no registration on its way."""
     known = world.invariants.decided.brokers.get(world.brokers.index(node))
@@ -406,6 +433,7 @@ FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
     "give-up": give_up,
     "strike": strike,
     "lose-caches": lose_caches,
+    "rot-journal": rot_journal,
     "kill-controller": kill_controller,
     "pause-controller": pause_controller,
 }

@@ -8,12 +8,15 @@ S5   no truncation takes away what was committed
 S6   what a client is told of, as the writer with acks=all or as a reader, is committed: that offset, with that value
 S7   the sequence numbers of a producer run on without a gap in what is committed
 S8   the last stable offset never passes the high watermark
+S9   what a group has committed never goes back: whoever asks after a commit was answered is told of that, or of more
 S10  what the controller knows never goes back, is the same everywhere, and is on stable storage before it is told;
      a broker that is fenced does not come into an ISR
      a broker that it has fenced does not lead any more, as far as that one knows: its lease was over before
-S11  what was on stable storage is there after a restart; recovering once more, or from the beginning, finds the same
+S11  what was acknowledged with acks=1 is on its leader's stable storage, where that syncs before it answers;
+     what was on stable storage is there after a restart; recovering once more, or from the beginning, finds the same
 S12  a log begins no later than somebody has asked for, or than retention lets it, and whoever leads has nothing of what
      DeleteRecords was said to have taken away
+S13  in one generation of a group no two members take the same partition for theirs
 
 "With" a replica means on its stable storage where log.flush.policy is sync, else in its page cache: a power cut is then
 the loss of a disk. The sharpest of them is S2: each replica that the controller counts as in sync, or as eligible to

@@ -9,9 +9,9 @@ from functools import partial
 from random import Random
 
 import trio
-from clients import Writer, be_a_member, drain, everything, read
+from clients import Writer, be_a_member, drain, everything, look_up_commits, read
 from deterministic_trio import run_in_virtual_time
-from faults import ETCD_FAULTS, FAULTS, ROT, heal
+from faults import ETCD_FAULTS, FAULTS, ROT, heal, restart_the_failed
 from msgspec import structs
 from operations import OPERATIONS, admin_of, create, operate
 from oracles import judge
@@ -24,7 +24,6 @@ from odradek.errors import OdradekError
 
 EVERY_FAULT = FAULTS | ETCD_FAULTS | ROT
 REST_S = 0.5
-OPERATION_REST_S = 1.0
 MEMBERS = 2
 DRAIN_S = 200.0
 WHOLE_WITHIN_S = 120.0
@@ -83,6 +82,7 @@ async def _run(seed: int, seconds: float, plan: WorldPlan) -> Result:
                 seed,
                 plan.brokers,
                 spares=plan.spares,
+                is_supervised=True,
                 combined=plan.combined,
                 etcds=plan.etcds,
                 controllers=plan.controllers,
@@ -117,6 +117,7 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
     async with trio.open_nursery() as readers:
         readers.start_soon(read, scene, "the reader")
         for group in range(scene.plan.groups):
+            readers.start_soon(look_up_commits, scene, f"g{group}")
             for number in range(MEMBERS):
                 name = f"member {number} of g{group}"
                 readers.start_soon(be_a_member, scene, f"g{group}", name, Random(random.getrandbits(64)))
@@ -128,6 +129,7 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
                 await _inflict(scene, random, result)
             world.note("all is healed")
             await heal(world)
+            await restart_the_failed(world)
             writing_is_over.set()
         scene.is_over.set()
         world.note("the last writer has finished")
@@ -168,7 +170,7 @@ async def _nemesis(scene: Scene, random: Random, faults: Counter[str]) -> None:
 
 async def _administrator(scene: Scene, random: Random) -> None:
     while True:
-        await trio.sleep(random.expovariate(1 / OPERATION_REST_S))
+        await trio.sleep(random.expovariate(1 / scene.plan.operation_rest_s))
         kind = random.choice(scene.plan.operations)
         scene.world.note(kind)
         await operate(scene, random, kind)
@@ -181,6 +183,7 @@ async def _become_whole(scene: Scene) -> None:
     """Every topic is there, every partition is led, every replica is in sync."""
     world = scene.world
     with trio.move_on_after(WHOLE_WITHIN_S):
+        await restart_the_failed(world)
         while not world.is_all_in_sync or not all(scene.partitions_of(topic.name) for topic in scene.plan.topics):
             await world.start()  # one whose disk had failed may have ended only now
             await _make_what_is_missing(scene)
@@ -242,7 +245,7 @@ async def _compare_commits(scene: Scene) -> None:
             known = dict(scene.commits)
             found = await admin.group_offsets(f"g{group}")
             for (name, place), offset in known.items():
-                if name == f"g{group}" and not scene.has_lost(place):
+                if name == f"g{group}" and not scene.has_lost(place) and not scene.has_lost_commits:
                     now = found[place].offset if place in found else None
                     if now is None or now < offset:
                         scene.violated(f"S9: {name} has committed {offset} of {place}, and now {now} is said")

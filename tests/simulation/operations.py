@@ -7,6 +7,7 @@ from random import Random
 
 import trio
 from scene import Scene
+from world import SimNode
 from worlds import MOST_PARTITIONS, TopicPlan
 
 from odradek import Admin, TopicPartition
@@ -18,6 +19,7 @@ from odradek_broker.runtime.controller_client import ControllerUnavailable
 ADMIN_TIMEOUT_MS = 5_000
 WHOLE_WITHIN_S = 20.0
 LONGEST_UNSHOWN_S = 0.5
+LONGEST_WISH_S = 5.0
 
 
 def admin_of(scene: Scene) -> Admin:
@@ -79,6 +81,41 @@ async def reassign(scene: Scene, random: Random) -> None:
         if random.random() < 0.3:
             await trio.sleep(random.uniform(0, 1.0))
             await admin.reassign({place: None})
+
+
+async def outdate(scene: Scene, random: Random) -> None:
+    """While a leader's wish to take a follower back is on its way the partition changes, and the follower falls behind.
+
+    What comes late was asked of a partition that is not the same any more: taken, it names a replica that the records
+    written meanwhile have not reached.
+    """
+    place, world = _partition(scene, random), scene.world
+    if place is None:
+        return
+    leader, decided = world.leader(*place), world.decided(*place)
+    if leader is None or decided is None or len(decided.isr) < 3:
+        return
+    follower = world.brokers[random.choice([each for each in decided.isr if world.brokers[each] is not leader])]
+    follower.kill()
+    await trio.sleep(random.uniform(0.1, 1.0))
+    world.network.slow(leader.name, world.controller.name, random.uniform(0.2, 1.0))
+    try:
+        await follower.start()
+        with trio.move_on_after(LONGEST_WISH_S):
+            while not _is_wishing(leader, place):  # noqa: ASYNC110 (virtual time; nobody tells)
+                await trio.sleep(0.005)
+            world.network.cut(leader.name, follower.name)
+            async with admin_of(scene) as admin:
+                await admin.reassign({place: [*decided.replicas[1:], decided.replicas[0]]})
+            await trio.sleep(random.uniform(0.5, 2.0))
+    finally:
+        world.network.mend(leader.name, follower.name)
+        world.network.mend(leader.name, world.controller.name)
+
+
+def _is_wishing(leader: SimNode, place: TopicPartition) -> bool:
+    partition = None if leader.broker is None else leader.broker.partitions.get((place.topic, place.partition))
+    return partition is not None and partition.leadership is not None and partition.leadership.is_proposing
 
 
 async def change_min_insync(scene: Scene, random: Random) -> None:
@@ -200,6 +237,7 @@ OPERATIONS: dict[str, Callable[[Scene, Random], Awaitable[None]]] = {
     "prefer": prefer,
     "elect-uncleanly": elect_uncleanly,
     "reassign": reassign,
+    "outdate": outdate,
     "change-min-insync": change_min_insync,
     "change-retention": change_retention,
     "change-segments": change_segments,

@@ -2,6 +2,8 @@
 
     --only KIND,KIND    of faults and operations no others than these
     --until SECONDS     the same as the third argument: the run is the same up to there, so a bad one can be shortened
+    --worlds KIND,KIND  only seeds whose world has all of these: kinds of worlds, of faults, of operations
+    --up-to SEED        and of these none that comes later
     --keep-going        past bad seeds, each of which is told in a line
     --jobs N            processes at a time
 
@@ -12,15 +14,18 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import count as count_from
+from itertools import islice, takewhile
 
-from one_run import Result, run_seed
+from one_run import Result, plan_of, run_seed
 
 SECONDS = 5.0
 BATCH = 50
@@ -45,12 +50,24 @@ def _stories(error: BaseException) -> Iterator[str]:
 
 
 def run_many(
-    first: int, count: int, seconds: float, kinds: list[str] | None = None, jobs: int | None = None
+    first: int,
+    count: int,
+    seconds: float,
+    kinds: list[str] | None = None,
+    jobs: int | None = None,
+    worlds: Sequence[str] = (),
+    up_to: float = math.inf,
 ) -> Iterator[tuple[int, Result]]:
-    """As they come to their ends."""
+    """As they come to their ends; with one job, in this process. `worlds`: `count` seeds of those that have these."""
+    known = (seed for seed in count_from(first) if seed > up_to or not worlds or plan_of(seed).has(worlds))
+    seeds = takewhile(lambda seed: seed <= up_to, islice(known, count))
+    if jobs == 1:
+        for seed in seeds:
+            yield seed, run_quietly(seed, seconds, kinds)
+        return
     pool = ProcessPoolExecutor(jobs or os.cpu_count())
     try:
-        futures = {pool.submit(run_quietly, seed, seconds, kinds): seed for seed in range(first, first + count)}
+        futures = {pool.submit(run_quietly, seed, seconds, kinds): seed for seed in seeds}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
@@ -91,13 +108,15 @@ def main() -> int:
     parser.add_argument("count", type=int)
     parser.add_argument("seconds", type=float, nargs="?", default=SECONDS)
     parser.add_argument("--only", type=lambda text: text.split(","))
+    parser.add_argument("--worlds", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--up-to", type=float, default=math.inf)
     parser.add_argument("--until", type=float)
     parser.add_argument("--keep-going", action="store_true")
     parser.add_argument("--jobs", type=int)
     given = parser.parse_args()
     seconds = given.seconds if given.until is None else given.until
     began, results, bad = time.monotonic(), [], 0
-    for seed, result in run_many(given.first, given.count, seconds, given.only, given.jobs):
+    for seed, result in run_many(given.first, given.count, seconds, given.only, given.jobs, given.worlds, given.up_to):
         results.append(result)
         if result.is_clean:
             continue

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from invariants import Incarnation, Invariants
 from ledger import Committed, Contents, Violated
+from one_run import plan_of
 from replica_view import Batch, Batches, ReplicaView
+from scene import Claim, Scene
 
+from odradek import TopicPartition
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
+from odradek_broker.controller.image import MetadataImage, PartitionImage, TopicImage
 
 KEY = (b"t" * 16, 0)
 
@@ -94,3 +100,44 @@ def test_a_record_is_known_by_the_topic_that_it_is_in_of_all_that_had_the_name()
         committed.add(batch(0))
         invariants.contents.keep((topic_id, 0), batch(0), bytes(build_batch([Record(value=value)])))
     assert [invariants.topic_of("t", 0, 0, value) for value in (b"one", b"two", b"three")] == [b"old", b"new", None]
+
+
+class Told:
+    """A world that only hears what is wrong."""
+
+    def __init__(self) -> None:
+        self.stories: list[str] = []
+        self.invariants = Invariants()
+        self.invariants.decided = MetadataImage(
+            topics={"t": TopicImage("t", b"id", {0: PartitionImage(replicas=(1,), isr=(1,), leader=1)})}
+        )
+
+    def violated(self, error: Exception) -> None:
+        self.stories.append(str(error))
+
+
+PLACE, OTHER_PLACE = TopicPartition("t", 0), TopicPartition("t", 1)
+
+
+def test_two_members_that_have_the_same_partition_are_seen_if_they_are_of_one_generation() -> None:
+    world: Any = Told()
+    scene = Scene(world, plan_of(0))
+    scene.claimed("g", "one", Claim("1", 4, frozenset({PLACE})))
+    scene.claimed("g", "two", Claim("2", 4, frozenset({OTHER_PLACE})))
+    scene.claimed("other", "two", Claim("2", 4, frozenset({PLACE})))
+    scene.claimed("g", "two", Claim("2", 5, frozenset({PLACE})))
+    assert world.stories == [], "the first has not heard of the new generation yet"
+    scene.claimed("g", "one", Claim("1", 5, frozenset({PLACE})))
+    assert [story[:3] for story in world.stories] == ["S13"]
+
+
+def test_a_commit_that_goes_back_is_seen_unless_an_earlier_one_was_late() -> None:
+    world: Any = Told()
+    scene = Scene(world, plan_of(0))
+    scene.looked_up("g", {PLACE: 7}, {PLACE: 7})
+    scene.late_commits["g", PLACE].add(6)
+    scene.looked_up("g", {PLACE: 6}, {PLACE: 7})
+    assert world.stories == []
+    scene.looked_up("g", {PLACE: 5}, {PLACE: 7})
+    scene.looked_up("g", {}, {PLACE: 7})
+    assert [story[:2] for story in world.stories] == ["S9", "S9"]

@@ -114,6 +114,9 @@ class SimNode:
             except* (DiskFailed, JournalDamaged, OSError):
                 if self._scope is scope:  # else it was killed, and another may listen where it did
                     self.world.network.process_dies(self.name)
+                    if is_ready and self.world.is_supervised:
+                        self.world.ended_by_themselves[self.name] += 1
+                        self.world.nursery.start_soon(self._start_later)
             finally:
                 ended.set()
                 if self._scope is scope:  # it has ended by itself, or who waited for its start has been cancelled
@@ -122,6 +125,12 @@ class SimNode:
         if not is_ready:
             await trio.lowlevel.checkpoint_if_cancelled()  # when the whole world ends nobody wants to know
             task_status.started(False)
+
+    async def _start_later(self) -> None:
+        """As a supervisor does with a process that has ended by itself; somebody else may have been faster."""
+        await trio.sleep(START_AGAIN_S)
+        if not self.is_spare:
+            await self.start()
 
     def kill(self, *, power: bool = False, silently: bool = False) -> None:
         """SIGKILL. With `power` what was not synced is lost, as far as chance has it; `silently` nobody hears of it."""
@@ -183,6 +192,7 @@ class World:
         controllers: int = 1,
         combined: bool = False,
         spares: int = 0,
+        is_supervised: bool = False,
         allows_unclean: bool = False,
         longest_sync_s: float = SYNC_S,
         longest_hop_s: float = LONGEST_S,
@@ -193,6 +203,7 @@ class World:
 
         With `etcds` there is an etcd of so many members, and so many `controllers` that may be the active one; where
         they are `combined`, they are the first brokers. `spares`: brokers besides, which nobody has started yet.
+        Where it `is_supervised`, whoever ends by itself is started again.
         """
         self.random = Random(seed)
         self.nursery = nursery
@@ -201,6 +212,8 @@ class World:
         )
         self.longest_sync_s = longest_sync_s
         self.invariants = Invariants(allows_unclean=allows_unclean)
+        self.is_supervised = is_supervised
+        self.ended_by_themselves: Counter[str] = Counter()
         self.violation: str | None = None
         self.story: deque[str] = deque(maxlen=LAST_EVENTS)
         self.events = 0
@@ -353,6 +366,7 @@ class World:
         found = Counter(self.invariants.happened)
         for node in self.brokers:
             found += node.disk.replaced
+        found["started again by a supervisor"] += self.ended_by_themselves.total()
         return found
 
     def note(self, what: str) -> None:

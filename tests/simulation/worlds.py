@@ -6,6 +6,7 @@ checkpoints, passes of retention and of compaction, that some of all this happen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 from msgspec import Struct, structs
@@ -52,6 +53,12 @@ class WorldPlan(Struct, frozen=True):
     faults: tuple[str, ...]
     nemeses: int
     operations: tuple[str, ...]
+    operation_rest_s: float
+
+    def has(self, needs: Iterable[str]) -> bool:
+        """Whether each of these is, or is part of, a name of what the world is, or of what happens in it."""
+        names = (*self.kinds, *self.faults, *self.operations)
+        return all(any(need in name for name in names) for need in needs)
 
     @property
     def kinds(self) -> list[str]:
@@ -77,7 +84,7 @@ class WorldPlan(Struct, frozen=True):
         return found
 
 
-ETCD_SHARE = 0.12
+ETCD_SHARE = 0.2
 SIZES = {"small": 0.8, "medium": 0.17, "large": 0.03}
 
 
@@ -122,6 +129,7 @@ def draw(
         faults=_some(random, faults) + (_some(random, etcd_faults) if etcds else ()),
         nemeses=random.choice([1, 1, 2]),
         operations=_some(random, operations) if operations and random.random() < 0.7 else (),
+        operation_rest_s=random.choice([0.25, 1.0]),
     )
     rots = drawn.settings["log.flush.policy"] == "sync" and random.random() < ROT_SHARE
     if not rots:
