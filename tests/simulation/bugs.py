@@ -20,10 +20,22 @@ class Edit:
 class Bug:
     name: str
     edits: tuple[Edit, ...]
+    needs: tuple[str, ...] = ()
+    """Kinds of worlds, faults or operations without which nothing can be seen of it."""
+    lasts_s: float | None = None
+    """How long a run has to be at least, where that is longer than most."""
 
 
-def _bug(name: str, file: str, before: str, after: str, *more: tuple[str, str, str]) -> Bug:
-    return Bug(name, (Edit(file, before, after), *(Edit(*each) for each in more)))
+def _bug(
+    name: str,
+    file: str,
+    before: str,
+    after: str,
+    *more: tuple[str, str, str],
+    needs: tuple[str, ...] = (),
+    lasts_s: float | None = None,
+) -> Bug:
+    return Bug(name, (Edit(file, before, after), *(Edit(*each) for each in more)), needs, lasts_s)
 
 
 COMMON = [
@@ -55,9 +67,8 @@ COMMON = [
     _bug(
         "truncate by watermark",
         "runtime/partition.py",
-        "        self.leadership = None\n        self.leader_id, self.leader_epoch",
-        "        self.log.truncate_to(self.high_watermark)\n        self.leadership = None\n"
-        "        self.leader_id, self.leader_epoch",
+        "        self.leader_id, self.leader_epoch = image.leader",
+        "        self.log.truncate_to(self.high_watermark)\n        self.leader_id, self.leader_epoch = image.leader",
     ),
     _bug(
         "no leader epoch check",
@@ -88,6 +99,7 @@ COMMON = [
         "controller/alter_partition.py",
         "if wanted.partition_epoch < partition.partition_epoch:",
         "if False:",
+        needs=("outdate", "replication 3"),
     ),
     _bug(
         "edit of a former leader is taken",
@@ -153,6 +165,8 @@ COMMON = [
         "runtime/partition.py",
         "self._deletions.reached(self.leadership.low_watermark(self._log_start_written))",
         "self._deletions.reached(self._log_start_written)",
+        needs=("delete-records",),
+        lasts_s=8.0,
     ),
     _bug(
         "no duplicate check",
@@ -195,6 +209,8 @@ COMMON = [
         "runtime/broker.py",
         "damaged=self.replica_logs.damaged(),",
         "damaged=[],",
+        needs=("rot",),
+        lasts_s=8.0,
     ),
     _bug(
         "a registration that nobody heard of costs what a broker has",
@@ -219,6 +235,7 @@ COMMON = [
         "runtime/replica_logs.py",
         "            path = directory.mark_stray(",
         "            raise\n            path = directory.mark_stray(",
+        needs=("recreate",),
     ),
     _bug(
         "a replica with a gap asks from its end",
@@ -295,12 +312,15 @@ LATER = [
         "controller/min_insync.py",
         "        if rules == before.of(topic.name):\n            continue",
         "        continue",
+        needs=("change-min-insync",),
+        lasts_s=8.0,
     ),
     _bug(
         "leaders count by a min.insync.replicas of their own",
         "runtime/partitions.py",
         'configs.value("min.insync.replicas", own)',
         'int(own.get("min.insync.replicas", 1))',
+        needs=("change-min-insync",),
     ),
     _bug(
         "a follower asks another leader before its own sync",
@@ -325,6 +345,7 @@ LATER = [
         "log/offset_checkpoints.py",
         "        return self._written[name].get(key, 0)",
         "        return max((value for other, value in self._written[name].items() if other[1] == key[1]), default=0)",
+        needs=("recreate",),
     ),
     _bug(
         "a recovery point is written before the sync",
@@ -348,6 +369,8 @@ LATER = [
             "    if known is None or not _is_complete(request, known):",
             "    if known is not None and not _is_complete(request, known):",
         ),
+        needs=("shrink",),
+        lasts_s=12.0,
     ),
     _bug(
         "the last leader of all is forgotten",
@@ -364,7 +387,7 @@ LATER = [
     ),
     _bug(
         "a coordinator that closed in a lapse stays closed",
-        "runtime/groups.py",
+        "runtime/coordinators.py",
         "        if self._partitions.get(index) is not taken or partition.log.failed is not None:",
         "        if True:",
         (
@@ -372,6 +395,8 @@ LATER = [
             "                partition.fail_commits()\n        self.groups.refresh()",
             "                partition.fail_commits()",
         ),
+        needs=("groups",),
+        lasts_s=8.0,
     ),
     _bug(
         "a controller whose journal is over goes on hearing heartbeats",
@@ -391,6 +416,8 @@ LATER = [
         "        if found is None or found.create_revision != revision:\n            return False",
         "        pass",
         ("election/candidate.py", "        if found.lease:\n", "        if False:\n"),
+        needs=("etcd",),
+        lasts_s=12.0,
     ),
     _bug(
         "the active controller's lease has no end",
@@ -402,24 +429,32 @@ LATER = [
             "        while self._has_lease():\n            await trio.sleep(pause_s)",
             "        while True:\n            await trio.sleep(pause_s)",
         ),
+        needs=("etcd",),
+        lasts_s=12.0,
     ),
     _bug(
         "the metadata is written in etcd by whoever wants to",
         "election/etcd_journal.py",
         "[self._still_leading, *conditions]",
         "[*conditions]",
+        needs=("etcd",),
+        lasts_s=12.0,
     ),
     _bug(
         "a new controller fences for silence at once",
         "runtime/controller.py",
         "        self._heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)\n",
         "",
+        needs=("etcd",),
+        lasts_s=12.0,
     ),
     _bug(
         "a broker takes up a new ISR with an old min.insync.replicas",
         "runtime/partitions.py",
         "        partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)\n",
         "        partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)\n        partition.advance()\n",
+        needs=("change-min-insync",),
+        lasts_s=8.0,
     ),
     _bug(
         "who is heard of while the disk is slow is fenced all the same",
@@ -445,12 +480,14 @@ LATER = [
         "controller/partition_change.py",
         "    if not staying or not in_sync or not set(target.adding) <= set(target.isr):",
         "    if not staying or not in_sync:",
+        needs=("reassign",),
     ),
     _bug(
         "the preferred replica leads, in sync or not",
         "controller/partition_change.py",
         "    if election is Election.PREFERRED and may_lead(preferred):",
         "    if election is Election.PREFERRED and is_active(preferred):",
+        needs=("prefer",),
     ),
     _bug(
         "who has another broker epoch comes into the in-sync set",
@@ -511,12 +548,14 @@ LATER = [
             "        return offset >= self._offsets.get(_short(key), -1)",
             "        return offset <= self._offsets.get(_short(key), offset)",
         ),
+        needs=("compaction",),
     ),
     _bug(
         "compaction passes the watermark",
         "runtime/housekeeping.py",
         "begin_compaction(now_ms, partition.last_stable_offset)",
         "begin_compaction(now_ms, partition.log.log_end_offset)",
+        needs=("compaction",),
     ),
     _bug(
         "a cut leaves the leader epochs behind it",
@@ -548,36 +587,132 @@ LATER = [
         "runtime/coordinator_partition.py",
         "        if commit.outcome is ErrorCode.NONE:\n            self._settle(commit, answers)",
         "        if True:\n            self._settle(commit, answers)",
+        needs=("groups",),
     ),
     _bug(
         "a member of a past generation may commit",
         "groups/commit.py",
         "        if not error and generation != group.generation:",
         "        if not error and generation > group.generation:",
+        needs=("groups",),
+        lasts_s=8.0,
     ),
     _bug(
         "whoever is no member may commit",
         "groups/commit.py",
         "        if error:\n            return error\n    elif not transactional:\n        return ErrorCode.UNKNOWN_MEMBER_ID",
         "        if error is ErrorCode.ILLEGAL_GENERATION:\n            return error\n    elif not transactional:\n        return ErrorCode.UNKNOWN_MEMBER_ID",
+        needs=("groups",),
+        lasts_s=8.0,
     ),
     _bug(
         "a coordinator reads only the last segment",
         "runtime/coordinator_partition.py",
-        "        offset = log.log_start_offset\n        try:",
-        "        offset = log.segments.active.base_offset\n        try:",
+        "        self._loaded_up_to = log.log_start_offset\n",
+        "        self._loaded_up_to = log.segments.active.base_offset\n",
+        needs=("groups",),
     ),
     _bug(
         "offsets expire at once",
         "groups/commit.py",
         "    return now_ms - since_ms >= step.settings.offsets_retention_ms",
         "    return now_ms - since_ms >= 1000",
+        needs=("groups",),
     ),
     _bug(
         "a group's timers are forgotten at a fail-over",
         "runtime/coordinator_partition.py",
         "        self.coordinator.begin(self.now())\n",
         "",
+        needs=("groups",),
+    ),
+    # --------------------------------------------------------------------------- what was deleted, and what compaction needs
+    _bug(
+        "deleted before those know it who are eligible",
+        "replication/leader.py",
+        "        for replica in {*self._in_sync_or_nearly(), *self._image.elr}:",
+        "        for replica in self._in_sync_or_nearly():",
+        needs=("delete-records",),
+        lasts_s=12.0,
+    ),
+    _bug(
+        "in sync without knowing where the log begins",
+        "replication/leader.py",
+        "            and max(follower.log_start_offset, 0) >= log_start_offset\n",
+        "",
+        needs=("delete-records",),
+        lasts_s=12.0,
+    ),
+    _bug(
+        "compaction is ahead of the disk",
+        "log/log.py",
+        "            stable_offset=min(stable_offset, self.flushed_offset),",
+        "            stable_offset=stable_offset,",
+        needs=("compaction", "interval"),
+        lasts_s=8.0,
+    ),
+    _bug(
+        "a cut leaves the gaps that compaction has made for what is cut",
+        "runtime/replica_fetcher.py",
+        "        if cut is None or cut.whole or not",
+        "        if True or not",
+        needs=("compaction", "interval"),
+        lasts_s=8.0,
+    ),
+    _bug(
+        "leader epochs before an unwritten start stay forgotten",
+        "log/recovery.py",
+        "        self._complete_epochs(loaded)\n",
+        "",
+        needs=("delete-records", "power"),
+        lasts_s=12.0,
+    ),
+    _bug(
+        "acks=1 is answered before the leader's sync",
+        "runtime/partition.py",
+        "        reached = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset\n        return self._begin(self._flushes",
+        "        reached = self.log.log_end_offset\n        return self._begin(self._flushes",
+    ),
+    _bug(
+        "the end of a leader epoch is capped at the high watermark",
+        "apis/api_23_offset_for_leader_epoch.py",
+        "    return EpochEndOffset(0, wanted.partition, *partition.log.end_offset_for_epoch(wanted.leader_epoch))",
+        "    epoch, end = partition.log.end_offset_for_epoch(wanted.leader_epoch)\n"
+        "    return EpochEndOffset(0, wanted.partition, epoch, min(end, partition.high_watermark))",
+        needs=("groups",),
+        lasts_s=8.0,
+    ),
+    # ------------------------------------------------------------------------------------------------- the journal
+    _bug(
+        "damage in the journal is taken for a torn end",
+        "controller/journal_files.py",
+        "    if proven_end > end or (fault is not None and clean and fault.offset >= start):",
+        "    if False:",
+        needs=("rot-journal",),
+    ),
+    _bug(
+        "the journal is cut before its snapshot is written",
+        "controller/file_journal.py",
+        "        self._pending, self._bytes_pending, now_ms = id, self._bytes_since, self._now_ms\n",
+        "        self._pending, self._bytes_pending, now_ms = id, self._bytes_since, self._now_ms\n"
+        "        self._cut(id.end_offset)\n",
+        needs=("kill-controller",),
+    ),
+    # ------------------------------------------------------------------------------------------ generations, coordinators
+    _bug(
+        "a rebalance begins no new generation",
+        "groups/group.py",
+        "        self.generation = self.generation + 1 if self.generation < MAX_GENERATION else 1",
+        "        self.generation = 1",
+        needs=("groups",),
+    ),
+    _bug(
+        "a coordinator that leads no more goes on answering",
+        "runtime/coordinators.py",
+        "            if current is not None:\n                self._partitions.pop(index).close()\n            return None",
+        "            return current",
+        needs=("groups",),
+        lasts_s=8.0,
     ),
 ]
 
