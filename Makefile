@@ -1,13 +1,14 @@
 # On a machine with Python 3.11 or later and nothing else, each of these sets up what it needs in .venv.
 #   make demo     336,776 real records through three brokers and back, one of them killed half-way
 #   make test     lint, strict types, import contracts, tests; as many at a time as WORKERS says, 2 if it does not
+#   make test-fast  all tests that take less than a second each: for the loop of a day
 #   make up       a broker on localhost:9092, until Ctrl-C; its records stay in data/
 #   make bench    measurements, beside Apache Kafka where Java and Maven are there
 #   make soak     the long tests; SOAK_SECONDS=3600 simulates for an hour
 #   make mutants  change the deciding cores bit by bit, and see that a test notices; CORES="groups log" for some
 
 .DEFAULT_GOAL := test
-.PHONY: venv test lint pytest demo up bench soak mutants clean
+.PHONY: venv test test-fast lint pytest demo up bench soak mutants clean
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
@@ -19,7 +20,7 @@ SOAK_SECONDS ?= 600
 CORES ?=
 WORKERS ?= 2
 # A module's tests stay together, and share its fixtures. A test that hangs says where, and takes its worker with it.
-IN_WORKERS := -n $(WORKERS) --dist loadfile --max-worker-restart=0 \
+IN_WORKERS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart=0 \
 	-o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
 venv: $(INSTALLED)
@@ -41,6 +42,9 @@ lint: $(INSTALLED)
 
 pytest: $(INSTALLED)
 	$(BIN)/python -m pytest $(IN_WORKERS) -m "not soak"
+
+test-fast: $(INSTALLED)
+	$(BIN)/python -m pytest $(IN_WORKERS) -m "not soak and not slow" --durations=10 --durations-min=1 tests
 
 demo: $(INSTALLED)
 	$(BIN)/python -m examples.flights

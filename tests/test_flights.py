@@ -14,6 +14,8 @@ from examples.flights.summary import log_size, plain_size
 from odradek import Record
 from odradek.testing import Cluster
 
+pytestmark = pytest.mark.slow
+
 TOPIC = flight_topic("flights")
 
 

@@ -45,6 +45,7 @@ def kinds_of(said: list[str]) -> set[str]:
     return {line.split()[2] for line in said} - {"healed"}
 
 
+@pytest.mark.slow
 def test_kills_and_pauses_end_with_a_clean_verdict_and_a_history(tmp_path: Path) -> None:
     history, picture = tmp_path / "history.jsonl", tmp_path / "picture.png"
     faults = ["--fault", "kill-leader", "--fault", "pause-follower", "--fault", "restart"]
@@ -63,6 +64,7 @@ def test_kills_and_pauses_end_with_a_clean_verdict_and_a_history(tmp_path: Path)
     assert not picture.exists()
 
 
+@pytest.mark.slow
 def test_what_an_administrator_does_under_load_costs_no_record_and_no_commit(tmp_path: Path) -> None:
     history = tmp_path / "history.jsonl"
     kinds = ["elect-preferred", "reassign", "min-insync", "segments", "make-anew"]
@@ -76,6 +78,7 @@ def test_what_an_administrator_does_under_load_costs_no_record_and_no_commit(tmp
     assert {entry["topic"] for entry in entries if entry["type"] == "write"} == {"chaos", "chaos-1"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 def test_one_of_three_etcds_may_die_or_stand_still_at_any_time() -> None:
     faults = [word for kind in ("kill-etcd", "pause-etcd", "kill-controller") for word in ("--fault", kind)]
@@ -87,6 +90,7 @@ def test_one_of_three_etcds_may_die_or_stand_still_at_any_time() -> None:
     assert code == 0, verdict
 
 
+@pytest.mark.slow
 def test_what_makes_no_sense_is_refused_in_one_line() -> None:
     assert chaos("--for", "soon").returncode == 2
     unknown = chaos("--fault", "earthquake")
@@ -105,6 +109,7 @@ def test_what_makes_no_sense_is_refused_in_one_line() -> None:
     assert "Traceback" not in unset.stderr
 
 
+@pytest.mark.slow
 def test_a_broker_that_crashes_by_itself_makes_a_run_unclean() -> None:
     command = [sys.executable, "-m", "odradek_cli", "chaos", "--fault", "slow-leader", "--rate", "50"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:

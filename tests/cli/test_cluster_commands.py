@@ -15,6 +15,8 @@ import pytest
 
 from tests.cli.commands import Done, call
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 60
 
 

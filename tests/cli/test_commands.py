@@ -6,12 +6,16 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from odradek import Record
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record as LogRecord
 from odradek_cli.json_lines import line_of, parse_line
 from referee import Odradek
 from tests.cli.commands import Run
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_topic_is_made_shown_changed_and_deleted(run: Run) -> None:

@@ -125,6 +125,7 @@ def test_the_image_is_what_all_records_amount_to(directory: Path) -> None:
     assert "config  of=topic resource=t name=cleanup.policy" in "\n".join(dump(directory, "--image"))
 
 
+@pytest.mark.slow
 def test_a_snapshot_stands_for_what_lies_before_it(directory: Path) -> None:
     image = dump(directory, "--image")
     journal = FileJournal(str(directory), RealDisk(), NOW_MS)
@@ -151,6 +152,7 @@ def test_looking_changes_nothing_and_a_half_written_batch_is_left_out(directory:
     assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in directory.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_one_line_and_exit_code_1(
     directory: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -178,6 +180,7 @@ def test_what_cannot_be_read_is_one_line_and_exit_code_1(
     assert misfit.startswith("odradek: the records do not fit together")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "journal",
     ["file", pytest.param("etcd", marks=pytest.mark.skipif(shutil.which("etcd") is None, reason="no etcd"))],

@@ -11,6 +11,8 @@ import trio
 from odradek import Admin, Consumer, Producer
 from odradek.testing import Cluster, NodeFailed
 
+pytestmark = pytest.mark.slow
+
 
 async def restore(data_dir: Path, *sources: str, yes: bool = False, code: int = 0) -> list[str]:
     """The lines that it prints; with exit code 1 those of standard error."""

@@ -43,6 +43,7 @@ def test_of_a_cluster_each_nodes_directory_is_looked_into(directory: Path) -> No
     assert "my.topic" in strays("-d", directory.parent).stdout
 
 
+@pytest.mark.slow
 def test_it_is_removed_only_when_that_is_said_twice(directory: Path) -> None:
     stray = directory / "my.topic-3.0a1b-stray"
     for answer in ("n\n", ""):

@@ -44,6 +44,7 @@ def test_a_record_cannot_command_the_terminal(broker: Odradek, run: Run, columns
     assert shown.count("\\x1b[2J\\x07\\u202e") == 4
 
 
+@pytest.mark.slow
 def test_a_line_of_a_pipe_has_its_columns_whatever_is_in_the_record(run: Run) -> None:
     run("produce", "columns", "--json", stdin=json.dumps({"key": "a\tb", "value": "c\nd\te"}) + "\n")
     lines = run("tail", "columns", "-n1").stdout.splitlines()

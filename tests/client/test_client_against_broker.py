@@ -147,6 +147,7 @@ async def test_a_typed_topic_round_trips(bootstrap: str, new_topic: NewTopic, fo
 # ------------------------------------------------------------------------------------------------------ groups
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("assignor", ["cooperative-sticky", "range", "roundrobin", "sticky"])
 async def test_members_share_partitions_and_lose_nothing_when_they_come_and_go(
     bootstrap: str, new_topic: NewTopic, assignor: Any

@@ -111,6 +111,7 @@ WRONG = """
 """
 
 
+@pytest.mark.slow
 def test_types_are_inferred_under_strict_mypy(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM + WRONG)

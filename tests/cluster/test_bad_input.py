@@ -17,6 +17,8 @@ from odradek import Admin, BrokerError
 from odradek.protocol.errors import ErrorCode
 from odradek.testing import Cluster, Node
 
+pytestmark = pytest.mark.slow
+
 needs_etcd = pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 
 ENDS_WITHIN_SECONDS = 60

@@ -20,6 +20,8 @@ from odradek import Admin, Consumer, DeliveryTimedOut, Producer
 from odradek.testing import Cluster
 from odradek_broker.log.directory import CLEAN_SHUTDOWN
 
+pytestmark = pytest.mark.slow
+
 Work = Callable[[Writer], None]
 
 

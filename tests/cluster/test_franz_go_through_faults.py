@@ -17,6 +17,8 @@ from odradek import Admin
 from odradek.testing import Cluster, Node
 from referee.go_programs import judge, why_go_is_unavailable
 
+pytestmark = pytest.mark.slow
+
 PARTITIONS, ROUNDS = 8, 3
 PATIENCE_S = 60
 

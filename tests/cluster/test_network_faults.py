@@ -11,6 +11,8 @@ from load import Writer, check, writing
 from odradek import Admin, Consumer, OdradekError, Producer
 from odradek.testing import Cluster, Node
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:

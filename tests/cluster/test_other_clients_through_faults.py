@@ -28,7 +28,7 @@ from odradek import Admin
 from odradek.testing import Cluster, Node
 
 # kafka-python 3.0.12 forgets to close the socket of a connection that was refused (kafka/net/inet.py).
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 Hurt = Callable[[Cluster, Callable[[], Awaitable[None]]], Awaitable[None]]
 

@@ -12,6 +12,8 @@ import trio
 from odradek import Admin, Consumer, Producer, ResourceType, TopicPartition
 from odradek.testing import Cluster
 
+pytestmark = pytest.mark.slow
+
 SELECTOR = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 RECORDS = 200
 

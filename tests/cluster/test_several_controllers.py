@@ -12,7 +12,7 @@ from load import Writer, check, writing
 from odradek import Admin
 from odradek.testing import Cluster, Node
 
-pytestmark = pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")]
 
 
 @pytest.fixture

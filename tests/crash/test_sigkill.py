@@ -14,6 +14,8 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 
 from referee import Odradek
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 3
 SOAK_ROUNDS = 40
 PATIENCE_SECONDS = 30

@@ -14,7 +14,7 @@ from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from referee import run_java_tool, why_java_is_unavailable
 
-pytestmark = pytest.mark.java
+pytestmark = [pytest.mark.slow, pytest.mark.java]
 
 
 def test_kafka_reads_offsets_groups_and_tombstones(tmp_path: Path) -> None:

@@ -247,6 +247,7 @@ def test_whatever_happens_the_groups_invariants_hold(seed: int) -> None:
     assert {"Stable", "PreparingRebalance", "CompletingRebalance"} <= world.seen
 
 
+@pytest.mark.slow
 def test_the_walk_meets_what_it_is_meant_to_meet() -> None:
     seen: set[str] = set()
     for seed in range(8):

@@ -72,7 +72,7 @@ def segments(broker: BrokerProcess) -> Path:
 
 @pytest.fixture
 def admin(broker: BrokerProcess) -> AdminClient:
-    return AdminClient({"bootstrap.servers": broker.bootstrap})
+    return AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})  # it outlives its broker by a moment
 
 
 @pytest.fixture

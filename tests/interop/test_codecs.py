@@ -59,6 +59,7 @@ def _write_with_every_codec(client: Client, bootstrap: str, topic: str) -> Writt
     return Written(topic, records, acknowledged, began_ms, int(time.time() * 1000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", NAMES)
 @pytest.mark.parametrize("writer", NAMES)
 def test_every_reader_gets_exactly_what_every_writer_sent_with_every_codec(
@@ -84,6 +85,7 @@ def test_acknowledged_offsets_are_those_that_readers_see(
     assert written.acknowledged == list(range(len(written.records)))
 
 
+@pytest.mark.slow
 def test_all_readers_agree_on_timestamps(
     broker: BrokerProcess, client_named: Callable[[str], Client], written_by: Callable[[Client], Written]
 ) -> None:

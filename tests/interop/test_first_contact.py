@@ -54,6 +54,7 @@ def test_a_consumer_that_asks_for_a_topic_does_not_make_it(admin: AdminClient, b
     assert "never-made" not in admin.list_topics(timeout=20).topics
 
 
+@pytest.mark.slow
 def test_records_without_a_partition_are_spread_by_key_as_every_library_does_it(
     broker: BrokerProcess, new_topic: NewTopic, client_named: ClientNamed
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_member_that_returns_goes_on_from_the_committed_offset(
         assert _contents(_poll_until(members, lambda: False, enough=len(after))) == after
 
 
+@pytest.mark.slow
 def test_commits_outlive_the_broker_process(
     broker: BrokerProcess, new_topic: NewTopic, client_named: ClientNamed, restartable: BrokerProcess
 ) -> None:
@@ -125,6 +126,7 @@ def test_kcat_resumes_its_group_where_it_stopped(
     assert run_kcat(broker.bootstrap, *balanced) == b"third\n"
 
 
+@pytest.mark.slow
 @pytest.mark.java
 @pytest.mark.usefixtures("need_java")
 def test_the_console_consumer_resumes_its_group_and_the_groups_tool_sees_no_lag(

@@ -32,6 +32,7 @@ def test_many_small_batches_in_flight_arrive_once_and_in_order(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_records_acknowledged_across_a_restart_are_there_once_and_in_order(
     end: str, restartable: BrokerProcess, new_topic: NewTopic, client_named: ClientNamed

@@ -12,7 +12,7 @@ import pytest
 from referee import BrokerProcess, run_java_tool
 from referee.clients.interface import Client, Sent
 
-pytestmark = [pytest.mark.java, pytest.mark.usefixtures("need_java")]
+pytestmark = [pytest.mark.slow, pytest.mark.java, pytest.mark.usefixtures("need_java")]
 
 EVERY_CLIENT_NEEDS = [
     "ApiVersions",

@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "cluster"))
 from load import check, writing
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.java,
     pytest.mark.skipif(why_java_is_unavailable() is not None, reason=str(why_java_is_unavailable())),
 ]

@@ -18,7 +18,7 @@ from odradek_broker.ports.disk import RealDisk
 from referee import ApacheKafka, run_java_tool
 from tests.controller.decisions import decisions
 
-pytestmark = [pytest.mark.java, pytest.mark.usefixtures("need_java")]
+pytestmark = [pytest.mark.slow, pytest.mark.java, pytest.mark.usefixtures("need_java")]
 
 NOW_MS = 1_700_000_000_000
 

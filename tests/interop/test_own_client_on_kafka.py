@@ -15,7 +15,7 @@ from referee.awkward_records import assert_same_records, awkward_records
 from referee.clients.interface import Read, Sent
 from referee.clients.own import Own
 
-pytestmark = pytest.mark.java
+pytestmark = [pytest.mark.slow, pytest.mark.java]
 
 PARTITIONS = 4
 OWN = Own()

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from referee import BrokerProcess, run_java_tool
 from referee.clients.interface import Client, GroupClient, Sent
 
-pytestmark = [pytest.mark.java, pytest.mark.usefixtures("need_java")]
+pytestmark = [pytest.mark.slow, pytest.mark.java, pytest.mark.usefixtures("need_java")]
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 

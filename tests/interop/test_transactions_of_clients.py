@@ -18,6 +18,8 @@ from confluent_kafka import TopicPartition as Place
 import odradek
 from referee import BrokerProcess, run_java_tool
 
+pytestmark = pytest.mark.slow
+
 NewTopic = Callable[..., str]
 Values = dict[int, list[bytes]]
 PARTITIONS = 2

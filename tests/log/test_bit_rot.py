@@ -20,6 +20,7 @@ def house(tmp_path: Path) -> LogHouse:
     return LogHouse(tmp_path, LogConfig(index_interval_bytes=100))
 
 
+@pytest.mark.slow
 def test_a_bit_that_turns_over_in_the_last_segment_is_damage_and_nothing_behind_it_is_kept(house: LogHouse) -> None:
     log, last = house.open(), 0
     for number in range(5):

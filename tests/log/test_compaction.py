@@ -57,6 +57,7 @@ def compact(log: Log, now_ms: int = NOW, stable: int | None = None) -> bool:
     return log.compact(now_ms, log.log_end_offset if stable is None else stable, force=True)
 
 
+@pytest.mark.slow
 def test_the_newest_record_of_each_key_survives_at_its_offset(tmp_path):
     for seed in range(25):
         rng = random.Random(seed)
@@ -345,6 +346,7 @@ def crafted(payload: bytes, count: int, base_timestamp: int) -> bytes:
     return with_crc(head + payload)
 
 
+@pytest.mark.slow
 def test_compaction_survives_a_crash_at_every_step(tmp_path):
     """Whatever call to the disk is the last one: the newest records are all there, and compaction can go on."""
     origin = LogHouse(tmp_path / "origin", COMPACT)

@@ -71,6 +71,7 @@ def busy(house: LogHouse, count: int = 60, seed: int = 0) -> Log:
     return log
 
 
+@pytest.mark.slow
 def test_every_torn_tail_is_cut_before_the_batch_that_is_torn(tmp_path):
     house = LogHouse(tmp_path, ONE_SEGMENT)
     log = house.open()
@@ -97,6 +98,7 @@ def test_every_torn_tail_is_cut_before_the_batch_that_is_torn(tmp_path):
         log.close(clean=False)
 
 
+@pytest.mark.slow
 def test_every_bit_flipped_is_noticed_and_cuts_there(tmp_path):
     house = LogHouse(tmp_path, ONE_SEGMENT)
     log = house.open()
@@ -165,6 +167,7 @@ def test_recovery_finds_what_the_running_log_knew(tmp_path):
         assert after.recovery.cut_at_offset == -1
 
 
+@pytest.mark.slow
 def test_recovery_from_any_point_equals_a_full_scan(tmp_path):
     for seed in range(3):
         house = LogHouse(tmp_path / str(seed))

@@ -262,6 +262,7 @@ def fuzzed(broker: Odradek) -> Odradek:
 FUZZING = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @FUZZING
 @given(frame=mutated_frames() | forged_frames())
 @example(frame=GOOD_FRAME)

@@ -58,6 +58,7 @@ async def close_all(peers: list[Peer]) -> None:
         await trio.aclose_forcefully(peer.stream)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no RLIMIT_NOFILE")
 async def test_two_thousand_connections_are_served_in_little_memory_and_no_more_are_let_in(
     tmp_path: Path, many_files: None

@@ -130,6 +130,7 @@ def test_records_committed_by_a_lower_min_insync_replicas_survive_the_leaders_de
     play(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("controllers", "brokers"), [("1", "2"), ("2", "1")])
 def test_leaders_count_by_the_controllers_min_insync_replicas_whatever_they_were_given(
     controllers: str, brokers: str, caplog: pytest.LogCaptureFixture
@@ -266,6 +267,7 @@ def test_a_controller_that_has_stood_still_fences_nobody_for_it(pause_s: float) 
 # ------------------------------------------------------------------------------------- living brokers that look dead
 
 
+@pytest.mark.slow
 def test_what_all_have_survives_a_firewall_that_makes_one_living_leader_after_the_other_look_dead() -> None:
     """The controller's probe is refused, so another leads at once, while the old one still has its lease."""
 

@@ -168,6 +168,7 @@ def test_whoever_takes_over_by_force_ends_the_controller_before_it_within_a_rene
     play(scenario, combined=combined)
 
 
+@pytest.mark.slow
 def test_two_candidates_that_take_each_other_for_dead_do_not_depose_each_other_for_ever() -> None:
     async def scenario(world: World) -> None:
         for one in world.controllers:
@@ -207,6 +208,7 @@ def test_a_broker_that_only_the_deposed_controller_hears_is_put_out_when_none_of
     play(scenario)
 
 
+@pytest.mark.slow
 def test_a_successor_with_a_shorter_session_waits_for_the_leases_that_a_longer_one_has_given() -> None:
     async def scenario(world: World) -> None:
         await write(world, "1")
@@ -229,6 +231,7 @@ def test_a_successor_with_a_shorter_session_waits_for_the_leases_that_a_longer_o
     play(scenario, broker_session_timeout_ms="9000")
 
 
+@pytest.mark.slow
 def test_an_active_controller_that_no_broker_reaches_loses_nothing_and_all_work_when_they_do_again() -> None:
     """It puts everybody out, as it must: it cannot tell that it is itself who is cut off."""
 
@@ -263,6 +266,7 @@ def test_one_of_three_etcds_may_die(loses_leader: bool) -> None:
     play(scenario, etcds=3)
 
 
+@pytest.mark.slow
 def test_while_etcd_has_no_majority_nothing_is_decided_and_records_go_on_for_a_session() -> None:
     async def scenario(world: World) -> None:
         assert world.etcd is not None
@@ -314,6 +318,7 @@ def test_members_of_etcd_that_are_cut_off_from_each_other_make_no_two_controller
     play(scenario, etcds=3)
 
 
+@pytest.mark.slow
 def test_an_etcd_that_stood_still_and_answers_out_of_its_memory_makes_nobody_believe_in_a_lease_that_is_over() -> None:
     """The leader of etcd stands still with a renewal in its socket; when it goes on another one has led for long."""
 
@@ -375,6 +380,7 @@ def test_a_full_etcd_refuses_topics_and_the_same_controller_goes_on() -> None:
     play(scenario)
 
 
+@pytest.mark.slow
 def test_a_controller_that_is_killed_while_it_writes_a_snapshot_leaves_one_that_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -184,6 +184,7 @@ async def keep_up(world: World) -> None:
         await trio.sleep(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_no_acknowledged_decision_is_lost_and_no_two_decide(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(etcd_journal, "RECORDS_BETWEEN_SNAPSHOTS", 7)

@@ -18,6 +18,8 @@ from odradek_broker.controller.replay import replay
 from odradek_broker.log.failures import LogFailed
 from tests.controller.decisions import decisions
 
+pytestmark = pytest.mark.slow
+
 EMPTY = MetadataImage(cluster_id="test")
 SNAPSHOT_BYTES = 700
 CHANGES = {"open", "make_dirs", "rename", "remove", "replace_file", "append", "truncate"}

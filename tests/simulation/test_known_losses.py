@@ -193,6 +193,7 @@ def test_kip_320_a_consumer_past_an_unclean_cut_is_told() -> None:
     play(scenario, watched=False, min_insync_replicas="1", unclean_leader_election_enable="true")
 
 
+@pytest.mark.slow
 def test_kip_380_what_a_broker_said_in_an_earlier_life_does_not_count_for_this_one() -> None:
     """Its heartbeats and proposals are still on their way when it has died and come back."""
 

@@ -380,6 +380,7 @@ def newest(log: Log) -> dict[bytes | None, tuple[int, bytes | None]]:
     return {key: (offset, value) for offset, _, key, value in records(data)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [False, True])
 def test_compaction_keeps_the_newest_of_each_key_at_whatever_operation_it_ends(power: bool) -> None:
     at, is_over = 0, False

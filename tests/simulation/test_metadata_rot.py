@@ -148,6 +148,7 @@ def test_a_journal_that_was_made_anew_out_of_a_brokers_image_goes_on_where_the_c
     play(scenario)
 
 
+@pytest.mark.slow
 def test_a_controller_that_comes_back_without_its_disk_ends_no_broker_and_is_made_anew_out_of_what_they_know() -> None:
     """It has begun another cluster, and nobody else remembers this one."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import pytest
 import trio
 from deterministic_trio import run_in_virtual_time
 from one_run import heal
@@ -102,6 +103,7 @@ def test_a_stop_of_a_paused_process_is_heard_when_it_goes_on() -> None:
     play(scenario)
 
 
+@pytest.mark.slow
 def test_a_paused_controller_decides_nothing_and_all_goes_on_after_it() -> None:
     async def scenario(world: World) -> None:
         await write(world, "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -163,6 +164,7 @@ class Broker:
         return "ok"
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["ok", "lost request", "lost answer", "refused"]), max_size=60), st.data())
 def test_whatever_is_lost_the_log_has_each_batch_once_and_in_order(faults: list[str], data: st.DataObject) -> None:

@@ -19,6 +19,8 @@ from odradek import (
 )
 from referee import ApacheKafka, BrokerProcess, Odradek, why_java_is_unavailable
 
+pytestmark = pytest.mark.slow
+
 NewTopic = Callable[..., str]
 QUICK: dict[str, Any] = {"heartbeat_interval_ms": 100, "session_timeout_ms": 6_000}
 

@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 import random
 from collections.abc import Iterator, Sequence
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -62,7 +63,12 @@ def label(value: object) -> str | None:
     return value.__name__ if isinstance(value, type) else f"v{value}" if isinstance(value, int) else None
 
 
-def field_shapes(message: type[Struct], version: int) -> Iterator[FieldShape]:
+@cache
+def field_shapes(message: type[Struct], version: int) -> tuple[FieldShape, ...]:
+    return tuple(_field_shapes(message, version))
+
+
+def _field_shapes(message: type[Struct], version: int) -> Iterator[FieldShape]:
     hints = get_type_hints(message, include_extras=True)
     for info in structs.fields(message):
         hint = hints[info.name]
@@ -111,6 +117,7 @@ def plain(value: Any) -> Any:
 # ----------------------------------------------------------------------------------------------- hypothesis strategies
 
 
+@cache
 def messages(message: type[Any], version: int) -> st.SearchStrategy[Any]:
     """Any value that the message can have on the wire; what the version lacks is left at its default."""
     present = {field.name: _values(field.shape, version) for field in field_shapes(message, version) if field.present}
@@ -149,17 +156,18 @@ def _values_not_null(shape: Shape, version: int) -> st.SearchStrategy[Any]:
 # ---------------------------------------------------------------------------------------------------- chosen samples
 
 
-def samples(message: type[Any], version: int) -> list[Any]:
+@cache
+def samples(message: type[Any], version: int) -> tuple[Any, ...]:
     """The corners, by hand, and some of the space between them: always the same ones."""
     chooser = random.Random(f"{message.__name__} v{version}")
-    return [
+    return (
         message(),
         _sample(message, version, _Extreme(null=True, array_length=0, highest=False)),
         _sample(message, version, _Extreme(null=False, array_length=0, highest=True)),
         _sample(message, version, _Extreme(null=False, array_length=1, highest=True)),
         _sample(message, version, _Extreme(null=False, array_length=2, highest=False)),
         *(_sample(message, version, _Chosen(chooser)) for _ in range(4)),
-    ]
+    )
 
 
 class _Extreme(NamedTuple):

@@ -7,6 +7,8 @@ from java_program import run_java_program, skip_without_java
 
 from odradek.protocol.errors import ErrorCode
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_code_can_stand_in_a_field_of_a_message() -> None:
     assert int(ErrorCode.NOT_COORDINATOR) == 16

@@ -18,7 +18,7 @@ from odradek.protocol.codec import decode, encode
 from odradek.protocol.registry import API_NAMES
 from odradek.protocol.schema import Wire
 
-pytestmark = pytest.mark.java
+pytestmark = [pytest.mark.slow, pytest.mark.java]
 
 NOT_OURS = {
     "AddRaftVoter",

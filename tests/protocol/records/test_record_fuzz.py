@@ -77,6 +77,7 @@ def test_any_bytes_are_decoded_or_refused(data):
     check_everything(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(mutated())
 def test_damaged_batches_are_decoded_or_refused(data):
