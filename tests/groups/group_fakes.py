@@ -16,6 +16,7 @@ from odradek.protocol.records.batch import iter_headers, stamp
 from odradek_broker.apis import Caller, RequestContext, load_apis
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import GROUP_TOPIC, BrokerImage, MetadataImage, PartitionImage, TopicImage
+from odradek_broker.log.config import LogConfig
 from odradek_broker.log.log import Appended
 from odradek_broker.log.validation import Refused
 from odradek_broker.runtime.commits import Commit, Commits
@@ -41,6 +42,7 @@ class MemoryLog:
 
     log_start_offset = 0
     failed: str | None = None
+    config = LogConfig()
 
     def __init__(self) -> None:
         self.batches: list[bytes] = []
@@ -115,9 +117,10 @@ class MemoryBroker:
         self.reachability = Reachability(self.clock)
         self.groups = GroupsRuntime(self)  # type: ignore[arg-type]
 
-    def set_topics(self, *names: str, group_topic: bool = True) -> None:
+    def set_topics(self, *names: str, group_topic: bool = True, partitions: int = 1) -> None:
         one = PartitionImage(replicas=(1,), isr=(1,), leader=1)
-        topics = {name: TopicImage(name, name.encode().ljust(16, b"-"), {0: one}) for name in names}
+        all_alike = dict.fromkeys(range(partitions), one)
+        topics = {name: TopicImage(name, name.encode().ljust(16, b"-"), all_alike) for name in names}
         if group_topic:
             topics[GROUP_TOPIC] = TopicImage(GROUP_TOPIC, b"g" * 16, dict.fromkeys(range(PARTITIONS), one))
         self.image = MetadataImage(

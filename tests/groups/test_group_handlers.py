@@ -340,3 +340,53 @@ async def test_a_loading_coordinator_is_waited_for_and_then_excused(
         answer = await broker.call(HeartbeatRequest("g", 1, "m"), 4)
         assert answer.error_code == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
         assert trio.current_time() - began == pytest.approx(2.0)
+
+
+async def test_a_commit_that_names_a_partition_a_thousand_times_writes_one_record(autojump_clock: object) -> None:
+    async with running(MemoryBroker()) as broker:
+        places = [OffsetCommitRequestPartition(0, offset) for offset in range(1_000)]
+        answer = await broker.call(
+            OffsetCommitRequest("g", topics=[OffsetCommitRequestTopic("t", partitions=places)]), 8
+        )
+        assert [each.error_code for each in answer.topics[0].partitions] == [0] * 1_000
+        assert sum(partition.log.log_end_offset for partition in broker.partitions) == 1
+        fetched = await broker.call(OffsetFetchRequest("g", None), 2)
+        assert fetched.topics[0].partitions[0].committed_offset == 999
+
+
+async def test_a_commit_of_thousands_of_partitions_lets_others_have_their_turn(autojump_clock: object) -> None:
+    async with running(MemoryBroker()) as broker, trio.open_nursery() as nursery:
+        broker.set_topics("t", partitions=3_000)
+        turns = 0
+
+        async def another() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        nursery.start_soon(another)
+        places = [OffsetCommitRequestPartition(index, index) for index in range(3_000)]
+        answer = await broker.call(
+            OffsetCommitRequest("g", topics=[OffsetCommitRequestTopic("t", partitions=places)]), 8
+        )
+        assert {each.error_code for each in answer.topics[0].partitions} == {0}
+        assert turns > 3_000 / 100
+        found = await broker.call(OffsetFetchRequest("g", None), 2)
+        assert len(found.topics[0].partitions) == 3_000
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("size", "error"), [(1_000_000, 0), (1_100_000, ErrorCode.UNKNOWN_SERVER_ERROR)])
+async def test_an_assignment_is_no_larger_than_the_topic_takes_records(
+    size: int, error: int, autojump_clock: object
+) -> None:
+    async with running(MemoryBroker()) as broker:
+        member_id, generation = await a_member(broker)
+        share = [SyncGroupRequestAssignment(member_id, bytes(size))]
+        assert (
+            await broker.call(SyncGroupRequest("g", generation, member_id, assignments=share), 3)
+        ).error_code == error
+        assert (await broker.call(committing(8, 7), 8)).topics[0].partitions[
+            0
+        ].error_code == ErrorCode.UNKNOWN_MEMBER_ID

@@ -1,7 +1,8 @@
 """OffsetCommit (API key 8), versions 2-10: store a group's positions.
 
 Behaviour
-    Partitions are answered one by one; the answer comes when all that was stored is committed.
+    Partitions are answered one by one; the answer comes when all that was stored is committed. Of a partition that is
+    named several times the last offset counts; very many are stored by some hundreds at a time.
     Unknown topic or partition       UNKNOWN_TOPIC_OR_PARTITION; a topic by its id (version 10): UNKNOWN_TOPIC_ID
     Note longer than offset.metadata.max.bytes    OFFSET_METADATA_TOO_LARGE
     Another generation               ILLEGAL_GENERATION; not a member: UNKNOWN_MEMBER_ID
@@ -16,11 +17,16 @@ Versions
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeAlias
+
 from msgspec import structs
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.offset_commit import (
     OffsetCommitRequest,
+    OffsetCommitRequestPartition,
     OffsetCommitRequestTopic,
     OffsetCommitResponse,
     OffsetCommitResponsePartition,
@@ -28,30 +34,36 @@ from odradek.protocol.messages.offset_commit import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.controller.image import TopicImage
+from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.runtime.slices import Slices
 
 REQUEST, VERSIONS = OffsetCommitRequest, range(2, 11)
 
 BY_TOPIC_ID = 10
 
+PARTITIONS_AT_ONCE = 500
+
+Offset: TypeAlias = tuple[TopicPartition, OffsetCommitRequestPartition]
+
 
 async def handle(request: OffsetCommitRequest, context: RequestContext) -> OffsetCommitResponse:
+    slices = Slices()
     images = [_image(topic, context) for topic in request.topics]
-    known = [
-        structs.replace(
-            topic, name=image.name, partitions=[p for p in topic.partitions if p.partition_index in image.partitions]
-        )
-        for topic, image in zip(request.topics, images, strict=True)
-        if image is not None
-    ]
-    stored = iter(await _commit(structs.replace(request, topics=known), context))
-    unknown = ErrorCode.UNKNOWN_TOPIC_ID if context.version >= BY_TOPIC_ID else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    return OffsetCommitResponse(
-        topics=[
-            _refused(topic, unknown) if image is None else _answered(topic, image, next(stored))
-            for topic, image in zip(request.topics, images, strict=True)
-        ]
-    )
+    wanted: dict[TopicPartition, OffsetCommitRequestPartition] = {}
+    for topic, image in zip(request.topics, images, strict=True):
+        for entry in topic.partitions:
+            if image is not None and entry.partition_index in image.partitions:
+                wanted[TopicPartition(image.name, entry.partition_index)] = entry
+            await slices.pay()
+    outcomes: dict[TopicPartition, ErrorCode] = {}
+    for piece in batched(wanted.items(), PARTITIONS_AT_ONCE):
+        outcomes |= await _commit(request, piece, context)
+    answers = []
+    for topic, image in zip(request.topics, images, strict=True):
+        answers.append(_answer(topic, image, outcomes, context))
+        await slices.pay(len(topic.partitions))
+    return OffsetCommitResponse(topics=answers)
 
 
 def _image(topic: OffsetCommitRequestTopic, context: RequestContext) -> TopicImage | None:
@@ -60,32 +72,47 @@ def _image(topic: OffsetCommitRequestTopic, context: RequestContext) -> TopicIma
     return image.topic_by_id(topic.topic_id) if context.version >= BY_TOPIC_ID else image.topics.get(topic.name)
 
 
-def _answered(
-    asked: OffsetCommitRequestTopic, image: TopicImage, stored: OffsetCommitResponseTopic
-) -> OffsetCommitResponseTopic:
-    """What was stored, and between it, in the order in which they were asked for, partitions that do not exist."""
-    answers = iter(stored.partitions)
-    partitions = [
-        next(answers)
-        if entry.partition_index in image.partitions
-        else OffsetCommitResponsePartition(entry.partition_index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        for entry in asked.partitions
-    ]
-    return structs.replace(stored, partitions=partitions)
-
-
-async def _commit(request: OffsetCommitRequest, context: RequestContext) -> list[OffsetCommitResponseTopic]:
-    if not request.topics:
-        return []
+async def _commit(
+    request: OffsetCommitRequest, offsets: Sequence[Offset], context: RequestContext
+) -> dict[TopicPartition, ErrorCode]:
+    topics: dict[str, list[OffsetCommitRequestPartition]] = {}
+    for partition, entry in offsets:
+        topics.setdefault(partition.topic, []).append(entry)
+    some = [OffsetCommitRequestTopic(name=name, partitions=entries) for name, entries in topics.items()]
     try:
-        return list((await context.broker.groups.commit(request, version=context.version)).topics)
+        stored = await context.broker.groups.commit(structs.replace(request, topics=some), version=context.version)
     except CoordinatorUnavailable as unavailable:
-        return [_refused(topic, unavailable.error_code) for topic in request.topics]
+        return dict.fromkeys((partition for partition, _ in offsets), unavailable.error_code)
+    return {
+        TopicPartition(topic.name, each.partition_index): ErrorCode.from_code(each.error_code)
+        for topic in stored.topics
+        for each in topic.partitions
+    }
 
 
-def _refused(topic: OffsetCommitRequestTopic, error: ErrorCode) -> OffsetCommitResponseTopic:
+def _answer(
+    topic: OffsetCommitRequestTopic,
+    image: TopicImage | None,
+    outcomes: dict[TopicPartition, ErrorCode],
+    context: RequestContext,
+) -> OffsetCommitResponseTopic:
+    unknown, name = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "" if image is None else image.name
+    if image is None and context.version >= BY_TOPIC_ID:
+        unknown = ErrorCode.UNKNOWN_TOPIC_ID
     return OffsetCommitResponseTopic(
         name=topic.name,
         topic_id=topic.topic_id,
-        partitions=[OffsetCommitResponsePartition(each.partition_index, error) for each in topic.partitions],
+        partitions=[
+            OffsetCommitResponsePartition(
+                each.partition_index, outcomes.get(TopicPartition(name, each.partition_index), unknown)
+            )
+            for each in topic.partitions
+        ],
     )
+
+
+def batched(offsets: Iterable[Offset], size: int) -> Iterator[list[Offset]]:
+    """The same, by so many at once."""
+    left = iter(offsets)
+    while piece := list(islice(left, size)):
+        yield piece

@@ -230,7 +230,7 @@ class CoordinatorPartition(ABC, Generic[C]):
             logger.info("%s: %s", self.partition, note)
         answers = list(result.answers)
         refusal = ErrorCode.NONE
-        for batch in _batches(result.records):
+        for batch in _batches(result.records, min(BATCH_BYTES, self._max_batch_bytes // 2)):
             refusal = self._append(batch, answers, producer)
             if refusal:
                 break
@@ -248,6 +248,9 @@ class CoordinatorPartition(ABC, Generic[C]):
         """Append one batch and replay it; NONE, or why the log refuses it."""
         now = self.now()
         batch = _build(records, now.wall_ms, producer)
+        if len(batch) > self._max_batch_bytes:
+            logger.warning("%s takes no record of %d bytes: max.message.bytes", self.partition, len(batch))
+            return ErrorCode.MESSAGE_TOO_LARGE
         appended = self.partition.append_internal(batch)
         if isinstance(appended, Refused):
             logger.warning("%s refuses a record: %s", self.partition, appended.error.name)
@@ -256,6 +259,11 @@ class CoordinatorPartition(ABC, Generic[C]):
         for offset, record in enumerate(records, appended.base_offset):
             answers += self.coordinator.replay(record, offset, now, producer and producer.producer_id)
         return ErrorCode.NONE
+
+    @property
+    def _max_batch_bytes(self) -> int:
+        """What members say of themselves and give each other is theirs, but a record of it may not be of any size."""
+        return self.partition.log.config.max_message_bytes
 
     def _answer_when_committed(self, answers: list[Answer]) -> None:
         if not answers and not self.follows_commits:
@@ -447,16 +455,17 @@ def _is_readable(log: Log, offset: int) -> bool:
         return False
 
 
-def _batches(records: list[CoordinatorRecord]) -> Iterable[list[CoordinatorRecord]]:
-    """Whole records, in order, in batches of a size that any log takes."""
+def _batches(records: list[CoordinatorRecord], max_bytes: int) -> Iterable[list[CoordinatorRecord]]:
+    """Whole records, in order, in batches of about that size at most; a larger record is alone in its own."""
     batch: list[CoordinatorRecord] = []
     size_bytes = 0
     for record in records:
-        batch.append(record)
-        size_bytes += len(record.key) + len(record.value or b"") + 32
-        if size_bytes >= BATCH_BYTES:
+        record_bytes = len(record.key) + len(record.value or b"") + 32
+        if batch and size_bytes + record_bytes > max_bytes:
             yield batch
             batch, size_bytes = [], 0
+        batch.append(record)
+        size_bytes += record_bytes
     if batch:
         yield batch
 
