@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from random import Random
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
@@ -114,6 +114,13 @@ class SmallCheckpoints:
         return partition.log.log_start_offset
 
 
+class NoLogs:
+    """None has to be opened."""
+
+    async def wait_opened(self, topics: Collection[str]) -> None:
+        pass
+
+
 class SmallBroker:
     def __init__(
         self,
@@ -127,6 +134,7 @@ class SmallBroker:
         self.journal = journal or MemoryJournal()
         self.images: list[tuple[MetadataImage, MetadataImage]] = []
         self.workers = ThreadWorkers(1)
+        self.replica_logs = NoLogs()
         self.controller = ControllerRuntime(
             self.journal,
             self.config,

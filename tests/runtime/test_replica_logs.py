@@ -11,7 +11,6 @@ import pytest
 from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage, TopicImage
 from odradek_broker.controller.partition_change import RECOVERED, RECOVERING
 from odradek_broker.controller.replica_faults import ReplicaFaultsResponse
-from odradek_broker.log.config import LogConfig
 from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS, OffsetCheckpoints
 from odradek_broker.ports.disk import RealDisk
 from odradek_broker.ports.workers import ThreadWorkers
@@ -46,7 +45,7 @@ def test_a_damaged_log_is_served_from_once_the_metadata_says_so_whatever_else_it
     broker: Any = SimpleNamespace(node_id=OURS)
     logs = ReplicaLogs(broker)
     logs._waiting[KEY] = Waiting(TOPIC_ID, LOG, is_told=True)
-    assert logs.take(KEY, TOPIC_ID, LogConfig(), metadata) is (LOG if is_served else None)
+    assert logs.take(KEY, TOPIC_ID, metadata) is (LOG if is_served else None)
     assert (KEY in logs.waiting) is not is_served
 
 

@@ -13,6 +13,7 @@ from served_broker import Peer, Served, fetch, frame_of, produce, produce_batch,
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.delete_records import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,
@@ -233,3 +234,13 @@ async def test_a_request_for_thousands_of_partitions_is_appended_in_slices(peer:
         _, answer = await peer.receive(ProduceResponse, 9)
     codes = [each.error_code for each in answer.responses[0].partition_responses]
     assert codes == [ErrorCode.NONE] + [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * 2_999
+
+
+async def test_topics_by_the_hundred_are_made_while_others_are_served(peer: Peer, served: Served) -> None:
+    """Deciding is a worker's, and so is opening their logs; whoever has asked is answered when they can be used."""
+    topics = [CreatableTopic(f"topic-{n}", 1, 1) for n in range(300)]
+    with watched():
+        made = await peer.ask(CreateTopicsRequest(topics), CreateTopicsResponse, 7)
+    assert not any(topic.error_code for topic in made.topics)
+    assert {(f"topic-{n}", 0) for n in range(300)} <= served.broker.partitions.keys()
+    assert (await peer.produce(produce(b"a", topic="topic-299"))).error_code == ErrorCode.NONE

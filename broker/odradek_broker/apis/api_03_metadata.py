@@ -124,7 +124,9 @@ async def _answer_with_new(request: MetadataRequest, context: RequestContext, mi
 async def _make(missing: list[str], context: RequestContext) -> Mapping[str, ErrorCode]:
     """Why some could not be made."""
     try:
-        return await context.broker.controller.create_missing_topics(missing)
+        failures = await context.broker.controller.create_missing_topics(missing)
+        await context.broker.replica_logs.wait_opened(set(missing))
+        return failures
     except ControllerUnavailable:
         return {}
 

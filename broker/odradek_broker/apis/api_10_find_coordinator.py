@@ -51,6 +51,7 @@ async def _find(key: str, key_type: int, context: RequestContext) -> Coordinator
         return _nobody(key, ErrorCode.INVALID_REQUEST)
     try:
         error = await context.broker.controller.create_topic_if_missing(name)
+        await context.broker.replica_logs.wait_opened({name})
     except ControllerUnavailable:
         return _nobody(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
     topic = context.broker.image.topics.get(name)

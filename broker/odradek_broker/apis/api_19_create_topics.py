@@ -20,7 +20,9 @@ REQUEST, VERSIONS = CreateTopicsRequest, range(2, 8)
 
 async def handle(request: CreateTopicsRequest, context: RequestContext) -> CreateTopicsResponse:
     try:
-        return await context.broker.controller.ask(request, CreateTopicsResponse, context.version)
+        response = await context.broker.controller.ask(request, CreateTopicsResponse, context.version)
+        await context.broker.replica_logs.wait_opened({topic.name for topic in response.topics})
+        return response
     except ControllerUnavailable as error:
         code, message = error.error_code, str(error)
         return CreateTopicsResponse(

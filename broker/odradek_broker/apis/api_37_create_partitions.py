@@ -23,7 +23,9 @@ REQUEST, VERSIONS = CreatePartitionsRequest, range(4)
 
 async def handle(request: CreatePartitionsRequest, context: RequestContext) -> CreatePartitionsResponse:
     try:
-        return await context.broker.controller.ask(request, CreatePartitionsResponse, context.version)
+        response = await context.broker.controller.ask(request, CreatePartitionsResponse, context.version)
+        await context.broker.replica_logs.wait_opened({topic.name for topic in response.results})
+        return response
     except ControllerUnavailable as error:
         code, message = error.error_code, str(error)
         return CreatePartitionsResponse(

@@ -137,8 +137,8 @@ class Broker:
         known = self._image.topics.get(topic)
         if known is None or index not in known.partitions:
             return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        if known.partitions[index].leader != self.node_id:
-            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        if known.partitions[index].leader != self.node_id or self.replica_logs.is_opening((topic, index)):
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER  # on which clients ask again
         return ErrorCode.KAFKA_STORAGE_ERROR
 
     def others_have(self, partition: Partition) -> bool:

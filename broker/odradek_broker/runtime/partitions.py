@@ -77,7 +77,7 @@ class Partitions(dict["TopicPartition", Partition]):
                 logger.warning("%s-%d is not for this broker and was set aside as %s", topic, index, path)
 
     def take_up_again(self, topic: str, index: int, partition: PartitionImage) -> None:
-        """A partition whose log could not be served from when the metadata said that it is ours."""
+        """A partition whose log could not be served from when the metadata said that it is ours. Refresh who reads."""
         broker = self._broker
         self._take_up(
             PartitionDelta(broker.image.topics[topic], index, None, partition),
@@ -85,9 +85,7 @@ class Partitions(dict["TopicPartition", Partition]):
             broker.image,
         )
         if (topic, index) in self:
-            logger.info("%s-%d is in use from now on", topic, index)
-            broker.fetchers.refresh()
-            broker.groups.refresh()
+            logger.debug("%s-%d is in use from now on", topic, index)
 
     def _is_ours(self, key: TopicPartition, image: MetadataImage) -> bool:
         known = image.partition(*key)
@@ -102,11 +100,10 @@ class Partitions(dict["TopicPartition", Partition]):
             return
         partition = self.get(key)
         if partition is None:
-            settings = settings_of(change.topic.name)
-            log = self._broker.replica_logs.take(key, change.topic.topic_id, settings.log, image)
+            log = self._broker.replica_logs.take(key, change.topic.topic_id, image)
             if log is None:
                 return
-            partition = self[key] = self._made(key, change.topic.topic_id, log, settings)
+            partition = self[key] = self._made(key, change.topic.topic_id, log, settings_of(change.topic.name))
         if change.new.leader == self._broker.node_id:
             is_recovering = change.new.leader_recovery_state == RECOVERING
             if is_recovering and (change.old is None or change.old.leader_recovery_state != RECOVERING):

@@ -18,7 +18,7 @@ finds it too; then it is brought down, before anything is appended.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
@@ -31,6 +31,8 @@ from odradek_broker.log.failures import DamagedLog, LogFailed, TopicIdMismatch
 from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS
 from odradek_broker.runtime.controller_client import ControllerUnavailable
 from odradek_broker.runtime.defects import survive
+from odradek_broker.runtime.log_opening import LogOpening
+from odradek_broker.runtime.partitions import log_config
 
 if TYPE_CHECKING:
     from odradek_broker.controller.image import MetadataImage, PartitionImage
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+REFRESH_EVERY = 100
+"""Logs that are opened one after another."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 ALL = 2**63 - 1
 
@@ -79,10 +83,16 @@ class ReplicaLogs:
         self._damaged_ends: dict[LogKey, int] = {}
         """Up to where damaged logs are sound of which the controller knows; what stands on disk says more."""
         self._has_work = trio.Event()
+        self._opening = LogOpening(self._open_as_configured, self._opened, self._discard)
+        self._opened_count = 0
 
     @property
     def waiting(self) -> frozenset[TopicPartition]:
-        return frozenset(self._waiting)
+        return frozenset(self._waiting) | frozenset(self._opening.wanted)
+
+    def is_opening(self, key: TopicPartition) -> bool:
+        """Whether it is a matter of a moment until the log can be served from."""
+        return key in self._opening.wanted
 
     # ------------------------------------------------------------------------------------------------------- opening
 
@@ -121,14 +131,22 @@ class ReplicaLogs:
         ends, self._damaged_ends = self._damaged_ends, {}
         self._broker.directory.checkpoints.lower(ends, [RECOVERY_POINTS])
 
-    def take(self, key: TopicPartition, topic_id: bytes, config: LogConfig, image: MetadataImage) -> Log | None:
-        """The log, to be served from from now on; None where that cannot be yet: then it is tried again."""
+    async def wait_opened(self, topics: Collection[str]) -> None:
+        """Return once the logs of these topics that are ours, as we know now, are open or known not to be."""
+        await self._opening.wait(topics)
+
+    def take(self, key: TopicPartition, topic_id: bytes, image: MetadataImage) -> Log | None:
+        """The log, to be served from from now on; None where that cannot be yet.
+
+        Then it is opened beside the loop (log_opening.py), or tried again, and taken up when it is there.
+        """
         waiting = self._waiting.get(key)
         if waiting is not None and waiting.topic_id != topic_id:
             self.let_go(key)
             waiting = None
         if waiting is None:
-            waiting = self._waiting[key] = self._open(key, topic_id, config)
+            self._opening.want(key, topic_id)
+            return None
         partition = image.partition(*key)
         assert partition is not None
         if waiting.log is None or waiting.is_damaged or (waiting.is_told and self._is_taken_for_sound(partition)):
@@ -198,6 +216,7 @@ class ReplicaLogs:
 
     def let_go(self, key: TopicPartition) -> Log | None:
         """The partition is no longer ours; return its log, closed, if it was open."""
+        self._opening.forget(key)
         waiting = self._waiting.pop(key, None)
         if waiting is None or waiting.log is None:
             return None
@@ -205,8 +224,35 @@ class ReplicaLogs:
         return waiting.log
 
     def close(self) -> None:
-        for key in list(self._waiting):
+        for key in self.waiting:
             self.let_go(key)
+
+    def _open_as_configured(self, key: TopicPartition, topic_id: bytes) -> Waiting:
+        """In a worker."""
+        broker = self._broker
+        return self._open(key, topic_id, log_config(broker.image, broker.topic_configs(), key[0]))
+
+    def _opened(self, key: TopicPartition, waiting: Waiting) -> None:
+        """Serve from it, if that may be."""
+        broker, self._waiting[key] = self._broker, waiting
+        partition = broker.image.partition(*key)
+        if partition is not None:
+            broker.partitions.take_up_again(*key, partition)
+        self._opened_count += 1
+        if self._opening.is_last or self._opened_count % REFRESH_EVERY == 0:
+            self._refresh()
+
+    def _discard(self, key: TopicPartition, log: Log) -> None:
+        broker = self._broker
+        try:
+            broker.directory.delete_log(log, broker.random.randbytes(16).hex(), broker.clock.now_ms())
+        except OSError as error:
+            logger.error("%s-%d could not be deleted: %s", *key, error)
+
+    def _refresh(self) -> None:
+        """Others look at what partitions there are."""
+        self._broker.fetchers.refresh()
+        self._broker.groups.refresh()
 
     def _open(self, key: TopicPartition, topic_id: bytes, config: LogConfig) -> Waiting:
         try:
@@ -251,7 +297,13 @@ class ReplicaLogs:
     # ------------------------------------------------------------------------------------------------- while it runs
 
     async def run(self) -> None:
-        """Tell the controller of what is wrong, and try again what could not be opened, until cancelled."""
+        """Open what is new here, tell the controller of what is wrong, and try again what could not be opened, until
+        cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._opening.run, self._broker.workers)
+            nursery.start_soon(self._mend)
+
+    async def _mend(self) -> None:
         pause_s = FIRST_PAUSE_SECONDS
         while True:
             await self._has_work.wait()
@@ -295,6 +347,7 @@ class ReplicaLogs:
             if waiting.log is None:
                 del self._waiting[key]
             self._broker.partitions.take_up_again(*key, partition)
+        self._refresh()
 
     def _ours(self) -> list[_Ours]:
         """Those of which the metadata, as we know it, knows."""
