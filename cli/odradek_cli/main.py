@@ -11,6 +11,7 @@ from pathlib import Path
 from odradek_cli.command import Command, Group, UsageError, command_of
 from odradek_cli.help_text import help_of_command, help_of_group
 from odradek_cli.parsing import HELP, HelpWanted, arguments_of, guess
+from odradek_cli.session import PROFILE_VARIABLE
 
 PROGRAM = "odradek"
 SUMMARY = "A broker that Kafka's clients take for Kafka, and tools for it."
@@ -25,6 +26,7 @@ COMMANDS = {
     "group": "Consumer groups.",
     "log": "Segment files.",
     "metadata": "The cluster's metadata.",
+    "debug": "For whoever is to help.",
     "bench": "How fast a broker takes and gives records.",
     "chaos": "Kill brokers under load, and see whether anything is lost.",
 }
@@ -54,6 +56,12 @@ def _run(words: Sequence[str]) -> int:
 
         print(f"{PROGRAM} {__version__}")
         return OK
+    if name == "--profile" or name.startswith("--profile="):
+        _, equals, value = name.partition("=")
+        if not (equals or rest):
+            raise UsageError(f"{PROGRAM}: --profile NAME is followed by a command")
+        os.environ[PROFILE_VARIABLE] = value if equals else rest[0]
+        return _run(rest if equals else rest[1:])
     if name in COMPLETION:
         return _complete(name, rest)
     name = ALIASES.get(name, name)

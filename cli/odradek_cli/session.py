@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 from odradek_cli.command import Option, UsageError
 
 BOOTSTRAP_VARIABLE = "ODRADEK_BOOTSTRAP_SERVER"
+PROFILE_VARIABLE = "ODRADEK_PROFILE"
 DEFAULT_PORT = 9092
 DEFAULT_BOOTSTRAP = f"localhost:{DEFAULT_PORT}"
 
 
 def default_bootstrap() -> str:
-    """What `odradek up` runs on this machine, else Kafka's own port.
+    """Of the profile that is asked for, else of what `odradek up` runs on this machine, else Kafka's own port.
 
-    Of several it is the one that has Kafka's own port. Raises UsageError where none has.
+    Of several that run it is the one that has Kafka's own port. Raises UsageError where none has,
+    and as the profile does.
     """
+    from odradek_cli.profiles import bootstrap_of_profile
     from odradek_cli.running import all_running
 
+    named = bootstrap_of_profile(os.environ)
+    if named is not None:
+        return named
     running = [each.bootstrap for each in all_running()]
     for bootstrap in running:
         if any(address.endswith(f":{DEFAULT_PORT}") for address in bootstrap.split(",")):
