@@ -308,6 +308,22 @@ def test_aborted_transactions_are_told_with_where_they_began_and_ended(house):
         assert log.producers.open_transactions() == []
 
 
+def test_who_reads_a_part_is_told_of_the_transactions_in_that_part(house):
+    """And not of the thousands that may have been aborted behind it."""
+    log = house.open()
+    for sequence in range(60):
+        append(log, transactional(1, sequence))
+        end(log, 1, commit=False)
+    assert len(log.segments) > 1
+    for offset in range(0, 120, 3):
+        for max_bytes in (1, 200, 700, 100_000):
+            found = log.read(offset, max_bytes, max_offset=120)
+            read = headers(found.read())
+            first, behind = read[0].base_offset, read[-1].base_offset + 1
+            told = log.aborted_in(offset, found, 120)
+            assert [entry.first_offset for entry in told] == list(range(first - first % 2, behind, 2))
+
+
 def test_aborted_transactions_agree_with_a_naive_reading(tmp_path):
     for seed in range(10):
         rng = random.Random(seed)

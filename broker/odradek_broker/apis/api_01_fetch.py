@@ -274,7 +274,7 @@ def _read_one(
             max_bytes = min(fetch.partition_max_bytes, max(left_bytes, 0))
             records = log.read(offset, max_bytes, max_offset=limit, min_one=min_one)
         if committed:
-            found = [] if records is None else log.aborted_transactions(offset, limit)
+            found = [] if records is None else log.aborted_in(offset, records, limit)
             aborted = [AbortedTransaction(one.producer_id, one.first_offset) for one in found]
     except OffsetOutOfRange:
         start = log.log_start_offset if is_replica else -1

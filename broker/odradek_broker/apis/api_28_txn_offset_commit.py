@@ -36,6 +36,7 @@ from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import OF_COORDINATORS, abortable_since
 from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable, ProducerStamp
+from odradek_broker.runtime.partition import Partition
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch
 
 REQUEST, VERSIONS = TxnOffsetCommitRequest, range(7)
@@ -83,27 +84,35 @@ async def _commit(
     request: TxnOffsetCommitRequest, known: set[TopicPartition], context: RequestContext
 ) -> dict[TopicPartition, ErrorCode]:
     """Raises CoordinatorUnavailable."""
-    error = await _admit(request, context)
+    broker, producer = context.broker, ProducerStamp(request.producer_id, request.producer_epoch)
+    partition = (await broker.groups.find(request.group_id)).partition
+    error = await _admit(partition, request, context)
     if error:
         return dict.fromkeys(known, error)
-    producer = ProducerStamp(request.producer_id, request.producer_epoch)
-    response = await context.broker.groups.commit(_offsets(request, known), producer)
+    token = partition.admissions.get(request.producer_id)
+
+    def is_admitted() -> bool:
+        if partition.log.producers.has_open_transaction(*producer):
+            return True
+        return token is not None and partition.admissions.get(request.producer_id) is token
+
+    response = await broker.groups.commit(_offsets(request, known), producer, is_admitted=is_admitted)
     return {
-        TopicPartition(topic.name, each.partition_index): ErrorCode.from_code(each.error_code)
+        TopicPartition(topic.name, each.partition_index): abortable_since(
+            ErrorCode.from_code(each.error_code), context.version, ABORTABLE_SINCE
+        )
         for topic in response.topics
         for each in topic.partitions
     }
 
 
-async def _admit(request: TxnOffsetCommitRequest, context: RequestContext) -> ErrorCode:
-    """Whether the group's partition belongs to the transaction. Raises CoordinatorUnavailable."""
-    broker = context.broker
-    partition = (await broker.groups.find(request.group_id)).partition
+async def _admit(partition: Partition, request: TxnOffsetCommitRequest, context: RequestContext) -> ErrorCode:
+    """Whether the group's partition belongs to the transaction."""
     producer = ProducerIdAndEpoch(request.producer_id, request.producer_epoch)
     if partition.log.producers.has_open_transaction(*producer):
         return ErrorCode.NONE
-    adds = context.version >= ADDS_SINCE
-    answers = await broker.transactions.gate.admit(request.transactional_id, producer, [partition], adds=adds)
+    gate, adds = context.broker.transactions.gate, context.version >= ADDS_SINCE
+    answers = await gate.admit(request.transactional_id, producer, [partition], adds=adds)
     error = answers[TopicPartition(partition.topic, partition.index)]
     if error in OF_COORDINATORS:
         return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS

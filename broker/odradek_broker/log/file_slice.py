@@ -8,12 +8,14 @@ from odradek_broker.ports.disk import File
 class FileSlice:
     """Holds its file, so that a segment deleted or compacted away meanwhile can still be sent to the end."""
 
-    __slots__ = ("file", "length", "position")
+    __slots__ = ("file", "length", "position", "segment_base_offset")
 
-    def __init__(self, file: File, position: int, length: int) -> None:
+    def __init__(self, file: File, position: int, length: int, segment_base_offset: int = 0) -> None:
         self.file = file
         self.position = position
         self.length = length
+        self.segment_base_offset = segment_base_offset
+        """Of the segment whose file it is."""
 
     def __len__(self) -> int:
         return self.length

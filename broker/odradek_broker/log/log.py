@@ -374,6 +374,23 @@ class Log:
                 break
         return aborted
 
+    def aborted_in(self, offset: int, found: FileSlice, to_offset: int) -> list[AbortedTransaction]:
+        """Those that touch what a read from `offset` on has found, of all up to `to_offset`. Raises OSError."""
+        aborted = self.aborted_transactions(offset, to_offset)
+        if not aborted:
+            return aborted
+        end = self._offset_behind(found)
+        return [transaction for transaction in aborted if transaction.first_offset < end]
+
+    def _offset_behind(self, found: FileSlice) -> int:
+        """Where the first batch begins that lies behind a slice."""
+        segment = self.segments.at(found.segment_base_offset)
+        end = found.position + found.length
+        if end < segment.size_bytes:
+            return segment.header_at(end).base_offset
+        following = self.segments.after(segment)
+        return self.log_end_offset if following is None else following.base_offset
+
     def _transaction_index_of(self, segment: Segment) -> TransactionIndex:
         """Made anew where it is damaged. Raises OSError."""
         try:

@@ -33,7 +33,7 @@ def read(segments: Segments, offset: int, max_bytes: int, max_offset: int | None
         if first_end - position > max_bytes and not min_one:
             return None
         end = segment.last_boundary(first_end, position + max_bytes)
-    return FileSlice(segment.file, position, end - position)
+    return FileSlice(segment.file, position, end - position, segment.base_offset)
 
 
 def _end_position(segments: Segments, segment: Segment, max_offset: int) -> int:

@@ -7,6 +7,8 @@ big endian (Kafka: TransactionIndex, AbortedTxn); it exists only where there are
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
+from operator import attrgetter
 from typing import NamedTuple
 
 from odradek.protocol.primitives import Buffer
@@ -15,6 +17,7 @@ from odradek_broker.log.failures import CorruptIndex
 _ENTRY = struct.Struct(">hqqqq")
 ENTRY_BYTES = _ENTRY.size
 VERSION = 0
+_LAST_OFFSET = attrgetter("last_offset")
 
 
 class AbortedTransaction(NamedTuple):
@@ -44,8 +47,9 @@ class TransactionIndex:
         The second value says that no later segment can hold more of them.
         """
         found = []
-        for entry in self.entries:
-            if entry.last_offset >= from_offset and entry.first_offset < to_offset:
+        for position in range(bisect_left(self.entries, from_offset, key=_LAST_OFFSET), len(self.entries)):
+            entry = self.entries[position]
+            if entry.first_offset < to_offset:
                 found.append(entry)
             if entry.last_stable_offset >= to_offset:
                 return found, True

@@ -20,6 +20,7 @@ from odradek.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetD
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from odradek_broker.controller.image import GROUP_TOPIC
+from odradek_broker.groups.commit import refuse_commit
 from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.join import Joiner
 from odradek_broker.groups.settings import GroupSettings
@@ -85,11 +86,21 @@ class GroupsRuntime(Coordinators[GroupPartition]):
         return await self._ask(request.group_id, lambda core, now, _: core.leave(request, now))
 
     async def commit(
-        self, request: OffsetCommitRequest, producer: ProducerStamp | None = None, *, version: int = 0
+        self,
+        request: OffsetCommitRequest,
+        producer: ProducerStamp | None = None,
+        *,
+        version: int = 0,
+        is_admitted: Callable[[], bool] = lambda: True,
     ) -> OffsetCommitResponse:
-        """`producer`: commit within its transaction (TxnOffsetCommit). Topics are known by name."""
+        """`producer`: commit within its transaction (TxnOffsetCommit), if that is still open when it comes to it.
+
+        Topics are known by name.
+        """
 
         def decide(coordinator: GroupCoordinator, now: Instant, _ticket: int) -> Result[OffsetCommitResponse]:
+            if not is_admitted():
+                return Result(refuse_commit(request, ErrorCode.TRANSACTION_ABORTABLE), [], [])
             return coordinator.commit(request, now, version=version, transactional=producer is not None)
 
         with trio.move_on_after(self._broker.config.offsets_commit_timeout_ms / 1000):

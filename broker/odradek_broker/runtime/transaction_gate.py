@@ -64,28 +64,30 @@ class TransactionGate:
         It holds until the caller waits for anything. `adds`: let them belong to the transaction by that.
         """
         asked = {TopicPartition(each.topic, each.index): each for each in partitions}
-        tokens = {key: each.admissions.setdefault(producer.producer_id, object()) for key, each in asked.items()}
-        answers = await self._ask_until_settled(transactional_id, producer, list(asked), adds=adds)
-        for key, partition in asked.items():
-            error = answers.setdefault(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
-            if partition.admissions.get(producer.producer_id) is not tokens[key]:
-                answers[key] = error or ErrorCode.TRANSACTION_ABORTABLE
-            elif error:
-                del partition.admissions[producer.producer_id]
-        return answers
-
-    async def _ask_until_settled(
-        self, transactional_id: str, producer: ProducerIdAndEpoch, asked: list[TopicPartition], *, adds: bool
-    ) -> Answers:
         deadline = trio.current_time() + PATIENCE_SECONDS
         while True:
-            try:
-                answers = await self._ask(transactional_id, producer, asked, adds=adds)
-            except CoordinatorUnavailable as unavailable:
-                return dict.fromkeys(asked, unavailable.error_code)
+            answers = await self._ask_once(transactional_id, producer, asked, adds=adds)
             if ErrorCode.CONCURRENT_TRANSACTIONS not in answers.values() or trio.current_time() >= deadline:
                 return answers
             await trio.sleep(BACKOFF_SECONDS)
+
+    async def _ask_once(
+        self, transactional_id: str, producer: ProducerIdAndEpoch, asked: dict[TopicPartition, Partition], *, adds: bool
+    ) -> Answers:
+        """The token is given out for each question: the marker of the transaction before may come between two."""
+        producer_id = producer.producer_id
+        tokens = {key: each.admissions.setdefault(producer_id, object()) for key, each in asked.items()}
+        try:
+            answers = await self._ask(transactional_id, producer, list(asked), adds=adds)
+        except CoordinatorUnavailable as unavailable:
+            answers = dict.fromkeys(asked, unavailable.error_code)
+        for key, partition in asked.items():
+            error = answers.setdefault(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+            if partition.admissions.get(producer_id) is not tokens[key]:
+                answers[key] = error or ErrorCode.TRANSACTION_ABORTABLE
+            elif error:
+                del partition.admissions[producer_id]
+        return answers
 
     async def _ask(
         self, transactional_id: str, producer: ProducerIdAndEpoch, asked: list[TopicPartition], *, adds: bool

@@ -1,0 +1,135 @@
+"""Between a decision and its markers, and between a yes of the coordinator and an append: seen from inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from served_broker import Served, serving
+from transacting import Transacting, read, transacting
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.write_txn_markers import WritableTxnMarker
+from odradek_broker.groups.offsets import TopicPartition
+from odradek_broker.runtime import marker_sender
+from odradek_broker.runtime.commits import Commit
+from odradek_broker.runtime.transaction_markers import write_marker
+from odradek_broker.transactions.states import TransactionState
+
+SETTINGS = {"offsets_topic_num_partitions": "1", "transaction_state_log_num_partitions": "1"}
+NONE = ErrorCode.NONE
+
+
+class Refusing:
+    """A leader that refuses markers until it is told otherwise."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error = NONE
+        self.refused: list[TopicPartition] = []
+        self.has_refused = trio.Event()
+        monkeypatch.setattr(marker_sender, "write_marker", self._write)
+
+    def _write(self, broker: object, topic: str, index: int, marker: WritableTxnMarker) -> Commit | ErrorCode:
+        if self.error:
+            self.refused.append(TopicPartition(topic, index))
+            self.has_refused.set()
+            return self.error
+        return write_marker(broker, topic, index, marker)  # type: ignore[arg-type]
+
+
+async def begun(served: Served, *, newer: bool = True) -> Transacting:
+    producer = await transacting(served, newer=newer)
+    await producer.peer.make_topic(partitions=2)
+    assert await producer.init() == NONE
+    return producer
+
+
+def state(served: Served) -> TransactionState:
+    (partition,) = served.broker.transactions._partitions.values()
+    return partition.coordinator.transactions["tx"].state
+
+
+@pytest.mark.parametrize("error", [ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR])
+async def test_a_marker_that_is_refused_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ErrorCode
+) -> None:
+    leader = Refusing(monkeypatch)
+    async with serving(tmp_path, **SETTINGS) as served:
+        producer = await begun(served)
+        await producer.send(b"a")
+        await producer.send(b"a", partition=1)
+        leader.error = error
+        assert await producer.end() == NONE
+        await leader.has_refused.wait()
+        assert state(served) is TransactionState.PREPARE_COMMIT
+        assert (await read(producer.peer)).last_stable_offset == 0
+        leader.error = NONE
+        assert await producer.send(b"b") == NONE, "which waits for the end of the transaction before"
+        for partition, end in ((0, 3), (1, 2)):
+            assert (await read(producer.peer, partition=partition)).high_watermark == end
+
+
+async def test_a_coordinator_that_begins_anew_finishes_what_was_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader = Refusing(monkeypatch)
+    async with serving(tmp_path, **SETTINGS) as served:
+        producer = await begun(served)
+        await producer.send(b"a")
+        leader.error = ErrorCode.NOT_LEADER_OR_FOLLOWER
+        assert await producer.end() == NONE
+    leader.error = NONE
+    async with serving(tmp_path, **SETTINGS) as served:
+        producer.peer = await served.connect()
+        assert await producer.send(b"b") == NONE
+        data = await read(producer.peer)
+        assert (data.high_watermark, data.aborted_transactions) == (3, [])
+
+
+@pytest.mark.parametrize("newer", [False, True], ids=["older", "newer"])
+async def test_what_was_admitted_before_the_marker_is_not_appended_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newer: bool
+) -> None:
+    """Nobody would end what it would begin."""
+    async with serving(tmp_path, **SETTINGS) as served:
+        producer = await begun(served, newer=newer)
+        gate = served.broker.transactions.gate
+        ask = gate._ask
+
+        async def ask_and_be_late(*args: object, **more: object) -> object:
+            answers = await ask(*args, **more)  # type: ignore[arg-type]
+            marker = WritableTxnMarker(producer.producer_id, producer.epoch, False, coordinator_epoch=0)
+            assert isinstance(write_marker(served.broker, "t", 0, marker), Commit)
+            return answers
+
+        if not newer:
+            assert await producer.add(0) == NONE
+        monkeypatch.setattr(gate, "_ask", ask_and_be_late)
+        assert await producer.send(b"late") == ErrorCode.TRANSACTION_ABORTABLE
+        monkeypatch.undo()
+        found = served.broker.partition("t", 0)
+        assert not isinstance(found, ErrorCode)
+        assert (found.log.log_end_offset, found.log.producers.open_transactions()) == (1, [])
+
+
+@pytest.mark.parametrize("newer", [False, True], ids=["older", "newer"])
+async def test_offsets_that_were_admitted_before_the_marker_are_not_staged_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newer: bool
+) -> None:
+    async with serving(tmp_path, **SETTINGS) as served:
+        producer = await begun(served, newer=newer)
+        commit = served.broker.groups.commit
+
+        async def commit_late(*args: object, **more: object) -> object:
+            marker = WritableTxnMarker(producer.producer_id, producer.epoch, False, coordinator_epoch=0)
+            assert isinstance(write_marker(served.broker, "__consumer_offsets", 0, marker), Commit)
+            return await commit(*args, **more)  # type: ignore[arg-type]
+
+        if not newer:
+            assert await producer.add_offsets("g") == NONE
+        monkeypatch.setattr(served.broker.groups, "commit", commit_late)
+        assert await producer.commit_offset("g", 5) == ErrorCode.TRANSACTION_ABORTABLE
+        found = served.broker.partition("__consumer_offsets", 0)
+        assert not isinstance(found, ErrorCode)
+        assert found.log.producers.open_transactions() == []
