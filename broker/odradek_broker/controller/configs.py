@@ -22,6 +22,7 @@ from odradek_broker.config.broker_config import broker_keys
 from odradek_broker.config.effective import is_list
 from odradek_broker.config.inert_keys import INERT_KEYS
 from odradek_broker.config.setting import Dynamic, SettingError
+from odradek_broker.controller.config_room import ConfigRoom
 from odradek_broker.controller.effective import ALL_BROKERS, broker_config, topic_configs
 from odradek_broker.controller.image import MetadataImage, ResourceType
 from odradek_broker.controller.min_insync import partitions_by_new_rules, refuse_min_insync
@@ -93,6 +94,7 @@ def _alter(
     """Records, and the fields of each resource's answer. `changed` gives the new values of a resource or refuses."""
     resources = list(resources)
     occurrences = Counter((resource.resource_type, resource.resource_name) for resource in resources)
+    room = ConfigRoom(image)
     records: list[ConfigRecord] = []
     answers = []
     for resource in resources:
@@ -105,6 +107,7 @@ def _alter(
             _refuse_resource(image, kind, name)
             current = image.config(kind, name)
             values = changed(resource, current)
+            room.take(current, values)
             _refuse_values(image, config, kind, name, values, {change.name for change in resource.configs})
         except Refusal as refusal:
             answer.update(error_code=refusal.error_code, error_message=refusal.message)

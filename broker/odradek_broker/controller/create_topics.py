@@ -23,6 +23,7 @@ from odradek.protocol.messages.metadata_records import ConfigRecord, PartitionRe
 from odradek_broker.config import BrokerConfig, TopicConfigs
 from odradek_broker.controller.assignment import MAX_PARTITIONS, refuse_assignment, refuse_replication
 from odradek_broker.controller.capacity import Capacity
+from odradek_broker.controller.config_room import ConfigRoom
 from odradek_broker.controller.configs import refuse_bad_topic_config
 from odradek_broker.controller.effective import topic_configs
 from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage, ResourceType
@@ -42,7 +43,7 @@ def create_topics(
     results = []
     occurrences = Counter(topic.name for topic in request.topics)
     keys = {collision_key(name): name for name in image.topics}
-    configs = _Configs(topic_configs(image, config))
+    configs = _Configs(topic_configs(image, config), ConfigRoom(image))
     capacity = Capacity(image, config)
     total = sum(_partition_count(topic, config) for topic in request.topics)
     for topic in {topic.name: topic for topic in request.topics}.values():
@@ -81,12 +82,14 @@ def _refuse_name(image: MetadataImage, name: str, keys: Mapping[str, str]) -> No
 class _Configs:
     """What topics' own values come to; most topics of a request have the same."""
 
-    def __init__(self, configs: TopicConfigs) -> None:
+    def __init__(self, configs: TopicConfigs, room: ConfigRoom) -> None:
         self._configs = configs
+        self._room = room
         self._known: dict[tuple[tuple[str, str], ...], list[CreatableTopicConfigs]] = {}
 
     def of(self, own: Mapping[str, str]) -> list[CreatableTopicConfigs]:
-        """As the answer shows them. Raises Refusal where one is wrong."""
+        """As the answer shows them. Raises Refusal where one is wrong, or there is no room for another such topic."""
+        self._room.take({}, own)
         key = tuple(own.items())
         if key not in self._known:
             refuse_bad_topic_config(self._configs, own)

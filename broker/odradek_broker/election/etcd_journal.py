@@ -55,6 +55,14 @@ class Snapshot(Struct, frozen=True):
     parts: int
 
 
+class _Written(Struct, frozen=True):
+    """A snapshot whose parts are there, and that nothing points to yet."""
+
+    snapshot: Snapshot
+    replaced_revision: int
+    """Of the snapshot in whose place it is to be put; 0 where there was none."""
+
+
 class EtcdJournal:
     """Of the controller that has created the leader's key at that revision."""
 
@@ -69,6 +77,7 @@ class EtcdJournal:
         self._next_offset = 0
         self._since_snapshot = 0
         self._failed: str | None = None
+        self._written: _Written | None = None
 
     def replay(self) -> Iterator[Entry]:
         snapshot, parts, log = self._read()
@@ -109,30 +118,44 @@ class EtcdJournal:
         return self._since_snapshot >= RECORDS_BETWEEN_SNAPSHOTS
 
     def begin_snapshot(self, image: MetadataImage) -> Callable[[], None]:
-        self._pending = partial(self.write_snapshot, image)
-        return lambda: None
+        self._since_snapshot = 0
+        return partial(self._write_parts, image)
 
     def end_snapshot(self) -> None:
-        self._pending()
+        written, self._written = self._written, None
+        if written is not None:
+            self._point_to(written)
 
     def write_snapshot(self, image: MetadataImage) -> None:
-        """Put the whole image in the place of the log so far.
+        """Put the whole image in the place of the log so far; all at once.
 
         Raises OSError where that did not come about, or may not have: nothing depends on it, and it is tried again when
         there are as many records more. Raises Deposed where this journal is over.
         """
-        self._since_snapshot = 0
+        self.begin_snapshot(image)()
+        self.end_snapshot()
+
+    def _write_parts(self, image: MetadataImage) -> None:
+        """Long work, while others append: nobody looks at parts to which nothing points."""
         try:
             replaced = self._etcd.get(self._key("snapshot"))
-            parts = list(_parts(list(records_of(image))))
-            for number, part in enumerate(parts):
-                self._write([], (self._part_key(image.offset, number), part))
-            pointer = msgspec.json.encode(Snapshot(image.offset, len(parts)))
-            covered = (self._log_key(0), self._log_key(image.offset + 1))
-            older_parts = (self._key("parts/"), self._part_key(image.offset, 0))
-            other_parts = (self._part_key(image.offset, len(parts)), end_of_prefix(self._key("parts/")))
+            parts = 0
+            for part in _parts(list(records_of(image))):
+                self._write([], (self._part_key(image.offset, parts), part))
+                parts += 1
+        except EtcdUnavailable as error:
+            raise OSError(str(error)) from error
+        self._written = _Written(Snapshot(image.offset, parts), 0 if replaced is None else replaced.mod_revision)
+
+    def _point_to(self, written: _Written) -> None:
+        offset, parts = written.snapshot.offset, written.snapshot.parts
+        try:
+            pointer = msgspec.json.encode(written.snapshot)
+            covered = (self._log_key(0), self._log_key(offset + 1))
+            older_parts = (self._key("parts/"), self._part_key(offset, 0))
+            other_parts = (self._part_key(offset, parts), end_of_prefix(self._key("parts/")))
             self._write(
-                [Unchanged(self._key("snapshot"), 0 if replaced is None else replaced.mod_revision)],
+                [Unchanged(self._key("snapshot"), written.replaced_revision)],
                 (self._key("snapshot"), pointer),
                 [covered, older_parts, other_parts],
             )
