@@ -18,11 +18,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from odradek.protocol.primitives import ProtocolError
-from odradek.protocol.records.batch import BatchHeader, crc_is_valid, read_header
+from odradek.protocol.records.batch import BatchHeader, read_header
 from odradek_broker.log import filenames
 from odradek_broker.log.cleaning import Cleaning, LastBatch, Transactions
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.key_offsets import KeyOffsets
 from odradek_broker.log.offset_index import MAX_RELATIVE_OFFSET
 from odradek_broker.log.raw_batch import payload_of, raw_records
@@ -256,11 +255,7 @@ def _sound_batches(segment: Segment) -> Iterator[tuple[int, bytes, BatchHeader]]
     Passed over, it would take what lies behind it along; and rewritten it would get a checksum that matches.
     """
     for position, header in segment.batches():
-        batch = segment.file.read(position, header.size_bytes)
-        if not crc_is_valid(batch, 0, header):
-            reason = "a batch does not match its checksum"
-            raise DamagedLog(segment.path(filenames.LOG), position, header.base_offset, reason)
-        yield position, batch, header
+        yield position, segment.sound_batch(position, header), header
 
 
 def _flush(cleaned: Segment, written: bytearray, noted: list[tuple[int, BatchHeader]]) -> None:

@@ -66,7 +66,7 @@ def young_batches(
         batches = segment.batches(segment.position_before(timestamp, log_start_offset))
         for looked_at, (position, header) in enumerate(batches, 1):
             if header.max_timestamp >= timestamp and header.last_offset >= log_start_offset:
-                yield segment.file.read(position, header.size_bytes), header
+                yield segment.sound_batch(position, header), header
             elif looked_at % HEADERS_AT_ONCE == 0:
                 yield None
 

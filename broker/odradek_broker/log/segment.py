@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from odradek.protocol.records.batch import BatchHeader
+from odradek.protocol.records.batch import BatchHeader, crc_is_valid
 from odradek_broker.log import damage, filenames, offset_index, time_index
 from odradek_broker.log.failures import CorruptIndex, DamagedLog
 from odradek_broker.log.leader_epochs import NO_EPOCH
@@ -319,6 +319,14 @@ class Segment:
         for _, header in self.batches(position):
             return header
         raise DamagedLog(self.path(filenames.LOG), position, self.base_offset, "no batch begins there")
+
+    def sound_batch(self, position: int, header: BatchHeader) -> bytes:
+        """The bytes of a batch, whose checksum they match. Raises OSError, DamagedLog."""
+        batch = self.file.read(position, header.size_bytes)
+        if not crc_is_valid(batch, 0, header):
+            reason = "a batch does not match its checksum"
+            raise DamagedLog(self.path(filenames.LOG), position, header.base_offset, reason)
+        return batch
 
     def last_boundary(self, boundary: int, limit: int) -> int:
         """The last boundary of a batch at or before `limit`, given one before it (or beyond it: then that one).
