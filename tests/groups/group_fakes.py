@@ -108,7 +108,7 @@ class MemoryBroker:
 
     def __init__(self, **config: Any) -> None:
         self.config = BrokerConfig(**{"group_initial_rebalance_delay_ms": 0, **config})
-        self.clock = TrioClock()
+        self.clock = self.steady_clock = TrioClock()
         self.random = random.Random(1)
         self.partitions = [MemoryPartition() for _ in range(PARTITIONS)]
         self.image = MetadataImage()

@@ -53,6 +53,7 @@ from odradek_broker.runtime.recent_deletions import RecentDeletions
 from odradek_broker.runtime.remote_controller import RemoteController
 from odradek_broker.runtime.replica_fetcher import ReplicaFetchers
 from odradek_broker.runtime.replica_logs import ReplicaLogs
+from odradek_broker.runtime.steady_time import SteadyClock
 from odradek_broker.runtime.transactions import TransactionsRuntime
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class Broker:
         """With its dynamic changes; the one at the start is the controller's `static_config`."""
         self.disk = disk
         self.clock = clock
+        self.steady_clock = SteadyClock(clock)
+        """By which records, offsets and producers are too old."""
         self.random = random
         self.network = network
         self.node_id = config.node_id

@@ -46,7 +46,7 @@ class GroupsRuntime(Coordinators[GroupPartition]):
 
     def _make(self, partition: Partition, *, is_only_copy: bool) -> GroupPartition:
         coordinator = GroupCoordinator(_settings(self._broker.config))
-        return GroupPartition(partition, coordinator, self._broker.clock, is_only_copy=is_only_copy)
+        return GroupPartition(partition, coordinator, self._broker.steady_clock, is_only_copy=is_only_copy)
 
     def on_image(self, old: MetadataImage, new: MetadataImage) -> None:
         """The metadata has changed: leaders may be others, topics may be gone."""

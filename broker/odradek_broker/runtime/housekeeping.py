@@ -23,7 +23,6 @@ from odradek_broker.log.offset_checkpoints import (
 from odradek_broker.runtime.apart import Apart
 from odradek_broker.runtime.interval_flush import IntervalFlush
 from odradek_broker.runtime.scrub import Scrub
-from odradek_broker.runtime.steady_time import SteadyTime
 
 if TYPE_CHECKING:
     from odradek_broker.runtime.broker import Broker
@@ -46,19 +45,10 @@ class Housekeeping:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._time = SteadyTime(broker.clock.now_ms(), broker.clock.monotonic_ms())
         met = broker.replica_logs.met
         self._retention, self._compaction = Apart("retention", met), Apart("compaction", met)
         self._forgetting, self._flushing = Apart("forgetting of producers", met), Apart("flushing", met)
         self._removal = Apart("removal of files", met)
-
-    def _now_ms(self) -> int:
-        """By which anything is too old."""
-        clock = self._broker.clock
-        now = self._time.now(clock.now_ms(), clock.monotonic_ms())
-        if now.news is not None:
-            logger.warning("%s", now.news)
-        return now.ms
 
     async def run(self) -> None:
         config = self._broker.config
@@ -81,7 +71,7 @@ class Housekeeping:
     async def _retain(self) -> None:
         while True:
             await trio.sleep(self._broker.config.log_retention_check_interval_ms / 1000)
-            now_ms = self._now_ms()
+            now_ms = self._broker.steady_clock.now_ms()
             starts: dict[Partition, int] = {}
             for partition in self._retention.of(self._broker.partitions.values()):
                 log = partition.log
@@ -108,7 +98,7 @@ class Housekeeping:
     async def _forget_producers(self) -> None:
         while True:
             await trio.sleep(self._broker.config.producer_id_expiration_check_interval_ms / 1000)
-            now_ms = self._now_ms()
+            now_ms = self._broker.steady_clock.now_ms()
             for partition in self._forgetting.of(self._broker.partitions.values()):
                 with self._forgetting.each(partition):
                     partition.log.remove_expired_producers(now_ms)
@@ -117,7 +107,7 @@ class Housekeeping:
     async def _compact(self) -> None:
         while self._broker.config.log_cleaner_enable:
             await trio.sleep(self._broker.config.log_cleaner_backoff_ms / 1000)
-            now_ms = self._now_ms()
+            now_ms = self._broker.steady_clock.now_ms()
             for partition in self._compaction.of(self._broker.partitions.values()):
                 if partition.log.config.compacts and partition.log.failed is None:
                     with self._compaction.each(partition):

@@ -14,7 +14,12 @@ What happened before the start nobody knows here: a broker that is started by a 
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
+
+from odradek_broker.ports.clock import Clock
+
+logger = logging.getLogger(__name__)
 
 TOLERANCE_MS = 60_000
 TOLERATED_SHARE = 100
@@ -60,3 +65,20 @@ class SteadyTime:
     def _believe(self, wall_ms: int, monotonic_ms: int, news: str | None = None) -> SteadyNow:
         self._believed_ms, self._monotonic_ms, self._held_since_ms = wall_ms, monotonic_ms, None
         return SteadyNow(wall_ms, news)
+
+
+class SteadyClock:
+    """A Clock whose wall time goes by that: for whatever is deleted, compacted or forgotten because it is old."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._time = SteadyTime(clock.now_ms(), clock.monotonic_ms())
+
+    def now_ms(self) -> int:
+        now = self._time.now(self._clock.now_ms(), self._clock.monotonic_ms())
+        if now.news is not None:
+            logger.warning("%s", now.news)
+        return now.ms
+
+    def monotonic_ms(self) -> int:
+        return self._clock.monotonic_ms()

@@ -71,7 +71,7 @@ class TransactionsRuntime(Coordinators[TransactionPartition]):
     def _make(self, partition: Partition, *, is_only_copy: bool) -> TransactionPartition:
         coordinator = TransactionCoordinator(_settings(self._broker.config), self.version)
         return TransactionPartition(
-            partition, coordinator, self._broker.clock, self._sender.owes, is_only_copy=is_only_copy
+            partition, coordinator, self._broker.steady_clock, self._sender.owes, is_only_copy=is_only_copy
         )
 
     # ---------------------------------------------------------------------------------------------------- requests
