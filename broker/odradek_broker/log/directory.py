@@ -73,6 +73,7 @@ class LogDirectory:
         """Files that could not be believed: the start is one without them."""
         self._note_lock = threading.Lock()
         self._opened: set[LogKey] = set()
+        self.has_unsynced_deletions = False
         self._deleted = DeletedFiles()
         self._disk = disk
         self._lock = disk.lock(self._at(LOCK))
@@ -155,12 +156,23 @@ class LogDirectory:
     def delete_log(self, log: Log, mark: str, now_ms: int) -> None:
         """Take a log out of use; its files stay for `file_delete_delay_ms` more. Raises OSError.
 
-        `mark` makes the new name unique, so that a topic of the same name can be created at once.
+        `mark` makes the new name unique, so that a topic of the same name can be created at once. A power cut may bring
+        the old name back until `sync_deletions`: then it is a stray, or the log of a replica that is not in sync.
         """
         self._deleted.add(log.delete(mark), now_ms + log.config.file_delete_delay_ms)
+        self.has_unsynced_deletions = True
+
+    def sync_deletions(self) -> None:
+        """Let what has been deleted stay so. Blocks; in any thread. Raises OSError."""
+        self.has_unsynced_deletions = False
+        try:
+            self._disk.sync_dir(self.path)
+        except OSError:
+            self.has_unsynced_deletions = True
+            raise
 
     def take_deleted_logs(self, now_ms: int) -> list[str]:
-        """Paths of logs that were deleted long enough ago: for `remove_directory`."""
+        """Paths of logs that were deleted long enough ago: for `remove_directory`, after `sync_deletions`."""
         return self._deleted.take_due(now_ms)
 
     def remove_directory(self, path: str) -> None:

@@ -736,13 +736,13 @@ class Log:
     def delete(self, mark: str) -> str:
         """Take the log out of use: rename its directory to one marked for removal; return that. Raises OSError.
 
-        `mark` makes the name unique, so that a topic of the same name can be created at once.
+        `mark` makes the name unique, so that a topic of the same name can be created at once. The new name is on stable
+        storage once the directory above is synced.
         """
         self.close(clean=False)
         self.is_deleted = True
         marked = filenames.marked_directory(self.directory, mark, filenames.DELETED_DIRECTORY)
         self._disk.rename(self.directory, marked)
-        self._disk.sync_dir(os.path.dirname(marked))
         return marked
 
 

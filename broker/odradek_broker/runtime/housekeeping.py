@@ -158,6 +158,12 @@ class Housekeeping:
             await trio.sleep(REMOVAL_SECONDS)
             now_ms = self._broker.clock.now_ms()
             directory, disk = self._broker.directory, self._broker.disk
+            if directory.has_unsynced_deletions:
+                try:
+                    await self._broker.workers.run(directory.sync_deletions)
+                except OSError as error:
+                    logger.error("cannot make sure that deleted logs stay so: %s", error)
+                    continue
             for path in directory.take_deleted_logs(now_ms):
                 await self._try_to_remove(directory.remove_directory, path)
             for partition in self._removal.of(self._broker.partitions.values()):
