@@ -6,8 +6,11 @@ import os
 import stat
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
+
+import trio
 
 from odradek import Producer
 from odradek_cli.command import Argument, Option, UsageError
@@ -15,11 +18,12 @@ from odradek_cli.display import Progress
 from odradek_cli.input import Lines, read_all
 from odradek_cli.json_lines import Headers, parse_line
 from odradek_cli.pace import Pace
-from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, parse_pairs, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, Failed, parse_pairs, run
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 MAX_RECORD_BYTES = 1024 * 1024
 STANDARD_INPUT = 0
+TOPIC_WITHIN_S = 5.0
 
 
 def produce(
@@ -69,27 +73,40 @@ def produce(
 
             send = send_json if json_lines else send_plain if separator is None else send_keyed
             with Pace(Progress(is_wanted=bool(files) or not sys.stdin.isatty()), _input_bytes(files or [])) as pace:
+                topic_there = partial(_wait_for_topic, producer, topic)
                 if whole_files:
-                    await _send_whole(files or [], send_plain, pace)
+                    await _send_whole(files or [], send_plain, topic_there, pace)
                 else:
-                    await _send_lines(files or [], send, pace)
+                    await _send_lines(files or [], send, topic_there, pace)
                 await producer.flush()
 
     run(work, bootstrap)
 
 
 Send = Callable[[list[bytes]], Awaitable[None]]
+Wait = Callable[[], Awaitable[None]]
 
 
-async def _send_lines(files: Sequence[Path], send: Send, pace: Pace) -> None:
+async def _wait_for_topic(producer: Producer, topic: str) -> None:
+    """Brokers may make it at this moment; if not, nobody waits as long for it as a program does. Raises Failed."""
+    with trio.move_on_after(TOPIC_WITHIN_S) as patience:
+        await producer.partitions(topic)
+    if patience.cancelled_caught:
+        raise Failed(f"no broker knows a topic {topic}, and none makes it: `odradek topic create {topic}`")
+
+
+async def _send_lines(files: Sequence[Path], send: Send, topic_there: Wait, pace: Pace) -> None:
     for descriptor in _opened(files):
         reader = Lines(descriptor, MAX_RECORD_BYTES)
         while some := await reader.next():
+            if not pace.records:
+                await topic_there()
             await send(some)
             pace.add(len(some), sum(map(len, some)) + len(some))
 
 
-async def _send_whole(files: Sequence[Path], send: Send, pace: Pace) -> None:
+async def _send_whole(files: Sequence[Path], send: Send, topic_there: Wait, pace: Pace) -> None:
+    await topic_there()
     for descriptor in _opened(files):
         content = await read_all(descriptor, MAX_RECORD_BYTES)
         await send([content])

@@ -42,7 +42,7 @@ class Wish(Struct, frozen=True):
 
 
 def tail(
-    topics: Annotated[list[str], Argument("One topic or more.", completes="topic")],
+    topics: Annotated[list[str] | None, Argument("One topic or more.", completes="topic")] = None,
     start: Annotated[
         str | None,
         Option("--from", metavar="PLACE", help="Offset, time (2026-01-31T12:00), -10m, earliest or latest."),
@@ -69,6 +69,9 @@ def tail(
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Show records and follow what comes, several topics merged by time."""
+    if not topics:
+        is_meant = format is not None and "%" not in format
+        raise UsageError("-f is --format; without it records are followed anyway" if is_meant else "TOPICS is missing")
     now_ms = time.time_ns() // 1_000_000
     try:
         filters = [header_is(text) for text in header or []] + [selected_by(text) for text in jq or []]

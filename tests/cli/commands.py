@@ -48,10 +48,12 @@ def call(*words: str, stdin: str | bytes = "") -> Done:
             stack.callback(os.dup2, kept, descriptor)
             os.dup2(file.fileno(), descriptor)
         with (
+            open(0, closefd=False) as standard_input,
             open(1, "w", closefd=False) as stdout,
             open(2, "w", closefd=False) as stderr,
             redirect_stdout(stdout),
             redirect_stderr(stderr),
+            mock.patch.object(sys, "stdin", standard_input),
             mock.patch.object(sys, "argv", ["odradek", *words]),
             pytest.raises(SystemExit) as ended,
         ):

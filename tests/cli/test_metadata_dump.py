@@ -8,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from msgspec import Struct
@@ -30,6 +32,7 @@ from odradek_broker.controller.file_journal import FileJournal
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
 from odradek_broker.ports.disk import RealDisk
+from tests.cli.commands import call
 
 NOW_MS = 1_700_000_000_000
 TOPIC_ID, TOPIC_ID_TEXT = b"\xfb" * 16, "-_v7-_v7-_v7-_v7-_v7-w"
@@ -57,9 +60,9 @@ DECISIONS: list[list[Struct]] = [
 
 def dump(*arguments: object, code: int = 0, env: dict[str, str] | None = None) -> list[str]:
     """What it says: its lines, or of a failure the one line."""
-    command = [sys.executable, "-m", "odradek_cli", "metadata", "dump", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=env)
-    assert done.returncode == code, done.stderr
+    with mock.patch.object(tempfile, "tempdir", env["TMPDIR"] if env else None):
+        done = call("metadata", "dump", *map(str, arguments))
+    assert done.code == code, done.stderr
     return (done.stderr if code else done.stdout).splitlines()
 
 

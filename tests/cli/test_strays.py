@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from odradek_broker.log.directory import LogDirectory
 from odradek_broker.ports.disk import RealDisk
+from tests.cli.commands import Done, call
 
 
-def strays(*arguments: object, code: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "odradek_cli", "log", "strays", *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == code, done.stderr
+def strays(*arguments: object, code: int = 0, stdin: str = "") -> Done:
+    done = call("log", "strays", *map(str, arguments), stdin=stdin)
+    assert done.code == code, done.stderr
     return done
 
 

@@ -67,6 +67,16 @@ def test_ctrl_c_ends_a_produce_that_waits_for_the_next_line_and_what_was_typed_i
     assert run("tail", "typed", "-n5", "--raw").stdout == "one\ntwo\n"
 
 
+def test_ctrl_c_ends_a_tail_that_follows(broker: Odradek, run: Run) -> None:
+    run("produce", "followed", stdin="one\n")
+    with AtTerminal("tail", "followed", "--from", "earliest", "-b", broker.bootstrap) as terminal:
+        terminal.read_until("one")
+        terminal.type("\x03")
+        code, shown = terminal.end()
+    assert code == 130
+    assert "Traceback" not in shown
+
+
 def test_help_at_a_terminal_has_all_its_words() -> None:
     with AtTerminal("tail", "--help") as terminal:
         code, shown = terminal.end()

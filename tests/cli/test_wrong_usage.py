@@ -97,6 +97,7 @@ WRONG = [
     "produce t -H =v",
     "produce t --partition=",
     "tail",
+    "tail -f t",
     "tail t --from soon",
     "tail t --from ''",
     "tail t --from 10m",
