@@ -18,10 +18,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import trio
+
+from odradek.border import Stay, keep
 
 if TYPE_CHECKING:
     from outcome import Outcome
@@ -69,17 +72,7 @@ class TrioGuest:
         """Await a Trio function. Raises what it raises."""
         done: asyncio.Future[T] = self._loop.create_future()
         scope = trio.CancelScope()
-
-        async def task() -> None:
-            with scope:
-                try:
-                    _settle(done, await function(*arguments, **named))
-                except Exception as error:
-                    _fail(done, error)
-            if not done.done():
-                done.cancel()
-
-        self._start(task)
+        self._start(partial(keep, done, scope, partial(function, *arguments, **named)))
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
@@ -92,38 +85,20 @@ class TrioGuest:
         """Enter a Producer, Consumer, Admin, or any other Trio context manager, in a Trio task of its own."""
         entered: asyncio.Future[T] = self._loop.create_future()
         left: asyncio.Future[None] = self._loop.create_future()
-        cancel, leave = trio.CancelScope(), trio.Event()
-        body_error: list[BaseException] = []
-
-        async def task() -> None:
-            try:
-                with cancel:
-                    async with manager as value:
-                        _settle(entered, value)
-                        await leave.wait()
-                        if body_error:
-                            raise body_error[0]
-                _settle(left, None)
-            except Exception as error:
-                _fail(entered if not entered.done() else left, error)
-            finally:
-                entered.cancel()
-                _settle(left, None)
-
-        self._start(task)
+        stay = Stay(manager, entered, left)
+        self._start(stay.run)
         try:
             yield await asyncio.shield(entered)
         except asyncio.CancelledError:
-            self._soon(cancel.cancel)
+            self._soon(stay.cancel)
             await _wait_for(left)
             raise
         except BaseException as error:
-            body_error.append(error)
-            self._soon(leave.set)
+            self._soon(stay.end, error)
             await _wait_for(left)
             raise
         else:
-            self._soon(leave.set)
+            self._soon(stay.end)
             await _wait_for(left)
             left.result()
 
@@ -157,16 +132,6 @@ class TrioGuest:
             self._token.run_sync_soon(function, *arguments)
         except trio.RunFinishedError:
             pass
-
-
-def _settle(future: asyncio.Future[Any], value: Any) -> None:
-    if not future.done():
-        future.set_result(value)
-
-
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 async def _wait_for(future: asyncio.Future[T]) -> T | Any:

@@ -133,6 +133,12 @@ async def main():
 
 trio.run(main)
 """,
+    "docs/sync.md 1": """
+from odradek.sync import Consumer, Producer
+with Producer(bootstrap) as producer:
+    producer.send_and_wait("orders", b"one")
+SNIPPET
+""",
     "docs/asyncio.md 1": """
 from odradek.guest import TrioGuest
 import asyncio

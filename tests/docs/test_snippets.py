@@ -31,10 +31,12 @@ SEEN = {
     "docs/client.md 6": "localhost:1",
     "docs/client.md 7": "secured",
     "docs/client.md 8": "0",
+    "docs/sync.md 0": "b'9999'",
+    "docs/sync.md 1": "1",
 }
 """Of each snippet that is a program, something that it prints. It may go on for ever afterwards."""
 
-TESTS = ["docs/chaos.md 0"]
+TESTS = ["docs/chaos.md 0", "docs/sync.md 2"]
 """Those that are files for pytest."""
 
 SAME = {"README.md 1": "docs/chaos.md 0"}

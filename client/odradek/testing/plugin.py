@@ -6,12 +6,13 @@ before a test needs it: the plugin is part of every run of pytest where Odradek 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from odradek.sync import testing as sync_testing
     from odradek.testing import Cluster
 
 FIXTURES = {"odradek_cluster"}
@@ -30,4 +31,13 @@ async def odradek_cluster() -> AsyncIterator[Cluster]:
     from odradek.testing import Cluster  # a run that does not ask for it does not pay for it
 
     async with Cluster(brokers=3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def odradek_sync_cluster() -> Iterator[sync_testing.Cluster]:
+    """The same for a test without async; see odradek.sync."""
+    from odradek.sync.testing import Cluster
+
+    with Cluster(brokers=3) as cluster:
         yield cluster
