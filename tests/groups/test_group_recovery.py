@@ -154,6 +154,15 @@ def test_newcomers_of_a_restored_group_must_share_the_protocol_it_had_chosen() -
     assert refused.error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
 
 
+def test_a_protocol_may_have_no_name() -> None:
+    scene = Scene()
+    scene.stable("a", protocols=[Protocol("", b"s")])
+    after = scene.restarted()
+    assert (after.state(), after.group().protocol_name) == ("Stable", "")
+    again = after.join("a", protocols=[Protocol("", b"s2")])
+    assert [each.metadata for each in after.joined(again).members] == [b"s2"]
+
+
 def test_the_last_of_several_records_holds() -> None:
     def value(generation: int, protocol: str, *members: str) -> GroupMetadataValue:
         recorded = [MemberMetadata(each, session_timeout=SESSION_MS, subscription=b"s") for each in members]

@@ -220,7 +220,8 @@ class ClassicGroup:
         }
         self.arriving.clear()
         self.generation = value.generation
-        self.protocol_type, self.protocol_name = value.protocol_type or None, value.protocol or None
+        self.protocol_type = value.protocol_type or None
+        self.protocol_name = value.protocol if self.members else None
         self.leader_id = value.leader if value.leader in self.members else next(iter(self.members), None)
         self.unsynced &= set(self.members)
         self.transition_to(GroupState.STABLE if self.members else GroupState.EMPTY, value.current_state_timestamp)

@@ -126,7 +126,7 @@ def _fault_of(group: GroupMetadataValue) -> str | None:
     instances = [each.group_instance_id for each in members if each.group_instance_id is not None]
     if group.generation < 0:
         return f"of generation {group.generation}"
-    if members and not (group.protocol_type and group.protocol):
+    if members and (not group.protocol_type or group.protocol is None):
         return "of members without a protocol"
     if len({each.member_id for each in members}) < len(members) or len(set(instances)) < len(instances):
         return "that has a member twice"
