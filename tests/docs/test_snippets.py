@@ -16,6 +16,8 @@ from pip._vendor import certifi
 
 from tests.docs.snippets import ROOT, program, snippets
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 60
 
 SEEN = {
