@@ -8,9 +8,8 @@ from typing import cast
 
 import pytest
 import trio
-from msgspec import structs
 from served_broker import Peer, Served, serving
-from transacting import Transacting, read, transacting
+from transacting import Transacting, read, transacting, until_stable
 
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.protocol.errors import ErrorCode
@@ -28,7 +27,6 @@ from odradek.protocol.messages.describe_producers import (
     TopicRequest,
 )
 from odradek.protocol.messages.describe_transactions import DescribeTransactionsRequest, DescribeTransactionsResponse
-from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from odradek.protocol.messages.list_offsets import (
     ListOffsetsPartition,
     ListOffsetsRequest,
@@ -54,19 +52,6 @@ from odradek.protocol.records.record import decode_batch
 SETTINGS = {"offsets_topic_num_partitions": "2", "transaction_state_log_num_partitions": "2"}
 NONE = ErrorCode.NONE
 BOTH_WAYS = pytest.mark.parametrize("newer", [False, True], ids=["older", "newer"])
-
-
-async def until_stable(peer: Peer, partition: int = 0) -> None:
-    """Until no transaction is open in the partition: a fetch for what is behind it waits for that."""
-    wanted = FetchPartition(partition=partition, partition_max_bytes=1 << 20)
-    with trio.fail_after(10):
-        while True:
-            data = await read(peer, partition=partition)
-            if data.last_stable_offset == data.high_watermark:
-                return
-            behind = FetchTopic("t", partitions=[structs.replace(wanted, fetch_offset=data.last_stable_offset)])
-            request = FetchRequest(max_wait_ms=5_000, min_bytes=1, isolation_level=1, topics=[behind])
-            await peer.ask(request, FetchResponse, 11)
 
 
 async def visible(peer: Peer, partition: int = 0) -> list[bytes | None]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import trio
+from msgspec import structs
 from served_broker import Peer, Served
 
 from odradek.protocol.errors import ErrorCode
@@ -160,3 +161,16 @@ async def read(peer: Peer, *, committed: bool = True, partition: int = 0, topic:
         topics=[FetchTopic(topic=topic, partitions=[wanted])],
     )
     return (await peer.ask(request, FetchResponse, 11)).responses[0].partitions[0]
+
+
+async def until_stable(peer: Peer, partition: int = 0) -> None:
+    """Until no transaction is open in the partition: a fetch for what is behind it waits for that."""
+    wanted = FetchPartition(partition=partition, partition_max_bytes=1 << 20)
+    with trio.fail_after(10):
+        while True:
+            data = await read(peer, partition=partition)
+            if data.last_stable_offset == data.high_watermark:
+                return
+            behind = FetchTopic("t", partitions=[structs.replace(wanted, fetch_offset=data.last_stable_offset)])
+            request = FetchRequest(max_wait_ms=5_000, min_bytes=1, isolation_level=1, topics=[behind])
+            await peer.ask(request, FetchResponse, 11)
