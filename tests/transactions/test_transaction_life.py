@@ -6,7 +6,7 @@ import pytest
 from transaction_scene import ID, T0, T1, TIMEOUT_MS, WALL_MS, Refusal, Scene
 
 from odradek.protocol.errors import ErrorCode
-from odradek_broker.transactions.coordinator import RETRY_MS
+from odradek_broker.transactions.coordinator import EXPIRED_AT_ONCE, RETRY_MS
 from odradek_broker.transactions.states import TransactionState
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch
 
@@ -212,6 +212,20 @@ def test_an_id_that_nobody_has_used_for_long_is_forgotten() -> None:
     assert scene.log[-1].value is None
     assert scene.restarted().core.transactions == {}
     assert scene.add(producer) == ErrorCode.INVALID_PRODUCER_ID_MAPPING
+
+
+def test_very_many_ids_expire_at_the_same_time_and_in_several_steps() -> None:
+    scene = Scene()
+    for number in range(2 * EXPIRED_AT_ONCE + 1):
+        scene.try_init(transactional_id=f"id-{number}")
+    scene.now_ms = WEEK_MS
+    steps = []
+    while (timer := scene.core.pop_due(scene.now)) is not None:
+        result = scene.core.time_over(timer, scene.now)
+        steps.append(len(result.records))
+        scene.carry_out(result)
+    assert steps == [EXPIRED_AT_ONCE, EXPIRED_AT_ONCE, 1]
+    assert scene.core.transactions == {}
 
 
 def test_an_id_whose_transaction_is_not_over_never_expires() -> None:

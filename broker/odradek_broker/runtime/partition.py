@@ -111,6 +111,7 @@ class Partition:
             self.leadership.decided(image, now_ms)
         else:
             self.refusals.over()
+            self.admissions.clear()
             self.leader_epoch = image.leader_epoch
             self.log.assign_leader_epoch(image.leader_epoch)
             self.leadership = Leadership(self._node_id, image, self.log.log_end_offset, now_ms)

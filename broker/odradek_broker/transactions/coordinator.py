@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from odradek.protocol.errors import ErrorCode
@@ -45,6 +46,7 @@ from odradek_broker.transactions.transaction import (
 
 R = TypeVar("R")
 
+EXPIRED_AT_ONCE = 500
 RETRY_MS = 500
 """A decision of our own that the log has refused is made again after so long."""
 
@@ -189,7 +191,7 @@ class TransactionCoordinator:
 
     def owes(self, transactional_id: str, producer: ProducerIdAndEpoch) -> bool:
         """Whether the transaction of that producer is not completed yet."""
-        return any(each.transactional_id == transactional_id and each.producer == producer for each in self._markers)
+        return self._markers.owes(transactional_id, producer)
 
     def committed(self, log_offset: int) -> bool:
         """All records up to there will stay, so the markers that follow from them may be written; whether any do."""
@@ -261,8 +263,12 @@ class TransactionCoordinator:
     def time_over(self, timer: Timer, now: Instant) -> Result[None]:
         """Do what a timer was set for."""
         if timer.kind is TimerKind.EXPIRATION:
-            self._look_for_expired_later(now)
-            return Result(None, [self._record(name, None) for name in self._expired(now.wall_ms)], [])
+            expired = self._expired(now.wall_ms)
+            if len(expired) < EXPIRED_AT_ONCE:
+                self._look_for_expired_later(now)
+            else:
+                self._timers.set(timer, now.monotonic_ms)
+            return Result(None, [self._record(name, None) for name in expired], [])
         self.put_off(timer, now)  # replaying the abort cancels that
         transaction = self.transactions[timer.transactional_id]
         return Result(None, self._fence(timer.transactional_id, transaction, now), [])
@@ -272,12 +278,14 @@ class TransactionCoordinator:
         self._timers.set(timer, now.monotonic_ms + RETRY_MS)
 
     def _expired(self, now_ms: int) -> list[str]:
+        """Those that nobody has used for long: no more than can be written down between two requests."""
         longest_ms = self.settings.transactional_id_expiration_ms
-        return [
+        expired = (
             transactional_id
             for transactional_id, transaction in self.transactions.items()
             if transaction.state.is_over and transaction.update_ms <= now_ms - longest_ms
-        ]
+        )
+        return list(islice(expired, EXPIRED_AT_ONCE))
 
     def _look_for_expired_later(self, now: Instant) -> None:
         interval_ms = self.settings.transaction_remove_expired_transaction_cleanup_interval_ms

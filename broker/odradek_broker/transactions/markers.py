@@ -43,6 +43,11 @@ class Markers:
     def __iter__(self) -> Iterator[OwedMarkers]:
         return iter(list(self._owed.values()))
 
+    def owes(self, transactional_id: str, producer: ProducerIdAndEpoch) -> bool:
+        """Whether the transaction of that producer is not completed yet."""
+        owed = self._owed.get(transactional_id)
+        return owed is not None and owed.producer == producer
+
     def replayed(self, transactional_id: str, transaction: Transaction | None, log_offset: int) -> None:
         """A transactional id has come to a state."""
         self._decided.pop(transactional_id, None)
