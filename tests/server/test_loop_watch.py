@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from odradek_broker.server.loop_watch import BEAT_MS, HELD_MS, LOOK_MS, LoopLag, _stack
+from odradek_broker.server.loop_watch import BEAT_MS, HELD_MS, LOOK_MS, QUIET_MS, LoopLag, _stack
 
 
 def test_a_loop_that_beats_in_time_is_not_spoken_of() -> None:
@@ -38,3 +38,12 @@ def test_of_a_stack_only_functions_of_ours_are_named() -> None:
     named = {"__name__": "odradek_broker.apis.api_02_list_offsets", "sys": sys}
     exec("def handle(): return sys._getframe()", named)
     assert _stack(named["handle"]()) == "odradek_broker.apis.api_02_list_offsets:1 handle"
+
+
+def test_a_loop_that_is_held_again_and_again_is_spoken_of_now_and_then() -> None:
+    lag, now_ms, said = LoopLag(0), 0, 0
+    while now_ms < 3 * QUIET_MS:
+        now_ms += BEAT_MS + HELD_MS
+        said += lag.beat(now_ms) is not None
+    assert said == 3
+    assert lag.unsaid > 100

@@ -99,9 +99,9 @@ def _is_long(request: ProduceRequest, context: RequestContext) -> bool:
         count += 1 + len(topic.partition_data)
         if count > SLICE:
             return True
-        name = topic_name(topic, context)
+        name = topic_name(topic, context) or ""
         for data in topic.partition_data:
-            partition = None if name is None else partitions.get((name, data.index))
+            partition = partitions.get((name, data.index))
             if partition is not None and is_long(_records(data), partition.log.config):
                 return True
     return False

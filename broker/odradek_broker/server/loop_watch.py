@@ -1,4 +1,4 @@
-"""Notices when the loop is held, and by whom: one log line for each time that it lasts longer than HELD_MS.
+"""Notices when the loop is held for longer than HELD_MS, and by whom: one log line, and no more than one in QUIET_MS.
 
 All of a broker runs on one thread. A task that computes for long, or waits there for a disk, holds up every client, and
 in the end the broker's lease. So the loop beats, and a thread beside it looks whether it does: where a beat is overdue
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 BEAT_MS = 20
 LOOK_MS = 40
 HELD_MS = 100
+QUIET_MS = 10_000
 FRAMES_NAMED = 4
 OURS = ("odradek", "odradek_broker")
 
@@ -36,17 +37,24 @@ class LoopLag:
         """How late the last beat was."""
         self.longest_ms = 0.0
         """The latest that any beat has been."""
+        self.unsaid = 0
+        """How often the loop was held and nothing said, since something was."""
+        self._said_ms = now_ms - QUIET_MS
         self._due_ms = now_ms + BEAT_MS
         self._culprit: str | None = None
 
     def beat(self, now_ms: float) -> str | None:
-        """Say that the loop runs; return what has held it, where that has lasted for long."""
+        """Say that the loop runs; return what has held it, where that has lasted for long and is to be said."""
         self.lag_ms = max(now_ms - self._due_ms, 0.0)
         self.longest_ms = max(self.longest_ms, self.lag_ms)
         self._due_ms = now_ms + BEAT_MS
         culprit, self._culprit = self._culprit, None
         if self.lag_ms < HELD_MS:
             return None
+        if now_ms - self._said_ms < QUIET_MS:
+            self.unsaid += 1
+            return None
+        self._said_ms = now_ms
         return culprit or "nobody knows what: even the thread that watches did not run"
 
     def look(self, now_ms: float, what_runs: Callable[[], str]) -> None:
@@ -73,7 +81,11 @@ async def watch_loop() -> None:
             culprit = lag.beat(time.monotonic() * 1000)
             if culprit is not None:
                 worked_ms = (at_work_s - before_s) * 1000
-                logger.warning("the loop was held for %d ms, %d of them at work, in %s", lag.lag_ms, worked_ms, culprit)
+                logger.warning(
+                    "the loop was held for %d ms, %d of them at work, in %s; %d times more since the last such line",
+                    *(lag.lag_ms, worked_ms, culprit, lag.unsaid),
+                )
+                lag.unsaid = 0
     finally:
         done.set()
 
