@@ -25,6 +25,7 @@ from odradek_broker.runtime.broker import Broker
 from odradek_broker.runtime.remote_controller import NotAdmitted
 from odradek_broker.server.loop_watch import watch_loop
 from odradek_broker.server.server import Server
+from odradek_cli.session import sentence_of
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def run_broker(config: BrokerConfig, on_ready: Callable[[list[Address]], None], 
     try:
         trio.run(_serve, config, on_ready, with_parent)
     except* ENDS as errors:
-        print(f"odradek: {_first(errors)}", file=sys.stderr)
+        print(f"odradek: {sentence_of(_first(errors))}", file=sys.stderr)
         exit_code = 1
     return exit_code
 

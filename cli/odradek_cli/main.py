@@ -131,7 +131,7 @@ def _carry_out(command: Command, words: Sequence[str]) -> int:
 
 
 def _exit_code(error: BaseException) -> int:
-    from odradek_cli.session import is_foreseen
+    from odradek_cli.session import is_foreseen, sentence_of
 
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -146,7 +146,7 @@ def _exit_code(error: BaseException) -> int:
         print(_one_line(str(error)), file=sys.stderr)
         return WRONG_USAGE
     if is_foreseen(error):
-        print(_one_line(f"{PROGRAM}: {error}"), file=sys.stderr)
+        print(_one_line(f"{PROGRAM}: {sentence_of(error)}"), file=sys.stderr)
         return FAILED
     raise error
 

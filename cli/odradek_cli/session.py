@@ -78,6 +78,13 @@ def is_foreseen(error: BaseException) -> bool:
     return isinstance(error, OdradekError | ProtocolError)
 
 
+def sentence_of(error: BaseException) -> str:
+    """What went wrong, for people: of an OSError the file and the reason, without a number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+
+
 def parse_pairs(given: Sequence[str], option: str) -> dict[str, str]:
     """NAME=VALUE options as a dictionary. Raises UsageError."""
     pairs = [text.partition("=") for text in given]

@@ -20,7 +20,7 @@ from odradek_cli.command import Option, UsageError
 from odradek_cli.greeting import greet
 from odradek_cli.logs import set_up_logging
 from odradek_cli.running import announced
-from odradek_cli.session import parse_pairs
+from odradek_cli.session import parse_pairs, sentence_of
 
 if TYPE_CHECKING:
     from odradek.testing import Cluster
@@ -109,6 +109,6 @@ def _run_cluster(make: Callable[[], Cluster]) -> int:
         error: BaseException = errors
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        print(f"odradek: {error}", file=sys.stderr)
+        print(f"odradek: {sentence_of(error)}", file=sys.stderr)
         exit_code = 1
     return exit_code

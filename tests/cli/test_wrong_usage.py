@@ -221,3 +221,4 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(words: str) -> None:
     code, out, err = call(*shlex.split(words))
     assert (code, out, err.count("\n")) == (1, "", 1), err
     assert err.startswith("odradek: "), err
+    assert not err.startswith("odradek: [Errno"), err
