@@ -70,14 +70,25 @@ class Writer:
     async def write_once_to_each(self) -> None:
         """When all is healed, every partition is to show that it is of use again."""
         scene = self._scene
-        async with self._producer() as producer:
-            for topic in sorted(scene.plan.topics, key=lambda each: each.name):
-                for partition in range(scene.partitions_of(topic.name)):
-                    write, delivery = await self.send(producer, topic.name, partition)
-                    if delivery is not None:
-                        await self.settle(write, delivery)
-                    if write.outcome is not Outcome.OK:
-                        scene.violated(f"liveness: nothing can be written to {topic.name}-{partition}: {write.error}")
+        topics = sorted(scene.plan.topics, key=lambda each: each.name)
+        left = [
+            TopicPartition(topic.name, index) for topic in topics for index in range(scene.partitions_of(topic.name))
+        ]
+        while left:
+            async with self._producer() as producer:
+                left = [place for place in left if not await self._is_written(producer, place)]
+            if left:
+                await trio.sleep(AGAIN_S)
+
+    async def _is_written(self, producer: Producer, place: TopicPartition) -> bool:
+        """Not, where the producer has asked a broker that has not heard of the partition yet."""
+        write, delivery = await self.send(producer, *place)
+        if delivery is None:
+            return False
+        await self.settle(write, delivery)
+        if write.outcome is not Outcome.OK:
+            self._scene.violated(f"liveness: nothing can be written to {place}: {write.error}")
+        return True
 
     async def send(self, producer: Producer, topic: str, partition: int) -> tuple[Write, Delivery | None]:
         key = f"k{self._random.randrange(KEYS)}".encode() if self._scene.topic(topic).is_keyed else None

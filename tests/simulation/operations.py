@@ -7,7 +7,7 @@ from random import Random
 
 import trio
 from scene import Scene
-from world import SimNode
+from world import SimNode, World
 from worlds import MOST_PARTITIONS, TopicPlan
 
 from odradek import Admin, TopicPartition
@@ -162,10 +162,14 @@ async def recreate(scene: Scene, random: Random) -> None:
 
 async def delete_records(scene: Scene, random: Random) -> None:
     place = _partition(scene, random)
-    if place is None or scene.topic(place.topic).is_keyed:
-        return
+    if place is not None and not scene.topic(place.topic).is_keyed:
+        await _delete(scene, random, place)
+
+
+async def _delete(scene: Scene, random: Random, place: TopicPartition) -> None:
     key = scene.key_of(place)
-    assert key is not None
+    if key is None:
+        return
     invariants = scene.world.invariants
     committed = invariants.committed.get(key)
     offset = random.randint(0, 0 if committed is None else committed.end_offset)
@@ -174,6 +178,42 @@ async def delete_records(scene: Scene, random: Random) -> None:
         await admin.delete_records({place: offset})
     if scene.key_of(place) == key:
         invariants.promised_start[key] = max(invariants.promised_start.get(key, 0), offset)
+
+
+async def delete_and_die(scene: Scene, random: Random) -> None:
+    """Records are deleted while followers are down, and then those lead who were not asked: what was deleted is gone.
+
+    They come back when the leader has died, eligible as they are, or before that, and are just in sync again.
+    """
+    place, world = _partition(scene, random), scene.world
+    if place is None or scene.topic(place.topic).is_keyed:
+        return
+    leader, decided = world.leader(*place), world.decided(*place)
+    if leader is None or decided is None or len(decided.isr) < 2:
+        return
+    followers = [world.brokers[each] for each in decided.isr if world.brokers[each] is not leader]
+    random.shuffle(followers)
+    away = followers[: random.randint(1, len(followers))]
+    for node in away:
+        node.kill()
+        await trio.sleep(random.uniform(0.05, 1.0))
+    with trio.move_on_after(random.uniform(0.5, 3.0)):
+        await _delete(scene, random, place)
+    if random.random() < 0.5:
+        await away[-1].start()
+        with trio.move_on_after(LONGEST_WISH_S):
+            while not _is_in_sync(world, away[-1], place):  # noqa: ASYNC110 (virtual time; nobody tells)
+                await trio.sleep(0.001)
+    for node in (leader, *(each for each in followers if each not in away)):
+        node.kill()
+    await away[-1].start()
+    await trio.sleep(random.uniform(0.5, 3.0))
+    await world.start()
+
+
+def _is_in_sync(world: World, node: SimNode, place: TopicPartition) -> bool:
+    decided = world.decided(*place)
+    return decided is not None and world.brokers.index(node) in decided.isr
 
 
 async def add_partitions(scene: Scene, random: Random) -> None:
@@ -243,6 +283,7 @@ OPERATIONS: dict[str, Callable[[Scene, Random], Awaitable[None]]] = {
     "change-segments": change_segments,
     "recreate": recreate,
     "delete-records": delete_records,
+    "delete-and-die": delete_and_die,
     "add-partitions": add_partitions,
     "grow": grow,
     "shrink": shrink,

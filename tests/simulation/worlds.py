@@ -123,7 +123,7 @@ def draw(
         longest_hop_s=longest_hop_s,
         topics=topics,
         writers=random.randint(1, 2),
-        records_per_s=random.choice([10.0, 40.0]) * (2 if size == "large" else 1),
+        records_per_s=random.choice([3.0, 10.0, 40.0]) * (2 if size == "large" else 1),
         groups=random.randint(1, 2) if any(topic.is_grouped for topic in topics) else 0,
         offsets_topic=_offsets_topic(random, sum(topic.is_grouped for topic in topics)),
         faults=_some(random, faults) + (_some(random, etcd_faults) if etcds else ()),
