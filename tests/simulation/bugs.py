@@ -672,6 +672,7 @@ LATER = [
         "runtime/partition.py",
         "        reached = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset\n        return self._begin(self._flushes",
         "        reached = self.log.log_end_offset\n        return self._begin(self._flushes",
+        needs=("slow disk",),
     ),
     _bug(
         "the end of a leader epoch is capped at the high watermark",
@@ -696,7 +697,7 @@ LATER = [
         "        self._pending, self._bytes_pending, now_ms = id, self._bytes_since, self._now_ms\n",
         "        self._pending, self._bytes_pending, now_ms = id, self._bytes_since, self._now_ms\n"
         "        self._cut(id.end_offset)\n",
-        needs=("kill-controller",),
+        needs=("kill-controller", "slow disk", "controller alone"),
     ),
     # ------------------------------------------------------------------------------------------ generations, coordinators
     _bug(
@@ -704,15 +705,16 @@ LATER = [
         "groups/group.py",
         "        self.generation = self.generation + 1 if self.generation < MAX_GENERATION else 1",
         "        self.generation = 1",
-        needs=("groups",),
+        needs=("groups", "cut-clients"),
+        lasts_s=20.0,
     ),
     _bug(
         "a coordinator that leads no more goes on answering",
         "runtime/coordinators.py",
         "            if current is not None:\n                self._partitions.pop(index).close()\n            return None",
         "            return current",
-        needs=("groups",),
-        lasts_s=8.0,
+        needs=("groups", "cut-leader"),
+        lasts_s=12.0,
     ),
 ]
 
