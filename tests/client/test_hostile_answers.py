@@ -245,11 +245,20 @@ async def test_a_protocol_that_was_not_offered_ends_the_consumer_by_name(
         await polled(broker, group="g")
 
 
-async def test_a_member_id_that_cannot_be_said_is_an_error_by_name(broker: FakeBroker, autojump_clock: Any) -> None:
-    broker.versions[12] = (0, 3)  # of Heartbeat, the versions before long strings
+async def test_a_string_that_not_every_version_could_say_is_a_broken_answer(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
     lie(broker, JoinGroupRequest, lambda request, answer: replace(answer, member_id="x" * 40_000, error_code=0))
-    with trio.fail_after(SECONDS), pytest.raises(BadAnswer, match="HeartbeatRequest"):
-        await polled(broker, group="g", heartbeat_interval_ms=100)
+    assert await polled(broker, group="g") == []
+    assert broker.count(JoinGroupRequest) < PACED
+
+
+async def test_a_number_that_no_message_can_hold_is_an_error_by_name(broker: FakeBroker, autojump_clock: Any) -> None:
+    async with Consumer("fake", "orders", surroundings=broker.surroundings) as consumer:
+        await anext(consumer)
+        consumer.seek(ORDERS, 2**63)
+        with trio.fail_after(SECONDS), pytest.raises(BadAnswer, match="FetchRequest cannot be said"):
+            await consumer.poll()
 
 
 async def test_an_error_from_the_future_is_raised_as_what_it_is(broker: FakeBroker, autojump_clock: Any) -> None:
@@ -334,6 +343,18 @@ async def test_an_identity_that_is_none_is_not_asked_for_again(
         with trio.fail_after(SECONDS), pytest.raises(BadAnswer, match="producer id"):
             await producer.send_and_wait("orders", b"x")
     assert broker.count(InitProducerIdRequest) == 1
+
+
+@pytest.mark.parametrize("error", [ErrorCode.NOT_COORDINATOR, ErrorCode.CONCURRENT_TRANSACTIONS])
+async def test_a_transactional_producer_that_is_never_let_in_says_so_in_time(
+    broker: FakeBroker, autojump_clock: Any, error: ErrorCode
+) -> None:
+    lie(broker, InitProducerIdRequest, code(error))
+    limits = {"max_block_ms": SECONDS * 1000, "transactional_id": "tx"}
+    with trio.fail_after(SECONDS + 1), pytest.raises(BrokerError, match=error.name):
+        async with Producer("fake", surroundings=broker.surroundings, **limits):  # type: ignore[arg-type]
+            pass
+    assert broker.count(InitProducerIdRequest) < PACED
 
 
 # ------------------------------------------------------------------------------------------- versions and connections

@@ -48,6 +48,27 @@ TESTS = {
     "Elements of a request": (
         "protocol/messages/test_message_frames_hostile.py::test_all_arrays_of_a_message_share_one_budget",
     ),
+    "A string of a message": (
+        "protocol/messages/test_message_frames_hostile.py::test_a_string_is_as_long_as_every_version_could_hold_it",
+    ),
+    "Partitions of an OffsetCommit that are stored at a time": (
+        "groups/test_group_handlers.py::test_a_commit_that_names_a_partition_a_thousand_times_writes_one_record",
+        "groups/test_group_handlers.py::test_a_commit_of_thousands_of_partitions_lets_others_have_their_turn",
+    ),
+    "What a group writes of its members": (
+        "groups/test_group_handlers.py::test_an_assignment_is_no_larger_than_the_topic_takes_records",
+    ),
+    "A batch that comes from outside into an internal topic": (
+        "server/test_internal_topics_from_outside.py::test_what_its_coordinator_can_read_is_written_and_nothing_else",
+        "server/test_internal_topics_from_outside.py::test_what_the_door_lets_in_is_bounded",
+    ),
+    "Topics that a client keeps in mind": ("client/test_cluster_image.py::test_what_nobody_has_asked_for_is_not_kept",),
+    "Attempts where nothing comes of an answer": (
+        "client/test_hostile_answers.py::test_a_fetch_that_leads_nowhere_is_repeated_with_pauses",
+        "client/test_hostile_answers.py::test_a_member_that_is_sent_away_for_ever_joins_again_with_pauses",
+        "client/test_hostile_answers.py::"
+        "test_a_record_that_is_refused_for_ever_is_given_up_in_time_and_sent_with_pauses",
+    ),
     "Tagged fields of a section": (
         "protocol/messages/test_message_frames_hostile.py::test_a_section_of_tagged_fields_is_bounded",
     ),

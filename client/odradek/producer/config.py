@@ -73,7 +73,7 @@ class ProducerConfig(Struct, frozen=True, kw_only=True):
     delivery_timeout_ms: int = 120_000
     """From `send` until a record is given up."""
     max_block_ms: int = 60_000
-    """How long `send` waits for room or for metadata."""
+    """How long `send` waits for room or for metadata, and a transactional producer to be let in."""
     close_timeout_ms: int = 5_000
     """How long the end of the scope still tries to deliver when it is left by an exception."""
     retry_backoff_ms: int = 100

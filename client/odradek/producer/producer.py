@@ -110,7 +110,7 @@ class Producer:
             self._sender = Sender(self._cluster, config, nursery)
             self._accumulator = self._sender.accumulator
             if self._sender.transactions is not None:
-                await self._sender.transactions.start()
+                await self._sender.transactions.start(config.max_block_ms / 1000)
             self._sender.start()
             self._is_open = True
             self._may_send = self._sender.transactions is None

@@ -22,6 +22,7 @@ Rules
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Collection
 from enum import Enum
 from typing import Protocol, TypeVar
@@ -104,9 +105,12 @@ class Transactions:
         self._has_offsets = False
         self._numbered: set[PartitionQueue] = set()
 
-    async def start(self) -> None:
-        """Fence earlier producers of this id, and end what they have left open. Raises what is final."""
-        await self._renew_identity()
+    async def start(self, timeout_s: float) -> None:
+        """Fence earlier producers of this id, and end what they have left open.
+
+        Raises what is final, and what was said last when the time is over.
+        """
+        await self._renew_identity(timeout_s)
 
     async def begin(self) -> None:
         self._check_not_fenced()
@@ -215,11 +219,16 @@ class Transactions:
 
     # -------------------------------------------------------------------------------------------------- inside
 
-    async def _renew_identity(self) -> None:
+    async def _renew_identity(self, timeout_s: float = math.inf) -> None:
         """A new epoch, or at first an identity."""
         request = InitProducerIdRequest(self._transactional_id, self._timeout_ms, self._producer_id, self._epoch)
         answer = await self._ask(
-            self._coordinator, request, InitProducerIdResponse, lambda answer: answer.error_code, at_most=5
+            self._coordinator,
+            request,
+            InitProducerIdResponse,
+            lambda answer: answer.error_code,
+            at_most=5,
+            timeout_s=timeout_s,
         )
         if answer.producer_id < 0 or answer.producer_epoch < 0:
             raise BadAnswer(f"producer id {answer.producer_id}, epoch {answer.producer_epoch}")
@@ -269,14 +278,18 @@ class Transactions:
         *,
         at_most: int | None = None,
         check: Callable[[], None] = lambda: None,
+        timeout_s: float = math.inf,
     ) -> R:
-        """Ask until there is an answer that is final. Raises it as an exception if it is an error.
+        """Ask until there is an answer that is final, or the time is over. Raises it as an exception if it is an error.
 
         `check` raises where the question is no longer of interest, whatever the answer is.
         """
+        deadline = trio.current_time() + timeout_s
         while True:
             check()
-            answer = await coordinator.ask_until_answered(request, response, code_of, at_most=at_most)
+            answer = await coordinator.ask_until_answered(
+                request, response, code_of, at_most=at_most, timeout_s=timeout_s
+            )
             check()
             code = code_of(answer)
             if code == ErrorCode.NONE:
@@ -284,7 +297,7 @@ class Transactions:
             error = broker_error(code, f"transactional id {self._transactional_id}")
             if error.code in FENCED_CODES:
                 raise self._fence(error)
-            if not error.retriable or isinstance(error, CoordinatorUnavailable):
+            if not error.retriable or isinstance(error, CoordinatorUnavailable) or trio.current_time() >= deadline:
                 raise error
             await trio.sleep(self._cluster.backoff_s)
 
