@@ -90,6 +90,7 @@ def takes(setting: Setting, value: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.java
 def test_no_number_is_taken_that_kafka_refuses_and_each_that_only_we_refuse_has_a_reason(
     theirs: dict[tuple[str, str], Theirs],

@@ -115,6 +115,7 @@ def test_members_of_different_libraries_share_one_group(
         assert settled(), [each.assignment() for each in members]
 
 
+@pytest.mark.slow
 def test_kcat_resumes_its_group_where_it_stopped(
     broker: BrokerProcess, new_topic: NewTopic, client_named: ClientNamed
 ) -> None:

@@ -73,6 +73,7 @@ def test_what_a_clean_stop_leaves_is_sound_and_all_of_it_is_looked_at(data: Path
     assert any(name.endswith(".txnindex") for name in names)
 
 
+@pytest.mark.slow
 def test_whatever_bit_turns_over_is_found_in_its_file(data: Path) -> None:
     random = Random(1)
     for path in sorted(each for each in data.rglob("*") if each.is_file() and each.name not in UNJUDGED):

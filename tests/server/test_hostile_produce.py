@@ -146,6 +146,7 @@ def peak_mib(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="VmHWM is Linux's")
 @pytest.mark.parametrize("codec", [Codec.GZIP, Codec.SNAPPY, Codec.LZ4, Codec.ZSTD])
 @pytest.mark.parametrize("topic_config", [{"cleanup_policy": "compact"}, {"compression_type": "uncompressed"}])

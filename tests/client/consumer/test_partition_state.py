@@ -373,6 +373,7 @@ def test_a_bomb_is_not_undone_but_named_and_a_seek_leads_past(codec: Codec) -> N
     assert all_offsets(state) == [0]
 
 
+@pytest.mark.slow
 def test_of_millions_of_records_in_one_batch_only_some_are_in_memory() -> None:
     state = state_at(0)
     take(state, batch(0, 50_000))
