@@ -26,7 +26,7 @@ Versions
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import trio
@@ -48,12 +48,14 @@ from odradek_broker.log.failures import DamagedLog, OffsetOutOfRange
 from odradek_broker.replication.selector import preferred_replica
 from odradek_broker.runtime.fetch_sessions import FetchSession, PartitionKey
 from odradek_broker.runtime.partition import Partition
-from odradek_broker.runtime.slices import SLICE
+from odradek_broker.runtime.slices import SLICE, Slices
 
 REQUEST, VERSIONS = FetchRequest, range(4, 19)
 WAITS_FOR_OTHERS = True
 
 T = TypeVar("T")
+
+NAMES_AT_ONCE = 10 * SLICE
 
 READ_COMMITTED = 1
 FIRST_VERSION_WITH_IDS = 13
@@ -97,7 +99,7 @@ async def handle(request: FetchRequest, context: RequestContext) -> FetchRespons
     return await _response(reading, session, request)
 
 
-def _parts(items: list[T]) -> Iterator[list[T]]:
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Of what is looked at in slices; most fetches are one."""
     if len(items) <= SLICE:
         yield items
@@ -106,7 +108,7 @@ def _parts(items: list[T]) -> Iterator[list[T]]:
         yield items[at : at + SLICE]
 
 
-async def _after(part: list[T]) -> None:
+async def _after(part: Sequence[T]) -> None:
     if len(part) == SLICE:
         await trio.lowlevel.checkpoint()
 
@@ -116,7 +118,7 @@ def _replica_id(request: FetchRequest) -> int:
     return max(request.replica_id, request.replica_state.replica_id)
 
 
-def _note_replica(wanted: list[Wanted], replica: int, broker_epoch: int, context: RequestContext) -> None:
+def _note_replica(wanted: Sequence[Wanted], replica: int, broker_epoch: int, context: RequestContext) -> None:
     """What a follower asks for it does not have yet, and what comes before it has, on stable storage.
 
     That is so only of what it says about this leader epoch (one that says none counts for nothing), and where its log
@@ -146,13 +148,7 @@ async def _find(request: FetchRequest, session: FetchSession | None, context: Re
     if session is not None:
         pairs = list(session.wanted.items())
     else:
-        by_id = context.version >= FIRST_VERSION_WITH_IDS
-        named: dict[PartitionKey, FetchPartition] = {
-            (topic.topic_id if by_id else topic.topic, partition.partition): partition
-            for topic in request.topics
-            for partition in topic.partitions
-        }
-        pairs = list(named.items())
+        pairs = list((await _named(request, by_id=context.version >= FIRST_VERSION_WITH_IDS)).items())
     wanted: list[Wanted] = []
     for part in _parts(pairs):
         wanted += [Wanted(key, fetch, _partition(key, request, context)) for key, fetch in part]
@@ -171,6 +167,18 @@ def _partition(key: PartitionKey, request: FetchRequest, context: RequestContext
     return context.broker.partition(topic, index, follower_too=from_any)
 
 
+async def _named(request: FetchRequest, *, by_id: bool) -> dict[PartitionKey, FetchPartition]:
+    """What the request itself names, each partition once."""
+    named: dict[PartitionKey, FetchPartition] = {}
+    slices = Slices(NAMES_AT_ONCE)
+    for topic in request.topics:
+        key = topic.topic_id if by_id else topic.topic
+        for part in _parts(topic.partitions):
+            named.update({(key, each.partition): each for each in part})
+            await slices.pay(1 + len(part))
+    return named
+
+
 async def _read(wanted: list[Wanted], request: FetchRequest, context: RequestContext) -> Reading:
     reading = Reading([], 0, False)
     for part in _parts(wanted):
@@ -179,7 +187,7 @@ async def _read(wanted: list[Wanted], request: FetchRequest, context: RequestCon
     return reading
 
 
-def _read_on(reading: Reading, wanted: list[Wanted], request: FetchRequest, context: RequestContext) -> Reading:
+def _read_on(reading: Reading, wanted: Sequence[Wanted], request: FetchRequest, context: RequestContext) -> Reading:
     """What was read before, and with it what these partitions have."""
     data, size, is_final = reading
     left = min(request.max_bytes, context.broker.config.fetch_max_bytes) - size
