@@ -1,0 +1,141 @@
+"""A copy by confluent-kafka, exactly once, while each broker of three is killed in turn.
+
+It is written as its makers write theirs: on an error that can be aborted it aborts and reads again from what is
+committed; on a fatal one it begins anew.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import trio
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from load import IMPATIENT
+
+from odradek import Admin
+from odradek.testing import Cluster
+
+pytestmark = pytest.mark.slow
+
+RECORDS = 8_000
+PATIENCE_S = 120.0
+SETTINGS = {
+    "offsets.topic.num.partitions": "3",
+    "transaction.state.log.num.partitions": "3",
+    "group.initial.rebalance.delay.ms": "0",
+}
+
+
+class Copier:
+    """Copies `source` to `target` in a thread, a transaction for what each poll brings."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.is_stopping = threading.Event()
+        self.transactions = self.aborted = self.begun_anew = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.is_stopping.set()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self.is_stopping.is_set():
+            try:
+                self._copy_for_a_life()
+            except KafkaException:
+                self.begun_anew += 1
+
+    def _copy_for_a_life(self) -> None:
+        settings = {"bootstrap.servers": self._bootstrap, **IMPATIENT}
+        consumer = Consumer({**settings, "group.id": "copiers", "auto.offset.reset": "earliest",
+                             "enable.auto.commit": False, "isolation.level": "read_committed",
+                             "session.timeout.ms": 6_000})  # fmt: skip
+        try:
+            consumer.subscribe(["source"])
+            producer = Producer({**settings, "transactional.id": "copier", "transaction.timeout.ms": 20_000})
+            producer.init_transactions(30)
+            while not self.is_stopping.is_set():
+                messages = [message for message in consumer.consume(50, 0.2) if not message.error()]
+                if messages:
+                    self._copy(messages, consumer, producer)
+        finally:
+            consumer.close()
+
+    def _copy(self, messages: list[Message], consumer: Consumer, producer: Producer) -> None:
+        producer.begin_transaction()
+        try:
+            for message in messages:
+                producer.produce("target", message.value(), partition=message.partition())
+            positions = consumer.position(consumer.assignment())
+            producer.send_offsets_to_transaction(positions, consumer.consumer_group_metadata(), 30)
+            self._commit(producer)
+            self.transactions += 1
+        except KafkaException as error:
+            if not error.args[0].txn_requires_abort():
+                raise
+            producer.abort_transaction(30)
+            self.aborted += 1
+            raise  # the consumer is ahead of what is committed: begin anew
+
+    def _commit(self, producer: Producer) -> None:
+        while True:
+            try:
+                producer.commit_transaction(30)
+                return
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise
+
+
+def read_target(bootstrap: str) -> list[int]:
+    """All that is committed, by partition and in order."""
+    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "r", "isolation.level": "read_committed"})
+    values: list[int] = []
+    try:
+        for partition in range(2):
+            place = TopicPartition("target", partition, 0)
+            reader.assign([place])
+            _, end = reader.get_watermark_offsets(place, 30)
+            deadline = time.monotonic() + PATIENCE_S
+            while reader.position([place])[0].offset < end and time.monotonic() < deadline:
+                values += [int(message.value() or b"") for message in reader.consume(2_000, 0.2)]
+                if reader.position([place])[0].offset < 0 and end == 0:
+                    break
+    finally:
+        reader.close()
+    return values
+
+
+async def test_a_copy_by_confluent_has_each_record_once_though_each_broker_is_killed_in_turn() -> None:
+    async with Cluster(brokers=3, settings=SETTINGS) as cluster:
+        async with Admin(cluster.bootstrap) as admin:
+            for topic in ("source", "target"):
+                await admin.create_topic(topic, 2, 3)
+        writer = Producer({"bootstrap.servers": cluster.bootstrap, "enable.idempotence": True})
+        for number in range(RECORDS):
+            writer.produce("source", b"%d" % number, partition=number % 2)
+            writer.poll(0)
+        assert await trio.to_thread.run_sync(writer.flush, 60) == 0
+        copier = Copier(cluster.bootstrap)
+        copier.start()
+        for broker in cluster.brokers:
+            begun = copier.transactions
+            with trio.fail_after(PATIENCE_S):
+                while copier.transactions < begun + 5:  # noqa: ASYNC110 (a thread tells nobody)
+                    await trio.sleep(0.01)
+            broker.kill()
+            await trio.sleep(0.5)
+            await broker.start()
+        with trio.fail_after(PATIENCE_S):
+            while len(await trio.to_thread.run_sync(read_target, cluster.bootstrap)) < RECORDS:  # noqa: ASYNC110
+                await trio.sleep(0.5)
+        await trio.to_thread.run_sync(copier.stop)
+        copied = await trio.to_thread.run_sync(read_target, cluster.bootstrap)
+    assert sorted(copied) == list(range(RECORDS))
