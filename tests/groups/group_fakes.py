@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -114,6 +114,7 @@ class MemoryBroker:
         self.image = MetadataImage()
         self.set_topics("t")
         self.controller = self
+        self.replica_logs = self
         self.reachability = Reachability(self.clock)
         self.groups = GroupsRuntime(self)  # type: ignore[arg-type]
 
@@ -134,6 +135,10 @@ class MemoryBroker:
 
     def others_have(self, partition: MemoryPartition) -> bool:
         return False
+
+    async def wait_opened(self, topics: Collection[str]) -> None:
+        """Logs in memory are open."""
+        await trio.lowlevel.checkpoint()
 
     async def create_topic_if_missing(self, name: str) -> ErrorCode:
         if name == GROUP_TOPIC and name not in self.image.topics:
