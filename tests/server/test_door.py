@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec import structs
 from served_broker import Peer, Served, serving
 
 from odradek.protocol.errors import ErrorCode
@@ -144,13 +145,36 @@ async def test_the_brokers_own_listener_lets_everybody_in_and_counts_nobody(tmp_
         assert [await comes_in(served, port=outer) is not None for _ in range(2)] == [True, False]
 
 
+async def test_a_controller_lets_brokers_in_whatever_somebody_has_set_while_it_ran(tmp_path: Path) -> None:
+    async with serving(tmp_path, process_roles="controller", max_connections="2") as served:
+        served.broker.config = structs.replace(served.broker.config, max_connections=0)
+        assert [await comes_in(served) is not None for _ in range(3)] == [True, True, False]
+
+
+async def test_a_connection_that_the_system_does_not_watch_is_served_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full:
+        def register(self, *_: object) -> None:
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+    async with serving(tmp_path) as served:
+        hang_ups = served._server._network._hang_ups  # type: ignore[attr-defined]
+        watching = hang_ups._epoll
+        monkeypatch.setattr(hang_ups, "_epoll", Full())
+        peer = await comes_in(served)
+        monkeypatch.setattr(hang_ups, "_epoll", watching)
+        assert peer is not None and await peer.is_answered()
+    assert "watches no more connections" in caplog.text
+
+
 async def test_refusals_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "odradek_broker.server.server")
     async with serving(tmp_path, max_connections="0") as served:
         for _ in range(20):
             assert await comes_in(served) is None
         with trio.fail_after(10):
-            while "more connections were refused" not in caplog.text:
+            while "times more somebody was turned away" not in caplog.text:
                 await trio.testing.wait_all_tasks_blocked(0.01)
     assert len(caplog.records) < 10
 

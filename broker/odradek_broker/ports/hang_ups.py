@@ -9,6 +9,7 @@ second, and those that have unread bytes show nothing.
 from __future__ import annotations
 
 import contextlib
+import logging
 import select
 import socket
 from collections.abc import Callable
@@ -17,6 +18,8 @@ import trio
 
 LOOK_SECONDS = 1.0
 MOST_AT_ONCE = 256
+
+logger = logging.getLogger(__name__)
 
 
 class HangUps:
@@ -28,9 +31,13 @@ class HangUps:
 
     def watch(self, connected: socket.socket, tell: Callable[[], None]) -> None:
         """`tell` is called once, when the peer has closed, or the connection is broken; `run` has to be at work."""
-        self._watched[connected.fileno()] = connected, tell
-        if self._epoll is not None:
-            self._epoll.register(connected, select.EPOLLRDHUP | select.EPOLLONESHOT)
+        try:
+            if self._epoll is not None:
+                self._epoll.register(connected, select.EPOLLRDHUP | select.EPOLLONESHOT)
+        except (OSError, ValueError) as error:
+            logger.warning("the system watches no more connections (%s): some will be kept that have ended", error)
+        else:
+            self._watched[connected.fileno()] = connected, tell
 
     def forget(self, connected: socket.socket) -> None:
         """Before it is closed."""

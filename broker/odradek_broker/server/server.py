@@ -61,7 +61,7 @@ class Server:
         self._limits: AddressLimits | None = None
         """The settings that the door's limits come from."""
         self._turned_away = 0
-        """Of whom the log has not been told."""
+        """In this second."""
         self._departed = trio.lowlevel.ParkingLot()
         self._listeners: list[Listener] = []
         self.is_stopping = False
@@ -137,7 +137,9 @@ class Server:
                     return
                 if not isinstance(error, OSError) or error.errno not in OVERLOADED:
                     raise
-                logger.error("cannot accept connections: %s", error.strerror)
+                if not self._turned_away:
+                    logger.error("cannot accept connections: %s", error.strerror)
+                self._turned_away += 1
                 await trio.sleep(REST_WHEN_OVERLOADED_SECONDS)
                 continue
             if is_open or self._may_enter(stream):
@@ -216,7 +218,7 @@ class Server:
             await trio.sleep(TICK_SECONDS)
             await self._find_limits()
             if self._turned_away > 1:
-                logger.warning("%d more connections were refused", self._turned_away - 1)
+                logger.warning("%d times more somebody was turned away at the door", self._turned_away - 1)
             self._turned_away = 0
             now_ms = self._clock.monotonic_ms()
             for connection in list(self._connections):
