@@ -20,14 +20,15 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import trio
+from msgspec import Struct
 
 from odradek.protocol.framing import BASE_BYTES, FrameBuffer
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import Answer, Caller, Held, Later
-from odradek_broker.server.progress import DEADLINE_MS, Progress
+from odradek_broker.server.progress import DEADLINE_MS, UNKNOWN, Progress
 from odradek_broker.server.unsupported import Unsupported
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ REQUESTS_BETWEEN_CHECKPOINTS = 16
 SHRINK_AFTER_MS = 1_000
 
 
-class Slot(NamedTuple):
+class Slot(Struct, frozen=True, gc=False):
     """Where an answer belongs, when nothing else of its request is needed any more."""
 
     version: int
@@ -129,13 +130,13 @@ class Connection:
         """Called about once a second: give memory back, close what stands still."""
         if now_ms - self.active_ms >= SHRINK_AFTER_MS:
             self._shrink()
-        if self._sending.is_watched:
+        if self._sending.since_ms != UNKNOWN:
             is_over = self._sending.is_over(self._stream.taken_bytes(), now_ms)
         elif self._handling and self._memory.keeps_others_waiting:
             is_over = now_ms - self.active_ms >= DEADLINE_MS
         elif self._pending or self._handling or self._waiting_for_memory:
             return  # it is not the peer that keeps the connection still
-        elif self._arriving.is_watched and self._buffer.buffered_bytes:
+        elif self._arriving.since_ms != UNKNOWN and self._buffer.buffered_bytes:
             hurried = self._memory.keeps_others_waiting
             is_over = self._arriving.is_over(self._received_bytes, now_ms, hurried=hurried)
         else:
@@ -168,7 +169,7 @@ class Connection:
                 if not await self._receive():
                     return
                 continue
-            self._arriving.end()
+            self._arriving.since_ms = UNKNOWN
             await self._let_others_run()
             call = await self._dispatcher.read(frame, self._caller)
             slot = Slot(call.answer_version, call.correlation_id)
@@ -208,13 +209,13 @@ class Connection:
         growth = self._buffer.capacity_wanted() - self._buffer.capacity_bytes
         if growth:
             await self._take_memory(growth)
-        if not self._arriving.is_watched and self._buffer.buffered_bytes:
+        if self._arriving.since_ms == UNKNOWN and self._buffer.buffered_bytes:
             self._arriving.begin(self._clock.monotonic_ms())
         count = await self._stream.receive_into(self._buffer.room)
         self._buffer.received(count)
         self._received_bytes += count
         self.active_ms = self._clock.monotonic_ms()
-        if not self._arriving.is_watched:
+        if self._arriving.since_ms == UNKNOWN:
             self._arriving.begin(self.active_ms)
         return count > 0
 
@@ -222,7 +223,7 @@ class Connection:
         self._waiting_for_memory = True
         await self._memory.take(count, self._buffer.missing_bytes)
         self._waiting_for_memory = False
-        self._arriving.end()
+        self._arriving.since_ms = UNKNOWN
 
     async def _all_answered(self) -> None:
         while self._pending and not self._peer_gone:
@@ -274,7 +275,7 @@ class Connection:
         pieces = await self._dispatcher.write(response, slot.version, slot.correlation_id)
         self._sending.begin(self._clock.monotonic_ms())
         await self._stream.send(pieces)
-        self._sending.end()
+        self._sending.since_ms = UNKNOWN
         self.active_ms = self._clock.monotonic_ms()
 
 

@@ -21,22 +21,15 @@ class Progress:
     """One transfer after another: the bytes of a frame that arrive, or those of an answer that the peer takes."""
 
     def __init__(self) -> None:
-        self._since_ms = UNKNOWN
+        self.since_ms = UNKNOWN
+        """When the peer last did enough, or was first expected to; UNKNOWN while nothing is expected of it."""
         self._bytes = UNKNOWN
         self._hurried = False
 
-    @property
-    def is_watched(self) -> bool:
-        return self._since_ms != UNKNOWN
-
     def begin(self, now_ms: int) -> None:
         """From now on the peer is expected to do something."""
-        self._since_ms = now_ms
+        self.since_ms = now_ms
         self._bytes = UNKNOWN
-
-    def end(self) -> None:
-        """Nothing is expected of it."""
-        self._since_ms = UNKNOWN
 
     def is_over(self, total_bytes: int, now_ms: int, *, hurried: bool = False) -> bool:
         """Whether the deadline has passed; `total_bytes`: all that the peer has brought or taken since it connected."""
@@ -47,5 +40,5 @@ class Progress:
         if self._bytes == UNKNOWN:
             self._bytes = total_bytes
         elif total_bytes - self._bytes >= least:
-            self._since_ms, self._bytes = now_ms, total_bytes
-        return now_ms - self._since_ms >= deadline_ms
+            self.since_ms, self._bytes = now_ms, total_bytes
+        return now_ms - self.since_ms >= deadline_ms
