@@ -130,7 +130,27 @@ TESTS = {
     "Incarnations that a node remembers of itself": (
         "log/test_registration_note.py::test_of_a_broker_that_is_never_let_in_not_all_incarnations_are_kept",
     ),
-    "Registered brokers, topics, settings": (
+    "Topics that a Metadata request has made": (
+        "server/test_held_loop.py::test_topics_by_the_hundred_are_made_while_others_are_served",
+    ),
+    "Requests of administrators that are decided at a time": (
+        "server/test_held_loop.py::test_three_thousand_changed_keys_are_decided_by_a_worker",
+    ),
+    "Parts of a request that are answered before others have their turn": (
+        "server/test_held_loop.py::test_requests_that_take_no_answer_let_others_have_their_turn",
+        "server/test_held_loop.py::test_a_fetch_of_many_partitions_is_read_in_slices",
+    ),
+    "Value of a setting": (
+        "controller/test_config_room.py::"
+        "test_a_value_is_as_long_as_kafka_takes_it_and_no_longer_whichever_way_it_comes",
+    ),
+    "Settings of all topics and brokers together": (
+        "controller/test_config_room.py::test_all_configuration_together_is_bounded",
+    ),
+    "Logs that are opened at a time": (
+        "runtime/test_log_opening.py::test_a_few_are_opened_at_a_time_in_the_order_in_which_they_were_wanted",
+    ),
+    "Registered brokers, topics": (
         "controller/test_capacity.py::test_more_partitions_than_a_broker_can_hold_are_refused",
     ),
     "Records that wait to be acknowledged": (
@@ -155,7 +175,7 @@ FIXED = "made once"
 """It holds what this program, or its configuration, has, and nobody adds to it."""
 REQUEST = "of one piece of work"
 """It goes with the request, the decision, or the pass that it was made for."""
-NODES = "Registered brokers, topics, settings"
+NODES = "Registered brokers, topics"
 REPLICAS = "Replicas of a broker"
 CONNECTIONS = "Connections of a broker"
 WAITS = "Requests of one connection that wait for their answers"
@@ -216,6 +236,7 @@ CONTAINERS = {
     "odradek.protocol.records.builder._header_name": FIXED,
     "odradek.protocol.records.record._text": FIXED,
     "odradek.protocol.registry._message_class": FIXED,
+    "odradek.sync.testing.Cluster._nodes": MINE,
     "odradek_broker.apis.api_03_metadata._told": FIXED,
     "odradek_broker.config.broker_config.broker_keys": FIXED,
     "odradek_broker.config.properties._control": FIXED,
@@ -228,7 +249,7 @@ CONTAINERS = {
     "odradek_broker.controller.history.History._starts": FIXED,
     "odradek_broker.controller.replay._Draft._partitions": REQUEST,
     "odradek_broker.controller.replay._Draft.brokers": NODES,
-    "odradek_broker.controller.replay._Draft.configs": NODES,
+    "odradek_broker.controller.replay._Draft.configs": "Settings of all topics and brokers together",
     "odradek_broker.controller.replay._Draft.features": NODES,
     "odradek_broker.controller.replay._Draft.topic_names": NODES,
     "odradek_broker.controller.replay._Draft.topics": NODES,
