@@ -157,7 +157,7 @@ async def test_a_request_that_waits_gives_back_the_memory_of_its_frame_unless_it
         many = FetchRequest(
             max_wait_ms=wait.max_wait_ms,
             min_bytes=1,
-            topics=[FetchTopic("t", partitions=[*wait.topics[0].partitions])] * 3000,
+            topics=[FetchTopic("t", partitions=[*wait.topics[0].partitions])] * 500,
         )
         await reader.send(many, 11)
         await wait_all_tasks_blocked()
