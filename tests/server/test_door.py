@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trio
 from msgspec import structs
-from served_broker import Peer, Served, serving
+from served_broker import HandClock, Peer, Served, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.incremental_alter_configs import (
@@ -89,8 +89,12 @@ async def comes_in(served: Served, address: str = "127.0.0.1", port: int | None 
 
 @ONLY_LINUX
 async def test_no_client_can_keep_those_of_another_address_out(tmp_path: Path) -> None:
-    async with serving(tmp_path, max_connections="6") as served:
-        greedy = [await comes_in(served, "127.0.0.2") for _ in range(6)]
+    clock = HandClock()
+    async with serving(tmp_path, clock=clock, max_connections="6") as served:
+        greedy = []
+        for _ in range(6):
+            greedy.append(await comes_in(served, "127.0.0.2"))
+            clock.advance(1)
         assert None not in greedy
         assert await comes_in(served, "127.0.0.2") is None
         assert await comes_in(served, "127.0.0.3") is not None
