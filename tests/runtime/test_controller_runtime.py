@@ -397,6 +397,23 @@ async def test_who_is_heard_of_while_the_disk_is_slow_to_fence_another_is_not_fe
     assert not broker.image.brokers[3].fenced, "its lease goes on from when it sent what was heard"
 
 
+async def test_a_broker_that_is_let_in_again_right_behind_its_fencing_is_watched() -> None:
+    """Its heartbeat has waited for the disk, on which it was being fenced; nobody would ever miss it otherwise."""
+    journal = SlowJournal()
+    broker = await SmallBroker(journal=journal).start()
+    assert await register(broker, bytes(16), 9) == 0
+    epoch = await heard_of(broker, 2)
+    close(journal.gate)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(broker.controller._fence, 2, epoch, "is gone")
+        await wait_all_tasks_blocked()
+        nursery.start_soon(heard_of, broker, 2)
+        await wait_all_tasks_blocked()
+        journal.gate.release(100)
+    assert not broker.image.brokers[2].fenced
+    assert broker.controller._heartbeats.silent(broker.config.broker_session_timeout_ms) == [(2, epoch)]
+
+
 async def test_a_controller_that_stops_fences_nobody_for_a_silence_of_its_own_making() -> None:
     """Its port is closed, and to brokers that means that nobody can be elected."""
     config = BrokerConfig(broker_session_timeout_ms=40, broker_heartbeat_interval_ms=10)

@@ -626,6 +626,12 @@ LATER = [
         "",
         needs=("groups",),
     ),
+    _bug(
+        "who is let in again right behind its fencing is watched by nobody",
+        "runtime/controller.py",
+        "forgotten.\n                self._hear(request)\n",
+        "forgotten.\n                pass\n",
+    ),
     # --------------------------------------------------------------------------- what was deleted, and what compaction needs
     _bug(
         "deleted before those know it who are eligible",

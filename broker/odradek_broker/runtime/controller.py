@@ -343,6 +343,9 @@ class ControllerRuntime(ControllerClient):
 
         def decide(image: MetadataImage) -> Result[Any]:
             self._refuse_late(arrived)
+            if isinstance(request, BrokerHeartbeatRequest):
+                # Once more: while it waited for its turn that life may have been fenced, and forgotten.
+                self._hear(request)
             return decision(image, request, version)
 
         self._refuse_late(arrived)
