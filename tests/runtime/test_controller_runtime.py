@@ -54,10 +54,19 @@ class SlowJournal(MemoryJournal):
     def __init__(self) -> None:
         super().__init__()
         self.gate = threading.Semaphore(100)
+        self._was_closed = False
 
     def append(self, records: Sequence[Struct], now_ms: int) -> int:
-        assert self.gate.acquire(timeout=10)
+        if not self.gate.acquire(blocking=False):
+            self._was_closed = True
+            assert self.gate.acquire(timeout=60)
         return super().append(records, now_ms)
+
+    async def waits(self) -> None:
+        """Return when an append has found the gate closed: no task of this thread shows how far another thread is."""
+        with trio.fail_after(60):
+            while not self._was_closed:  # noqa: ASYNC110
+                await trio.sleep(0.001)
 
 
 def create(name: str) -> CreateTopicsRequest:
@@ -106,7 +115,7 @@ async def test_nothing_shows_before_it_is_durable() -> None:
     close(journal.gate)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(broker.controller.ask, create("t"), CreateTopicsResponse, 7)
-        await wait_all_tasks_blocked()
+        await journal.waits()
         assert broker.image is before
         assert len(broker.images) == 1
         journal.gate.release()
@@ -140,7 +149,7 @@ async def test_a_decision_stands_though_its_caller_is_cancelled() -> None:
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(broker.controller.ask, create("t"), CreateTopicsResponse, 7)
-            await wait_all_tasks_blocked()
+            await journal.waits()
             scope.cancel()
             journal.gate.release()
     assert "t" in broker.image.topics
@@ -182,7 +191,7 @@ async def test_no_snapshot_is_begun_once_the_journal_may_have_more_in_it_than_is
     with pytest.RaisesGroup(DiskFailed, flatten_subgroups=True):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(is_over, broker)
-            await wait_all_tasks_blocked()
+            await journal.waits()
             nursery.start_soon(broker.controller.run)
             await wait_all_tasks_blocked()  # a snapshot is due, and waits until that is decided
             journal.gate.release()
@@ -469,7 +478,7 @@ async def test_what_has_waited_for_a_slow_disk_until_its_sender_gave_up_is_not_c
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(forward, "first")
-        await wait_all_tasks_blocked()
+        await journal.waits()
         nursery.start_soon(forward, "second")
         await wait_all_tasks_blocked()
         broker.clock.passed_ms += PATIENCE_MS
@@ -500,7 +509,7 @@ async def test_what_is_decided_while_the_right_to_decide_lapses_stands_and_is_no
     async with trio.open_nursery() as nursery:
         nursery.start_soon(follow)
         nursery.start_soon(forward)
-        await wait_all_tasks_blocked()
+        await journal.waits()
         rights[0] = False
         journal.gate.release(100)
     assert [answer.error_code for answer in answers] == [ErrorCode.NOT_CONTROLLER]
