@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         UnknownTopicOrPartition,
         UnsupportedVersion,
     )
+    from odradek.exactly_once import exactly_once
     from odradek.metadata import TopicPartition
     from odradek.network import Surroundings, TcpNetwork
     from odradek.offsets import EARLIEST, LATEST, MAX_TIMESTAMP, FoundOffset
@@ -129,6 +130,7 @@ __all__ = [
     "UnknownTopicOrPartition",
     "UnsupportedVersion",
     "Waiting",
+    "exactly_once",
     "nullable",
     "process",
 ]
@@ -147,6 +149,7 @@ _HOMES = {
         "RequestTimedOut SerializationFailed TopicAlreadyExists TransactionAborted Undelivered UnknownTopicOrPartition "
         "UnsupportedVersion"
     ),
+    "odradek.exactly_once": "exactly_once",
     "odradek.metadata": "TopicPartition",
     "odradek.network": "Surroundings TcpNetwork",
     "odradek.offsets": "EARLIEST FoundOffset LATEST MAX_TIMESTAMP",

@@ -67,3 +67,8 @@ def test_from_asyncio(bootstrap: str, topic: str, capsys: pytest.CaptureFixture[
         "b'three'",
         "cancelled: True",
     ]
+
+
+def test_a_topic_is_copied_exactly_once_though_brokers_and_the_copier_die(capsys: pytest.CaptureFixture[str]) -> None:
+    trio.run(main_of("exactly_once"), 500)
+    assert "500 records, each once and in order" in capsys.readouterr().out

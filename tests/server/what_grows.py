@@ -210,6 +210,7 @@ CONTAINERS = {
     "odradek.consumer.partition.PartitionState._chunks": FETCHED,
     "odradek.consumer.subscription.Subscription._turn": MINE,
     "odradek.consumer.subscription.Subscription.states": MINE,
+    "odradek.exactly_once.Batches._begin": FETCHED,
     "odradek.errors._classes": FIXED,
     "odradek.errors.Undelivered.causes": REQUEST,
     "odradek.metadata.ClusterImage._names": MINE,
