@@ -157,19 +157,21 @@ async def _read_for_a_life(scene: Scene, name: str) -> None:
 
 
 async def drain(scene: Scene) -> None:
-    """When all is healed: read everything there is."""
-    while True:
+    """When all is healed: read everything there is. A topic may still go, whose deletion was late on its way."""
+    while partitions := everything(scene):
         try:
             since_s = trio.current_time()
             async with _consumer(scene) as consumer:
-                partitions = everything(scene)
                 await consumer.assign(partitions)
                 ends = await consumer.end_offsets(*partitions)
                 follower = Order(scene, "the last reader", since_s)
                 while any((consumer.position(each) or 0) < end for each, end in ends.items()):
                     for record in await consumer.poll(timeout_s=POLL_S):
                         follower.take(record.topic_partition, record.offset, record.value)
-            return
+                    if partitions != everything(scene):
+                        break
+                else:
+                    return
         except OdradekError:
             await trio.sleep(AGAIN_S)
 
