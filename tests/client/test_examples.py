@@ -35,6 +35,7 @@ def topic() -> str:
     return f"example-{time.time_ns()}"
 
 
+@pytest.mark.slow
 def test_produce_then_consume(bootstrap: str, topic: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("produce", bootstrap, topic)
     assert f"{topic}-" in capsys.readouterr().out

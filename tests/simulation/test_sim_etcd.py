@@ -115,6 +115,7 @@ class Side:
         return revision if which == "as it is" else revision - 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 async def test_whatever_is_asked_the_simulated_etcd_answers_as_the_real_one(tmp_path: Path) -> None:
     node, gateway, memory = EtcdNode(tmp_path, *free_ports(2)), HttpGateway(), InMemory()

@@ -174,6 +174,7 @@ def test_no_file_claims_what_a_follower_has_cut(power: bool) -> None:
     play(scenario, watched=False, min_insync_replicas="1")
 
 
+@pytest.mark.slow
 def test_what_has_not_changed_is_not_written_again() -> None:
     async def scenario(world: World) -> None:
         await write(world, "1", "2", "3")
