@@ -38,12 +38,14 @@ async def supervise(cluster: Cluster) -> None:
 
             nursery.start_soon(end)
             async with cluster:
-                for broker in cluster.brokers:
-                    print(f"ready {broker.address}", flush=True)
-                data_dir = str(cluster.data_dir)
-                greet(cluster.bootstrap, data_dir, is_temporary=cluster.is_temporary, has_nodes=True)
                 nursery.start_soon(watch, cluster)
                 await _serve_requests(cluster)
+
+
+def _say_ready(cluster: Cluster) -> None:
+    for broker in cluster.brokers:
+        print(f"ready {broker.address}", flush=True)
+    greet(cluster.bootstrap, str(cluster.data_dir), is_temporary=cluster.is_temporary, has_nodes=True)
 
 
 async def _serve_requests(cluster: Cluster) -> None:
@@ -52,6 +54,7 @@ async def _serve_requests(cluster: Cluster) -> None:
         listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         await listening.bind(str(path))
         listening.listen()
+        _say_ready(cluster)  # and whoever reads that finds us
         listener = trio.SocketListener(listening)
         async with trio.open_nursery() as nursery:
             while True:

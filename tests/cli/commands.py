@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import struct
 import subprocess
 import sys
@@ -99,14 +100,19 @@ class AtTerminal:
     def read_until(self, text: str) -> str:
         """All that has been written so far, when that is there."""
         while text.encode() not in self.seen:
-            chunk = os.read(self._master, 65536)
+            chunk = self._read()
             assert chunk, self.seen
             self.seen += chunk
         return self.seen.decode()
 
+    def _read(self) -> bytes:
+        readable, _, _ = select.select([self._master], [], [], PATIENCE_SECONDS)
+        assert readable, self.seen
+        return os.read(self._master, 65536)
+
     def end(self) -> tuple[int, str]:
         """The exit code, and all that was written, when it has ended."""
         with suppress(OSError):  # the other side has closed
-            while chunk := os.read(self._master, 65536):
+            while chunk := self._read():
                 self.seen += chunk
         return self._process.wait(PATIENCE_SECONDS), self.seen.decode()

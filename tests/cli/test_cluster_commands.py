@@ -93,6 +93,7 @@ def test_a_broker_that_ends_by_itself_is_told_of_and_settings_of_the_environment
     assert process.stderr is not None
     said: list[str] = []
     while "broker-1" not in (line := process.stderr.readline()) or "by itself" not in line:
+        assert line, said
         said.append(line)
     assert not [line for line in said if "no setting" in line]
     odradek("node", "start", "1", *where)
