@@ -27,8 +27,9 @@ def odradek(*arguments: str, check: bool = True) -> Done:
 
 
 @pytest.fixture(scope="module")
-def alone() -> Iterator[None]:
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What runs is announced to these tests only."""
+    tmp_path_factory.getbasetemp()  # the session's own is not to lie in ours
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", directory)
         patch.delenv("XDG_RUNTIME_DIR", raising=False)
