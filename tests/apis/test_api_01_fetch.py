@@ -1,4 +1,4 @@
-"""What a leader takes from the fetch of a follower for a claim that it has all before that offset."""
+"""What a leader takes from a follower's fetch for a claim to all before its offset, and what only a leader says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any, cast
 
 import pytest
 
-from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic, ReplicaState
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.fetch import (
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    FetchTopic,
+    PartitionData,
+    ReplicaState,
+)
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from odradek_broker.apis import Caller, RequestContext, api_01_fetch
@@ -41,12 +49,24 @@ async def partition(tmp_path: Path) -> Partition:
 
 
 async def fetch(partition: Partition, offset: int, epoch: int, last_fetched: int, broker: int = BROKER_EPOCH) -> None:
+    await ask(partition, offset, epoch, last_fetched, ReplicaState(2, broker))
+
+
+async def consume(partition: Partition, offset: int, epoch: int, last_fetched: int) -> PartitionData:
+    response = await ask(partition, offset, epoch, last_fetched, ReplicaState())
+    return response.responses[0].partitions[0]
+
+
+async def ask(partition: Partition, offset: int, epoch: int, last_fetched: int, who: ReplicaState) -> FetchResponse:
     asked = FetchPartition(
-        partition=0, fetch_offset=offset, current_leader_epoch=epoch, last_fetched_epoch=last_fetched
+        partition=0,
+        fetch_offset=offset,
+        current_leader_epoch=epoch,
+        last_fetched_epoch=last_fetched,
+        partition_max_bytes=1000,
     )
-    request = FetchRequest(
-        replica_state=ReplicaState(2, broker), max_wait_ms=0, topics=[FetchTopic(topic_id=TOPIC_ID, partitions=[asked])]
-    )
+    topics = [FetchTopic(topic_id=TOPIC_ID, partitions=[asked])]
+    request = FetchRequest(replica_state=who, max_wait_ms=0, max_bytes=1000, topics=topics)
     around = SimpleNamespace(
         fetch_sessions=FetchSessions(1, 100, cast(Any, None)),
         clock=NOW,
@@ -55,7 +75,8 @@ async def fetch(partition: Partition, offset: int, epoch: int, last_fetched: int
         partition=lambda topic, index, follower_too=False: partition,
         isr_changes=SimpleNamespace(look_at=lambda partition: None),
     )
-    await api_01_fetch.handle(request, RequestContext(cast(Any, around), {}, 17, "f", Caller(("h", 1), ("h", 2))))
+    context = RequestContext(cast(Any, around), {}, 17, "f", Caller(("h", 1), ("h", 2)))
+    return cast(FetchResponse, await api_01_fetch.handle(request, context))
 
 
 async def test_all_before_the_offset_of_a_fetch_is_with_the_follower(partition: Partition) -> None:
@@ -84,3 +105,17 @@ async def test_a_late_fetch_of_an_earlier_life_claims_nothing(partition: Partiti
     await fetch(partition, 1, LEADER_EPOCH, 3, broker=BROKER_EPOCH + 5)
     await fetch(partition, 4, LEADER_EPOCH, LEADER_EPOCH, broker=BROKER_EPOCH)
     assert partition.high_watermark == 1
+
+
+async def test_what_is_out_of_range_only_the_leader_says(partition: Partition) -> None:
+    """A follower may be behind, or empty: a consumer that believed it would begin anew."""
+    assert (await consume(partition, 9, LEADER_EPOCH, -1)).error_code == ErrorCode.OFFSET_OUT_OF_RANGE
+    partition.follow(PartitionImage(replicas=(1, 2), isr=(1, 2), leader=2, leader_epoch=6))
+    assert (await consume(partition, 9, 6, -1)).error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
+async def test_where_logs_part_only_the_leader_says(partition: Partition) -> None:
+    assert (await consume(partition, 4, LEADER_EPOCH, 4)).diverging_epoch.end_offset == 2
+    partition.follow(PartitionImage(replicas=(1, 2), isr=(1, 2), leader=2, leader_epoch=6))
+    told = await consume(partition, 4, 6, 4)
+    assert (told.error_code, told.diverging_epoch.end_offset) == (ErrorCode.NONE, -1)

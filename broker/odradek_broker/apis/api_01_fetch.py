@@ -11,7 +11,8 @@ Behaviour
     Leader epoch older or newer than ours           FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH
     A last fetched epoch that ended before          diverging_epoch, no records (KIP-320)
     A consumer whose rack a follower is in          preferred_read_replica, no records, with a selector (KIP-392)
-    A consumer that asks a follower, from v11 on    what the follower knows to be committed
+    A consumer that asks a follower, from v11 on    what the follower knows to be committed; beyond what it has,
+                                                    NOT_LEADER_OR_FOLLOWER: only the leader knows what is out of range
     A partition that is named twice                 is read once, as it was named last
     A throttled follower that is not in sync        no records while leader.replication.throttled.rate is used up
     An unknown topic id                             UNKNOWN_TOPIC_ID, with the id
@@ -285,6 +286,8 @@ def _read_one(
             found = [] if records is None else log.aborted_in(offset, records, limit)
             aborted = [AbortedTransaction(one.producer_id, one.first_offset) for one in found]
     except OffsetOutOfRange:
+        if partition.leadership is None:
+            return _refused(fetch, ErrorCode.NOT_LEADER_OR_FOLLOWER)
         start = log.log_start_offset if is_replica else -1
         return _refused(fetch, ErrorCode.OFFSET_OUT_OF_RANGE, log_start_offset=start)
     except DamagedLog as damage:
@@ -304,7 +307,7 @@ def _read_one(
 
 
 def _diverging_epoch(partition: Partition, fetch: FetchPartition) -> EpochEndOffset:
-    if fetch.last_fetched_epoch < 0:
+    if fetch.last_fetched_epoch < 0 or partition.leadership is None:
         return EpochEndOffset()
     epoch, end_offset = partition.log.end_offset_for_epoch(fetch.last_fetched_epoch)
     if epoch >= 0 and (epoch < fetch.last_fetched_epoch or end_offset < fetch.fetch_offset):

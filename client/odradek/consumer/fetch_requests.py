@@ -22,6 +22,8 @@ from odradek.protocol.schema import ZERO_UUID
 
 logger = logging.getLogger(__name__)
 
+NO_EPOCH = -1
+
 LAST_VERSION_BY_NAME = 12
 """From v13 on, topics go by their id (KIP-516)."""
 
@@ -49,6 +51,8 @@ class Asked(Struct, frozen=True):
     version: int
     source: int
     """Which broker."""
+    leader_epoch: int
+    """In which epoch it was thought to lead, or to follow: another broker's epoch would make it answer for that one."""
 
     @property
     def is_current(self) -> bool:
@@ -78,7 +82,9 @@ class Fetches:
             if self._wants(state, now_s):
                 source = self._source(state, now_s)
                 if source >= 0 and source not in busy:
-                    asked = Asked(state, state.fetch_offset, state.version, source)
+                    known = self._image.partition(*state.topic_partition)
+                    epoch = NO_EPOCH if known is None else known.leader_epoch
+                    asked = Asked(state, state.fetch_offset, state.version, source, epoch)
                     by_source.setdefault(source, []).append(asked)
         if room <= 0:
             return {}
@@ -113,11 +119,10 @@ class Fetches:
         all_ids_known = True
         for asked in plan.asked:
             topic, index = asked.state.topic_partition
-            known = self._image.partition(topic, index)
             topics.setdefault(topic, []).append(
                 FetchPartition(
                     partition=index,
-                    current_leader_epoch=-1 if known is None else known.leader_epoch,
+                    current_leader_epoch=asked.leader_epoch,
                     fetch_offset=asked.offset,
                     last_fetched_epoch=asked.state.fetched_epoch,
                     partition_max_bytes=self._config.max_partition_fetch_bytes,

@@ -294,6 +294,18 @@ def test_a_log_that_was_cut_back_is_noticed(image: ClusterImage) -> None:
             assert made[1].position == 5
 
 
+def test_a_request_that_is_sent_late_is_meant_for_the_epoch_in_which_its_broker_was_chosen(image: ClusterImage) -> None:
+    """With a newer one a replica that lacks much would answer for the leader, and call the offset out of range."""
+    fetches = Fetches(ConsumerConfig(), image)
+    plan = fetches.plan(states(), set(), 0.0)[1]
+    partitions = [metadata.MetadataResponsePartition(0, i, leader_id=0, leader_epoch=6) for i in range(3)]
+    topic = metadata.MetadataResponseTopic(name="t", topic_id=b"i" * 16, partitions=partitions)
+    brokers = [metadata.MetadataResponseBroker(i, "h", 1) for i in range(2)]
+    image.merge(metadata.MetadataResponse(brokers=brokers, topics=[topic]), asked={"t"})
+    [partition] = fetches.request(plan)[0].topics[0].partitions
+    assert (image.leader("t", 1), partition.current_leader_epoch) == (0, 5)
+
+
 def test_without_topic_ids_the_request_is_capped_at_the_last_version_by_name(image: ClusterImage) -> None:
     fetches = Fetches(ConsumerConfig(), image)
     plan = fetches.plan(states(), set(), 0.0)[1]
