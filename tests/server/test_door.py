@@ -220,6 +220,22 @@ def test_the_limit_is_raised_as_far_as_it_goes_and_divided() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no RLIMIT_NOFILE")
+def test_a_system_that_says_unlimited_and_means_less_is_asked_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So macOS does: 256 at first, no hard limit, and more than kern.maxfilesperproc is refused."""
+    taken: list[int] = []
+
+    def setrlimit(_: int, limits: tuple[int, int]) -> None:
+        if limits[0] > 24_576:
+            raise ValueError("current limit exceeds maximum limit")
+        taken.append(limits[0])
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    assert claim() == divide(16_384)
+    assert taken == [16_384]
+
+
 @pytest.mark.parametrize("limit", [RESERVED - 1, RESERVED, 1024, 1 << 20])
 def test_all_parts_together_are_no_more_than_there_is(limit: int) -> None:
     divided = divide(limit)

@@ -43,10 +43,10 @@ def claim() -> Descriptors:
         return Descriptors()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    while soft != resource.RLIM_INFINITY and soft < wanted:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
         except (OSError, ValueError):
-            pass  # macOS has a limit of its own below that
+            wanted //= 2  # macOS has a limit of its own below that, and says no number
     return Descriptors() if soft == resource.RLIM_INFINITY else divide(soft)
