@@ -12,7 +12,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.codecs import Codec, compress, decompress
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.inside import MOST_FAULTS
-from odradek_broker.log.validation import Origin, Refused, Valid, validate
+from odradek_broker.log.validation import Origin, Refused, Valid, validate, validate_beforehand
 
 GOOD = batch(b"a", b"b")
 
@@ -265,3 +265,14 @@ def test_batches_are_compressed_anew_as_the_topic_asks(tmp_path, name):
     assert house.open(clean=False).log_end_offset == 3, "the checksum was made anew"
     again = append(house.open(), batch(*[b"value" * 20] * 3, producer=(4, 0, 0), timestamps=[10, 11, 9]), epoch=2)
     assert again.duplicate
+
+
+def test_what_was_stamped_beforehand_is_taken_though_the_topic_was_configured_anew_meanwhile(tmp_path):
+    before = LogConfig(message_timestamp_type="LogAppendTime")
+    log = LogHouse(tmp_path, LogConfig(message_timestamp_type="LogAppendTime", retention_ms=1)).open()
+    sent = memoryview(bytearray(GOOD))
+    validated = validate_beforehand(sent, before, NOW - 1)
+    assert isinstance(validated.outcome, Valid)
+    appended = log.append_as_leader(sent, leader_epoch=0, now_ms=NOW, validated=validated)
+    assert not isinstance(appended, Refused), appended
+    assert appended.log_append_time_ms == NOW

@@ -90,7 +90,12 @@ def is_long(records: memoryview, config: LogConfig) -> bool:
 
 
 def validate_beforehand(records: memoryview, config: LogConfig, now_ms: int) -> Validated:
-    """For a worker: what `Log.append_as_leader` would do itself with a client's records."""
+    """For a worker: what `Log.append_as_leader` would do itself with a client's records, which stay as they came.
+
+    If another configuration holds by then they are validated once more.
+    """
+    if config.log_append_time:
+        records = memoryview(bytearray(records))
     return Validated(config, now_ms, validate(records, config, Origin.CLIENT, now_ms))
 
 
