@@ -6,6 +6,7 @@ All of it over real sockets; no clock moves here, so that no deadline ends anyth
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.messages.api_versions import ApiVersionsRequest
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
+from odradek.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from odradek_broker.ports.hang_ups import HangUps
 from odradek_broker.runtime.cluster_messages import FollowMetadataRequest
 
@@ -132,3 +134,25 @@ async def test_a_hang_up_is_told_once_and_nobody_is_told_of_one_that_was_forgott
         ours.close()
         theirs.close()
     nursery.cancel_scope.cancel()
+
+
+async def test_who_has_closed_one_direction_gets_answers_in_order_up_to_the_first_that_is_left_out(
+    served: Served,
+) -> None:
+    """One that can be given at once does not overtake those that wait for the disk."""
+    await (await served.connect()).make_topic()
+    end = ListOffsetsRequest(topics=[ListOffsetsTopic("t", [ListOffsetsPartition(0, -1, -1)])])
+    asked = [*(frame_of(produce(b"a"), 9, number) for number in range(5)), frame_of(end, 4, 5)]
+    asked += [frame_of(ApiVersionsRequest(), 0, 6), frame_of(end, 4, 7)]
+    for _ in range(20):
+        stream = (await served.connect()).stream
+        await stream.send_all(b"".join(asked))
+        await stream.send_eof()
+        with trio.fail_after(5):
+            received = b"".join([piece async for piece in stream])
+        answered, at = [], 0
+        while at < len(received):
+            size, number = struct.unpack_from(">ii", received, at)
+            answered.append(number)
+            at += 4 + size
+        assert answered == list(range(len(answered)))

@@ -5,7 +5,7 @@ to wait for something. As long as nothing waits, the reader sends the answers it
 that can be answered at once costs no switch of tasks.
 
 Invariants
-    Answers leave in the order in which their requests came.
+    Answers leave in the order in which their requests came, and none behind one that was left out.
     A handler that holds the connection begins when all earlier answers are sent, and nothing begins before it ends.
     A request's bytes are looked at only until its handler returns: the buffer is then used again.
     Only what the peer leaves undone counts against a deadline: not our work, nor the wait for memory; and it counts
@@ -85,6 +85,8 @@ class Connection:
         self._waiting_for_memory = False
         self._draining = False
         self._peer_gone = False
+        self._silent = False
+        """An answer was left out, as the peer has gone: what comes behind it is not said either."""
         self._caller = Caller(stream.peer, stream.local)
         self._since_checkpoint = 0
 
@@ -237,7 +239,10 @@ class Connection:
             response = await (self._while_peer_is_there(answer) if call.api.waits_for_others else answer)
         finally:
             self._handling = False
-        await self._send(slot, response)
+        if self._pending or response is None:
+            self._silent = True  # the peer has gone
+        if not self._silent:
+            await self._send(slot, response)
 
     async def _while_peer_is_there(self, answer: Awaitable[Answer]) -> Answer:
         """None where it goes before it has got its answer; what need not wait is done in any case."""
@@ -248,10 +253,11 @@ class Connection:
         return None
 
     async def _answer_in_turn(self, slot: Slot, answer: Answer | Awaitable[Answer]) -> None:
-        if not self._pending and not isinstance(answer, Awaitable):
+        if not self._pending and not self._silent and not isinstance(answer, Awaitable):
             await self._send(slot, answer)
             return
         if self._peer_gone:
+            self._silent = True
             _drop(answer)
             return
         self._pending.append((slot, answer))
