@@ -25,6 +25,7 @@ from odradek_broker.ports.network import Network
 from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.runtime.commits import Commit, Commits
 from odradek_broker.runtime.controller import ControllerRuntime
+from odradek_broker.runtime.looks import Looks
 from odradek_broker.runtime.reachability import Reachability
 from odradek_broker.runtime.recent_deletions import RecentDeletions
 
@@ -134,6 +135,7 @@ class SmallBroker:
         self.journal = journal or MemoryJournal()
         self.images: list[tuple[MetadataImage, MetadataImage]] = []
         self.workers = ThreadWorkers(1)
+        self.looks = Looks(self.workers)
         self.replica_logs = NoLogs()
         self.controller = ControllerRuntime(
             self.journal,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -60,6 +61,8 @@ from odradek.protocol.messages.produce import (
 from odradek.protocol.records.batch import read_header
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.log.raw_batch import MAX_RECORDS
+from odradek_broker.ports.workers import ThreadWorkers
+from odradek_broker.runtime.looks import AT_ONCE
 from odradek_broker.runtime.slices import SLICE
 
 
@@ -244,3 +247,27 @@ async def test_topics_by_the_hundred_are_made_while_others_are_served(peer: Peer
     assert not any(topic.error_code for topic in made.topics)
     assert {(f"topic-{n}", 0) for n in range(300)} <= served.broker.partitions.keys()
     assert (await peer.produce(produce(b"a", topic="topic-299"))).error_code == ErrorCode.NONE
+
+
+async def test_large_messages_of_many_are_read_and_answered_by_a_few_workers(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads that compute take the processor from the loop, each of them whenever it calls the system."""
+    at_work, most, run = 0, 0, ThreadWorkers.run
+
+    async def counted(workers: ThreadWorkers, job: Callable[[], Any]) -> Any:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        try:
+            return await run(workers, job)
+        finally:
+            at_work -= 1
+
+    peers = [await served.connect() for _ in range(8)]
+    monkeypatch.setattr(ThreadWorkers, "run", counted)
+    unknown = MetadataRequest([MetadataRequestTopic(name=f"n{n}") for n in range(3_000)], False)
+    async with trio.open_nursery() as nursery:
+        for peer in peers:
+            nursery.start_soon(peer.ask, unknown, MetadataResponse, 9)
+    assert most == AT_ONCE

@@ -93,15 +93,15 @@ def _is_long(request: MetadataRequest, context: RequestContext) -> bool:
 
 async def _answer_from_worker(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
     """The image that is looked at does not change meanwhile; who is suspected is looked at in passing."""
-    workers = context.broker.workers
+    looks = context.broker.looks
     if TOPIC_IDS <= context.version < BY_TOPIC_ID and _names_by_id(request.topics or ()):
         return _refuse_ids(request.topics or ())
     failures: Mapping[str, ErrorCode] = {}
-    if missing := await workers.run(partial(_missing, request, context)):
+    if missing := await looks.look(partial(_missing, request, context)):
         failures = await _make(missing, context)
     elif len(context.broker.image.active_brokers) > 1:
         await trio.sleep(PAUSE_SECONDS)
-    return await workers.run(partial(_answer, request, context, failures))
+    return await looks.look(partial(_answer, request, context, failures))
 
 
 # --------------------------------------------------------------------------------------------------- topics to make

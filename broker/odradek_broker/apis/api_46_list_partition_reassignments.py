@@ -25,7 +25,7 @@ async def handle(
     request: ListPartitionReassignmentsRequest, context: RequestContext
 ) -> ListPartitionReassignmentsResponse:
     answer = partial(_answer, request, context.broker.image.topics)
-    return await context.broker.workers.run(answer)
+    return await context.broker.looks.look(answer)
 
 
 def _answer(

@@ -32,7 +32,7 @@ REQUEST, VERSIONS = DescribeTopicPartitionsRequest, range(1)
 async def handle(request: DescribeTopicPartitionsRequest, context: RequestContext) -> DescribeTopicPartitionsResponse:
     if len(request.topics or context.broker.image.topics) <= SLICE:
         return _answer(request, context)
-    return await context.broker.workers.run(partial(_answer, request, context))
+    return await context.broker.looks.look(partial(_answer, request, context))
 
 
 def _answer(request: DescribeTopicPartitionsRequest, context: RequestContext) -> DescribeTopicPartitionsResponse:

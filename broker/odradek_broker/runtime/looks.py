@@ -1,7 +1,9 @@
-"""Long looks into batches of a stranger: in a worker, and no more than AT_ONCE of them at a time.
+"""Long looks into batches and messages of a stranger: in a worker, and no more than AT_ONCE of them at a time.
 
-What one look costs has its bound (log/raw_batch.py); how many there are is up to whoever asks. So they queue, in order:
-neither the memory that they take together nor their share of the processor grows with the number of those who ask.
+What one look costs has its bound (log/raw_batch.py, protocol/codec.py); how many there are is up to whoever asks. So
+they queue, in order: neither the memory that they take together nor their share of the processor grows with the
+number of those who ask. Each thread that computes lets the loop wait for five milliseconds whenever that has called
+the system.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Dispatcher:
             request, _ = decode_prefix(api.request, frame, version, position, ELEMENTS_AT_ONCE)
         except TooManyElements:
             read = partial(decode_prefix, api.request, frame, version, position)
-            request, _ = await self._broker.workers.run(read)
+            request, _ = await self._broker.looks.look(read)
         return Call(api, header.correlation_id, request, context)
 
     async def write(self, response: ApiMessage, version: int, correlation_id: int) -> list[Sized]:
@@ -72,4 +72,4 @@ class Dispatcher:
             return encode_response(response, version, correlation_id, ELEMENTS_AT_ONCE)
         except TooManyElements:
             write = partial(encode_response, response, version, correlation_id)
-            return await self._broker.workers.run(write)
+            return await self._broker.looks.look(write)
