@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import trio
 
@@ -11,11 +12,17 @@ BLOCK_BYTES = 1024 * 1024
 
 async def read_block(descriptor: int) -> bytes:
     """What there is to be read; empty at the end. Raises OSError."""
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):  # may be on a slow disk; epoll refuses it, kqueue waits at its end
+        return await _read_in_thread(descriptor)
     try:
         await trio.lowlevel.wait_readable(descriptor)
-    except PermissionError:  # a regular file, which is always readable and may be on a slow disk
-        return await trio.to_thread.run_sync(os.read, descriptor, BLOCK_BYTES, abandon_on_cancel=True)
+    except PermissionError:  # a device such as /dev/null
+        return await _read_in_thread(descriptor)
     return os.read(descriptor, BLOCK_BYTES)
+
+
+async def _read_in_thread(descriptor: int) -> bytes:
+    return await trio.to_thread.run_sync(os.read, descriptor, BLOCK_BYTES, abandon_on_cancel=True)
 
 
 async def read_all(descriptor: int, max_bytes: int) -> bytes:

@@ -65,3 +65,20 @@ async def test_a_regular_file_is_read_as_well(tmp_path: Path) -> None:
         assert 0 < len(first) < 700_000
         assert len(first) + len(await reader.next()) == 700_000
         assert await reader.next() == []
+
+
+async def test_a_file_ends_also_where_the_system_would_wait_for_more_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As kqueue does: to it a file whose end is reached is not readable."""
+
+    async def wait_readable(descriptor: int) -> None:
+        if os.lseek(descriptor, 0, os.SEEK_CUR) == os.fstat(descriptor).st_size:
+            await trio.sleep_forever()
+
+    monkeypatch.setattr(trio.lowlevel, "wait_readable", wait_readable)
+    path = tmp_path / "lines"
+    path.write_bytes(b"a\nb\n")
+    with path.open("rb", buffering=0) as file, trio.fail_after(5):
+        reader = Lines(file.fileno(), 100)
+        assert [await reader.next(), await reader.next()] == [[b"a", b"b"], []]
