@@ -13,6 +13,7 @@ import odradek
 from odradek import sync
 from odradek.errors import BootstrapFailed, CommitFailed, TopicAlreadyExists, UnknownTopicOrPartition
 from odradek.metadata import TopicPartition
+from odradek.sync.thread import THREAD
 from odradek.topic import Topic
 
 NewTopic = Callable[..., str]
@@ -50,6 +51,15 @@ def test_all_clients_share_one_thread(bootstrap: str) -> None:
             assert threads() == ["odradek"]
         assert threads() == ["odradek"]
     assert threads() == []
+
+
+def test_what_is_called_by_a_client_may_not_wait_for_one(bootstrap: str, new_topic: NewTopic) -> None:
+    """It would be in the very thread that it waits for."""
+    with sync.Producer(bootstrap) as producer:
+        with pytest.raises(RuntimeError, match="would wait for itself"):
+            producer.send_many(new_topic(), (b"%d" % producer.partitions("t") for _ in range(3)))
+        with pytest.raises(RuntimeError, match="would wait for itself"):
+            THREAD.run_sync(sync.Admin(bootstrap).__enter__)
 
 
 def test_typed_topics_are_typed_here_too(bootstrap: str, new_topic: NewTopic) -> None:

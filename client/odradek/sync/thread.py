@@ -32,6 +32,7 @@ class TrioThread:
     @contextmanager
     def scope(self, manager: AbstractAsyncContextManager[T]) -> Iterator[T]:
         """Enter a Trio context manager in a task of the thread; leave it as this block is left."""
+        self._refuse_itself()
         self._hold()
         try:
             entered: Future[T] = Future()
@@ -56,6 +57,7 @@ class TrioThread:
 
     def run(self, function: Callable[P, Awaitable[T]], *arguments: P.args, **named: P.kwargs) -> T:
         """What an async function returns or raises. Raises RuntimeError where no client is open."""
+        self._refuse_itself()
         done: Future[T] = Future()
         scope = trio.CancelScope()
         task = partial(keep, done, scope, partial(function, *arguments, **named))
@@ -97,6 +99,14 @@ class TrioThread:
             started.set_result(None)
             await self._stop.wait()
             nursery.cancel_scope.cancel()
+
+    def _refuse_itself(self) -> None:
+        """It would wait for itself for ever. Raises RuntimeError."""
+        if threading.current_thread() is getattr(self, "_thread", None):
+            raise RuntimeError(
+                "this is called by what a client of odradek.sync calls, and would wait for itself: what `send_many` is "
+                "to take from another client has to be a list, and no function that is given to a client may use one"
+            )
 
     def _soon(self, function: Callable[[], Any]) -> None:
         try:
