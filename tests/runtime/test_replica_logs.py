@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trio
 
 from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage, TopicImage
 from odradek_broker.controller.partition_change import RECOVERED, RECOVERING
@@ -73,3 +77,58 @@ async def test_a_recovery_point_comes_down_only_when_the_controller_knows_of_tha
     await logs._tell()
     assert checkpoints.written(RECOVERY_POINTS) == {(TOPIC_ID, 0): 5, (TOPIC_ID, 1): 9}
     broker.workers.close()
+
+
+class WorkersAtOnce:
+    """Each job is done after a moment."""
+
+    async def run(self, job: Callable[[], Any]) -> Any:
+        await trio.sleep(0.001)
+        return job()
+
+
+async def test_a_log_that_cannot_be_opened_is_tried_again_ever_more_seldom(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    tried_s: list[float] = []
+
+    def open_log(*_: Any, **__: Any) -> Any:
+        tried_s.append(trio.current_time())
+        raise OSError("no log can be opened here")
+
+    metadata = image((OTHER,), OTHER)
+    broker: Any = SimpleNamespace(
+        node_id=OURS,
+        image=metadata,
+        controller=SimpleNamespace(broker_epoch=1),
+        clock=SimpleNamespace(now_ms=lambda: 0),
+        directory=SimpleNamespace(open_log=open_log),
+        fetchers=SimpleNamespace(refresh=lambda: None),
+        groups=SimpleNamespace(refresh=lambda: None),
+        transactions=SimpleNamespace(refresh=lambda: None),
+        topic_configs=lambda: SimpleNamespace(log_config=lambda own: None),
+        workers=WorkersAtOnce(),
+    )
+    logs = ReplicaLogs(broker)
+    broker.partitions = SimpleNamespace(take_up_again=lambda *key_and_partition: logs.take(KEY, TOPIC_ID, metadata))
+    logs.take(KEY, TOPIC_ID, metadata)
+    nursery.start_soon(logs.run)
+    await trio.sleep(60)
+    assert 2 < len(tried_s) < 10
+    pauses_s = [later - earlier for earlier, later in pairwise(tried_s)]
+    assert pauses_s == sorted(pauses_s)
+
+
+def test_who_reads_partitions_looks_again_once_a_log_is_open() -> None:
+    """Fetchers, and the coordinators of groups and of transactions."""
+    looked: list[str] = []
+    broker: Any = SimpleNamespace(
+        node_id=OURS,
+        image=MetadataImage(),
+        **{
+            name: SimpleNamespace(refresh=partial(looked.append, name))
+            for name in ("fetchers", "groups", "transactions")
+        },
+    )
+    ReplicaLogs(broker)._opened(KEY, Waiting(TOPIC_ID, LOG))
+    assert sorted(looked) == ["fetchers", "groups", "transactions"]

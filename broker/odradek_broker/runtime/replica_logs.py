@@ -194,8 +194,7 @@ class ReplicaLogs:
         partition.retire()
         self._waiting[key] = Waiting(partition.topic_id, partition.log, True, sound_up_to)
         self._has_work.set()
-        broker.fetchers.refresh()
-        broker.groups.refresh()
+        self._refresh()
 
     def _settle(self, key: TopicPartition, log: Log, waiting: Waiting, partition: PartitionImage) -> bool:
         """What becomes of what lies behind a gap, and whether that is known already.
@@ -253,6 +252,7 @@ class ReplicaLogs:
         """Others look at what partitions there are."""
         self._broker.fetchers.refresh()
         self._broker.groups.refresh()
+        self._broker.transactions.refresh()
 
     def _open(self, key: TopicPartition, topic_id: bytes, config: LogConfig) -> Waiting:
         try:
@@ -309,7 +309,7 @@ class ReplicaLogs:
             await self._has_work.wait()
             await self._tell()
             self._try_again()
-            if not self._waiting:
+            if not self.waiting:  # nor is any being opened: that may fail as it did before
                 self._has_work, pause_s = trio.Event(), FIRST_PAUSE_SECONDS
                 continue
             await trio.sleep(pause_s)
