@@ -124,3 +124,21 @@ def test_a_log_that_lacks_its_beginning_its_end_or_something_in_between_is_found
     segments[-1].write_bytes(last)
     (data / "t-0" / f"{segments[0].stem}.index").unlink()
     assert faults(data) == {f"{segments[0].stem}.index": ["it is not there"]}
+
+
+def test_what_compaction_leaves_is_sound(tmp_path: Path) -> None:
+    """Also where the youngest batch of a segment has lost all its records, and is there for its offsets alone."""
+    config = LogConfig(
+        segment_bytes=300, index_interval_bytes=60, cleanup_policy=frozenset({"compact"}), min_cleanable_dirty_ratio=0.0
+    )
+    directory = LogDirectory.open(str(tmp_path), RealDisk(), cluster_id="c", node_id=1, new_directory_id=bytes(16))
+    log = directory.open_log("t", 0, config, topic_id=TOPIC_ID, now_ms=NOW)
+    for number in range(20):
+        append(log, batch((b"k%d" % (number % 3), b"%d" % number), timestamp=NOW + number))
+    log.flush()
+    sizes = [segment.size_bytes for segment in log.segments]
+    assert log.compact(NOW, log.log_end_offset, force=True)
+    assert sizes != [segment.size_bytes for segment in log.segments]
+    log.close(clean=True)
+    directory.release()
+    assert faults(tmp_path) == {}

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from odradek.protocol.primitives import Buffer, ProtocolError
-from odradek.protocol.records.batch import BatchHeader, crc_is_valid
+from odradek.protocol.records.batch import NO_TIMESTAMP, BatchHeader, crc_is_valid
 from odradek_broker.log import (
     checkpoints,
     directory,
@@ -69,7 +69,7 @@ class _Segment(NamedTuple):
     positions: dict[int, int]
     """By position, the last offsets of the batches."""
     timestamps: dict[int, int]
-    """By last offset, their largest timestamps."""
+    """By last offset, their largest timestamps; none where compaction has left no record."""
     markers: dict[int, int]
     """By last offset, the producers whose transactions end there."""
     epochs: list[tuple[int, int]]
@@ -152,7 +152,7 @@ def _walked(file: File, path: str, base: int, batch_fault: BatchFault | None) ->
     for position, header in scan:
         batches, records = batches + 1, records + header.record_count
         positions[position] = header.last_offset
-        timestamps[header.last_offset] = header.max_timestamp
+        timestamps[header.last_offset] = header.max_timestamp if header.record_count else NO_TIMESTAMP
         if header.is_control:
             markers[header.last_offset] = header.producer_id
         if header.partition_leader_epoch != latest_epoch:
