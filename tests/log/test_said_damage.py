@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from log_batches import batch, headers
@@ -14,6 +15,8 @@ from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import CorruptCheckpoint, DamagedLog
 from odradek_broker.log.log import Log
 from odradek_broker.log.offset_index import ENTRY_BYTES
+from odradek_broker.log.scan import Scan
+from odradek_broker.log.segment import Segment
 
 BASE_OFFSET_BYTE, LENGTH_BYTE = 6, 8
 
@@ -59,6 +62,34 @@ def test_no_reader_misses_a_record_whatever_bit_of_an_index_turns_over(
         said += index.stem in caplog.text
         log.close(clean=False)
     assert said > 4 * len(whole), "half of what turns over puts an entry out of order, or behind the end"
+
+
+def test_a_damaged_segment_is_looked_through_once_however_often_somebody_reads_there(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer asks again and again, and each look through a gibibyte would hold the loop for seconds."""
+    path = house.path / house.names(".log")[1]
+    sizes = [len(batch(b"%d" % number, b"second", producer=(7, 0, 0))) for number in (4, 5)]
+    flip(path, LENGTH_BYTE + sum(sizes))
+    log, looks = house.open(), 0
+    scan = Segment.scan
+
+    def counted(*args: Any, **settings: Any) -> Scan:
+        nonlocal looks
+        looks += 1
+        return scan(*args, **settings)
+
+    monkeypatch.setattr(Segment, "scan", counted)
+    offset = log.segments.sealed[1].base_offset + 5
+    said = []
+    for _ in range(3):
+        with pytest.raises(DamagedLog) as raised:
+            log.read(offset, 1)
+        said.append(str(raised.value))
+    assert (looks, set(said)) == (1, {said[0]})
+    assert str(path) in said[0]
+    log.truncate_to(offset - 1)
+    assert found(log, offset - 2) == offset - 3
 
 
 def cut(path: Path) -> None:

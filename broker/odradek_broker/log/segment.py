@@ -36,6 +36,7 @@ class Segment:
         "_disk",
         "_file",
         "_first_timestamp",
+        "_known_damage",
         "_largest_timestamp",
         "_offset_index",
         "_offset_of_largest_timestamp",
@@ -75,6 +76,8 @@ class Segment:
         self._largest_timestamp = _NOT_LOADED
         self._offset_of_largest_timestamp = base_offset
         self._first_timestamp = _NOT_LOADED
+        self._known_damage: tuple[str, int, int, str] | None = None
+        """Of the file, as DamagedLog has it, where the indexes could not be made anew."""
 
     @classmethod
     def create(
@@ -238,6 +241,7 @@ class Segment:
         """Cut the file at the beginning of a batch; `next_offset` is the end of the log then."""
         self.file.truncate(position)
         self.size_bytes = position
+        self._known_damage = None
         self.offset_index.truncate_to_position(position)
         self.time_index.truncate_to(next_offset)
         self.transaction_index.truncate_to(next_offset)
@@ -401,12 +405,25 @@ class Segment:
                 self._disk.remove(self.path(suffix))
 
     def rebuild_indexes(self) -> None:
-        """Offset and time index anew, from the headers of the batches. Raises OSError, DamagedLog."""
-        transaction_index, batches = self._transaction_index, list(self.batches())
-        self.start_empty()
-        self._transaction_index = transaction_index
-        for position, header in batches:
-            self.note(position, header, header.last_offset)
+        """Offset and time index anew, from the headers of the batches. Raises OSError; DamagedLog, and nothing changed.
+
+        What is damaged is looked through once: who reads there again and again is told the same at once.
+        """
+        if self._known_damage is not None:
+            raise DamagedLog(*self._known_damage)
+        made = self.reader()
+        made.start_empty()
+        try:
+            for position, header in self.batches():
+                made.note(position, header, header.last_offset)
+        except DamagedLog as error:
+            self._known_damage = str(error.filename), error.position, error.offset, error.strerror or ""
+            raise
+        self._offset_index, self._time_index, self._tail = made._offset_index, made._time_index, made._tail
+        self._largest_timestamp = made._largest_timestamp
+        self._offset_of_largest_timestamp = made._offset_of_largest_timestamp
+        self._first_timestamp = made._first_timestamp
+        self.bytes_since_index, self.is_ready = made.bytes_since_index, True
         self.complete_time_index()
 
     def _rebuild_wrong_index(self, fault: DamagedLog) -> None:
@@ -423,6 +440,7 @@ class Segment:
         self._largest_timestamp = UNKNOWN
         self._offset_of_largest_timestamp = self.base_offset
         self._first_timestamp = UNKNOWN
+        self._known_damage = None
         self.bytes_since_index = 0
         self.is_ready = True
 
