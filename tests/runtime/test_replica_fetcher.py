@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +12,13 @@ import pytest
 import trio
 
 from odradek.protocol.messages.fetch import EpochEndOffset, FetchableTopicResponse, FetchResponse, PartitionData
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.record import Record
 from odradek_broker.controller.image import PartitionImage
+from odradek_broker.log.config import LogConfig
 from odradek_broker.log.leader_epochs import LeaderEpochs
+from odradek_broker.log.log import Log
+from odradek_broker.ports.disk import RealDisk
 from odradek_broker.runtime.checkpoints import Cut
 from odradek_broker.runtime.replica_fetcher import Asked, ReplicaFetcher
 
@@ -106,3 +113,44 @@ def test_a_log_that_lost_records_to_others_which_its_leader_lacks_begins_anew(
     fetcher = ReplicaFetcher(broker, 2, ("leader", 9092), {})
     data = PartitionData(log_start_offset=7, diverging_epoch=EpochEndOffset(1, parts_at))
     assert fetcher._cut_to_make(partition, data, 100) == cut
+
+
+async def test_what_was_asked_for_at_a_gap_is_not_taken_by_a_log_that_begins_anew(tmp_path: Path) -> None:
+    """Else it would lack for good what lies before, and come back in sync."""
+
+    def records(numbers: range) -> memoryview:
+        batches = [
+            build_batch([Record(timestamp=0, key=b"%d" % each, value=b"")], base_offset=each) for each in numbers
+        ]
+        return memoryview(b"".join(map(bytes, batches)))
+
+    @asynccontextmanager
+    async def before_cut(_: Any) -> AsyncIterator[None]:
+        yield
+
+    async def write(_: Any) -> None:
+        pass
+
+    log = Log.open(
+        str(tmp_path / "t-0"), RealDisk(), LogConfig(), topic_id=KEY[0], clean=True, recovery_point=0, now_ms=0
+    )
+    log.append_as_follower(records(range(5)), now_ms=0)
+    log.append_as_follower(records(range(8, 10)), now_ms=0)
+    log.compacted_for = 7
+    partition: Any = SmallPartition(nothing)
+    partition.log, partition.topic, partition.truncated = log, "t", lambda: None
+    image = PartitionImage(replicas=(1, 2), isr=(2,), leader=2)
+    broker: Any = SimpleNamespace(
+        node_id=1,
+        network=None,
+        image=SimpleNamespace(partition=lambda *_: image),
+        clock=SimpleNamespace(now_ms=lambda: 0),
+        flusher=SimpleNamespace(syncs=False),
+        checkpoints=SimpleNamespace(before_cut=before_cut, write=write),
+    )
+    fetcher = ReplicaFetcher(broker, 2, ("leader", 9092), {KEY: partition})
+    data = PartitionData(partition_index=0, high_watermark=10, log_start_offset=0, records=records(range(5, 10)))
+    answer = FetchResponse(responses=[FetchableTopicResponse(topic_id=KEY[0], partitions=[data])])
+    await fetcher._take({KEY: partition}, {KEY: Asked(EPOCH, 5)}, answer)
+    assert (log.log_start_offset, log.log_end_offset) == (0, 0)
+    log.close(clean=False)

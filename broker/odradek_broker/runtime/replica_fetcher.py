@@ -258,7 +258,7 @@ class ReplicaFetcher:
                 start, cut = partition.log.log_start_offset, self._cut_to_make(partition, data, said[key].offset)
                 if cut is not None:
                     cuts[partition] = cut
-                    if cut.whole and not data.error_code:
+                    if cut.whole and _begins_with_batch_of(data, partition.log, cut.offset):
                         begun_inside.append((partition, data, start))
                 elif self._has_taken(partition, data):
                     grown.append((partition, data))
@@ -387,3 +387,9 @@ def _cut_to_make(log: Log, data: PartitionData, asked_offset: int) -> Cut | None
         return Cut(asked_offset)
     base_offset = log.beginning_of(data.records) if isinstance(data.records, memoryview) else None
     return None if base_offset is None else Cut(base_offset, whole=True)
+
+
+def _begins_with_batch_of(data: PartitionData, log: Log, offset: int) -> bool:
+    """Whether an empty log is to begin at that offset for the sake of what was sent: it is not what was asked for
+    elsewhere, as at a gap, behind which the log would then lack everything before."""
+    return isinstance(data.records, memoryview) and log.beginning_of(data.records) == offset
