@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 import pytest
 from log_batches import batch
@@ -59,6 +61,19 @@ def test_nothing_is_deleted_because_a_time_index_says_that_it_is_old(tmp_path, c
         assert retain(log, 10 * DAY, retention_ms=5 * DAY) == 0
         assert path.name in caplog.text
         log.close(clean=False)
+
+
+def test_a_damaged_segment_keeps_nothing_for_longer_than_its_file_is_old(house):
+    daily(house).close(clean=True)
+    path = house.path / house.names(".log")[1]
+    content = path.read_bytes()
+    path.write_bytes(b"\xff" * len(content))
+    log = house.open()
+    for each in house.names(".log"):
+        os.utime(house.path / each, (8 * DAY // 1000,) * 2)
+    assert retain(log, 9 * DAY, retention_ms=5 * DAY) == 1
+    assert retain(log, 13 * DAY + 1, retention_ms=5 * DAY) == 8
+    log.close(clean=False)
 
 
 def test_the_oldest_segments_go_while_the_rest_is_long_enough(house):

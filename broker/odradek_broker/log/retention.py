@@ -1,7 +1,8 @@
 """Which of the oldest segments may go: by age, by the size of the log, or because they lie before its start.
 
 Pure decisions over what segments say of themselves. A segment is never removed from the middle, nor one that holds an
-offset at or above the high watermark, nor an empty one; nor one of which only an index says that it is old.
+offset at or above the high watermark, nor an empty one; nor one of which only an index says that it is old. One that is
+damaged goes when its file is that old, too: it would keep all behind it for ever.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.segment import Segment
 
 
@@ -47,9 +49,16 @@ def _excess_bytes(segments: Sequence[Segment], config: LogConfig) -> int:
 
 
 def _is_too_old(segment: Segment, config: LogConfig, now_ms: int) -> bool:
-    """By its youngest batch; a segment without timestamps goes by when its file was last written."""
     if not config.deletes or config.retention_ms < 0:
         return False
+    try:
+        return _is_old_by_batches(segment, config, now_ms)
+    except DamagedLog:
+        return now_ms - segment.modified_ms() > config.retention_ms
+
+
+def _is_old_by_batches(segment: Segment, config: LogConfig, now_ms: int) -> bool:
+    """By its youngest batch; a segment without timestamps goes by when its file was last written."""
     youngest = segment.largest_timestamp
     if now_ms - (youngest if youngest >= 0 else segment.modified_ms()) <= config.retention_ms:
         return False
