@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from odradek.protocol.messages.fetch import EpochEndOffset, FetchableTopicResponse, FetchResponse, PartitionData
 from odradek.protocol.records.builder import build_batch
@@ -20,7 +21,7 @@ from odradek_broker.log.leader_epochs import LeaderEpochs
 from odradek_broker.log.log import Log
 from odradek_broker.ports.disk import RealDisk
 from odradek_broker.runtime.checkpoints import Cut
-from odradek_broker.runtime.replica_fetcher import Asked, ReplicaFetcher
+from odradek_broker.runtime.replica_fetcher import Asked, ReplicaFetcher, ReplicaFetchers
 
 KEY = (bytes(16), 0)
 EPOCH = 3
@@ -154,3 +155,24 @@ async def test_what_was_asked_for_at_a_gap_is_not_taken_by_a_log_that_begins_ane
     await fetcher._take({KEY: partition}, {KEY: Asked(EPOCH, 5)}, answer)
     assert (log.log_start_offset, log.log_end_offset) == (0, 0)
     log.close(clean=False)
+
+
+async def test_a_log_that_is_opened_while_the_broker_stops_is_fetched_no_more() -> None:
+    """A worker had it in its hands, and whoever was told of it had ended meanwhile."""
+    partition: Any = SmallPartition(nothing)
+    partition.leader_id = 2
+    leader = SimpleNamespace(address=lambda listener: ("leader", 9092))
+    broker: Any = SimpleNamespace(
+        node_id=1,
+        network=None,
+        image=SimpleNamespace(brokers={2: leader}),
+        partitions={},
+        config=SimpleNamespace(inter_broker_listener="PLAINTEXT"),
+    )
+    fetchers = ReplicaFetchers(broker)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fetchers.run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    broker.partitions[KEY] = partition
+    fetchers.refresh()

@@ -49,7 +49,10 @@ class Coordinators(ABC, Generic[P]):
             self._nursery = nursery
             self.refresh()
             task_status.started()
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None
 
     def close(self) -> None:
         """Let go of everything; who waits is told to look elsewhere."""

@@ -82,7 +82,10 @@ class ReplicaFetchers:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self.refresh()
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None  # a log may still come to be open, in the hands of a worker when the broker stops
 
     def refresh(self) -> None:
         """The metadata has changed: leaders may be others, or elsewhere."""
