@@ -142,3 +142,13 @@ def test_what_compaction_leaves_is_sound(tmp_path: Path) -> None:
     log.close(clean=True)
     directory.release()
     assert faults(tmp_path) == {}
+
+
+def test_a_segment_that_goes_while_others_are_looked_at_ends_nothing(data: Path) -> None:
+    """As retention lets it, beside a broker that runs."""
+    disk = RealDisk()
+    looked_at = verify_partition(disk, str(data / "t-0"), claims_of(disk, str(data)))
+    next(looked_at)
+    second, third = sorted((data / "t-0").glob("*.log"))[1:3]
+    second.unlink()
+    assert str(third) in {each.path for each in looked_at}

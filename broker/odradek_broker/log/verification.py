@@ -111,7 +111,10 @@ def verify_partition(disk: Disk, path: str, claims: Claims, batch_fault: BatchFa
     )
     segments = []
     for base, following in zip(bases, [*bases[1:], None], strict=True):
-        segment = verify_segment(disk, os.path.join(path, filenames.segment_file(base, filenames.LOG)), batch_fault)
+        try:
+            segment = verify_segment(disk, os.path.join(path, filenames.segment_file(base, filenames.LOG)), batch_fault)
+        except FileNotFoundError:
+            continue  # retention or compaction of a broker that runs has taken it meanwhile
         if following is not None and segment.is_whole and segment.next_offset != following:
             segment.checked.faults.append(
                 f"it ends at offset {segment.next_offset}, and the next begins at {following}"
