@@ -150,6 +150,8 @@ async def _find(request: FetchRequest, session: FetchSession | None, context: Re
         pairs = list(session.wanted.items())
     else:
         pairs = list((await _named(request, by_id=context.version >= FIRST_VERSION_WITH_IDS)).items())
+    if len(pairs) <= SLICE:
+        return [Wanted(key, fetch, _partition(key, request, context)) for key, fetch in pairs]
     wanted: list[Wanted] = []
     for part in _parts(pairs):
         wanted += [Wanted(key, fetch, _partition(key, request, context)) for key, fetch in part]
@@ -170,6 +172,10 @@ def _partition(key: PartitionKey, request: FetchRequest, context: RequestContext
 
 async def _named(request: FetchRequest, *, by_id: bool) -> dict[PartitionKey, FetchPartition]:
     """What the request itself names, each partition once."""
+    if len(request.topics) == 1 and len(request.topics[0].partitions) <= SLICE:
+        topic = request.topics[0]
+        only = topic.topic_id if by_id else topic.topic
+        return {(only, each.partition): each for each in topic.partitions}
     named: dict[PartitionKey, FetchPartition] = {}
     slices = Slices(NAMES_AT_ONCE)
     for topic in request.topics:
@@ -182,6 +188,8 @@ async def _named(request: FetchRequest, *, by_id: bool) -> dict[PartitionKey, Fe
 
 async def _read(wanted: list[Wanted], request: FetchRequest, context: RequestContext) -> Reading:
     reading = Reading([], 0, False)
+    if len(wanted) <= SLICE:
+        return _read_on(reading, wanted, request, context)
     for part in _parts(wanted):
         reading = _read_on(reading, part, request, context)
         await _after(part)
