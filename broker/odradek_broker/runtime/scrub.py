@@ -1,6 +1,7 @@
-"""Every sealed segment is read through once a day, slowly: damage is met while another replica can make it good.
+"""Every sealed segment is read through again and again, slowly: damage is met while a replica can make it good.
 
-It begins long after a start, when a broker has more urgent things to read, and takes SECONDS_A_PIECE for a mebibyte.
+It begins long after a start, when a broker has more urgent things to read, and takes SECONDS_A_PIECE for a mebibyte, so
+80 GB take a day. A round that is over is followed by a day's rest.
 What it meets is said, and mended, as any damage is (apart.py).
 """
 
