@@ -60,6 +60,9 @@ class Stay(Generic[T]):
             settle(self._left, None)
         except Exception as error:
             fail(self._entered if not self._entered.done() else self._left, error)
+        except BaseException as error:
+            if not _is_only(error, self._error):  # Ctrl-C or sys.exit() on the other side is not to end Trio
+                raise
         finally:
             if not self._entered.done():
                 self._entered.cancel()
@@ -73,6 +76,13 @@ class Stay(Generic[T]):
     def cancel(self) -> None:
         """Let the block end as one that is cancelled does."""
         self._scope.cancel()
+
+
+def _is_only(raised: BaseException, error: BaseException | None) -> bool:
+    """Whether that is all that was raised, be it that nurseries have wrapped it on its way."""
+    if isinstance(raised, BaseExceptionGroup):
+        return all(_is_only(each, error) for each in raised.exceptions)
+    return raised is error
 
 
 def settle(promise: Promise, value: Any) -> None:

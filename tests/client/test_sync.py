@@ -141,6 +141,18 @@ def test_a_call_that_is_interrupted_ends_and_leaves_the_rest_open(bootstrap: str
         assert next(consumer).value == b"afterwards"
 
 
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
+def test_a_program_that_ends_within_a_scope_leaves_every_other_scope_as_usual(
+    bootstrap: str, new_topic: NewTopic, end: type[BaseException]
+) -> None:
+    topic = new_topic()
+    with sync.Producer(bootstrap) as producer:
+        with pytest.raises(end), sync.Consumer(bootstrap, topic), sync.Admin(bootstrap):
+            raise end
+        assert producer.send_and_wait(topic, b"afterwards").offset == 0
+    assert threads() == []
+
+
 def test_threads_may_share_a_producer(bootstrap: str, new_topic: NewTopic) -> None:
     topic = new_topic()
     with sync.Producer(bootstrap) as producer:
