@@ -126,7 +126,8 @@ class Batches(Generic[K, V]):
             self._set_back()
 
     def _set_back(self) -> None:
-        ours = set(self._consumer.assignment)
+        """Not where a partition was taken from us, be it ours again: it stands at what is committed."""
+        ours = set(self._consumer.assignment) - self._consumer.taken_in_hand
         for partition, offset in self._begin.items():
             if partition in ours:
                 self._consumer.seek(partition, offset)

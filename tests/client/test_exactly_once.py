@@ -6,8 +6,10 @@ import time
 from typing import Any
 
 import pytest
+import trio
 
 from odradek import Consumer, Producer, TopicPartition, exactly_once
+from odradek.protocol.messages.leave_group import LeaveGroupResponse
 
 
 @pytest.fixture
@@ -108,6 +110,38 @@ async def test_a_batch_whose_partitions_went_to_another_member_is_aborted_and_th
     async with Producer(bootstrap) as plain:
         await plain.send_and_wait(target, b"the only one")
     assert await visible(bootstrap, target, 1) == [b"the only one"]
+
+
+async def test_a_batch_whose_partition_was_taken_away_and_given_back_is_not_committed_without_its_offsets(
+    bootstrap: str, names: tuple[str, str]
+) -> None:
+    """The group has forgotten the member, as when its session is over, and lets it in again while it has a batch."""
+    source, target = names
+    await fill(bootstrap, source, 2)
+    async with (
+        Producer(bootstrap, transactional_id=target) as producer,
+        reader(bootstrap, source, heartbeat_interval_ms=50) as consumer,
+        exactly_once(consumer, producer) as batches,
+    ):
+        async for batch in batches:
+            for record in batch:
+                await producer.send(target, record.value)
+            if consumer._group is not None and consumer._group.rounds == 1:
+                await _be_forgotten(consumer)
+            elif batch[-1].offset == 1:
+                break
+    assert await visible(bootstrap, target, 2) == [b"0", b"1"]
+
+
+async def _be_forgotten(consumer: Consumer[Any, Any]) -> None:
+    group = consumer._group
+    assert group is not None
+    request = group.membership.leave_request()
+    assert request is not None
+    await group.coordinator.ask(request, LeaveGroupResponse, purpose="", timeout_s=5)
+    with trio.fail_after(10):
+        while group.rounds == 1 or not consumer.assignment:
+            await group.settled.wait()
 
 
 @pytest.mark.parametrize(

@@ -432,13 +432,21 @@ class Consumer(Generic[K, V]):
                 self._subscription.states[partition].committed = offset
         return offsets
 
+    @property
+    def taken_in_hand(self) -> frozenset[TopicPartition]:
+        """Partitions that the group took from us while the program had records of them, which it still has."""
+        return frozenset(self._possession.taken_in_hand)
+
     def group_position(self) -> GroupPosition:
         """All that was handed out, for a transaction to commit.
 
-        Raises RuntimeError without a group, CommitFailed while the group does not know us.
+        Raises RuntimeError without a group, CommitFailed while the group does not know us, or where partitions were
+        taken from us with records in the program's hands: it may have given them back, but not what was done since.
         """
         if self.group is None:
             raise RuntimeError("a consumer without a group cannot commit")
+        if self.taken_in_hand:
+            raise CommitFailed(f"the group {self.group} has taken away {', '.join(map(str, sorted(self.taken_in_hand)))}")
         self._cursor.settle()
         member = None if self._group is None else self._group.membership
         if member is not None and not member.member_id:

@@ -75,6 +75,7 @@ class Reader:
         try:
             self._since_checkpoint += self._cursor.index
             self._cursor.finish()
+            self._possession.taken_in_hand.clear()
             self._possession.finished.announce()
             await self._checkpoint()
             return await self._wait_for_records(deadline)

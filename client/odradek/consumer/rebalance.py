@@ -37,6 +37,9 @@ class Possession:
         self.positions: Positions | None = None
         self.finished = Changes()
         """Announced when the program asks for more."""
+        self.taken_in_hand: set[TopicPartition] = set()
+        """Let go while the program had records of them, since it last asked for more: what it does with these, others
+        may have done."""
         self._cluster = cluster
         self._config = config
         self._subscription = subscription
@@ -142,6 +145,7 @@ class Possession:
 
     def _let_go(self, partitions: Collection[TopicPartition]) -> None:
         states = [self._subscription.states[p] for p in partitions if p in self._subscription.states]
+        self.taken_in_hand.update(s.topic_partition for s in states if self._cursor.is_busy_with([s]))
         self.drop_handed_out(states)
         self._subscription.remove(partitions)
 
