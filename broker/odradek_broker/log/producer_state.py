@@ -14,6 +14,7 @@ Kafka: ProducerStateManager, ProducerAppendInfo, ProducerStateEntry.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import NamedTuple
 
 from odradek.protocol.errors import ErrorCode
@@ -182,15 +183,19 @@ class ProducerStates:
 
     def first_unstable_offset(self, high_watermark: int) -> int | None:
         """Where the oldest transaction begins that is open, or whose marker is not below the high watermark."""
+        self.committed_up_to(high_watermark)
         first = next(iter(self._open.values())) if self._open else None
         if self._completed:
-            done = [offset for offset, marker in self._completed.items() if marker < high_watermark]
-            for offset in done:
-                del self._completed[offset]
-            if self._completed:
-                earliest = min(self._completed)
-                first = earliest if first is None else min(first, earliest)
+            earliest = min(self._completed)
+            first = earliest if first is None else min(first, earliest)
         return first
+
+    def committed_up_to(self, high_watermark: int) -> None:
+        """The high watermark has risen: transactions whose marker lies before it are stable, and forgotten."""
+        if self._completed:  # in the order of their markers
+            done = takewhile(lambda entry: entry[1] < high_watermark, self._completed.items())
+            for first_offset, _ in list(done):
+                del self._completed[first_offset]
 
     def open_transactions(self) -> list[OpenTransaction]:
         """In the order of their first offsets."""

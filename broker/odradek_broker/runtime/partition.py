@@ -197,6 +197,7 @@ class Partition:
             return
         assert offset <= self.log.log_end_offset
         self.high_watermark = offset
+        self.log.producers.committed_up_to(offset)
         self._commits.reached(offset)
         self.wake_readers()
         if self.tells_watermark:
