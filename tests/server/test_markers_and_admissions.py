@@ -10,8 +10,17 @@ from served_broker import Served, serving
 from transacting import Transacting, read, transacting, until_stable
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.add_partitions_to_txn import (
+    AddPartitionsToTxnRequest,
+    AddPartitionsToTxnResponse,
+    AddPartitionsToTxnTopic,
+    AddPartitionsToTxnTransaction,
+)
+from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from odradek.protocol.messages.write_txn_markers import WritableTxnMarker
 from odradek_broker.groups.offsets import TopicPartition
+from odradek_broker.log.log import Appended
+from odradek_broker.log.validation import Refused
 from odradek_broker.runtime import marker_sender
 from odradek_broker.runtime.commits import Commit
 from odradek_broker.runtime.transaction_markers import write_marker
@@ -133,3 +142,73 @@ async def test_offsets_that_were_admitted_before_the_marker_are_not_staged_after
         found = served.broker.partition("__consumer_offsets", 0)
         assert not isinstance(found, ErrorCode)
         assert found.log.producers.open_transactions() == []
+
+
+async def test_what_has_ended_is_forgotten_where_nobody_reads(tmp_path: Path) -> None:
+    """As on a follower: else there would be an entry for every transaction that there has ever been."""
+    async with serving(tmp_path, **SETTINGS) as served:
+        producer = await begun(served)
+        for _ in range(3):
+            assert await producer.send(b"a") == NONE
+            assert await producer.end() == NONE
+        assert await producer.init() == NONE, "which waits for the end of the transaction before"
+        found = served.broker.partition("t", 0)
+        assert not isinstance(found, ErrorCode)
+        assert (found.log.log_end_offset, found.log.producers._completed) == (6, {})
+
+
+async def test_a_completion_that_the_log_refuses_is_tried_again_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk refuses for long, and each attempt is a line in the log of the process."""
+    async with serving(tmp_path, **SETTINGS) as served:
+        producer = await begun(served)
+        await producer.send(b"a")
+        (partition,) = served.broker.transactions._partitions.values()
+        append, attempts = partition.partition.append_internal, 0
+
+        def refuse(batch: bytes) -> Appended | Refused:
+            nonlocal attempts
+            if state(served) is not TransactionState.PREPARE_COMMIT:
+                return append(batch)
+            attempts += 1
+            return Refused(ErrorCode.KAFKA_STORAGE_ERROR)
+
+        monkeypatch.setattr(partition.partition, "append_internal", refuse)
+        assert await producer.end() == NONE
+        await trio.sleep(0.35)
+        assert 2 <= attempts <= 6
+        monkeypatch.undo()
+        assert await producer.init() == NONE
+        assert state(served) is TransactionState.EMPTY
+
+
+async def test_a_coordinator_takes_no_partition_that_it_does_not_know(tmp_path: Path) -> None:
+    """It would take it for one that is gone, and never write its marker, should its metadata be behind."""
+    async with serving(tmp_path, **SETTINGS) as served:
+        producer = await begun(served)
+        topics = [AddPartitionsToTxnTopic("new", [0]), AddPartitionsToTxnTopic("t", [1, 7])]
+        asked = AddPartitionsToTxnTransaction("tx", producer.producer_id, producer.epoch, False, topics)
+        request = AddPartitionsToTxnRequest(transactions=[asked])
+        answer = await producer.peer.ask(request, AddPartitionsToTxnResponse, 5)
+        codes = {
+            (topic.name, each.partition_index): each.partition_error_code
+            for topic in answer.results_by_transaction[0].topic_results
+            for each in topic.results_by_partition
+        }
+        unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        not_attempted = ErrorCode.OPERATION_NOT_ATTEMPTED
+        assert codes == {("new", 0): unknown, ("t", 1): not_attempted, ("t", 7): unknown}
+        assert state(served) is TransactionState.EMPTY
+
+
+async def test_a_topic_made_anew_with_fewer_partitions_holds_no_transaction_up(tmp_path: Path) -> None:
+    async with serving(tmp_path, **SETTINGS) as served:
+        producer = await begun(served)
+        assert await producer.send(b"a", partition=1) == NONE
+        request = DeleteTopicsRequest(topic_names=["t"], timeout_ms=5_000)
+        assert (await producer.peer.ask(request, DeleteTopicsResponse, 5)).responses[0].error_code == NONE
+        await producer.peer.make_topic()
+        assert await producer.end() == NONE
+        with trio.fail_after(5):
+            assert await producer.init() == NONE

@@ -324,7 +324,7 @@ async def test_the_version_of_transactions_is_a_feature_that_can_be_changed(tmp_
 @pytest.mark.parametrize("verify_only", [True, False])
 async def test_brokers_ask_for_many_transactions_at_once(tmp_path: Path, verify_only: bool) -> None:
     async with serving(tmp_path, **SETTINGS) as served:
-        producer = await begun(served, newer=True)
+        producer = await begun(served, newer=True, partitions=2)
         await producer.send(b"a")
         has = (producer.producer_id, producer.epoch)
         topics = [AddPartitionsToTxnTopic("t", [0, 1])]

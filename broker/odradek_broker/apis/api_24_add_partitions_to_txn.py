@@ -49,10 +49,8 @@ async def handle(request: AddPartitionsToTxnRequest, context: RequestContext) ->
         )
     topics = request.v3_and_below_topics
     producer = ProducerIdAndEpoch(request.v3_and_below_producer_id, request.v3_and_below_producer_epoch)
-    faults = {each: fault for each in _partitions(topics) if (fault := _fault(each, context))}
-    if faults:
-        outcomes = {each: faults.get(each, ErrorCode.OPERATION_NOT_ATTEMPTED) for each in _partitions(topics)}
-    else:
+    outcomes = _faults(topics, context, is_producer=True)
+    if not outcomes:
         outcomes = await _add(request.v3_and_below_transactional_id, producer, topics, 0, context)
     return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=_results(topics, outcomes, context.version))
 
@@ -66,7 +64,9 @@ async def _of_broker(asked: AddPartitionsToTxnTransaction, context: RequestConte
         except CoordinatorUnavailable as unavailable:
             outcomes = dict.fromkeys(partitions, unavailable.error_code)
     else:
-        outcomes = await _add(asked.transactional_id, producer, asked.topics, EPOCH_BUMPS, context)
+        outcomes = _faults(asked.topics, context, is_producer=False)
+        if not outcomes:
+            outcomes = await _add(asked.transactional_id, producer, asked.topics, EPOCH_BUMPS, context)
     return AddPartitionsToTxnResult(asked.transactional_id, _results(asked.topics, outcomes, context.version))
 
 
@@ -89,8 +89,22 @@ def _partitions(topics: Sequence[AddPartitionsToTxnTopic]) -> Iterator[TopicPart
     return (TopicPartition(topic.name, index) for topic in topics for index in topic.partitions)
 
 
-def _fault(partition: TopicPartition, context: RequestContext) -> ErrorCode:
-    if partition.topic in INTERNAL_TOPICS:
+def _faults(
+    topics: Sequence[AddPartitionsToTxnTopic], context: RequestContext, *, is_producer: bool
+) -> dict[TopicPartition, ErrorCode]:
+    """What to answer where one is at fault; empty where none is.
+
+    Brokers are asked for no less: a partition that is not known here, be it that our metadata are behind, would be
+    taken for one that is gone, and get no marker.
+    """
+    faults = {each: fault for each in _partitions(topics) if (fault := _fault(each, context, is_producer=is_producer))}
+    if not faults:
+        return {}
+    return {each: faults.get(each, ErrorCode.OPERATION_NOT_ATTEMPTED) for each in _partitions(topics)}
+
+
+def _fault(partition: TopicPartition, context: RequestContext, *, is_producer: bool) -> ErrorCode:
+    if is_producer and partition.topic in INTERNAL_TOPICS:
         return ErrorCode.TOPIC_AUTHORIZATION_FAILED
     known = context.broker.image.partition(*partition) is not None
     return ErrorCode.NONE if known else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

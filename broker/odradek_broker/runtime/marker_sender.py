@@ -109,7 +109,7 @@ class MarkerSender:
         due: defaultdict[int, list[Due]] = defaultdict(list)
         for host in list(self._hosts()):
             for owed in host.coordinator.owed():
-                gone = [each for each in owed.partitions if each.topic not in self._broker.image.topics]
+                gone = [each for each in owed.partitions if self._broker.image.partition(*each) is None]
                 if gone or not owed.partitions:
                     self._done(host, owed, gone)
                 for partition in owed.partitions:
@@ -127,7 +127,6 @@ class MarkerSender:
         host.carry_out(result)
         if result.records and host.coordinator.owes(owed.transactional_id, owed.producer):
             self._has_unfinished = True
-            self.owes.set()
 
     async def _round(self, leader: int, due: list[Due]) -> None:
         left = await (self._write_here(due) if leader == self._broker.node_id else self._write_there(leader, due))
@@ -176,6 +175,8 @@ class MarkerSender:
                 )
             return False
         self._done(one.host, one.owed, [one.partition])
+        if self._has_unfinished:
+            self.owes.set()
         return True
 
 

@@ -42,6 +42,8 @@ PATIENCE_SECONDS = 0.1
 """How long the end of the last transaction is waited for before the client is told to come again."""
 BACKOFF_SECONDS = 0.02
 
+_METADATA_BEHIND = {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.OPERATION_NOT_ATTEMPTED}
+
 Answers = dict[TopicPartition, ErrorCode]
 
 
@@ -127,7 +129,7 @@ class TransactionGate:
         if response.error_code:
             raise CoordinatorUnavailable(ErrorCode.from_code(response.error_code))
         return {
-            TopicPartition(topic.name, each.partition_index): ErrorCode.from_code(each.partition_error_code)
+            TopicPartition(topic.name, each.partition_index): _said(each.partition_error_code)
             for result in response.results_by_transaction
             for topic in result.topic_results
             for each in topic.results_by_partition
@@ -138,3 +140,9 @@ class TransactionGate:
         if topic is None:
             raise CoordinatorUnavailable(ErrorCode.COORDINATOR_NOT_AVAILABLE)
         return topic.partitions[coordinator_partition(transactional_id, len(topic.partitions))].leader
+
+
+def _said(code: int) -> ErrorCode:
+    """A coordinator that does not know a partition of ours hears of it soon."""
+    error = ErrorCode.from_code(code)
+    return ErrorCode.COORDINATOR_NOT_AVAILABLE if error in _METADATA_BEHIND else error
