@@ -446,7 +446,9 @@ class Consumer(Generic[K, V]):
         if self.group is None:
             raise RuntimeError("a consumer without a group cannot commit")
         if self.taken_in_hand:
-            raise CommitFailed(f"the group {self.group} has taken away {', '.join(map(str, sorted(self.taken_in_hand)))}")
+            raise CommitFailed(
+                f"the group {self.group} has taken away {', '.join(map(str, sorted(self.taken_in_hand)))}"
+            )
         self._cursor.settle()
         member = None if self._group is None else self._group.membership
         if member is not None and not member.member_id:
