@@ -58,6 +58,12 @@ from odradek.protocol.messages.produce import (
     ProduceResponse,
     TopicProduceData,
 )
+from odradek.protocol.messages.write_txn_markers import (
+    WritableTxnMarker,
+    WritableTxnMarkerTopic,
+    WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
+)
 from odradek.protocol.records.batch import read_header
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.log.raw_batch import MAX_RECORDS
@@ -181,6 +187,15 @@ async def test_producers_are_described_in_slices_and_each_partition_once(peer: P
         request = DescribeProducersRequest([TopicRequest("t", [0] * 5_000 + list(range(5_000)))])
         described = await peer.ask(request, DescribeProducersResponse, 0)
     assert len(described.topics[0].partitions) == 5_000
+
+
+async def test_markers_of_transactions_are_written_in_slices(peer: Peer) -> None:
+    await peer.make_topic()
+    topics = [WritableTxnMarkerTopic("t", [0])]
+    request = WriteTxnMarkersRequest([WritableTxnMarker(n, 0, True, topics, 0, 2) for n in range(1000)])
+    with watched():
+        response = await peer.ask(request, WriteTxnMarkersResponse, 2)
+    assert {each.topics[0].partitions[0].error_code for each in response.markers} == {ErrorCode.NONE}
 
 
 async def test_a_look_up_by_time_walks_through_a_large_batch_in_a_worker(peer: Peer) -> None:

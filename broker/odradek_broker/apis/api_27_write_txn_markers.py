@@ -26,7 +26,8 @@ from odradek.protocol.messages.write_txn_markers import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.runtime.commits import Commit
-from odradek_broker.runtime.transaction_markers import write_marker
+from odradek_broker.runtime.slices import Slices
+from odradek_broker.runtime.transaction_markers import PIECES, write_marker
 
 REQUEST, VERSIONS = WriteTxnMarkersRequest, range(1, 3)
 
@@ -36,13 +37,22 @@ Outcome = Commit | ErrorCode
 
 
 async def handle(request: WriteTxnMarkersRequest, context: RequestContext) -> WriteTxnMarkersResponse:
-    outcomes: list[list[list[Outcome]]] = [
-        [[write_marker(context.broker, topic.name, index, marker) for index in topic.partition_indexes]
-         for topic in marker.topics]
-        for marker in request.markers
-    ]  # fmt: skip
-    commits = [each for topics in outcomes for topic in topics for each in topic if isinstance(each, Commit)]
+    slices, outcomes, commits = Slices(), [], list[Commit]()
     try:
+        for marker in request.markers:
+            of_topics = []
+            for topic in marker.topics:
+                of_partitions = []
+                for index in topic.partition_indexes:
+                    outcome = write_marker(context.broker, topic.name, index, marker)
+                    of_partitions.append(outcome)
+                    if isinstance(outcome, Commit):
+                        commits.append(outcome)
+                    await slices.pay(PIECES)
+                of_topics.append(of_partitions)
+                await slices.pay()
+            outcomes.append(of_topics)
+            await slices.pay()
         with trio.move_on_after(COMMIT_SECONDS):
             for commit in commits:
                 await commit.wait()

@@ -32,7 +32,8 @@ from odradek_broker.controller.image import NO_LEADER
 from odradek_broker.runtime.broker_peers import BrokerPeers
 from odradek_broker.runtime.commits import Commit
 from odradek_broker.runtime.peer import PeerUnreachable
-from odradek_broker.runtime.transaction_markers import write_marker
+from odradek_broker.runtime.slices import Slices
+from odradek_broker.runtime.transaction_markers import PIECES, write_marker
 
 if TYPE_CHECKING:
     from odradek_broker.groups.offsets import TopicPartition
@@ -137,7 +138,10 @@ class MarkerSender:
             self.owes.set()
 
     async def _write_here(self, due: list[Due]) -> list[Due]:
-        waits = [(one, write_marker(self._broker, *one.partition, _marker(one))) for one in due]
+        slices, waits = Slices(), list[tuple[Due, Commit | ErrorCode]]()
+        for one in due:
+            waits.append((one, write_marker(self._broker, *one.partition, _marker(one))))
+            await slices.pay(PIECES)
         with trio.move_on_after(COMMIT_SECONDS):
             for _, wait in waits:
                 if isinstance(wait, Commit):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from odradek_broker.runtime.broker import Broker
     from odradek_broker.runtime.partition import Partition
 
+PIECES = 5
+"""What writing one counts for in a slice of work."""
+
 
 def write_marker(broker: Broker, topic: str, index: int, marker: WritableTxnMarker) -> Commit | ErrorCode:
     """Append the marker where this broker leads the partition: what to wait for, or why not."""
