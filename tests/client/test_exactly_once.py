@@ -133,6 +133,32 @@ async def test_a_batch_whose_partition_was_taken_away_and_given_back_is_not_comm
     assert await visible(bootstrap, target, 2) == [b"0", b"1"]
 
 
+async def test_a_batch_whose_commit_is_cancelled_on_its_way_is_not_read_again_once_it_is_committed(
+    bootstrap: str, names: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = names
+    await fill(bootstrap, source, 2)
+    async with Producer(bootstrap, transactional_id=target) as producer, reader(bootstrap, source) as consumer:
+        transactions = producer._sender.transactions
+        assert transactions is not None
+        end = transactions._end
+
+        async def end_and_be_cancelled(*, committed: bool) -> None:
+            cancelled.cancel()
+            await end(committed=committed)
+            await trio.lowlevel.checkpoint()
+
+        monkeypatch.setattr(transactions, "_end", end_and_be_cancelled)
+        with trio.CancelScope() as cancelled:
+            async with exactly_once(consumer, producer) as batches:
+                for record in await anext(batches):
+                    await producer.send(target, record.value)
+        monkeypatch.undo()
+        assert cancelled.cancel_called
+        expected = await consumer.committed() or {TopicPartition(source, 0): 0}
+        assert {TopicPartition(source, 0): consumer.position(TopicPartition(source, 0))} == expected
+
+
 async def _be_forgotten(consumer: Consumer[Any, Any]) -> None:
     group = consumer._group
     assert group is not None

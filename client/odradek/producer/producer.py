@@ -355,9 +355,17 @@ class Producer:
                 error.add_note(f"and while aborting the transaction: {failure}")
             raise
         try:
-            await transactions.commit()
+            await self._commit(transactions)
         finally:
             self._sender.end_transaction()
+
+    async def _commit(self, transactions: Transactions) -> None:
+        """A cancellation waits for the answer, but no longer than close_timeout_ms: then it is known how it has ended."""
+        with trio.move_on_after(self.config.close_timeout_ms / 1000) as patience:
+            patience.shield = True
+            await transactions.commit()
+        if patience.cancelled_caught:
+            await transactions.commit()
 
     async def _abort(self, transactions: Transactions) -> None:
         """Even when cancelled, but for no longer than close_timeout_ms: the next transaction ends what is open then."""
