@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,8 @@ async def test_a_completion_that_the_log_refuses_is_tried_again_after_a_while(
         producer = await begun(served)
         await producer.send(b"a")
         (partition,) = served.broker.transactions._partitions.values()
-        append, attempts = partition.partition.append_internal, 0
+        append: Callable[[bytes], Appended | Refused] = partition.partition.append_internal
+        attempts = 0
 
         def refuse(batch: bytes) -> Appended | Refused:
             nonlocal attempts

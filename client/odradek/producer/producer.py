@@ -360,7 +360,7 @@ class Producer:
             self._sender.end_transaction()
 
     async def _commit(self, transactions: Transactions) -> None:
-        """A cancellation waits for the answer, but no longer than close_timeout_ms: then it is known how it has ended."""
+        """A cancellation waits for the answer, for close_timeout_ms at most: then it is known how it has ended."""
         with trio.move_on_after(self.config.close_timeout_ms / 1000) as patience:
             patience.shield = True
             await transactions.commit()
