@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from served_broker import Served, serving
 from transacting import Transacting, read, transacting, until_stable
 
@@ -26,6 +27,7 @@ from odradek_broker.runtime import marker_sender
 from odradek_broker.runtime.commits import Commit
 from odradek_broker.runtime.transaction_markers import write_marker
 from odradek_broker.transactions.states import TransactionState
+from odradek_broker.transactions.transaction import ProducerIdAndEpoch
 
 SETTINGS = {"offsets_topic_num_partitions": "1", "transaction_state_log_num_partitions": "1"}
 NONE = ErrorCode.NONE
@@ -214,3 +216,38 @@ async def test_a_topic_made_anew_with_fewer_partitions_holds_no_transaction_up(t
         assert await producer.end() == NONE
         with trio.fail_after(5):
             assert await producer.init() == NONE
+
+
+async def test_what_is_answered_to_one_question_about_a_producer_is_not_the_answer_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a producer that was fenced asks beside the one that fenced it; nor does one that goes leave anything."""
+    async with serving(tmp_path, **SETTINGS) as served:
+        producer = await begun(served)
+        gate, partition = served.broker.transactions.gate, served.broker.partition("t", 0)
+        assert not isinstance(partition, ErrorCode)
+        ask, may_ask, answers = gate._ask, trio.Event(), dict[int, ErrorCode]()
+
+        async def ask_later(*args: object, **more: object) -> object:
+            await may_ask.wait()
+            return await ask(*args, **more)  # type: ignore[arg-type]
+
+        async def admit(epoch: int) -> None:
+            has = ProducerIdAndEpoch(producer.producer_id, epoch)
+            answers[epoch] = (await gate.admit("tx", has, [partition], adds=True))[TopicPartition("t", 0)]
+
+        monkeypatch.setattr(gate, "_ask", ask_later)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(admit, producer.epoch - 1)
+            nursery.start_soon(admit, producer.epoch)
+            await trio.testing.wait_all_tasks_blocked()
+            may_ask.set()
+        assert answers == {producer.epoch - 1: ErrorCode.PRODUCER_FENCED, producer.epoch: NONE}
+        assert list(partition.admissions) == [producer.producer_id]
+        partition.admissions.clear()
+        may_ask = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(admit, producer.epoch)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        assert not partition.admissions

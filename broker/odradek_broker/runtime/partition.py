@@ -39,6 +39,17 @@ logger = logging.getLogger(__name__)
 NO_EPOCH = -1
 
 
+class Admission:
+    """Stands for a transaction that may be written to, or about which its coordinator is being asked."""
+
+    __slots__ = ("asking", "holds")
+
+    def __init__(self) -> None:
+        self.asking = 0
+        """How many questions are on their way: another one's refusal, as of a producer that was fenced, is its own."""
+        self.holds = False
+
+
 class Partition:
     """Made when the broker learns that it keeps the partition; lives until the topic goes, or moves away."""
 
@@ -65,7 +76,7 @@ class Partition:
         """The first offset where damage has been met that no other replica makes good."""
         self.tells_watermark = False
         """Followers hear at once how far it is committed, because consumers read from them."""
-        self.admissions: dict[int, object] = {}
+        self.admissions: dict[int, Admission] = {}
         """By producer id, what stands for a transaction that its coordinator says may be written to. Gone with the
         marker that ends it: what was admitted before that, and comes later, belongs to no transaction."""
         self.throttled_as_leader = False

@@ -28,6 +28,7 @@ from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.groups.partitioning import coordinator_partition
 from odradek_broker.runtime.broker_peers import BrokerPeers
 from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.runtime.partition import Admission
 from odradek_broker.runtime.peer import PeerUnreachable
 from odradek_broker.transactions.transaction import EPOCH_BUMPS, ProducerIdAndEpoch
 
@@ -77,18 +78,24 @@ class TransactionGate:
         self, transactional_id: str, producer: ProducerIdAndEpoch, asked: dict[TopicPartition, Partition], *, adds: bool
     ) -> Answers:
         """The token is given out for each question: the marker of the transaction before may come between two."""
-        producer_id = producer.producer_id
-        tokens = {key: each.admissions.setdefault(producer_id, object()) for key, each in asked.items()}
+        producer_id, answers = producer.producer_id, Answers()
+        tokens = {key: each.admissions.setdefault(producer_id, Admission()) for key, each in asked.items()}
+        for token in tokens.values():
+            token.asking += 1
         try:
             answers = await self._ask(transactional_id, producer, list(asked), adds=adds)
         except CoordinatorUnavailable as unavailable:
             answers = dict.fromkeys(asked, unavailable.error_code)
-        for key, partition in asked.items():
-            error = answers.setdefault(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
-            if partition.admissions.get(producer_id) is not tokens[key]:
-                answers[key] = error or ErrorCode.TRANSACTION_ABORTABLE
-            elif error:
-                del partition.admissions[producer_id]
+        finally:  # also where nobody waits for the answer any more
+            for key, partition in asked.items():
+                error = answers.setdefault(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+                token = tokens[key]
+                token.asking -= 1
+                token.holds |= not error
+                if partition.admissions.get(producer_id) is not token:
+                    answers[key] = error or ErrorCode.TRANSACTION_ABORTABLE
+                elif not token.asking and not token.holds:
+                    del partition.admissions[producer_id]
         return answers
 
     async def _ask(
