@@ -195,7 +195,7 @@ COMMON = [
     _bug(
         "the leader never says where logs part",
         "apis/api_01_fetch.py",
-        "    if fetch.last_fetched_epoch < 0:\n",
+        "    if fetch.last_fetched_epoch < 0 or partition.leadership is None:\n",
         "    if True:\n",
     ),
     _bug(
