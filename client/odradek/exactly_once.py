@@ -9,6 +9,10 @@ Invariants
     What was sent for a batch and the batch's offsets become visible together, or not at all.
     A batch that was not committed is read again: by whoever has its partitions by then, or by this consumer, which is
     set back to its beginning before anything is raised.
+
+Where a commit was sent and nobody says what became of it (cancelled, and no answer within close_timeout_ms), this
+consumer is set back as well, though the batch may be committed: begin with a new consumer then, which starts where the
+group does.
 """
 
 from __future__ import annotations
