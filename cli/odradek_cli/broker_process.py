@@ -17,12 +17,12 @@ from odradek_broker.config import BrokerConfig, ConfigError, load_broker_config
 from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.election.etcd import EtcdUnavailable
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
+from odradek_broker.metadata.follow import NotAdmitted
+from odradek_broker.node.broker import Broker
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.descriptors import claim
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
 from odradek_broker.ports.network import Address, TcpNetwork
-from odradek_broker.runtime.broker import Broker
-from odradek_broker.runtime.remote_controller import NotAdmitted
 from odradek_broker.server.loop_watch import watch_loop
 from odradek_broker.server.server import Server
 from odradek_cli.session import sentence_of

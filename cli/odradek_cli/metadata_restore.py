@@ -18,10 +18,10 @@ from odradek_broker.controller.replay import replay
 from odradek_broker.controller.restore import Known, Remains, remains_of, set_aside, write
 from odradek_broker.log.checkpoints import decode_properties, encode_restored_meta
 from odradek_broker.log.directory import LOCK, META_PROPERTIES
+from odradek_broker.metadata.messages import TellMetadataRequest, TellMetadataResponse
+from odradek_broker.metadata.peer import Peer, PeerUnreachable
 from odradek_broker.ports.disk import RealDisk
 from odradek_broker.ports.network import Address, TcpNetwork
-from odradek_broker.runtime.cluster_messages import TellMetadataRequest, TellMetadataResponse
-from odradek_broker.runtime.peer import Peer, PeerUnreachable
 from odradek_cli.metadata_source import METADATA_LOG
 
 PATIENCE_S = 10.0

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from odradek.activity import Waiting
     from odradek.admin import Admin, ClusterDescription, ConfigEntry, ConfigSource, ResourceType, TopicDescription
-    from odradek.connections import ConnectionHealth
+    from odradek.cluster.connections import ConnectionHealth
+    from odradek.cluster.metadata import TopicPartition
     from odradek.consumer import Consumer, ConsumerHealth
     from odradek.consumer.attempts import DeadLetterTopic, process
     from odradek.errors import (
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
         UnsupportedVersion,
     )
     from odradek.exactly_once import exactly_once
-    from odradek.metadata import TopicPartition
     from odradek.network import Surroundings, TcpNetwork
     from odradek.offsets import EARLIEST, LATEST, MAX_TIMESTAMP, FoundOffset
     from odradek.producer import Delivered, Delivery, Producer, ProducerHealth
@@ -138,7 +138,7 @@ __all__ = [
 _HOMES = {
     "odradek.activity": "Waiting",
     "odradek.admin": "Admin ClusterDescription ConfigEntry ConfigSource ResourceType TopicDescription",
-    "odradek.connections": "ConnectionHealth",
+    "odradek.cluster.connections": "ConnectionHealth",
     "odradek.consumer": "Consumer ConsumerHealth",
     "odradek.consumer.attempts": "DeadLetterTopic process",
     "odradek.errors": (
@@ -150,7 +150,7 @@ _HOMES = {
         "UnsupportedVersion"
     ),
     "odradek.exactly_once": "exactly_once",
-    "odradek.metadata": "TopicPartition",
+    "odradek.cluster.metadata": "TopicPartition",
     "odradek.network": "Surroundings TcpNetwork",
     "odradek.offsets": "EARLIEST FoundOffset LATEST MAX_TIMESTAMP",
     "odradek.producer": "Delivered Delivery Producer ProducerHealth",

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 from odradek.errors import CommitFailed
 
 if TYPE_CHECKING:
+    from odradek.cluster.metadata import TopicPartition
     from odradek.consumer import Consumer
-    from odradek.metadata import TopicPartition
     from odradek.producer import Producer
     from odradek.producer.transactions import Transaction
     from odradek.record import Record

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from odradek.metadata import TopicPartition
+from odradek.cluster.metadata import TopicPartition
 
 
 class GroupPosition(Struct, frozen=True):

@@ -8,9 +8,9 @@ from typing import TypeAlias
 import trio
 from msgspec import Struct
 
-from odradek.cluster import Cluster
+from odradek.cluster.cluster import Cluster
+from odradek.cluster.metadata import TopicPartition
 from odradek.errors import NotLeader, OdradekError, RequestTimedOut, broker_error
-from odradek.metadata import TopicPartition
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.list_offsets import (
     ListOffsetsPartition,

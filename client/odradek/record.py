@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from odradek.metadata import TopicPartition
+from odradek.cluster.metadata import TopicPartition
 
 K = TypeVar("K")
 V = TypeVar("V")

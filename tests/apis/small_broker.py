@@ -21,13 +21,13 @@ from odradek_broker.controller.journal import Entry
 from odradek_broker.controller.replay import replay
 from odradek_broker.controller.tail import MetadataTail
 from odradek_broker.log.config import LogConfig
+from odradek_broker.loop.looks import Looks
+from odradek_broker.metadata.active import ControllerRuntime
+from odradek_broker.metadata.reachability import Reachability
+from odradek_broker.metadata.recent_deletions import RecentDeletions
+from odradek_broker.partitions.commits import Commit, Commits
 from odradek_broker.ports.network import Network
 from odradek_broker.ports.workers import ThreadWorkers
-from odradek_broker.runtime.commits import Commit, Commits
-from odradek_broker.runtime.controller import ControllerRuntime
-from odradek_broker.runtime.looks import Looks
-from odradek_broker.runtime.reachability import Reachability
-from odradek_broker.runtime.recent_deletions import RecentDeletions
 
 
 class MemoryJournal:

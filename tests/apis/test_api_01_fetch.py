@@ -24,11 +24,11 @@ from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import PartitionImage
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.log import Log
+from odradek_broker.partitions.fetch_sessions import FetchSessions
+from odradek_broker.partitions.flusher import Flusher
+from odradek_broker.partitions.partition import Partition
 from odradek_broker.ports.disk import RealDisk
 from odradek_broker.ports.workers import ThreadWorkers
-from odradek_broker.runtime.fetch_sessions import FetchSessions
-from odradek_broker.runtime.flusher import Flusher
-from odradek_broker.runtime.partition import Partition
 
 TOPIC_ID = b"t" * 16
 NOW = SimpleNamespace(now_ms=lambda: 1, monotonic_ms=lambda: 1)

@@ -13,7 +13,7 @@ from odradek_broker.apis import api_03_metadata, api_20_delete_topics
 from odradek_broker.config import BrokerConfig, Listener
 from odradek_broker.controller.image import Endpoint
 from odradek_broker.controller.replay import replay
-from odradek_broker.runtime.recent_deletions import RECENT_MS
+from odradek_broker.metadata.recent_deletions import RECENT_MS
 from tests.apis.small_broker import SmallBroker
 from tests.controller.images import join
 

@@ -10,8 +10,8 @@ from odradek.protocol import codec
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.create_topics import CreateTopicsRequest
 from odradek.protocol.primitives import ProtocolError
-from odradek_broker.runtime.cluster_messages import FollowMetadataRequest, ForwardRequest
-from odradek_broker.runtime.forwarding import answer_follow, answer_forward
+from odradek_broker.metadata.forwarding import answer_follow, answer_forward
+from odradek_broker.metadata.messages import FollowMetadataRequest, ForwardRequest
 
 
 @pytest.mark.parametrize("max_wait_ms", [-1, -(2**31)])

@@ -13,6 +13,8 @@ from fake_broker import NODE_ID, FakeBroker
 from msgspec.structs import replace
 
 from odradek import Admin, Consumer, CorruptRecords, Producer, TopicPartition
+from odradek.cluster.frames import FrameReceiver
+from odradek.cluster.metadata import BrokerAddress
 from odradek.consumer.embedded import encode_assignment
 from odradek.errors import (
     BadAnswer,
@@ -23,8 +25,6 @@ from odradek.errors import (
     OdradekError,
     UnsupportedVersion,
 )
-from odradek.frames import FrameReceiver
-from odradek.metadata import BrokerAddress
 from odradek.network import Surroundings
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.api_versions import ApiVersionsRequest

@@ -36,7 +36,7 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchRequestTopics,
 )
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
-from odradek_broker.runtime.group_partition import GroupPartition
+from odradek_broker.coordinators.group_partition import GroupPartition
 
 KEYS = (8, 9, 10, 11, 12, 13, 14, 15, 16, 42, 47)
 RANGES = {

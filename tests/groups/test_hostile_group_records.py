@@ -23,7 +23,7 @@ from odradek_broker.groups.group import MAX_GENERATION
 from odradek_broker.groups.partitioning import coordinator_partition
 from odradek_broker.groups.records import Record as CoordinatorRecord
 from odradek_broker.groups.records import group_record, offset_record, read_record
-from odradek_broker.runtime import defects
+from odradek_broker.loop import defects
 
 LONG = "x" * 40_000
 A = MemberMetadata("a", session_timeout=SESSION_MS, subscription=b"s")

@@ -39,7 +39,7 @@ from odradek.protocol.messages.offset_fetch import (
 )
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 from odradek.protocol.primitives import ProtocolError
-from odradek_broker.runtime import defects
+from odradek_broker.loop import defects
 
 GROUP, NEIGHBOUR = "g", "neighbour"
 SESSION_MS = 10_000

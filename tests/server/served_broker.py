@@ -34,10 +34,10 @@ from odradek.protocol.messages.produce import (
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.config import BrokerConfig, load_broker_config
+from odradek_broker.node.broker import Broker
 from odradek_broker.ports.clock import Clock, SystemClock
 from odradek_broker.ports.disk import Disk, RealDisk
 from odradek_broker.ports.network import TcpNetwork
-from odradek_broker.runtime.broker import Broker
 from odradek_broker.server.memory import MemoryBudget
 from odradek_broker.server.server import Server
 

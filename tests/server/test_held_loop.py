@@ -67,9 +67,9 @@ from odradek.protocol.messages.write_txn_markers import (
 from odradek.protocol.records.batch import read_header
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.log.raw_batch import MAX_RECORDS
+from odradek_broker.loop.looks import AT_ONCE
+from odradek_broker.loop.slices import SLICE
 from odradek_broker.ports.workers import ThreadWorkers
-from odradek_broker.runtime.looks import AT_ONCE
-from odradek_broker.runtime.slices import SLICE
 
 
 @pytest.fixture

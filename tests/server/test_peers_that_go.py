@@ -19,8 +19,8 @@ from trio.testing import wait_all_tasks_blocked
 from odradek.protocol.messages.api_versions import ApiVersionsRequest
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from odradek.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
+from odradek_broker.metadata.messages import FollowMetadataRequest
 from odradek_broker.ports.hang_ups import HangUps
-from odradek_broker.runtime.cluster_messages import FollowMetadataRequest
 
 FOR_EVER_MS = 2**31 - 1
 

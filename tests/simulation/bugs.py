@@ -53,20 +53,20 @@ COMMON = [
     ),
     _bug(
         "ack before the leader's sync",
-        "runtime/partition.py",
+        "partitions/partition.py",
         "local = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset",
         "local = self.log.log_end_offset",
     ),
     _bug(
         "follower fetches on before its sync",
-        "runtime/replica_fetcher.py",
+        "partitions/replica_fetcher.py",
         "return self._broker.flusher.syncs and partition.log.flushed_offset < partition.log.log_end_offset",
         "return False",
     ),
-    _bug("no truncation", "runtime/replica_fetcher.py", "log.truncate_to(cut.offset)", "pass"),
+    _bug("no truncation", "partitions/replica_fetcher.py", "log.truncate_to(cut.offset)", "pass"),
     _bug(
         "truncate by watermark",
-        "runtime/partition.py",
+        "partitions/partition.py",
         "        self.leader_id, self.leader_epoch = image.leader",
         "        self.log.truncate_to(self.high_watermark)\n        self.leader_id, self.leader_epoch = image.leader",
     ),
@@ -131,7 +131,7 @@ COMMON = [
     ),
     _bug(
         "ack what was not committed when leadership is lost",
-        "runtime/partition.py",
+        "partitions/partition.py",
         "        self._commits.fail(error)",
         "        self._commits.fail(ErrorCode.NONE)",
     ),
@@ -150,7 +150,7 @@ COMMON = [
     ),
     _bug(
         "who waits goes on waiting when another leads",
-        "runtime/partition.py",
+        "partitions/partition.py",
         "        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch\n        self.fail_commits()\n",
         "        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch\n",
     ),
@@ -162,7 +162,7 @@ COMMON = [
     ),
     _bug(
         "deleted before the followers know",
-        "runtime/partition.py",
+        "partitions/partition.py",
         "self._deletions.reached(self.leadership.low_watermark(self._log_start_written))",
         "self._deletions.reached(self._log_start_written)",
         needs=("delete-records",),
@@ -206,7 +206,7 @@ COMMON = [
     ),
     _bug(
         "a registration says nothing of damage",
-        "runtime/broker.py",
+        "node/broker.py",
         "damaged=self.replica_logs.damaged(),",
         "damaged=[],",
         needs=("rot",),
@@ -214,7 +214,7 @@ COMMON = [
     ),
     _bug(
         "a registration that nobody heard of costs what a broker has",
-        "runtime/broker.py",
+        "node/broker.py",
         "earlier_incarnations=earlier,",
         "earlier_incarnations=(),",
     ),
@@ -226,20 +226,20 @@ COMMON = [
     ),
     _bug(
         "a log that cannot be opened is not tried again",
-        "runtime/replica_logs.py",
+        "partitions/replica_logs.py",
         "            self._try_again()\n",
         "",
     ),
     _bug(
         "another topic's directory of the same name stays where it is",
-        "runtime/replica_logs.py",
+        "partitions/replica_logs.py",
         "            path = directory.mark_stray(",
         "            raise\n            path = directory.mark_stray(",
         needs=("recreate",),
     ),
     _bug(
         "a replica with a gap asks from its end",
-        "runtime/replica_logs.py",
+        "partitions/replica_logs.py",
         "                log.truncate_to(waiting.sound_up_to)",
         "                pass",
     ),
@@ -269,13 +269,13 @@ COMMON = [
     ),
     _bug(
         "a lease has no end",
-        "runtime/remote_controller.py",
+        "metadata/follow.py",
         "return self._clock.monotonic_ms() < self._lease_until_ms",
         "return self._lease_until_ms >= 0",
     ),
     _bug(
         "a lease counts from the heartbeat's answer",
-        "runtime/remote_controller.py",
+        "metadata/follow.py",
         "            self._term_ms = answer.lease_ms\n            self._extend_lease(sent_ms)",
         "            self._term_ms = answer.lease_ms\n            self._extend_lease(self._clock.monotonic_ms())",
     ),
@@ -287,7 +287,7 @@ COMMON = [
     ),
     _bug(
         "any refused connection extends a lease",
-        "runtime/remote_controller.py",
+        "metadata/follow.py",
         "            if is_gone and self._is_only_controller and sent_ms < self._lease_until_ms:",
         "            if is_gone:",
     ),
@@ -317,18 +317,18 @@ LATER = [
     ),
     _bug(
         "leaders count by a min.insync.replicas of their own",
-        "runtime/partitions.py",
+        "partitions/partitions.py",
         'configs.value("min.insync.replicas", own)',
         'int(own.get("min.insync.replicas", 1))',
         needs=("change-min-insync",),
     ),
     _bug(
         "a follower asks another leader before its own sync",
-        "runtime/replica_fetcher.py",
+        "partitions/replica_fetcher.py",
         "            and not self._is_behind_its_end(each)\n",
         "",
         (
-            "runtime/replica_fetcher.py",
+            "partitions/replica_fetcher.py",
             "            await self._wait_flushed(self._partitions.values())\n",
             "            pass\n",
         ),
@@ -349,7 +349,7 @@ LATER = [
     ),
     _bug(
         "a recovery point is written before the sync",
-        "runtime/checkpoints.py",
+        "partitions/checkpoints.py",
         "RECOVERY_POINTS: lambda partition: partition.log.recovery_point",
         "RECOVERY_POINTS: lambda partition: partition.log.log_end_offset",
     ),
@@ -387,11 +387,11 @@ LATER = [
     ),
     _bug(
         "a coordinator that closed in a lapse stays closed",
-        "runtime/coordinators.py",
+        "coordinators/coordinators.py",
         "        if self._partitions.get(index) is not taken or partition.log.failed is not None:",
         "        if True:",
         (
-            "runtime/broker.py",
+            "node/broker.py",
             "                partition.fail_commits()\n        self.groups.refresh()",
             "                partition.fail_commits()",
         ),
@@ -400,11 +400,11 @@ LATER = [
     ),
     _bug(
         "a controller whose journal is over goes on hearing heartbeats",
-        "runtime/controller.py",
+        "metadata/active.py",
         "        return self._has_right() and not self._journal_over.is_set()",
         "        return self._has_right()",
         (
-            "runtime/controller.py",
+            "metadata/active.py",
             "        await self._journal_over.wait()\n        if",
             "        await trio.sleep_forever()\n        if",
         ),
@@ -442,7 +442,7 @@ LATER = [
     ),
     _bug(
         "a new controller fences for silence at once",
-        "runtime/controller.py",
+        "metadata/active.py",
         "        self._heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)\n",
         "",
         needs=("etcd",),
@@ -450,7 +450,7 @@ LATER = [
     ),
     _bug(
         "a broker takes up a new ISR with an old min.insync.replicas",
-        "runtime/partitions.py",
+        "partitions/partitions.py",
         "        partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)\n",
         "        partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)\n        partition.advance()\n",
         needs=("change-min-insync",),
@@ -458,19 +458,19 @@ LATER = [
     ),
     _bug(
         "who is heard of while the disk is slow is fenced all the same",
-        "runtime/controller.py",
+        "metadata/active.py",
         "only_if_silent and not self._heartbeats.is_silent(",
         "False and not self._heartbeats.is_silent(",
     ),
     _bug(
         "what comes late is carried out",
-        "runtime/forwarding.py",
+        "metadata/forwarding.py",
         " else Arrived(bytes(request.stamp), request.patience_ms)",
         " else None",
     ),
     _bug(
         "a broker that stops leads until its port is closed",
-        "runtime/broker.py",
+        "node/broker.py",
         "self.controller.lead_no_more()",
         "pass",
     ),
@@ -552,7 +552,7 @@ LATER = [
     ),
     _bug(
         "compaction passes the watermark",
-        "runtime/housekeeping.py",
+        "node/housekeeping.py",
         "begin_compaction(now_ms, partition.last_stable_offset)",
         "begin_compaction(now_ms, partition.log.log_end_offset)",
         needs=("compaction",),
@@ -584,7 +584,7 @@ LATER = [
     # ------------------------------------------------------------------------------------------------------ the groups
     _bug(
         "a commit is answered before it is committed",
-        "runtime/coordinator_partition.py",
+        "coordinators/runtime.py",
         "        if commit.outcome is ErrorCode.NONE:\n            self._settle(commit, answers)",
         "        if True:\n            self._settle(commit, answers)",
         needs=("groups",),
@@ -607,7 +607,7 @@ LATER = [
     ),
     _bug(
         "a coordinator reads only the last segment",
-        "runtime/coordinator_partition.py",
+        "coordinators/runtime.py",
         "        self._loaded_up_to = log.log_start_offset\n",
         "        self._loaded_up_to = log.segments.active.base_offset\n",
         needs=("groups",),
@@ -621,14 +621,14 @@ LATER = [
     ),
     _bug(
         "a group's timers are forgotten at a fail-over",
-        "runtime/coordinator_partition.py",
+        "coordinators/runtime.py",
         "        self.coordinator.begin(self.now())\n",
         "",
         needs=("groups",),
     ),
     _bug(
         "who is let in again right behind its fencing is watched by nobody",
-        "runtime/controller.py",
+        "metadata/active.py",
         "forgotten.\n                self._hear(request)\n",
         "forgotten.\n                pass\n",
     ),
@@ -659,7 +659,7 @@ LATER = [
     ),
     _bug(
         "a cut leaves the gaps that compaction has made for what is cut",
-        "runtime/replica_fetcher.py",
+        "partitions/replica_fetcher.py",
         "        if cut is None or cut.whole or not",
         "        if True or not",
         needs=("compaction", "interval"),
@@ -675,7 +675,7 @@ LATER = [
     ),
     _bug(
         "acks=1 is answered before the leader's sync",
-        "runtime/partition.py",
+        "partitions/partition.py",
         "        reached = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset\n        return self._begin(self._flushes",
         "        reached = self.log.log_end_offset\n        return self._begin(self._flushes",
         needs=("slow disk",),
@@ -716,7 +716,7 @@ LATER = [
     ),
     _bug(
         "a coordinator that leads no more goes on answering",
-        "runtime/coordinators.py",
+        "coordinators/coordinators.py",
         "            if current is not None:\n                self._partitions.pop(index).close()\n            return None",
         "            return current",
         needs=("groups", "cut-leader"),

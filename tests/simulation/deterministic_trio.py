@@ -21,7 +21,7 @@ import trio
 import trio._core._run as run_module
 from trio.testing import MockClock
 
-from odradek_broker.runtime import defects
+from odradek_broker.loop import defects
 
 T = TypeVar("T")
 

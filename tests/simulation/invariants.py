@@ -38,8 +38,8 @@ from sim_disk import SimDisk
 from odradek_broker.controller.image import MetadataImage, PartitionImage
 from odradek_broker.controller.partition_change import RECOVERING
 from odradek_broker.log.log import Log
-from odradek_broker.runtime.broker import Broker
-from odradek_broker.runtime.partition import Partition
+from odradek_broker.node.broker import Broker
+from odradek_broker.partitions.partition import Partition
 
 __all__ = ["Invariants", "Key", "Violated"]
 

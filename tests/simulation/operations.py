@@ -14,7 +14,7 @@ from odradek import Admin, TopicPartition
 from odradek.admin import ResourceType
 from odradek.errors import OdradekError
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse
-from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.metadata.client import ControllerUnavailable
 
 ADMIN_TIMEOUT_MS = 5_000
 WHOLE_WITHIN_S = 20.0

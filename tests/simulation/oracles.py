@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ledger import Content, Key, decoded
 from scene import Outcome, Scene, Write
 
-from odradek.metadata import TopicPartition
+from odradek.cluster.metadata import TopicPartition
 from odradek.protocol.records.batch import iter_headers
 from odradek_broker.log.log import Log
 

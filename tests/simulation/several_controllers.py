@@ -14,7 +14,7 @@ from sim_etcd import SimEtcd
 
 from odradek_broker.election.candidate import TERM_MS
 from odradek_broker.election.etcd_journal import EtcdJournal, leader_key
-from odradek_broker.runtime.controller import ControllerRuntime
+from odradek_broker.metadata.active import ControllerRuntime
 
 PREFIX = "odradek"
 LONGEST_BELIEF_S = TERM_MS / 1000 / SLOWEST + 0.001

@@ -47,9 +47,9 @@ from odradek.protocol.messages.produce import (
 )
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
-from odradek_broker.runtime.partition import Partition
-from odradek_broker.runtime.peer import Peer
-from odradek_broker.runtime.remote_controller import RemoteController
+from odradek_broker.metadata.follow import RemoteController
+from odradek_broker.metadata.peer import Peer
+from odradek_broker.partitions.partition import Partition
 
 Job: TypeAlias = Callable[[], None]
 Done: TypeAlias = Callable[[Exception | None], None]

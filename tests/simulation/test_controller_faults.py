@@ -25,7 +25,7 @@ from odradek.protocol.messages.incremental_alter_configs import (
 )
 from odradek_broker.controller.configs import Operation
 from odradek_broker.controller.image import ResourceType
-from odradek_broker.runtime.peer import Peer
+from odradek_broker.metadata.peer import Peer
 
 
 async def try_to_create(world: World, name: str) -> bool:

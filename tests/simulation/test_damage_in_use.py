@@ -11,7 +11,7 @@ from world import SimNode, World
 from odradek import Admin, Consumer, TopicPartition
 from odradek.protocol.records.batch import CRC_POSITION, LENGTH_COVERS_FROM, iter_headers
 from odradek_broker.log.config import LogConfig
-from odradek_broker.runtime import scrub
+from odradek_broker.partitions import scrub
 
 DAY_MS = 24 * 60 * 60 * 1000
 VALUES = [str(number) * 2_000 for number in range(10)]

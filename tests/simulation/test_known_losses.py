@@ -16,7 +16,7 @@ from world import SimNode, World
 
 from odradek import Admin, Consumer, Producer, TopicPartition
 from odradek.errors import OdradekError, OffsetOutOfRange
-from odradek_broker.runtime.partition import Partition
+from odradek_broker.partitions.partition import Partition
 
 Scenario = Callable[[World], Awaitable[None]]
 PATIENCE_S = 60.0

@@ -27,7 +27,7 @@ from odradek_broker.log.failures import LogFailed, TopicIdMismatch
 from odradek_broker.log.log import Appended, Log
 from odradek_broker.log.offset_checkpoints import HIGH_WATERMARKS, LOG_START_OFFSETS, NAMES
 from odradek_broker.log.validation import Origin
-from odradek_broker.runtime.checkpoints import Checkpoints, Cut
+from odradek_broker.partitions.checkpoints import Checkpoints, Cut
 from tests.log.log_batches import TRANSACTIONAL, batch, marker, records
 
 TOPIC_ID = bytes(range(16))

@@ -28,8 +28,8 @@ from odradek.protocol.messages.delete_records import (
 )
 from odradek_broker.log.checkpoints import decode_offsets
 from odradek_broker.log.offset_checkpoints import HIGH_WATERMARKS, LOG_START_OFFSETS, NAMES, RECOVERY_POINTS
-from odradek_broker.runtime.checkpoints import CURRENT
-from odradek_broker.runtime.peer import Peer
+from odradek_broker.metadata.peer import Peer
+from odradek_broker.partitions.checkpoints import CURRENT
 
 A, B, C = 0, 1, 2
 

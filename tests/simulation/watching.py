@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from odradek_broker.log.log import Log
-from odradek_broker.runtime.partition import Partition
+from odradek_broker.partitions.partition import Partition
 
 _changed: dict[Partition, None] = {}
 """In the order of their changes."""

@@ -11,7 +11,7 @@ connection are still outstanding; it may return an awaitable for the rest of its
 to be committed). An `async def handle` holds its connection until it has answered. Either may return None: no answer.
 A plain one whose request turns out to be long work returns it as `Held`.
 
-No handler holds the loop for long (runtime/slices.py): what grows with the request is cut into slices, or done by a
+No handler holds the loop for long (loop/slices.py): what grows with the request is cut into slices, or done by a
 worker.
 
 A handler that does nothing more for its client than wait for others says so (WAITS_FOR_OTHERS = True): it is cancelled
@@ -34,8 +34,8 @@ from msgspec import Struct
 from odradek.protocol.headers import ApiMessage
 
 if TYPE_CHECKING:
+    from odradek_broker.node.broker import Broker
     from odradek_broker.ports.network import Address
-    from odradek_broker.runtime.broker import Broker
 
 Answer: TypeAlias = ApiMessage | None
 

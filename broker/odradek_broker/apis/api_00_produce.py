@@ -60,8 +60,8 @@ from odradek_broker.apis.transactional_produce import (
 from odradek_broker.controller.image import INTERNAL_TOPICS
 from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.log.validation import ATTRIBUTES_LOW_BYTE, Refused, Validated, is_long, validate_beforehand
-from odradek_broker.runtime.commits import Commit
-from odradek_broker.runtime.slices import SLICE, Slices
+from odradek_broker.loop.slices import SLICE, Slices
+from odradek_broker.partitions.commits import Commit
 
 REQUEST, VERSIONS = ProduceRequest, range(3, 14)
 ADVERTISED_VERSIONS = range(14)

@@ -18,7 +18,7 @@ Behaviour
     An unknown topic id                             UNKNOWN_TOPIC_ID, with the id
     Batches that do not read back                   KAFKA_STORAGE_ERROR, and another in-sync replica is to lead; where
                                                     there is none CORRUPT_MESSAGE, for one can only seek past them
-    Of many partitions each SLICE is read by itself: others run between them (runtime/slices.py)
+    Of many partitions each SLICE is read by itself: others run between them (loop/slices.py)
     Records are never null: librdkafka drops the whole response otherwise (KAFKA-18646)
 Versions
     7 sessions (KIP-227)    9 current_leader_epoch    12 flexible, last_fetched_epoch    13 topic ids
@@ -46,10 +46,10 @@ from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.config.coordination_keys import RACK_AWARE
 from odradek_broker.log.failures import DamagedLog, OffsetOutOfRange
+from odradek_broker.loop.slices import SLICE, Slices
+from odradek_broker.partitions.fetch_sessions import FetchSession, PartitionKey
+from odradek_broker.partitions.partition import Partition
 from odradek_broker.replication.selector import preferred_replica
-from odradek_broker.runtime.fetch_sessions import FetchSession, PartitionKey
-from odradek_broker.runtime.partition import Partition
-from odradek_broker.runtime.slices import SLICE, Slices
 
 REQUEST, VERSIONS = FetchRequest, range(4, 19)
 WAITS_FOR_OTHERS = True

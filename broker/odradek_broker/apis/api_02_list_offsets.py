@@ -38,8 +38,8 @@ from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.raw_batch import is_short
 from odradek_broker.log.reading import HEADERS_AT_ONCE
 from odradek_broker.log.timestamps import TimestampOffset, first_record_as_young_as
-from odradek_broker.runtime.partition import Partition
-from odradek_broker.runtime.slices import Slices
+from odradek_broker.loop.slices import Slices
+from odradek_broker.partitions.partition import Partition
 
 REQUEST, VERSIONS = ListOffsetsRequest, range(1, 12)
 

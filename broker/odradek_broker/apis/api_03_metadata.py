@@ -9,7 +9,7 @@ Behaviour
     Unknown id (version 12 on)       UNKNOWN_TOPIC_ID, with a null name
     An id, or no name, in 10 or 11   INVALID_REQUEST for every topic
     Partition without a leader       LEADER_NOT_AVAILABLE; a leader without our listener: LISTENER_NOT_FOUND (6 on)
-    A leader that has just died      LEADER_NOT_AVAILABLE, before the controller says so (runtime/reachability.py)
+    A leader that has just died      LEADER_NOT_AVAILABLE, before the controller says so (metadata/reachability.py)
     Unlike Kafka, which says UNKNOWN_TOPIC_OR_PARTITION at first, a topic that was made is there in the same answer.
     Every broker passes on what the controller must decide, so each names itself as the controller.
 Versions
@@ -41,8 +41,8 @@ from odradek_broker.apis.addresses import leader_of, offline_replicas, reachable
 from odradek_broker.apis.operations import CLUSTER_OPERATIONS, NOT_ASKED_FOR, TOPIC_OPERATIONS
 from odradek_broker.controller.image import INTERNAL_TOPICS, PartitionImage, TopicImage
 from odradek_broker.controller.names import check_topic_name
-from odradek_broker.runtime.controller_client import ControllerUnavailable
-from odradek_broker.runtime.slices import SLICE
+from odradek_broker.loop.slices import SLICE
+from odradek_broker.metadata.client import ControllerUnavailable
 
 REQUEST, VERSIONS = MetadataRequest, range(14)
 

@@ -28,9 +28,9 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchResponseTopics,
 )
 from odradek_broker.apis import RequestContext
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 from odradek_broker.groups.fetch import nothing
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
-from odradek_broker.runtime.slices import Slices
+from odradek_broker.loop.slices import Slices
 
 REQUEST, VERSIONS = OffsetFetchRequest, range(1, 11)
 

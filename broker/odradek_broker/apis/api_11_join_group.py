@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 
 REQUEST, VERSIONS = JoinGroupRequest, range(10)
 WAITS_FOR_OTHERS = True

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from odradek.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 
 REQUEST, VERSIONS = HeartbeatRequest, range(5)
 

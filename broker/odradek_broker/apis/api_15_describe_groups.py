@@ -14,8 +14,8 @@ from msgspec import structs
 from odradek.protocol.messages.describe_groups import DescribedGroup, DescribeGroupsRequest, DescribeGroupsResponse
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.operations import ALTER_CONFIGS, DELETE, DESCRIBE, DESCRIBE_CONFIGS, READ
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
-from odradek_broker.runtime.slices import Slices
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
+from odradek_broker.loop.slices import Slices
 
 REQUEST, VERSIONS = DescribeGroupsRequest, range(7)
 

@@ -13,8 +13,8 @@ Behaviour
 from __future__ import annotations
 
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.cluster_messages import ForwardRequest, ForwardResponse
-from odradek_broker.runtime.forwarding import answer_forward
+from odradek_broker.metadata.forwarding import answer_forward
+from odradek_broker.metadata.messages import ForwardRequest, ForwardResponse
 
 REQUEST, VERSIONS, ADVERTISED_VERSIONS = ForwardRequest, range(1), range(0)
 

@@ -9,8 +9,8 @@ Behaviour
 from __future__ import annotations
 
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.cluster_messages import FollowMetadataRequest, FollowMetadataResponse
-from odradek_broker.runtime.forwarding import answer_follow
+from odradek_broker.metadata.forwarding import answer_follow
+from odradek_broker.metadata.messages import FollowMetadataRequest, FollowMetadataResponse
 
 REQUEST, VERSIONS, ADVERTISED_VERSIONS = FollowMetadataRequest, range(1), range(0)
 WAITS_FOR_OTHERS = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 from odradek_broker.apis import RequestContext
 from odradek_broker.controller.frame import frame
 from odradek_broker.controller.snapshot import records_of
-from odradek_broker.runtime.cluster_messages import TellMetadataRequest, TellMetadataResponse
+from odradek_broker.metadata.messages import TellMetadataRequest, TellMetadataResponse
 
 REQUEST, VERSIONS, ADVERTISED_VERSIONS = TellMetadataRequest, range(1), range(0)
 

@@ -17,7 +17,7 @@ from odradek.protocol.messages.delete_topics import (
     DeleteTopicState,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.metadata.client import ControllerUnavailable
 
 REQUEST, VERSIONS = DeleteTopicsRequest, range(1, 7)
 

@@ -34,9 +34,9 @@ from odradek.protocol.messages.delete_records import (
 from odradek_broker.apis import RequestContext
 from odradek_broker.controller.image import INTERNAL_TOPICS
 from odradek_broker.log.offset_checkpoints import LOG_START_OFFSETS
-from odradek_broker.runtime.commits import Commit
-from odradek_broker.runtime.partition import Partition
-from odradek_broker.runtime.slices import Slices
+from odradek_broker.loop.slices import Slices
+from odradek_broker.partitions.commits import Commit
+from odradek_broker.partitions.partition import Partition
 
 REQUEST, VERSIONS = DeleteRecordsRequest, range(3)
 WAITS_FOR_OTHERS = True

@@ -22,8 +22,8 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import fenced_since
-from odradek_broker.runtime.controller_client import ControllerUnavailable
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
+from odradek_broker.metadata.client import ControllerUnavailable
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch
 
 REQUEST, VERSIONS = InitProducerIdRequest, range(6)

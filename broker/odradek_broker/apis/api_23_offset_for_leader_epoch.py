@@ -21,7 +21,7 @@ from odradek.protocol.messages.offset_for_leader_epoch import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
-from odradek_broker.runtime.slices import Slices
+from odradek_broker.loop.slices import Slices
 
 REQUEST, VERSIONS = OffsetForLeaderEpochRequest, range(2, 5)
 

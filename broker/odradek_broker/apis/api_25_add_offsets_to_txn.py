@@ -13,10 +13,10 @@ from odradek.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest,
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import fenced_since
 from odradek_broker.controller.image import GROUP_TOPIC
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.groups.partitioning import coordinator_partition
-from odradek_broker.runtime.controller_client import ControllerUnavailable
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.metadata.client import ControllerUnavailable
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch
 
 REQUEST, VERSIONS = AddOffsetsToTxnRequest, range(5)

@@ -18,7 +18,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.end_txn import EndTxnRequest, EndTxnResponse
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import fenced_since
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 from odradek_broker.transactions.transaction import EPOCH_BUMPS
 
 REQUEST, VERSIONS = EndTxnRequest, range(6)

@@ -25,9 +25,9 @@ from odradek.protocol.messages.write_txn_markers import (
     WriteTxnMarkersResponse,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.commits import Commit
-from odradek_broker.runtime.slices import Slices
-from odradek_broker.runtime.transaction_markers import PIECES, write_marker
+from odradek_broker.coordinators.transaction_markers import PIECES, write_marker
+from odradek_broker.loop.slices import Slices
+from odradek_broker.partitions.commits import Commit
 
 REQUEST, VERSIONS = WriteTxnMarkersRequest, range(1, 3)
 

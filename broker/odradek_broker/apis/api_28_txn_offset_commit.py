@@ -34,9 +34,9 @@ from odradek.protocol.messages.txn_offset_commit import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import OF_COORDINATORS, abortable_since
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable, ProducerStamp
 from odradek_broker.groups.offsets import TopicPartition
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable, ProducerStamp
-from odradek_broker.runtime.partition import Partition
+from odradek_broker.partitions.partition import Partition
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch
 
 REQUEST, VERSIONS = TxnOffsetCommitRequest, range(7)

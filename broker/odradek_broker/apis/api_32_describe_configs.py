@@ -32,7 +32,7 @@ from odradek_broker.controller.effective import ALL_BROKERS, topic_configs
 from odradek_broker.controller.image import ResourceType
 from odradek_broker.controller.names import check_topic_name
 from odradek_broker.controller.result import Refusal
-from odradek_broker.runtime.slices import Slices
+from odradek_broker.loop.slices import Slices
 
 REQUEST, VERSIONS = DescribeConfigsRequest, range(1, 5)
 

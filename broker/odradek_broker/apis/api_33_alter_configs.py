@@ -17,7 +17,7 @@ from odradek.protocol.messages.alter_configs import (
     AlterConfigsResponse,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.metadata.client import ControllerUnavailable
 
 REQUEST, VERSIONS = AlterConfigsRequest, range(3)
 

@@ -19,7 +19,7 @@ from odradek.protocol.messages.describe_log_dirs import (
     DescribeLogDirsTopic,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.slices import Slices
+from odradek_broker.loop.slices import Slices
 
 REQUEST, VERSIONS = DescribeLogDirsRequest, range(1, 6)
 

@@ -16,7 +16,7 @@ from odradek.protocol.messages.create_partitions import (
     CreatePartitionsTopicResult,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.metadata.client import ControllerUnavailable
 
 REQUEST, VERSIONS = CreatePartitionsRequest, range(4)
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from odradek.protocol.messages.delete_groups import DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
-from odradek_broker.runtime.slices import Slices
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
+from odradek_broker.loop.slices import Slices
 
 REQUEST, VERSIONS = DeleteGroupsRequest, range(4)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from odradek.protocol.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.metadata.client import ControllerUnavailable
 
 REQUEST, VERSIONS = ElectLeadersRequest, range(3)
 

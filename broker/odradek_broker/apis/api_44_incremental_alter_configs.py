@@ -31,7 +31,7 @@ from odradek_broker.config.loggers import check_level, set_level
 from odradek_broker.controller.configs import Operation
 from odradek_broker.controller.image import ResourceType
 from odradek_broker.controller.result import Refusal
-from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.metadata.client import ControllerUnavailable
 
 REQUEST, VERSIONS = IncrementalAlterConfigsRequest, range(2)
 

@@ -15,7 +15,7 @@ from odradek.protocol.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsResponse,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.metadata.client import ControllerUnavailable
 
 REQUEST, VERSIONS = AlterPartitionReassignmentsRequest, range(2)
 

@@ -21,7 +21,7 @@ from odradek.protocol.messages.offset_delete import (
     OffsetDeleteResponseTopic,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 
 REQUEST, VERSIONS = OffsetDeleteRequest, range(1)
 

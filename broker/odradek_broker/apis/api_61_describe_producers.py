@@ -17,7 +17,7 @@ from odradek.protocol.messages.describe_producers import (
     TopicResponse,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.slices import Slices
+from odradek_broker.loop.slices import Slices
 
 if TYPE_CHECKING:
     from odradek_broker.log.producer_state import Producer

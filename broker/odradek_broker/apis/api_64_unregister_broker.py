@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest, UnregisterBrokerResponse
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.controller_client import ControllerUnavailable
+from odradek_broker.metadata.client import ControllerUnavailable
 
 REQUEST, VERSIONS = UnregisterBrokerRequest, range(1)
 

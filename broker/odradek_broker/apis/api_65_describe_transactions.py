@@ -12,7 +12,7 @@ from odradek.protocol.messages.describe_transactions import (
     TransactionState,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.runtime.coordinator_partition import CoordinatorUnavailable
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 from odradek_broker.transactions.listing import refuse
 
 REQUEST, VERSIONS = DescribeTransactionsRequest, range(1)

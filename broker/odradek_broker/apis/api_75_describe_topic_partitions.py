@@ -24,7 +24,7 @@ from odradek_broker.apis.addresses import leader_of, offline_replicas
 from odradek_broker.apis.operations import TOPIC_OPERATIONS
 from odradek_broker.controller.image import INTERNAL_TOPICS, PartitionImage, TopicImage
 from odradek_broker.controller.names import check_topic_name
-from odradek_broker.runtime.slices import SLICE
+from odradek_broker.loop.slices import SLICE
 
 REQUEST, VERSIONS = DescribeTopicPartitionsRequest, range(1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odradek.protocol.errors import ErrorCode
-from odradek_broker.runtime.partition import Partition
+from odradek_broker.partitions.partition import Partition
 
 UNSAID = -1
 

@@ -23,7 +23,7 @@ from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import OF_COORDINATORS, abortable_since
 from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.log.producer_state import ProducerBatch
-from odradek_broker.runtime.partition import Partition
+from odradek_broker.partitions.partition import Partition
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch
 
 TRANSACTIONAL = 0x10

@@ -19,7 +19,7 @@ from odradek_broker.server.unsupported import Unsupported, unsupported
 
 if TYPE_CHECKING:
     from odradek.protocol.headers import ApiMessage
-    from odradek_broker.runtime.broker import Broker
+    from odradek_broker.node.broker import Broker
 
 
 ELEMENTS_AT_ONCE = 2_000

@@ -29,9 +29,9 @@ from odradek_broker.server.memory import MemoryBudget
 if TYPE_CHECKING:
     from odradek_broker.config.address_limits import AddressLimits
     from odradek_broker.config.listener import Listener as ListenerConfig
+    from odradek_broker.node.broker import Broker
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.network import Address, Listener, Network, Stream
-    from odradek_broker.runtime.broker import Broker
 
 logger = logging.getLogger(__name__)
 

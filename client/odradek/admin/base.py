@@ -11,9 +11,9 @@ import trio
 from msgspec import Struct
 
 from odradek.activity import Activities, Waiting
-from odradek.cluster import Cluster, ClusterConfig
-from odradek.connections import ConnectionHealth
-from odradek.coordinator import GROUP, Coordinator
+from odradek.cluster.cluster import Cluster, ClusterConfig
+from odradek.cluster.connections import ConnectionHealth
+from odradek.cluster.coordinator import GROUP, Coordinator
 from odradek.errors import broker_error
 from odradek.network import Surroundings, parse_bootstrap
 from odradek.protocol.errors import ErrorCode

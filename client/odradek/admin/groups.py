@@ -8,10 +8,10 @@ from typing import TypeVar
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
+from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.commits import LAST_VERSION_BY_NAME, Commits, CommittedOffset, take_fetched
 from odradek.consumer.embedded import decode_assignment, decode_subscription
 from odradek.errors import BadAnswer, GroupNotFound, UnsupportedVersion, broker_error, raise_for
-from odradek.metadata import TopicPartition
 from odradek.offsets import LATEST, list_offsets
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import consumer_group_describe as consumer_groups

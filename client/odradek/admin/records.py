@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
+from odradek.cluster.metadata import BrokerAddress, TopicPartition
 from odradek.errors import NotLeader, broker_error, raise_for
-from odradek.metadata import BrokerAddress, TopicPartition
 from odradek.offsets import EARLIEST, LATEST, MAX_TIMESTAMP, FoundOffset, list_offsets
 from odradek.protocol.messages.delete_records import (
     DeleteRecordsPartition,

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
+from odradek.cluster.metadata import TopicPartition
 from odradek.errors import raise_for
-from odradek.metadata import TopicPartition
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsRequest,

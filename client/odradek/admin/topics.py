@@ -8,8 +8,8 @@ import trio
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
+from odradek.cluster.metadata import PartitionImage, TopicImage
 from odradek.errors import BadAnswer, UnknownTopicOrPartition, broker_error, raise_for
-from odradek.metadata import PartitionImage, TopicImage
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.create_partitions import (
     CreatePartitionsRequest,

@@ -8,9 +8,10 @@ from collections.abc import Collection, Mapping
 import trio
 from msgspec import Struct
 
-from odradek.cluster import Cluster
+from odradek.cluster.cluster import Cluster
+from odradek.cluster.coordinator import Coordinator
+from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.membership import Membership
-from odradek.coordinator import Coordinator
 from odradek.errors import (
     CommitFailed,
     IllegalGeneration,
@@ -18,7 +19,6 @@ from odradek.errors import (
     UnknownMember,
     broker_error,
 )
-from odradek.metadata import TopicPartition
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.offset_commit import (
     OffsetCommitRequest,

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, TypedDict
 
 from msgspec import Struct
 
-from odradek.metadata import TopicPartition
+from odradek.cluster.metadata import TopicPartition
 from odradek.network import Surroundings
 
 Start: TypeAlias = Literal["earliest", "latest", "none"]

@@ -22,7 +22,9 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar, Unpack, cast, overloa
 import trio
 
 from odradek.activity import Activities
-from odradek.cluster import Cluster, ClusterConfig
+from odradek.cluster.cluster import Cluster, ClusterConfig
+from odradek.cluster.coordinator import GROUP, Coordinator
+from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig, ConsumerOptions
 from odradek.consumer.cursor import Cursor
@@ -36,10 +38,8 @@ from odradek.consumer.reader import Reader
 from odradek.consumer.rebalance import Possession
 from odradek.consumer.report import consumer_health
 from odradek.consumer.subscription import Subscription
-from odradek.coordinator import GROUP, Coordinator
 from odradek.errors import CommitFailed
 from odradek.group_position import GroupPosition
-from odradek.metadata import TopicPartition
 from odradek.network import parse_bootstrap
 from odradek.offsets import EARLIEST, LATEST, FoundOffset, list_offsets
 from odradek.record import Record

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from odradek.cluster.metadata import ClusterImage
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.partition import PartitionState
 from odradek.errors import broker_error
-from odradek.metadata import ClusterImage
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
 from odradek.protocol.schema import ZERO_UUID

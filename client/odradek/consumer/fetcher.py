@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 
 import trio
 
-from odradek.cluster import Cluster
+from odradek.cluster.cluster import Cluster
+from odradek.cluster.metadata import BrokerAddress
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.fetch_requests import Fetches, FetchPlan, still_fetching
 from odradek.consumer.partition import PartitionState
 from odradek.errors import OdradekError
-from odradek.metadata import BrokerAddress
 from odradek.protocol.messages.fetch import FetchRequest, FetchResponse
 from odradek.wakeup import Wakeup
 

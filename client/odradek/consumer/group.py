@@ -19,14 +19,14 @@ from typing import Protocol
 
 import trio
 
-from odradek.cluster import Cluster
+from odradek.cluster.cluster import Cluster
+from odradek.cluster.coordinator import GROUP, Coordinator
+from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.embedded import decode_assignment
 from odradek.consumer.membership import Membership, State, Verdict, members_of
 from odradek.consumer.subscription import Subscription
-from odradek.coordinator import GROUP, Coordinator
 from odradek.errors import BadAnswer, OdradekError
-from odradek.metadata import TopicPartition
 from odradek.protocol.messages.heartbeat import HeartbeatResponse
 from odradek.protocol.messages.join_group import JoinGroupResponse
 from odradek.protocol.messages.leave_group import LeaveGroupResponse

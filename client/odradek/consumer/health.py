@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from odradek.activity import Waiting
-from odradek.connections import ConnectionHealth
-from odradek.metadata import TopicPartition
+from odradek.cluster.connections import ConnectionHealth
+from odradek.cluster.metadata import TopicPartition
 
 
 class PartitionHealth(Struct, frozen=True):

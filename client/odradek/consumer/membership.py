@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
+from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.assignors import ASSIGNORS, Assignment, Assignor, MemberSubscription
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.embedded import decode_subscription, encode_assignment, encode_subscription
@@ -28,7 +29,6 @@ from odradek.errors import (
     UnknownMember,
     broker_error,
 )
-from odradek.metadata import TopicPartition
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.heartbeat import HeartbeatRequest
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse

@@ -10,9 +10,9 @@ import logging
 
 import trio
 
-from odradek.cluster import Cluster
+from odradek.cluster.cluster import Cluster
+from odradek.cluster.metadata import ClusterImage
 from odradek.consumer.subscription import Subscription
-from odradek.metadata import ClusterImage
 from odradek.protocol.errors import ErrorCode
 
 logger = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
+from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.errors import CorruptRecords, OdradekError
-from odradek.metadata import TopicPartition
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import BatchHeader, iter_headers

@@ -14,6 +14,7 @@ from typing import Any
 import trio
 
 from odradek.activity import Activities
+from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.cursor import Cursor
@@ -28,7 +29,6 @@ from odradek.errors import (
     RebalanceInProgress,
     SerializationFailed,
 )
-from odradek.metadata import TopicPartition
 from odradek.record import Record
 from odradek.topic import Topic
 from odradek.wakeup import Changes

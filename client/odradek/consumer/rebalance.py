@@ -13,7 +13,8 @@ from contextlib import contextmanager
 
 import trio
 
-from odradek.cluster import Cluster
+from odradek.cluster.cluster import Cluster
+from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.cursor import Cursor
@@ -21,7 +22,6 @@ from odradek.consumer.partition import PartitionState
 from odradek.consumer.positions import Positions
 from odradek.consumer.subscription import Subscription
 from odradek.errors import OdradekError
-from odradek.metadata import TopicPartition
 from odradek.wakeup import Changes
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from odradek.cluster import Cluster
+from odradek.cluster.cluster import Cluster
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.group import Group
 from odradek.consumer.health import ConsumerHealth, GroupHealth, PartitionHealth

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from odradek.cluster.metadata import ClusterImage, TopicPartition
 from odradek.consumer.decoding import DECOMPRESSED_MAX_BYTES, decode_for
 from odradek.consumer.partition import PartitionState
-from odradek.metadata import ClusterImage, TopicPartition
 
 
 class Subscription:

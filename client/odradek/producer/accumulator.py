@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from odradek.metadata import ClusterImage
+from odradek.cluster.metadata import ClusterImage
 from odradek.producer.batch import Batch
 from odradek.producer.config import ProducerConfig
 from odradek.producer.partitioner import TopicQueues

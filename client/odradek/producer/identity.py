@@ -7,7 +7,7 @@ from typing import Protocol
 
 import trio
 
-from odradek.cluster import Cluster
+from odradek.cluster.cluster import Cluster
 from odradek.errors import BadAnswer, OdradekError, broker_error
 from odradek.producer.queue import PartitionQueue
 from odradek.producer.sequences import NO_PRODUCER_ID

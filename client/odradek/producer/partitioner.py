@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from odradek.metadata import NO_LEADER
+from odradek.cluster.metadata import NO_LEADER
 from odradek.producer.config import ChoosePartition, Partitioner
 from odradek.producer.queue import PartitionQueue
 from odradek.protocol.records.murmur2 import partition_for_key

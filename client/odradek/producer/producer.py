@@ -20,8 +20,8 @@ import trio
 from msgspec import Struct
 
 from odradek.activity import Activities, Waiting
-from odradek.cluster import Cluster, ClusterConfig
-from odradek.connections import ConnectionHealth
+from odradek.cluster.cluster import Cluster, ClusterConfig
+from odradek.cluster.connections import ConnectionHealth
 from odradek.errors import BufferFull, OdradekError, ProducerClosed, Undelivered
 from odradek.network import parse_bootstrap
 from odradek.producer.accumulator import Headers, record_size

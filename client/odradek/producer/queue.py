@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from odradek.metadata import NO_LEADER
+from odradek.cluster.metadata import NO_LEADER
 from odradek.producer.batch import Batch
 from odradek.producer.sequences import Sequences
 from odradek.protocol.records.builder import BatchBuilder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from odradek.metadata import ClusterImage
+from odradek.cluster.metadata import ClusterImage
 from odradek.producer.batch import Batch
 from odradek.protocol.messages.produce import (
     PartitionProduceData,

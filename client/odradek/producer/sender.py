@@ -11,10 +11,10 @@ from functools import partial
 
 import trio
 
-from odradek.cluster import Cluster
-from odradek.connection import Connection, Reply
+from odradek.cluster.cluster import Cluster
+from odradek.cluster.connection import Connection, Reply
+from odradek.cluster.metadata import NO_LEADER, BrokerAddress
 from odradek.errors import ConnectionFailed, OdradekError, ProducerClosed, TransactionAborted
-from odradek.metadata import NO_LEADER, BrokerAddress
 from odradek.producer.accumulator import Accumulator
 from odradek.producer.batch import Batch
 from odradek.producer.config import ProducerConfig

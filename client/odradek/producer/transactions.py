@@ -29,8 +29,9 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from odradek.cluster import Cluster
-from odradek.coordinator import GROUP, TRANSACTION, Coordinator
+from odradek.cluster.cluster import Cluster
+from odradek.cluster.coordinator import GROUP, TRANSACTION, Coordinator
+from odradek.cluster.metadata import TopicPartition
 from odradek.errors import (
     BadAnswer,
     BrokerError,
@@ -43,7 +44,6 @@ from odradek.errors import (
     broker_error,
 )
 from odradek.group_position import GroupPosition
-from odradek.metadata import TopicPartition
 from odradek.producer.queue import PartitionQueue
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import ApiMessage

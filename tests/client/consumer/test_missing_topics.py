@@ -8,9 +8,9 @@ import pytest
 import trio
 
 from odradek import Admin, Consumer, Producer
+from odradek.cluster.metadata import ClusterImage, PartitionImage, TopicImage
 from odradek.consumer.missing_topics import missing
 from odradek.consumer.subscription import Subscription
-from odradek.metadata import ClusterImage, PartitionImage, TopicImage
 from odradek.protocol.errors import ErrorCode
 
 ID = bytes(16)

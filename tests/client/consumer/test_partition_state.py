@@ -7,6 +7,7 @@ import tracemalloc
 
 import pytest
 
+from odradek.cluster.metadata import ClusterImage, TopicPartition
 from odradek.consumer import decoding
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.consumer.config import ConsumerConfig
@@ -15,7 +16,6 @@ from odradek.consumer.decoding import decode_for
 from odradek.consumer.fetch_requests import Fetches
 from odradek.consumer.partition import PartitionState
 from odradek.errors import CorruptRecords
-from odradek.metadata import ClusterImage, TopicPartition
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import fetch, metadata
 from odradek.protocol.records.batch import stamp, write_crc

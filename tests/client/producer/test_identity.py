@@ -8,7 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.activity import Activities
-from odradek.cluster import Cluster
+from odradek.cluster.cluster import Cluster
 from odradek.producer.identity import Identity
 from odradek.producer.queue import PartitionQueue
 from odradek.protocol.messages.init_producer_id import InitProducerIdResponse

@@ -20,7 +20,7 @@ from odradek import (
     Undelivered,
     UnknownTopicOrPartition,
 )
-from odradek.connection import Reply
+from odradek.cluster.connection import Reply
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest
 from odradek.protocol.messages.produce import ProduceRequest, ProduceResponse

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from odradek.admin import Admin
+from odradek.cluster.metadata import TopicPartition
 from odradek.consumer import Consumer
 from odradek.errors import UnknownTopicOrPartition
-from odradek.metadata import TopicPartition
 from odradek.producer import Producer
 from odradek.testing.chaos.history import REMAINS
 

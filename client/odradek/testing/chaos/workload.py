@@ -9,6 +9,7 @@ from typing import Literal
 
 import trio
 
+from odradek.cluster.metadata import TopicPartition
 from odradek.consumer import Consumer
 from odradek.errors import (
     DeliveryTimedOut,
@@ -18,7 +19,6 @@ from odradek.errors import (
     RecordTooLarge,
     Undelivered,
 )
-from odradek.metadata import TopicPartition
 from odradek.network import Surroundings
 from odradek.producer import Delivery, Producer
 from odradek.testing.chaos.history import LAST_WRITER, History, Outcome, Place, Read, Write

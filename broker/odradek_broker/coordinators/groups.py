@@ -1,0 +1,167 @@
+"""The group coordinators of this broker: what requests ask of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.delete_groups import DeletableGroupResult
+from odradek.protocol.messages.describe_groups import DescribedGroup
+from odradek.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
+from odradek.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
+from odradek.protocol.messages.list_groups import ListedGroup
+from odradek.protocol.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
+from odradek.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
+from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
+from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from odradek_broker.controller.image import GROUP_TOPIC
+from odradek_broker.coordinators.coordinators import Coordinators
+from odradek_broker.coordinators.group_partition import GroupPartition
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable, ProducerStamp
+from odradek_broker.groups.commit import refuse_commit
+from odradek_broker.groups.coordinator import GroupCoordinator
+from odradek_broker.groups.join import Joiner
+from odradek_broker.groups.settings import GroupSettings
+from odradek_broker.groups.step import Instant, Result
+
+if TYPE_CHECKING:
+    from odradek_broker.config import BrokerConfig
+    from odradek_broker.controller.image import MetadataImage
+    from odradek_broker.partitions.partition import Partition
+
+R = TypeVar("R")
+
+MINUTE_MS = 60_000
+
+
+class GroupsRuntime(Coordinators[GroupPartition]):
+    """Finds the coordinator of a group and asks it. Every request raises CoordinatorUnavailable where it cannot."""
+
+    topic = GROUP_TOPIC
+
+    def _make(self, partition: Partition, *, is_only_copy: bool) -> GroupPartition:
+        coordinator = GroupCoordinator(_settings(self._broker.config))
+        return GroupPartition(partition, coordinator, self._broker.steady_clock, is_only_copy=is_only_copy)
+
+    def on_image(self, old: MetadataImage, new: MetadataImage) -> None:
+        """The metadata has changed: leaders may be others, topics may be gone."""
+        self.refresh()
+        gone = {name for name, topic in old.topics.items() if _topic_id(new, name) != topic.topic_id}
+        if gone:
+            for each in self._partitions.values():
+                if each.is_loaded:
+                    each.carry_out(each.coordinator.forget_topics(gone, each.now()))
+
+    # ---------------------------------------------------------------------------------------------------- requests
+
+    async def join(
+        self, request: JoinGroupRequest, version: int, client_id: str, client_host: str
+    ) -> JoinGroupResponse:
+        new_member_id = f"{request.group_instance_id or client_id}-{self._new_uuid()}"
+
+        def decide(coordinator: GroupCoordinator, now: Instant, ticket: int) -> Result[JoinGroupResponse | None]:
+            joiner = Joiner(
+                ticket=ticket,
+                version=version,
+                new_member_id=new_member_id,
+                client_id=client_id,
+                client_host=client_host,
+            )
+            return coordinator.join(request, joiner, now)
+
+        return await self._ask(request.group_id, decide)
+
+    async def sync(self, request: SyncGroupRequest) -> SyncGroupResponse:
+        return await self._ask(request.group_id, lambda core, now, ticket: core.sync(request, ticket, now))
+
+    async def heartbeat(self, request: HeartbeatRequest) -> HeartbeatResponse:
+        return await self._ask(request.group_id, lambda core, now, _: core.heartbeat(request, now))
+
+    async def leave(self, request: LeaveGroupRequest) -> LeaveGroupResponse:
+        return await self._ask(request.group_id, lambda core, now, _: core.leave(request, now))
+
+    async def commit(
+        self,
+        request: OffsetCommitRequest,
+        producer: ProducerStamp | None = None,
+        *,
+        version: int = 0,
+        is_admitted: Callable[[], bool] = lambda: True,
+    ) -> OffsetCommitResponse:
+        """`producer`: commit within its transaction (TxnOffsetCommit), if that is still open when it comes to it.
+
+        Topics are known by name.
+        """
+
+        def decide(coordinator: GroupCoordinator, now: Instant, _ticket: int) -> Result[OffsetCommitResponse]:
+            if not is_admitted():
+                return Result(refuse_commit(request, ErrorCode.TRANSACTION_ABORTABLE), [], [])
+            return coordinator.commit(request, now, version=version, transactional=producer is not None)
+
+        with trio.move_on_after(self._broker.config.offsets_commit_timeout_ms / 1000):
+            return await self._ask(request.group_id, decide, producer)
+        raise CoordinatorUnavailable(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+
+    async def fetch(self, request: OffsetFetchRequestGroup, *, require_stable: bool) -> OffsetFetchResponseGroup:
+        return await self._ask(
+            request.group_id, lambda core, _now, _: Result(core.fetch(request, require_stable=require_stable), [], [])
+        )
+
+    async def delete_offsets(self, request: OffsetDeleteRequest) -> OffsetDeleteResponse:
+        return await self._ask(request.group_id, lambda core, now, _: core.delete_offsets(request, now))
+
+    async def describe(self, group_id: str, version: int) -> DescribedGroup:
+        return await self._ask(group_id, lambda core, _now, _: Result(core.describe(group_id, version), [], []))
+
+    async def delete(self, group_id: str) -> DeletableGroupResult:
+        return await self._ask(group_id, lambda core, now, _: core.delete(group_id, now))
+
+    async def list_groups(
+        self, states: Collection[str] = (), types: Collection[str] = ()
+    ) -> tuple[ErrorCode, list[ListedGroup]]:
+        """The groups of this broker; an error where some of them are not known yet."""
+        error, loaded = await self._all_loaded()
+        groups = [group for each in loaded for group in each.coordinator.list_groups(states, types)]
+        return error, groups
+
+    def complete_transaction(self, index: int, producer_id: int, *, commit: bool) -> None:
+        """A transaction's marker has been appended to partition `index` of __consumer_offsets."""
+        found = self._partitions.get(index)
+        if found is not None and found.is_loaded:
+            found.complete_transaction(producer_id, commit=commit)
+
+    # --------------------------------------------------------------------------------------------------------- asking
+
+    async def _ask(
+        self,
+        group_id: str,
+        decide: Callable[[GroupCoordinator, Instant, int], Result[R | None]],
+        producer: ProducerStamp | None = None,
+    ) -> R:
+        found = await self.find(group_id)
+        return await found.ask(lambda now, ticket: decide(found.coordinator, now, ticket), producer)
+
+    def _new_uuid(self) -> uuid.UUID:
+        return uuid.UUID(int=self._broker.random.getrandbits(128), version=4)
+
+
+def _topic_id(image: MetadataImage, name: str) -> bytes | None:
+    topic = image.topics.get(name)
+    return None if topic is None else topic.topic_id
+
+
+def _settings(config: BrokerConfig) -> GroupSettings:
+    return GroupSettings(
+        group_initial_rebalance_delay_ms=config.group_initial_rebalance_delay_ms,
+        group_min_session_timeout_ms=config.group_min_session_timeout_ms,
+        group_max_session_timeout_ms=config.group_max_session_timeout_ms,
+        group_max_size=config.group_max_size,
+        offset_metadata_max_bytes=config.offset_metadata_max_bytes,
+        offsets_retention_ms=config.offsets_retention_minutes * MINUTE_MS,
+        offsets_retention_check_interval_ms=config.offsets_retention_check_interval_ms,
+    )

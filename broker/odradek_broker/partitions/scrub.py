@@ -1,0 +1,61 @@
+"""Every sealed segment is read through again and again, slowly: damage is met while a replica can make it good.
+
+It begins long after a start, when a broker has more urgent things to read, and takes SECONDS_A_PIECE for a mebibyte, so
+80 GB take a day. A round that is over is followed by a day's rest.
+What it meets is said, and mended, as any damage is (apart.py).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from odradek_broker.log.failures import DamagedLog
+from odradek_broker.log.scrub import Place, read_piece
+from odradek_broker.partitions.apart import Apart
+
+if TYPE_CHECKING:
+    from odradek_broker.log.log import Log
+    from odradek_broker.log.segment import Segment
+    from odradek_broker.node.broker import Broker
+
+FIRST_SECONDS = 600.0
+SECONDS_A_PIECE = 1.0
+PAUSE_SECONDS = 24 * 60 * 60.0
+
+
+class Scrub:
+    """One for a broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._reading = Apart("reading through", broker.replica_logs.met)
+
+    async def run(self) -> None:
+        await trio.sleep(FIRST_SECONDS)
+        while True:
+            for partition in self._reading.of(self._broker.partitions.values()):
+                with self._reading.each(partition):
+                    for segment in list(partition.log.segments.sealed):
+                        await self._read(partition.log, segment)
+            await trio.sleep(PAUSE_SECONDS)
+
+    async def _read(self, log: Log, segment: Segment) -> None:
+        """Raises OSError, DamagedLog; not where the segment is not any more what it was."""
+        reader = segment.reader()
+        place: Place | None = Place(0, segment.base_offset)
+        try:
+            while place is not None and _is_there(log, segment, reader):
+                place = await self._broker.workers.run(partial(read_piece, reader, place))
+                await trio.sleep(SECONDS_A_PIECE)
+        except (FileNotFoundError, DamagedLog):
+            if _is_there(log, segment, reader):
+                raise
+
+
+def _is_there(log: Log, segment: Segment, reader: Segment) -> bool:
+    """Neither retention nor compaction has taken it, and no truncation has cut it."""
+    is_sealed = any(each is segment for each in log.segments.sealed)
+    return not log.is_closed and is_sealed and segment.size_bytes == reader.size_bytes

@@ -1,0 +1,105 @@
+"""Where the coordinator of a group or transaction is, asked for when needed and forgotten when it has moved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import trio
+
+from odradek.cluster.cluster import Cluster
+from odradek.cluster.metadata import BrokerAddress
+from odradek.errors import CoordinatorUnavailable, OdradekError, broker_error
+from odradek.protocol.headers import ApiMessage
+from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+
+R = TypeVar("R")
+
+GROUP, TRANSACTION = 0, 1
+
+
+class Coordinator:
+    """One group's or transactional id's."""
+
+    def __init__(self, cluster: Cluster, kind: int, key: str) -> None:
+        self._cluster = cluster
+        self._kind = kind
+        self._key = key
+        self._node_id: int | None = None
+        self._who = f"coordinator of {key}"
+
+    @property
+    def node_id(self) -> int | None:
+        return self._node_id
+
+    def forget(self) -> None:
+        """It has moved, or cannot be reached."""
+        self._node_id = None
+
+    async def find(self) -> int:
+        """The coordinator's node id. Raises what a broker says, retriable while there is none."""
+        if self._node_id is None:
+            question = FindCoordinatorRequest(key=self._key, key_type=self._kind, coordinator_keys=[self._key])
+            self._node_id = self._take(await self._cluster.ask_first(question, FindCoordinatorResponse))
+        return self._node_id
+
+    def _take(self, answer: FindCoordinatorResponse) -> int:
+        found = answer.coordinators[0] if answer.coordinators else answer
+        if found.error_code:
+            raise broker_error(found.error_code, self._who)
+        self._cluster.image.take_brokers([BrokerAddress(found.node_id, found.host, found.port)])
+        return found.node_id
+
+    async def ask(
+        self, message: ApiMessage, response: type[R], *, purpose: str, timeout_s: float, at_most: int | None = None
+    ) -> R:
+        """Ask the coordinator, once. Raises ConnectionFailed, RequestTimedOut, CoordinatorUnavailable."""
+        node_id = await self.find()
+        try:
+            connection = await self._cluster.connection(node_id, purpose)
+            version = connection.version_of(type(message), at_most)
+            return await connection.request(message, response, timeout_s, version)
+        except OdradekError as error:
+            if error.retriable:
+                self.forget()
+            raise
+
+    async def ask_until_answered(
+        self,
+        message: ApiMessage,
+        response: type[R],
+        code_of: Callable[[R], int],
+        *,
+        purpose: str = "",
+        at_most: int | None = None,
+        timeout_s: float = math.inf,
+    ) -> R:
+        """Ask, again and again while there is no coordinator. Errors of other kinds are the caller's to look at.
+
+        Raises what was said last when the time is over.
+        """
+        deadline = trio.current_time() + timeout_s
+        with self._cluster.activities.waiting(self._who, type(message).__name__):
+            while True:
+                try:
+                    answer = await self.ask(
+                        message,
+                        response,
+                        purpose=purpose,
+                        timeout_s=self._cluster.request_timeout_s,
+                        at_most=at_most,
+                    )
+                    code = code_of(answer)
+                    error: OdradekError = broker_error(code, self._key)
+                    if not isinstance(error, CoordinatorUnavailable):
+                        return answer
+                    self.forget()
+                except OdradekError as failure:
+                    if not failure.retriable:
+                        raise
+                    error = failure
+                if trio.current_time() >= deadline:
+                    raise error
+                self._cluster.activities.begin(self._who, str(error))
+                await trio.sleep(self._cluster.backoff_s)

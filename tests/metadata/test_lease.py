@@ -1,0 +1,179 @@
+"""A broker's lease: until when no other can have been made leader of what is its own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+import trio
+
+from odradek.protocol.codec import encode
+from odradek.protocol.framing import FrameBuffer
+from odradek.protocol.headers import ApiMessage, encode_response, read_request_header
+from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
+from odradek.protocol.messages.metadata_records import RegisterBrokerRecord
+from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.frame import frame
+from odradek_broker.metadata.follow import BACKOFF_SECONDS, HEARTBEAT_VERSION, RemoteController
+from odradek_broker.metadata.messages import FollowMetadataResponse, ForwardResponse
+from odradek_broker.ports.clock import SystemClock
+from odradek_broker.ports.network import Address, Stream, TcpNetwork, TcpStream
+from tests.apis.small_broker import FixedClock
+
+TERM_MS = 300
+
+
+class SmallController:
+    """Answers every heartbeat, and tells of a cluster of one broker, not registered yet."""
+
+    def __init__(self, *, has_rivals: bool = False, term_ms: int = TERM_MS) -> None:
+        self._has_rivals = has_rivals
+        self._term_ms = term_ms
+        self.fences = False
+        self.beats = 0
+        self._life = trio.CancelScope()
+
+    def die(self) -> None:
+        self._life.cancel()
+
+    async def serve(self, task_status: trio.TaskStatus[Address]) -> None:
+        listener = await TcpNetwork().listen("127.0.0.1", 0)
+        with contextlib.closing(listener), self._life:
+            async with trio.open_nursery() as nursery:
+                task_status.started(listener.address)
+                while True:
+                    nursery.start_soon(self._answer, await listener.accept())
+
+    async def _answer(self, stream: Stream) -> None:
+        buffer = FrameBuffer(1 << 20)
+        with contextlib.closing(stream):
+            while count := await stream.receive_into(buffer.room):
+                buffer.received(count)
+                while (frame := buffer.next_frame()) is not None:
+                    header, _ = read_request_header(frame)
+                    if not await self._may_answer(header.api_key):
+                        return
+                    answer = self._answer_to(header.api_key)
+                    await stream.send(encode_response(answer, header.api_version, header.correlation_id))
+
+    async def _may_answer(self, api_key: int) -> bool:
+        """Else the connection ends."""
+        return True
+
+    def _answer_to(self, api_key: int) -> ApiMessage:
+        if api_key == FollowMetadataResponse.API_KEY:
+            us = frame(RegisterBrokerRecord(broker_id=1, broker_epoch=-1, fenced=False))
+            return FollowMetadataResponse(last_offset=0, is_snapshot=True, has_rivals=self._has_rivals, records=[us])
+        self.beats += 1
+        answer = encode(BrokerHeartbeatResponse(is_fenced=self.fences), HEARTBEAT_VERSION)
+        return ForwardResponse(body=answer, lease_ms=self._term_ms)
+
+
+class Refusals(TcpNetwork):
+    """Says when so many connections have been refused."""
+
+    def __init__(self, count: int) -> None:
+        self.enough = trio.Event()
+        self._left = count
+
+    async def connect(self, host: str, port: int) -> TcpStream:
+        try:
+            return await super().connect(host, port)
+        except ConnectionRefusedError:
+            self._left -= 1
+            if self._left <= 0:
+                self.enough.set()
+            raise
+
+
+def broker_of(address: Address, network: TcpNetwork) -> RemoteController:
+    config = BrokerConfig(broker_heartbeat_interval_ms=50)
+    return RemoteController([address], network, config, SystemClock(), lambda old, new: None)
+
+
+async def lease_when_the_controller_dies(*, has_rivals: bool) -> list[bool]:
+    """What the lease's watcher is told, once heartbeats have been refused for longer than its term."""
+    told: list[bool] = []
+    controller = SmallController(has_rivals=has_rivals)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(controller.serve)
+        network = Refusals(TERM_MS // int(BACKOFF_SECONDS * 1000) * 3)
+        broker = broker_of(address, network)
+        await broker.first_image()
+        await nursery.start(broker.beat)
+        nursery.start_soon(broker.watch_lease, told.append)
+        controller.die()
+        await network.enough.wait()
+        nursery.cancel_scope.cancel()
+    broker.disconnect()
+    return told
+
+
+async def test_a_lease_goes_on_while_the_only_controller_is_dead() -> None:
+    assert await lease_when_the_controller_dies(has_rivals=False) == []
+
+
+async def test_a_lease_ends_where_another_controller_may_have_taken_over() -> None:
+    assert await lease_when_the_controller_dies(has_rivals=True) == [False]
+
+
+async def test_a_port_that_refuses_gives_no_lease_to_who_has_none() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        network = Refusals(3)
+        broker = broker_of(bound.getsockname(), network)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(broker.beat)
+            await network.enough.wait()
+            assert not broker.has_lease
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_lease_lasts_for_as_long_as_the_controller_says_from_when_the_heartbeat_was_sent() -> None:
+    """Whatever session the broker was configured with: it has an hour here."""
+    clock = FixedClock()
+    controller = SmallController(term_ms=1_000)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(controller.serve)
+        config = BrokerConfig(broker_session_timeout_ms=3_600_000, broker_heartbeat_interval_ms=1_800_000)
+        broker = RemoteController([address], TcpNetwork(), config, clock, lambda old, new: None)
+        await nursery.start(broker.beat)
+        clock.passed_ms = 999
+        assert broker.has_lease
+        clock.passed_ms = 1_000
+        assert not broker.has_lease
+        nursery.cancel_scope.cancel()
+    broker.disconnect()
+
+
+async def test_heartbeats_are_sent_several_times_in_a_term_however_seldom_they_are_configured() -> None:
+    controller = SmallController(term_ms=30)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(controller.serve)
+        config = BrokerConfig(broker_session_timeout_ms=3_600_000, broker_heartbeat_interval_ms=1_800_000)
+        broker = RemoteController([address], TcpNetwork(), config, SystemClock(), lambda old, new: None)
+        nursery.start_soon(broker.beat)
+        while controller.beats < 4:  # noqa: ASYNC110 (nobody tells)
+            await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
+    broker.disconnect()
+
+
+async def test_a_broker_that_hears_that_it_is_fenced_has_no_lease_from_that_moment() -> None:
+    told: list[bool] = []
+    controller = SmallController(term_ms=3_600_000)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(controller.serve)
+        broker = broker_of(address, TcpNetwork())
+        await nursery.start(broker.beat)
+        nursery.start_soon(broker.watch_lease, told.append)
+        assert broker.has_lease
+        controller.fences = True
+        while not told:  # noqa: ASYNC110
+            await trio.sleep(0.001)
+        assert not broker.has_lease
+        controller.fences = False
+        while told != [False, True]:  # noqa: ASYNC110
+            await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
+    broker.disconnect()
