@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from msgspec import Struct
 
 from odradek.protocol.headers import ApiMessage
+from odradek_broker.security.principal import ANONYMOUS, Principal
 
 if TYPE_CHECKING:
     from odradek_broker.node.broker import Broker
@@ -79,6 +80,10 @@ class Caller(Struct):
     peer: Address
     local: Address
     """The address of ours that the client has connected to."""
+    listener: str = "PLAINTEXT"
+    """The name of the listener by which it came."""
+    principal: Principal = ANONYMOUS
+    """As whom it acts: by its certificate or its login, where the listener asks for one."""
     software: str = "software that has not said its name"
     """Name and version, from its ApiVersions request (KIP-511)."""
     farewells: dict[str, Callable[[], None]] = {}

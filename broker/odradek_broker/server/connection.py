@@ -64,6 +64,7 @@ class Connection:
         memory: Share,
         clock: Clock,
         max_frame_bytes: int,
+        listener: str,
     ) -> None:
         self._stream = stream
         self._dispatcher = dispatcher
@@ -87,7 +88,7 @@ class Connection:
         self._peer_gone = False
         self._silent = False
         """An answer was left out, as the peer has gone: what comes behind it is not said either."""
-        self._caller = Caller(stream.peer, stream.local)
+        self._caller = Caller(stream.peer, stream.local, listener)
         self._since_checkpoint = 0
 
     async def serve(self) -> None:

@@ -79,7 +79,7 @@ class Server:
                     nursery.start_soon(self._network.run)
                     await self._find_limits()
                     for listener, config in zip(self._listeners, self._broker.config.listeners, strict=True):
-                        nursery.start_soon(self._accept, listener, self._is_brokers_own(config), nursery)
+                        nursery.start_soon(self._accept, listener, config, nursery)
                     nursery.start_soon(self._tick)
                     self.addresses = [listener.address for listener in self._listeners]
                     task_status.started(self.addresses)
@@ -127,8 +127,8 @@ class Server:
                 found.append(Endpoint(each.name, host, listener.address[1]))
         return tuple(found)
 
-    async def _accept(self, listener: Listener, is_open: bool, nursery: trio.Nursery) -> None:
-        """`is_open`: to everybody who comes, beside all limits."""
+    async def _accept(self, listener: Listener, config: ListenerConfig, nursery: trio.Nursery) -> None:
+        is_open = self._is_brokers_own(config)
         while True:
             try:
                 stream = await listener.accept()
@@ -143,13 +143,13 @@ class Server:
                 await trio.sleep(REST_WHEN_OVERLOADED_SECONDS)
                 continue
             if is_open or self._may_enter(stream):
-                nursery.start_soon(self._serve, self._admit(stream, is_counted=not is_open))
+                nursery.start_soon(self._serve, self._admit(stream, config.name, is_counted=not is_open))
             else:
                 stream.close()
             await trio.lowlevel.checkpoint()  # however many are at the door, those inside are served
 
     def _is_brokers_own(self, config: ListenerConfig) -> bool:
-        """Whether no client need come by this listener."""
+        """Whether no client need come by this listener: it is open to everybody who comes, beside all limits."""
         ours = self._broker.config.inter_broker_listener
         return config.name == ours and any(each.name != ours for each in self._broker.config.listeners)
 
@@ -194,11 +194,11 @@ class Server:
             found |= {str(address[0]): most for *_, address in answers}
         self._door.limits = found
 
-    def _admit(self, stream: Stream, *, is_counted: bool) -> Connection:
+    def _admit(self, stream: Stream, listener: str, *, is_counted: bool) -> Connection:
         """Counted from now on, not from when its task begins: many may be accepted before that."""
         max_frame_bytes = self._broker.config.socket_request_max_bytes
         connection = Connection(
-            stream, self._dispatcher, self._memory.share(stream.peer[0]), self._clock, max_frame_bytes
+            stream, self._dispatcher, self._memory.share(stream.peer[0]), self._clock, max_frame_bytes, listener
         )
         self._connections.add(connection)
         if is_counted:

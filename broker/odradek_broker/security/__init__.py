@@ -1,0 +1,4 @@
+"""Decides who somebody is. Plain Python: no clock, no sockets, no files.
+
+Reading order: principal.
+"""
