@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +12,17 @@ import pytest
 import trio
 import trio.testing
 
-from odradek.protocol.messages.fetch import EpochEndOffset, FetchableTopicResponse, FetchResponse, PartitionData
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.fetch import (
+    EpochEndOffset,
+    FetchableTopicResponse,
+    FetchRequest,
+    FetchResponse,
+    PartitionData,
+)
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
+from odradek_broker.config.broker_config import BrokerConfig
 from odradek_broker.controller.image import PartitionImage
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.leader_epochs import LeaderEpochs
@@ -32,6 +40,7 @@ class SmallLog:
         self.log_start_offset = self.log_end_offset = self.flushed_offset = 0
         self.failed: str | None = None
         self.recovery = None
+        self.epochs = LeaderEpochs()
 
     def beginning_of(self, records: memoryview) -> None:
         pass
@@ -43,7 +52,7 @@ class SmallLog:
 class SmallPartition:
     """Its records are bytes. `meanwhile` happens while it is flushed."""
 
-    topic_id, index = KEY
+    topic, (topic_id, index) = "t", KEY
     leadership = None
     throttled_as_follower = False
 
@@ -52,6 +61,9 @@ class SmallPartition:
         self.leader_epoch = EPOCH
         self.committed: list[int] = []
         self._meanwhile = meanwhile
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.index}"
 
     async def wait_flushed(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -92,6 +104,71 @@ async def test_a_high_watermark_is_believed_of_what_is_on_disk_under_the_leader_
     answer = FetchResponse(responses=[FetchableTopicResponse(topic_id=KEY[0], partitions=[data])])
     await fetcher._take({KEY: partition}, {KEY: Asked(EPOCH, 0)}, answer)
     assert partition.committed == committed
+
+
+async def test_a_leader_that_cannot_read_its_log_is_asked_once_a_back_off_and_spoken_of_once(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Until it sends something again: then the same trouble is news."""
+    answers: dict[str, Any] = {"error_code": ErrorCode.CORRUPT_MESSAGE}
+    asked_at: list[float] = []
+
+    async def ask(request: FetchRequest, *_: object) -> FetchResponse:
+        asked_at.append(trio.current_time())
+        await trio.sleep(0.01)
+        data = PartitionData(partition_index=0, log_start_offset=0, **answers)
+        return FetchResponse(responses=[FetchableTopicResponse(topic_id=KEY[0], partitions=[data])])
+
+    fetcher = following(ask)
+
+    async def fetch_for(seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            while True:
+                await fetcher._round()
+
+    await fetch_for(5.5)
+    assert len(asked_at) == 6
+    assert [each.message for each in caplog.records] == ["t-0: its leader answers CORRUPT_MESSAGE"]
+    answers["error_code"] = ErrorCode.NONE
+    await fetch_for(1.5)
+    answers["error_code"] = ErrorCode.CORRUPT_MESSAGE
+    await fetch_for(1.5)
+    assert len(caplog.records) == 2
+
+
+async def test_a_leader_that_refuses_whole_fetches_is_asked_once_a_back_off_and_spoken_of_once(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked_at: list[float] = []
+
+    async def ask(request: FetchRequest, *_: object) -> FetchResponse:
+        asked_at.append(trio.current_time())
+        await trio.sleep(0.01)
+        return FetchResponse(error_code=ErrorCode.CLUSTER_AUTHORIZATION_FAILED)
+
+    with trio.move_on_after(5.5):
+        await following(ask).run()
+    assert len(asked_at) == 6
+    assert [each.message for each in caplog.records] == ["broker 2 answers a fetch with CLUSTER_AUTHORIZATION_FAILED"]
+
+
+def following(ask: Callable[..., Awaitable[FetchResponse]]) -> ReplicaFetcher:
+    """A fetcher of one partition, whose log cannot be written down anywhere and whose leader answers so."""
+    broker: Any = SimpleNamespace(
+        node_id=1,
+        network=None,
+        clock=SimpleNamespace(now_ms=lambda: 0),
+        flusher=SimpleNamespace(syncs=False),
+        reachability=SimpleNamespace(reached=lambda _: None, lost=lambda _: None),
+        checkpoints=SimpleNamespace(log_start_written=lambda _: 0),
+        controller=SimpleNamespace(broker_epoch=1),
+        image=SimpleNamespace(partition=lambda *_: None),
+        config=BrokerConfig(),
+    )
+    partition: Any = SmallPartition(nothing)
+    fetcher = ReplicaFetcher(broker, 2, ("leader", 9092), {KEY: partition})
+    fetcher._peer = SimpleNamespace(ask=ask, close=lambda: None)  # type: ignore[assignment]
+    return fetcher
 
 
 @pytest.mark.parametrize(

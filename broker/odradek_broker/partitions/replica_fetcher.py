@@ -33,6 +33,7 @@ from odradek.protocol.messages.fetch import (
 from odradek_broker.log.failures import LogFailed, OffsetOutOfRange, OffsetsOutOfOrder
 from odradek_broker.log.offset_checkpoints import LOG_START_OFFSETS
 from odradek_broker.loop.defects import survive
+from odradek_broker.loop.troubles import Troubles
 from odradek_broker.metadata.peer import Peer, PeerUnreachable
 from odradek_broker.partitions.checkpoints import Cut
 from odradek_broker.replication.truncation import last_epoch, truncation_offset
@@ -60,6 +61,8 @@ FETCH_VERSION = 17
 ANSWER_SECONDS = 10.0
 RETRY_SECONDS = 0.05
 DEFECT_SECONDS = 30
+ANSWER, STARTS, CUTS = "answer", "starts", "cuts"
+"""Subjects of trouble besides single partitions."""
 EXPECTED = {
     ErrorCode.NOT_LEADER_OR_FOLLOWER,
     ErrorCode.FENCED_LEADER_EPOCH,
@@ -124,8 +127,7 @@ class ReplicaFetcher:
         self._partitions = partitions
         self._epochs = {key: partition.leader_epoch for key, partition in partitions.items()}
         self._rest_until: dict[Key, float] = {}
-        self._said: dict[Key, str] = {}
-        """What could not be taken last."""
+        self._troubles = Troubles(logger)
         self._has_moved_starts = False
         self._asking = trio.CancelScope()
         self._scope = trio.CancelScope()
@@ -156,8 +158,7 @@ class ReplicaFetcher:
             return
         asked = self._due(trio.current_time())
         if not asked:
-            with trio.CancelScope() as self._asking:
-                await trio.sleep(RETRY_SECONDS)
+            await self._pause(RETRY_SECONDS)
             return
         request, said = self._request(asked)
         answer: FetchResponse | None = None
@@ -172,12 +173,17 @@ class ReplicaFetcher:
             return
         self._broker.reachability.reached(self._leader_id)
         if answer.error_code:
-            logger.warning(
-                "broker %d answers a fetch with %s", self._leader_id, ErrorCode.from_code(answer.error_code).name
-            )
-            await trio.sleep(RETRY_SECONDS)
+            code = ErrorCode.from_code(answer.error_code).name
+            self._troubles.tell(ANSWER, f"broker {self._leader_id} answers a fetch with {code}", logging.WARNING)
+            await self._pause(self._broker.config.replica_fetch_backoff_ms / 1000)
             return
+        self._troubles.over(ANSWER)
         await self._take(asked, said, answer)
+
+    async def _pause(self, seconds: float) -> None:
+        """Ends when there are others to ask for."""
+        with trio.CancelScope() as self._asking:
+            await trio.sleep(seconds)
 
     def _due(self, now: float) -> dict[Key, Partition]:
         """Not those that hold anything which is not on stable storage, or whose log has failed: a fetch would lie."""
@@ -285,8 +291,9 @@ class ReplicaFetcher:
         try:
             await self._broker.checkpoints.write((LOG_START_OFFSETS,))
             self._has_moved_starts = False
+            self._troubles.over(STARTS)
         except OSError as error:
-            logger.error("cannot write down where logs begin: %s", error)
+            self._troubles.tell(STARTS, f"cannot write down where logs begin: {error}")
 
     def _still_follows(self, partition: Partition, epoch: int) -> bool:
         return partition.leadership is None and partition.leader_epoch == epoch and partition.log.failed is None
@@ -297,9 +304,8 @@ class ReplicaFetcher:
         try:
             return self._take_one(key, partition, data, start)
         except (OSError, LogFailed, OffsetsOutOfOrder, OffsetOutOfRange) as error:
-            if self._said.get(key) != str(error):  # a leader whose disk has gone bad sends the same again and again
-                self._said[key] = str(error)
-                logger.error("%s: cannot take what its leader has sent: %s", partition, error)
+            # A leader whose disk has gone bad sends the same again and again.
+            self._troubles.tell(key, f"{partition}: cannot take what its leader has sent: {error}")
             self._rest(key, self._broker.config.replica_fetch_backoff_ms / 1000)
             return False
         except Exception as defect:
@@ -311,15 +317,14 @@ class ReplicaFetcher:
         """Raises OSError, LogFailed, OffsetsOutOfOrder, OffsetOutOfRange."""
         log = partition.log
         if data.error_code:
-            code = ErrorCode.from_code(data.error_code)
-            (logger.debug if code in EXPECTED else logger.warning)("%s: its leader answers %s", partition, code.name)
-            self._rest(key, RETRY_SECONDS)
+            self._take_refusal(key, partition, ErrorCode.from_code(data.error_code))
             return False
         records = data.records
         if isinstance(records, memoryview) and len(records):
             log.append_as_follower(records, now_ms=self._broker.clock.now_ms())
             if partition.throttled_as_follower:
                 self._broker.follower_throttle.note(len(records))
+        self._troubles.over(key)
         start = max(data.log_start_offset, start)
         if start > log.log_start_offset:
             log.advance_log_start(min(start, log.log_end_offset))
@@ -329,6 +334,14 @@ class ReplicaFetcher:
         partition.commit_up_to(min(data.high_watermark, log.log_end_offset))
         return False
 
+    def _take_refusal(self, key: Key, partition: Partition, code: ErrorCode) -> None:
+        if code in EXPECTED:
+            logger.debug("%s: its leader answers %s", partition, code.name)
+            self._rest(key, RETRY_SECONDS)
+        else:
+            self._troubles.tell(key, f"{partition}: its leader answers {code.name}", logging.WARNING)
+            self._rest(key, self._broker.config.replica_fetch_backoff_ms / 1000)
+
     async def _cut(self, cuts: dict[Partition, Cut], said: dict[Key, Asked]) -> None:
         """Where a log parts from its leader's it is cut, once nothing on disk claims any more what goes."""
         try:
@@ -336,8 +349,9 @@ class ReplicaFetcher:
                 for partition, cut in cuts.items():
                     if self._still_follows(partition, said[partition.topic_id, partition.index].leader_epoch):
                         self._cut_one(partition, cut)
+            self._troubles.over(CUTS)
         except OSError as error:
-            logger.error("cannot take back what is written of logs that are to be cut: %s", error)
+            self._troubles.tell(CUTS, f"cannot take back what is written of logs that are to be cut: {error}")
             for partition in cuts:
                 self._rest((partition.topic_id, partition.index), self._broker.config.replica_fetch_backoff_ms / 1000)
 
@@ -357,7 +371,9 @@ class ReplicaFetcher:
                 )
                 log.truncate_to(cut.offset)
         except OSError as error:
-            logger.error("%s: cannot be cut: %s", partition, error)
+            key = (partition.topic_id, partition.index)
+            self._troubles.tell(key, f"{partition}: cannot be cut: {error}")
+            self._rest(key, self._broker.config.replica_fetch_backoff_ms / 1000)
             return
         partition.truncated()
         if self._broker.flusher.syncs and log.flushed_offset < log.log_end_offset:
