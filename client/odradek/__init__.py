@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from odradek.activity import Waiting
     from odradek.admin import Admin, ClusterDescription, ConfigEntry, ConfigSource, ResourceType, TopicDescription
     from odradek.cluster.connections import ConnectionHealth
-    from odradek.cluster.metadata import TopicPartition
     from odradek.consumer import Consumer, ConsumerHealth
     from odradek.consumer.attempts import DeadLetterTopic, process
     from odradek.errors import (
@@ -65,6 +64,7 @@ if TYPE_CHECKING:
     from odradek.offsets import EARLIEST, LATEST, MAX_TIMESTAMP, FoundOffset
     from odradek.producer import Delivered, Delivery, Producer, ProducerHealth
     from odradek.protocol.errors import ErrorCode
+    from odradek.protocol.topic_partition import TopicPartition
     from odradek.record import Record
     from odradek.serializers import Serializer, nullable
     from odradek.topic import Topic
@@ -150,7 +150,7 @@ _HOMES = {
         "UnsupportedVersion"
     ),
     "odradek.exactly_once": "exactly_once",
-    "odradek.cluster.metadata": "TopicPartition",
+    "odradek.protocol.topic_partition": "TopicPartition",
     "odradek.network": "Surroundings TcpNetwork",
     "odradek.offsets": "EARLIEST FoundOffset LATEST MAX_TIMESTAMP",
     "odradek.producer": "Delivered Delivery Producer ProducerHealth",

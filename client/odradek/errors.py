@@ -14,7 +14,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 
 if TYPE_CHECKING:
-    from odradek.cluster.metadata import TopicPartition
+    from odradek.protocol.topic_partition import TopicPartition
     from odradek.record import Record
 
 __all__ = [

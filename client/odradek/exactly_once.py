@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 from odradek.errors import CommitFailed
 
 if TYPE_CHECKING:
-    from odradek.cluster.metadata import TopicPartition
     from odradek.consumer import Consumer
     from odradek.producer import Producer
     from odradek.producer.transactions import Transaction
+    from odradek.protocol.topic_partition import TopicPartition
     from odradek.record import Record
 
 logger = logging.getLogger(__name__)

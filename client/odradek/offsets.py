@@ -9,7 +9,6 @@ import trio
 from msgspec import Struct
 
 from odradek.cluster.cluster import Cluster
-from odradek.cluster.metadata import TopicPartition
 from odradek.errors import NotLeader, OdradekError, RequestTimedOut, broker_error
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.list_offsets import (
@@ -18,6 +17,7 @@ from odradek.protocol.messages.list_offsets import (
     ListOffsetsResponse,
     ListOffsetsTopic,
 )
+from odradek.protocol.topic_partition import TopicPartition
 
 LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3
 CONSUMER = -1

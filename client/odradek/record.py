@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from odradek.cluster.metadata import TopicPartition
+from odradek.protocol.topic_partition import TopicPartition
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from odradek.admin import Admin
-from odradek.cluster.metadata import TopicPartition
+from odradek.protocol.topic_partition import TopicPartition
 from referee import Odradek
 from tests.cli.commands import AtTerminal, Run
 

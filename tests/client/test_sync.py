@@ -11,8 +11,8 @@ import pytest
 
 import odradek
 from odradek import sync
-from odradek.cluster.metadata import TopicPartition
 from odradek.errors import BootstrapFailed, CommitFailed, TopicAlreadyExists, UnknownTopicOrPartition
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.sync.thread import THREAD
 from odradek.topic import Topic
 

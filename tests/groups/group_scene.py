@@ -30,12 +30,12 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchResponsePartitions,
 )
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse
+from odradek_broker.coordination.record import CoordinatorRecord
+from odradek_broker.coordination.result import Answer, CoordinatorResult, Instant
 from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.group import ClassicGroup
 from odradek_broker.groups.join import Joiner
-from odradek_broker.groups.records import Record
 from odradek_broker.groups.settings import GroupSettings
-from odradek_broker.groups.step import Answer, Instant, Result
 
 R = TypeVar("R")
 
@@ -55,11 +55,13 @@ def range_protocol(*topics: str) -> list[JoinGroupRequestProtocol]:
 class Scene:
     """Calls the coordinator, appends and replays its records, and keeps the answers by ticket."""
 
-    def __init__(self, *, loaded_from: Iterable[Record] = (), initial_delay_ms: int = 0, **settings: int) -> None:
+    def __init__(
+        self, *, loaded_from: Iterable[CoordinatorRecord] = (), initial_delay_ms: int = 0, **settings: int
+    ) -> None:
         self.now_ms = 0
         self.settings = GroupSettings(group_initial_rebalance_delay_ms=initial_delay_ms, **settings)
         self.core = GroupCoordinator(self.settings)
-        self.log: list[Record] = []
+        self.log: list[CoordinatorRecord] = []
         self.answers: dict[int, Struct] = {}
         self.notes: list[str] = []
         self.tickets = 0
@@ -95,7 +97,7 @@ class Scene:
         while (timer := self.core.pop_due(self.now)) is not None:
             self.carry_out(self.core.time_over(timer, self.now))
 
-    def carry_out(self, result: Result[R]) -> R:
+    def carry_out(self, result: CoordinatorResult[R]) -> R:
         self.notes += result.notes
         for answer in result.answers:
             self._keep(answer)
@@ -103,7 +105,7 @@ class Scene:
             self._replay(record)
         return result.response
 
-    def _replay(self, record: Record) -> None:
+    def _replay(self, record: CoordinatorRecord) -> None:
         self.log.append(record)
         for answer in self.core.replay(record, len(self.log) - 1, self.now):
             self._keep(answer)

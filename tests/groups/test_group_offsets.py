@@ -20,8 +20,10 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchRequestTopics,
     OffsetFetchResponsePartitions,
 )
-from odradek_broker.groups.offsets import CommittedOffset, GroupOffsets, TopicPartition
-from odradek_broker.groups.records import Record, offset_record
+from odradek.protocol.topic_partition import TopicPartition
+from odradek_broker.coordination.record import CoordinatorRecord
+from odradek_broker.groups.offsets import CommittedOffset, GroupOffsets
+from odradek_broker.groups.records import offset_record
 from odradek_broker.groups.subscription import subscribed_topics
 
 DAY_MS = 24 * 3_600_000
@@ -454,7 +456,7 @@ def test_a_commit_is_written_as_kafka_writes_it() -> None:
     key = b"\x00\x01" + b"\x00\x01g" + b"\x00\x01t" + (3).to_bytes(4, "big")
     stamp = WALL_MS.to_bytes(8, "big")
     value = b"\x00\x03" + (42).to_bytes(8, "big") + b"\xff\xff\xff\xff" + b"\x00\x01m" + stamp
-    assert scene.log == [Record(key, value)]
+    assert scene.log == [CoordinatorRecord(key, value)]
 
 
 def test_a_commit_with_a_retention_is_written_in_the_version_that_has_it() -> None:
@@ -472,5 +474,5 @@ def test_a_tombstone_has_no_value() -> None:
 
 def test_records_of_other_kinds_are_left_alone() -> None:
     scene = Scene()
-    assert scene.core.replay(Record(b"\x00\x03\x00\x01g", b"\x00\x00"), 0, scene.now) == []
+    assert scene.core.replay(CoordinatorRecord(b"\x00\x03\x00\x01g", b"\x00\x00"), 0, scene.now) == []
     assert not scene.core.groups

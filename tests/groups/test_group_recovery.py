@@ -9,8 +9,9 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.group_metadata import GroupMetadataValue, MemberMetadata
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol as Protocol
 from odradek.protocol.messages.leave_group import MemberIdentity
+from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.groups.member import Member
-from odradek_broker.groups.records import GroupRecord, Record, group_record, read_record
+from odradek_broker.groups.records import GroupRecord, group_record, read_record
 
 
 def test_a_stable_group_goes_on_as_if_nothing_had_happened() -> None:
@@ -189,7 +190,7 @@ def test_records_of_the_oldest_and_the_newest_versions_are_understood() -> None:
     for version in GroupMetadataValue.VERSIONS:
         member = MemberMetadata("a", session_timeout=SESSION_MS, subscription=b"s", assignment=b"x")
         value = GroupMetadataValue("consumer", 4, "range", "a", members=[member])
-        record = Record(key, version.to_bytes(2, "big") + encode(value, version))
+        record = CoordinatorRecord(key, version.to_bytes(2, "big") + encode(value, version))
         scene = Scene(loaded_from=[record])
         assert scene.synced(scene.sync("a", 4)).assignment == b"x"
         assert scene.group().members["a"].rebalance_timeout_ms == SESSION_MS

@@ -19,9 +19,9 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupResponse
 from odradek.protocol.messages.leave_group import MemberIdentity
 from odradek.protocol.messages.sync_group import SyncGroupResponse
+from odradek_broker.coordination.result import CoordinatorResult
 from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.group import ClassicGroup, GroupState
-from odradek_broker.groups.step import Result
 
 PARTITIONS = 6
 STEPS = 4_000
@@ -50,7 +50,7 @@ class World:
     def watch(self) -> None:
         carry_out = self.scene.carry_out
 
-        def unless_refused(result: Result[Any]) -> Any:
+        def unless_refused(result: CoordinatorResult[Any]) -> Any:
             if self.refusing and result.records:
                 self.seen.add("refused")
                 return None

@@ -19,9 +19,9 @@ from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import HEADER_BYTES, write_crc
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
+from odradek_broker.coordination.partitioning import coordinator_partition
+from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.groups.group import MAX_GENERATION
-from odradek_broker.groups.partitioning import coordinator_partition
-from odradek_broker.groups.records import Record as CoordinatorRecord
 from odradek_broker.groups.records import group_record, offset_record, read_record
 from odradek_broker.loop import defects
 

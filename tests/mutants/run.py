@@ -34,7 +34,7 @@ LEAST = 0.85
 CORES = {
     "replication": (["replication"], ["tests/replication"]),
     "controller": (["controller"], ["tests/controller"]),
-    "groups": (["groups"], ["tests/groups"]),
+    "groups": (["groups", "coordination"], ["tests/groups", "tests/coordination"]),
     "log": (
         [f"log/{name}.py" for name in ("validation", "idempotence", "producer_state", "leader_epochs", "recovery")],
         [f"tests/log/test_{name}.py" for name in ("validation", "producer_state", "leader_epochs", "recovery", "log")],

@@ -20,9 +20,9 @@ from odradek.protocol.messages.add_partitions_to_txn import (
 )
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from odradek.protocol.messages.write_txn_markers import WritableTxnMarker
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.coordinators import marker_sender
 from odradek_broker.coordinators.transaction_markers import write_marker
-from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.log.log import Appended
 from odradek_broker.log.validation import Refused
 from odradek_broker.partitions.commits import Commit

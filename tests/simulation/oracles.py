@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from ledger import Content, Key, decoded
 from scene import Outcome, Scene, Write
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.protocol.records.batch import iter_headers
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.log.log import Log
 
 READ_BYTES = 1 << 30

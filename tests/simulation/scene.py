@@ -13,7 +13,7 @@ from msgspec import Struct
 from world import World
 from worlds import TopicPlan, WorldPlan
 
-from odradek.cluster.metadata import TopicPartition
+from odradek.protocol.topic_partition import TopicPartition
 
 GROUP_OFFSETS = "__consumer_offsets"
 

@@ -11,7 +11,7 @@ from transaction_scene import ID, T0, T1, TIMEOUT_MS, WALL_MS, Scene
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record as LogRecord
-from odradek_broker.groups.records import Record
+from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.transactions.records import read_record, transaction_record
 from odradek_broker.transactions.states import TransactionState
 from odradek_broker.transactions.transaction import Transaction
@@ -74,7 +74,7 @@ def test_a_damaged_record_is_an_error_and_hurts_no_other(value: bytes) -> None:
     producer = scene.init()
     scene.add(producer)
     with pytest.raises(ProtocolError):
-        scene.core.replay(Record(transaction_record("other", None, 2).key, value), 99, scene.now)
+        scene.core.replay(CoordinatorRecord(transaction_record("other", None, 2).key, value), 99, scene.now)
     assert scene.state is TransactionState.ONGOING
     assert set(scene.core.transactions) == {ID}
 
@@ -97,7 +97,7 @@ def test_kafka_reads_every_state_and_the_end(tmp_path: Path) -> None:
     assert states == ["Empty", "Ongoing", *committed, "Ongoing", *aborted] * 2
 
 
-def one_of_each(version: int) -> list[Record]:
+def one_of_each(version: int) -> list[CoordinatorRecord]:
     scene = Scene(version=version)
     producer = scene.init()
     scene.add(producer, T0, T1, version=version)

@@ -8,7 +8,7 @@ import pytest
 from transaction_scene import ID, Refusal, Scene
 
 from odradek.protocol.errors import ErrorCode
-from odradek_broker.groups.offsets import TopicPartition
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.transactions.states import VALID_PREVIOUS, TransactionState
 from odradek_broker.transactions.transaction import LAST_EPOCH, NOBODY, ProducerIdAndEpoch
 

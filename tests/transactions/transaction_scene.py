@@ -8,9 +8,9 @@ from typing import TypeVar
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.end_txn import EndTxnResponse
 from odradek.protocol.messages.init_producer_id import InitProducerIdResponse
-from odradek_broker.groups.offsets import TopicPartition
-from odradek_broker.groups.records import Record
-from odradek_broker.groups.step import Instant, Result
+from odradek.protocol.topic_partition import TopicPartition
+from odradek_broker.coordination.record import CoordinatorRecord
+from odradek_broker.coordination.result import CoordinatorResult, Instant
 from odradek_broker.transactions.coordinator import TransactionCoordinator
 from odradek_broker.transactions.markers import OwedMarkers
 from odradek_broker.transactions.records import transaction_record
@@ -33,11 +33,11 @@ class Refusal(Exception):
 class Scene:
     """Calls the coordinator, appends and replays its records. By default everything is committed at once."""
 
-    def __init__(self, *, loaded_from: Iterable[Record] = (), version: int = 2, **settings: int) -> None:
+    def __init__(self, *, loaded_from: Iterable[CoordinatorRecord] = (), version: int = 2, **settings: int) -> None:
         self.now_ms = 0
         self.settings = TransactionSettings(**settings)
         self.core = TransactionCoordinator(self.settings, version)
-        self.log: list[Record] = []
+        self.log: list[CoordinatorRecord] = []
         self.commits = True
         self.refuses = False
         self.next_producer_id = 1000
@@ -60,7 +60,7 @@ class Scene:
         scene.core.committed(len(scene.log) - 1)
         return scene
 
-    def carry_out(self, result: Result[R]) -> R:
+    def carry_out(self, result: CoordinatorResult[R]) -> R:
         if result.records and self.refuses:
             raise Refusal
         for record in result.records:
@@ -69,7 +69,7 @@ class Scene:
             self.core.committed(len(self.log) - 1)
         return result.response
 
-    def _replay(self, record: Record) -> None:
+    def _replay(self, record: CoordinatorRecord) -> None:
         self.log.append(record)
         self.core.replay(record, len(self.log) - 1, self.now)
 

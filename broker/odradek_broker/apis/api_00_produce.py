@@ -47,6 +47,7 @@ from odradek.protocol.messages.produce import (
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import CODEC_MASK, HEADER_BYTES
 from odradek.protocol.records.codecs import Codec
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.apis import Held, Later, RequestContext
 from odradek_broker.apis.internal_records import why_refused
 from odradek_broker.apis.transactional_produce import (
@@ -58,7 +59,6 @@ from odradek_broker.apis.transactional_produce import (
     topic_name,
 )
 from odradek_broker.controller.image import INTERNAL_TOPICS
-from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.log.validation import ATTRIBUTES_LOW_BYTE, Refused, Validated, is_long, validate_beforehand
 from odradek_broker.loop.slices import SLICE, Slices
 from odradek_broker.partitions.commits import Commit

@@ -32,10 +32,10 @@ from odradek.protocol.messages.offset_commit import (
     OffsetCommitResponsePartition,
     OffsetCommitResponseTopic,
 )
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.apis import RequestContext
 from odradek_broker.controller.image import TopicImage
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
-from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.loop.slices import Slices
 
 REQUEST, VERSIONS = OffsetCommitRequest, range(2, 11)

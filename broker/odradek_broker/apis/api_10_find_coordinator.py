@@ -17,7 +17,7 @@ from odradek.protocol.messages.find_coordinator import Coordinator, FindCoordina
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.addresses import address_of, leader_of
 from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
-from odradek_broker.groups.partitioning import coordinator_partition
+from odradek_broker.coordination.partitioning import coordinator_partition
 from odradek_broker.loop.slices import Slices
 from odradek_broker.metadata.client import ControllerUnavailable
 

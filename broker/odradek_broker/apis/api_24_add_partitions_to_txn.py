@@ -28,11 +28,11 @@ from odradek.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnTopicResult,
     AddPartitionsToTxnTransaction,
 )
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import abortable_since, fenced_since
 from odradek_broker.controller.image import INTERNAL_TOPICS
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
-from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.transactions.transaction import EPOCH_BUMPS, ProducerIdAndEpoch
 
 REQUEST, VERSIONS = AddPartitionsToTxnRequest, range(6)

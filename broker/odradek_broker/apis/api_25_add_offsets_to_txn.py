@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest, AddOffsetsToTxnResponse
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import fenced_since
 from odradek_broker.controller.image import GROUP_TOPIC
+from odradek_broker.coordination.partitioning import coordinator_partition
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
-from odradek_broker.groups.offsets import TopicPartition
-from odradek_broker.groups.partitioning import coordinator_partition
 from odradek_broker.metadata.client import ControllerUnavailable
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch
 

@@ -19,9 +19,9 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import HEADER_BYTES, BatchHeader, read_header
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import OF_COORDINATORS, abortable_since
-from odradek_broker.groups.offsets import TopicPartition
 from odradek_broker.log.producer_state import ProducerBatch
 from odradek_broker.partitions.partition import Partition
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch

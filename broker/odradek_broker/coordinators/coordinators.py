@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import trio
 
 from odradek.protocol.errors import ErrorCode
+from odradek_broker.coordination.partitioning import coordinator_partition
 from odradek_broker.coordinators.runtime import CoordinatorPartition, CoordinatorUnavailable
-from odradek_broker.groups.partitioning import coordinator_partition
 
 if TYPE_CHECKING:
     from odradek_broker.node.broker import Broker

@@ -20,6 +20,7 @@ from odradek.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetD
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from odradek_broker.controller.image import GROUP_TOPIC
+from odradek_broker.coordination.result import CoordinatorResult, Instant
 from odradek_broker.coordinators.coordinators import Coordinators
 from odradek_broker.coordinators.group_partition import GroupPartition
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable, ProducerStamp
@@ -27,7 +28,6 @@ from odradek_broker.groups.commit import refuse_commit
 from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.join import Joiner
 from odradek_broker.groups.settings import GroupSettings
-from odradek_broker.groups.step import Instant, Result
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
@@ -64,7 +64,7 @@ class GroupsRuntime(Coordinators[GroupPartition]):
     ) -> JoinGroupResponse:
         new_member_id = f"{request.group_instance_id or client_id}-{self._new_uuid()}"
 
-        def decide(coordinator: GroupCoordinator, now: Instant, ticket: int) -> Result[JoinGroupResponse | None]:
+        def decide(core: GroupCoordinator, now: Instant, ticket: int) -> CoordinatorResult[JoinGroupResponse | None]:
             joiner = Joiner(
                 ticket=ticket,
                 version=version,
@@ -72,7 +72,7 @@ class GroupsRuntime(Coordinators[GroupPartition]):
                 client_id=client_id,
                 client_host=client_host,
             )
-            return coordinator.join(request, joiner, now)
+            return core.join(request, joiner, now)
 
         return await self._ask(request.group_id, decide)
 
@@ -98,10 +98,10 @@ class GroupsRuntime(Coordinators[GroupPartition]):
         Topics are known by name.
         """
 
-        def decide(coordinator: GroupCoordinator, now: Instant, _ticket: int) -> Result[OffsetCommitResponse]:
+        def decide(core: GroupCoordinator, now: Instant, _ticket: int) -> CoordinatorResult[OffsetCommitResponse]:
             if not is_admitted():
-                return Result(refuse_commit(request, ErrorCode.TRANSACTION_ABORTABLE), [], [])
-            return coordinator.commit(request, now, version=version, transactional=producer is not None)
+                return CoordinatorResult([], refuse_commit(request, ErrorCode.TRANSACTION_ABORTABLE))
+            return core.commit(request, now, version=version, transactional=producer is not None)
 
         with trio.move_on_after(self._broker.config.offsets_commit_timeout_ms / 1000):
             return await self._ask(request.group_id, decide, producer)
@@ -109,14 +109,15 @@ class GroupsRuntime(Coordinators[GroupPartition]):
 
     async def fetch(self, request: OffsetFetchRequestGroup, *, require_stable: bool) -> OffsetFetchResponseGroup:
         return await self._ask(
-            request.group_id, lambda core, _now, _: Result(core.fetch(request, require_stable=require_stable), [], [])
+            request.group_id,
+            lambda core, _now, _: CoordinatorResult([], core.fetch(request, require_stable=require_stable)),
         )
 
     async def delete_offsets(self, request: OffsetDeleteRequest) -> OffsetDeleteResponse:
         return await self._ask(request.group_id, lambda core, now, _: core.delete_offsets(request, now))
 
     async def describe(self, group_id: str, version: int) -> DescribedGroup:
-        return await self._ask(group_id, lambda core, _now, _: Result(core.describe(group_id, version), [], []))
+        return await self._ask(group_id, lambda core, _now, _: CoordinatorResult([], core.describe(group_id, version)))
 
     async def delete(self, group_id: str) -> DeletableGroupResult:
         return await self._ask(group_id, lambda core, now, _: core.delete(group_id, now))
@@ -140,7 +141,7 @@ class GroupsRuntime(Coordinators[GroupPartition]):
     async def _ask(
         self,
         group_id: str,
-        decide: Callable[[GroupCoordinator, Instant, int], Result[R | None]],
+        decide: Callable[[GroupCoordinator, Instant, int], CoordinatorResult[R | None]],
         producer: ProducerStamp | None = None,
     ) -> R:
         found = await self.find(group_id)

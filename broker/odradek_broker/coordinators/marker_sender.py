@@ -36,8 +36,8 @@ from odradek_broker.metadata.peer import PeerUnreachable
 from odradek_broker.partitions.commits import Commit
 
 if TYPE_CHECKING:
+    from odradek.protocol.topic_partition import TopicPartition
     from odradek_broker.coordinators.transaction_partition import TransactionPartition
-    from odradek_broker.groups.offsets import TopicPartition
     from odradek_broker.node.broker import Broker
     from odradek_broker.transactions.markers import OwedMarkers
 

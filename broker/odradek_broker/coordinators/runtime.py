@@ -1,9 +1,9 @@
 """One partition of a coordinator's topic that this broker leads: its coordinator, and those who wait for its answers.
 
-It hosts any deciding core that answers with Result(response, records, answers). Records are appended and replayed at
-once, in one go with the decision; answers leave when everything appended before them is committed. So decisions follow
-one another without waiting for the disk, yet nobody is told what could still be lost. If leadership is lost, this
-object is thrown away with all that it knows, and so is whatever was not committed. Kafka: CoordinatorRuntime.
+It hosts any deciding core that answers with a CoordinatorResult. Records are appended and replayed at once, in one go
+with the decision; answers leave when everything appended before them is committed. So decisions follow one another
+without waiting for the disk, yet nobody is told what could still be lost. If leadership is lost, this object is thrown
+away with all that it knows, and so is whatever was not committed. Kafka: CoordinatorRuntime.
 
 Invariants
     The coordinator has replayed exactly the records of the log, in order; those that mean nothing are passed over, each
@@ -30,8 +30,8 @@ from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_batch
-from odradek_broker.groups.records import Record as CoordinatorRecord
-from odradek_broker.groups.step import Answer, Instant, Result
+from odradek_broker.coordination.record import CoordinatorRecord
+from odradek_broker.coordination.result import Answer, CoordinatorResult, Instant
 from odradek_broker.log.failures import LogFailed, OffsetOutOfRange
 from odradek_broker.log.validation import Refused
 from odradek_broker.loop.defects import survive
@@ -55,7 +55,7 @@ class Core(Protocol):
 
     def pop_due(self, now: Instant) -> Any: ...
 
-    def time_over(self, timer: Any, now: Instant) -> Result[None]: ...
+    def time_over(self, timer: Any, now: Instant) -> CoordinatorResult[None]: ...
 
     def begin(self, now: Instant) -> None: ...
 
@@ -198,8 +198,10 @@ class CoordinatorPartition(ABC, Generic[C]):
 
     # ---------------------------------------------------------------------------------------------------- requests
 
-    async def ask(self, decide: Callable[[Instant, int], Result[R | None]], producer: ProducerStamp | None = None) -> R:
-        """Let the coordinator decide, (now, ticket) -> Result, and return the answer once it may be given.
+    async def ask(
+        self, decide: Callable[[Instant, int], CoordinatorResult[R | None]], producer: ProducerStamp | None = None
+    ) -> R:
+        """Let the coordinator decide, (now, ticket) -> CoordinatorResult, and return the answer once it may be given.
 
         Raises CoordinatorUnavailable.
         """
@@ -218,14 +220,14 @@ class CoordinatorPartition(ABC, Generic[C]):
     def now(self) -> Instant:
         return Instant(self._clock.monotonic_ms(), self._clock.now_ms())
 
-    def carry_out(self, result: Result[None]) -> None:
+    def carry_out(self, result: CoordinatorResult[None]) -> None:
         """Do what follows from something that no request has asked for."""
         if not self._closed:
             self._carry_out(result, None, None)
 
     # --------------------------------------------------------------------------------------------- append, replay
 
-    def _carry_out(self, result: Result[Any], ticket: int | None, producer: ProducerStamp | None) -> None:
+    def _carry_out(self, result: CoordinatorResult[Any], ticket: int | None, producer: ProducerStamp | None) -> None:
         for note in result.notes:
             logger.info("%s: %s", self.partition, note)
         answers = list(result.answers)

@@ -23,10 +23,10 @@ from odradek.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnTopic,
     AddPartitionsToTxnTransaction,
 )
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.controller.image import TRANSACTION_TOPIC
+from odradek_broker.coordination.partitioning import coordinator_partition
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
-from odradek_broker.groups.offsets import TopicPartition
-from odradek_broker.groups.partitioning import coordinator_partition
 from odradek_broker.metadata.broker_peers import BrokerPeers
 from odradek_broker.metadata.peer import PeerUnreachable
 from odradek_broker.partitions.partition import Admission

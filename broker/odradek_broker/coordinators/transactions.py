@@ -11,14 +11,14 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import describe_transactions, list_transactions
 from odradek.protocol.messages.end_txn import EndTxnRequest, EndTxnResponse
 from odradek.protocol.messages.init_producer_id import InitProducerIdResponse
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.controller.image import TRANSACTION_TOPIC, TRANSACTION_VERSION
+from odradek_broker.coordination.result import CoordinatorResult, Instant
 from odradek_broker.coordinators.coordinators import Coordinators
 from odradek_broker.coordinators.marker_sender import MarkerSender
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 from odradek_broker.coordinators.transaction_gate import TransactionGate
 from odradek_broker.coordinators.transaction_partition import TransactionPartition
-from odradek_broker.groups.offsets import TopicPartition
-from odradek_broker.groups.step import Instant, Result
 from odradek_broker.metadata.client import ControllerUnavailable
 from odradek_broker.transactions.coordinator import TransactionCoordinator
 from odradek_broker.transactions.listing import unknown_states
@@ -116,7 +116,7 @@ class TransactionsRuntime(Coordinators[TransactionPartition]):
 
     async def describe(self, transactional_id: str) -> describe_transactions.TransactionState:
         found = await self.find(transactional_id)
-        return await self._ask(found, lambda core, _: Result(core.describe(transactional_id), [], []))
+        return await self._ask(found, lambda core, _: CoordinatorResult([], core.describe(transactional_id)))
 
     async def list_transactions(
         self, states: Collection[str], producer_ids: Collection[int], duration_ms: int
@@ -135,7 +135,7 @@ class TransactionsRuntime(Coordinators[TransactionPartition]):
     # --------------------------------------------------------------------------------------------------------- asking
 
     async def _decide(
-        self, found: TransactionPartition, decide: Callable[[TransactionCoordinator, Instant], Result[R]]
+        self, found: TransactionPartition, decide: Callable[[TransactionCoordinator, Instant], CoordinatorResult[R]]
     ) -> R:
         """Ask for what may be recorded: not where it could not be committed, for then it had better not be decided."""
         if not found.partition.has_enough_replicas:
@@ -143,7 +143,7 @@ class TransactionsRuntime(Coordinators[TransactionPartition]):
         return await self._ask(found, decide)
 
     async def _ask(
-        self, found: TransactionPartition, decide: Callable[[TransactionCoordinator, Instant], Result[R]]
+        self, found: TransactionPartition, decide: Callable[[TransactionCoordinator, Instant], CoordinatorResult[R]]
     ) -> R:
         with trio.move_on_after(COMMIT_SECONDS):
             return await found.ask(lambda now, _ticket: decide(found.coordinator, now))

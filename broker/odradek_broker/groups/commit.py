@@ -22,10 +22,12 @@ from odradek.protocol.messages.offset_delete import (
     OffsetDeleteResponsePartition,
     OffsetDeleteResponseTopic,
 )
+from odradek.protocol.topic_partition import TopicPartition
+from odradek_broker.coordination.record import fits
 from odradek_broker.groups.group import ClassicGroup, GroupState
-from odradek_broker.groups.offsets import CommittedOffset, TopicPartition
+from odradek_broker.groups.offsets import CommittedOffset
 from odradek_broker.groups.rebalance import set_session
-from odradek_broker.groups.records import fits, group_record, offset_record
+from odradek_broker.groups.records import group_record, offset_record
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
 

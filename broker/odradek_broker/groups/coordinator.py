@@ -26,6 +26,10 @@ from odradek.protocol.messages.offset_commit import OffsetCommitRequest, OffsetC
 from odradek.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from odradek.protocol.topic_partition import TopicPartition
+from odradek_broker.coordination.record import CoordinatorRecord, fits
+from odradek_broker.coordination.result import Answer, CoordinatorResult, Instant
+from odradek_broker.coordination.timers import Timers
 from odradek_broker.groups.commit import (
     commit_offsets,
     delete_group,
@@ -39,13 +43,13 @@ from odradek_broker.groups.fetch import fetch_offsets
 from odradek_broker.groups.group import ClassicGroup, GroupState
 from odradek_broker.groups.join import Joiner, join, refuse_join
 from odradek_broker.groups.leave import leave, refuse_leave
-from odradek_broker.groups.offsets import CommittedOffset, TopicPartition
+from odradek_broker.groups.offsets import CommittedOffset
 from odradek_broker.groups.rebalance import dismiss, rebalance_time_over, session_over, set_session, sync_time_over
-from odradek_broker.groups.records import GroupRecord, OffsetRecord, Record, fits, read_record
+from odradek_broker.groups.records import GroupRecord, OffsetRecord, read_record
 from odradek_broker.groups.settings import GroupSettings
-from odradek_broker.groups.step import Answer, Instant, Result, Step
+from odradek_broker.groups.step import Step
 from odradek_broker.groups.sync import assignment_is_on_record, heartbeat, sync
-from odradek_broker.groups.timers import Timer, TimerKind, Timers
+from odradek_broker.groups.timers import Timer, TimerKind
 
 R = TypeVar("R")
 
@@ -65,7 +69,9 @@ class GroupCoordinator:
 
     # ------------------------------------------------------------------------------------------------- membership
 
-    def join(self, request: JoinGroupRequest, joiner: Joiner, now: Instant) -> Result[JoinGroupResponse | None]:
+    def join(
+        self, request: JoinGroupRequest, joiner: Joiner, now: Instant
+    ) -> CoordinatorResult[JoinGroupResponse | None]:
         step = self._step(now)
         if not request.group_id or not fits(request.group_id):
             return step.result(refuse_join(ErrorCode.INVALID_GROUP_ID, request.member_id))
@@ -80,21 +86,21 @@ class GroupCoordinator:
             return step.result(refuse_join(ErrorCode.UNKNOWN_MEMBER_ID, request.member_id))
         return self._on_group(request.group_id, step, lambda group: join(group, request, joiner, step))
 
-    def sync(self, request: SyncGroupRequest, ticket: int, now: Instant) -> Result[SyncGroupResponse | None]:
+    def sync(self, request: SyncGroupRequest, ticket: int, now: Instant) -> CoordinatorResult[SyncGroupResponse | None]:
         step = self._step(now)
         group = self.groups.get(request.group_id)
         if group is None:
             return step.result(SyncGroupResponse(error_code=_error_without_group(request.group_id)))
         return step.result(sync(group, request, ticket, step))
 
-    def heartbeat(self, request: HeartbeatRequest, now: Instant) -> Result[HeartbeatResponse]:
+    def heartbeat(self, request: HeartbeatRequest, now: Instant) -> CoordinatorResult[HeartbeatResponse]:
         step = self._step(now)
         group = self.groups.get(request.group_id)
         if group is None:
             return step.result(HeartbeatResponse(error_code=_error_without_group(request.group_id)))
         return step.result(heartbeat(group, request, step))
 
-    def leave(self, request: LeaveGroupRequest, now: Instant) -> Result[LeaveGroupResponse]:
+    def leave(self, request: LeaveGroupRequest, now: Instant) -> CoordinatorResult[LeaveGroupResponse]:
         step = self._step(now)
         if not request.group_id:
             return step.result(LeaveGroupResponse(error_code=ErrorCode.INVALID_GROUP_ID))
@@ -106,7 +112,7 @@ class GroupCoordinator:
 
     def commit(
         self, request: OffsetCommitRequest, now: Instant, *, version: int = 0, transactional: bool = False
-    ) -> Result[OffsetCommitResponse]:
+    ) -> CoordinatorResult[OffsetCommitResponse]:
         """`transactional`: to be recorded in the batch of a producer's transaction (TxnOffsetCommit)."""
         step = self._step(now)
         if not fits(request.group_id):
@@ -122,7 +128,7 @@ class GroupCoordinator:
     def fetch(self, request: OffsetFetchRequestGroup, *, require_stable: bool) -> OffsetFetchResponseGroup:
         return fetch_offsets(self.groups.get(request.group_id), request, require_stable=require_stable)
 
-    def delete_offsets(self, request: OffsetDeleteRequest, now: Instant) -> Result[OffsetDeleteResponse]:
+    def delete_offsets(self, request: OffsetDeleteRequest, now: Instant) -> CoordinatorResult[OffsetDeleteResponse]:
         step = self._step(now)
         if not request.group_id:
             return step.result(OffsetDeleteResponse(error_code=ErrorCode.INVALID_GROUP_ID))
@@ -131,7 +137,7 @@ class GroupCoordinator:
             return step.result(OffsetDeleteResponse(error_code=ErrorCode.GROUP_ID_NOT_FOUND))
         return step.result(delete_offsets(group, request, step))
 
-    def forget_topics(self, topics: Container[str], now: Instant) -> Result[None]:
+    def forget_topics(self, topics: Container[str], now: Instant) -> CoordinatorResult[None]:
         """Topics have been deleted."""
         step = self._step(now)
         for group in self.groups.values():
@@ -146,7 +152,7 @@ class GroupCoordinator:
     def list_groups(self, states: Collection[str] = (), types: Collection[str] = ()) -> list[ListedGroup]:
         return matching(self.groups.values(), states, types)
 
-    def delete(self, group_id: str, now: Instant) -> Result[DeletableGroupResult]:
+    def delete(self, group_id: str, now: Instant) -> CoordinatorResult[DeletableGroupResult]:
         step = self._step(now)
         group = self.groups.get(group_id)
         error = ErrorCode.GROUP_ID_NOT_FOUND if group is None else delete_group(group, step)
@@ -154,7 +160,9 @@ class GroupCoordinator:
 
     # ----------------------------------------------------------------------------------------------------- records
 
-    def replay(self, record: Record, log_offset: int, now: Instant, producer_id: int | None = None) -> list[Answer]:
+    def replay(
+        self, record: CoordinatorRecord, log_offset: int, now: Instant, producer_id: int | None = None
+    ) -> list[Answer]:
         """Let what a record says come to pass. Raises ProtocolError where it cannot be understood.
 
         `producer_id`: of the transaction that the record's batch belongs to, if it belongs to one.
@@ -215,7 +223,7 @@ class GroupCoordinator:
         """What has been due for longest; None where nothing is. `time_over` is to follow before the next call."""
         return self._timers.pop_due(now.monotonic_ms)
 
-    def time_over(self, timer: Timer, now: Instant) -> Result[None]:
+    def time_over(self, timer: Timer, now: Instant) -> CoordinatorResult[None]:
         """Do what a timer was set for: something in one group, its `group_id`."""
         step = self._step(now)
         if timer.kind is TimerKind.RETENTION:
@@ -227,7 +235,7 @@ class GroupCoordinator:
 
     # -------------------------------------------------------------------------------------------------------- defects
 
-    def disband(self, group_id: str, now: Instant) -> Result[None]:
+    def disband(self, group_id: str, now: Instant) -> CoordinatorResult[None]:
         """Let a group whose state cannot be trusted go back to its offsets. Its members are told to join again."""
         step = self._step(now)
         group = self.groups.get(group_id)
@@ -247,7 +255,7 @@ class GroupCoordinator:
     def _step(self, now: Instant) -> Step:
         return Step(now, self.settings, self._timers)
 
-    def _on_group(self, group_id: str, step: Step, act: Callable[[ClassicGroup], R]) -> Result[R]:
+    def _on_group(self, group_id: str, step: Step, act: Callable[[ClassicGroup], R]) -> CoordinatorResult[R]:
         """Do something to a group, which need not exist before, and need not afterwards."""
         group = self._get_or_create(group_id)
         result = step.result(act(group))

@@ -10,8 +10,9 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchResponsePartitions,
     OffsetFetchResponseTopics,
 )
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.groups.group import ClassicGroup
-from odradek_broker.groups.offsets import GroupOffsets, TopicPartition
+from odradek_broker.groups.offsets import GroupOffsets
 
 NO_OFFSET = -1
 

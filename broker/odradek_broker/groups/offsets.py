@@ -7,16 +7,11 @@ unstable (KIP-447). Which of two offsets holds is decided by where their records
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from msgspec import Struct
 
 from odradek.protocol.messages.group_metadata import OffsetCommitValue
-
-
-class TopicPartition(NamedTuple):
-    topic: str
-    partition: int
+from odradek.protocol.topic_partition import TopicPartition
 
 
 class CommittedOffset(Struct, frozen=True):

@@ -10,12 +10,11 @@ well-formed and mean nothing; that raises ProtocolError.
 
 from __future__ import annotations
 
-import struct
 from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from odradek.protocol.codec import MAX_STRING_BYTES, decode, encode
+from odradek.protocol.codec import decode
 from odradek.protocol.messages.group_metadata import (
     GroupMetadataKey,
     GroupMetadataValue,
@@ -23,6 +22,7 @@ from odradek.protocol.messages.group_metadata import (
     OffsetCommitValue,
 )
 from odradek.protocol.primitives import Buffer, ProtocolError
+from odradek_broker.coordination.record import NUMBER_BYTES, CoordinatorRecord, framed, int16_at_front
 
 GROUP_VALUE_VERSION = 3
 OFFSET_VALUE_VERSION = 3
@@ -31,20 +31,6 @@ OFFSET_VALUE_VERSION_WITH_EXPIRY = 1
 V = TypeVar("V", OffsetCommitValue, GroupMetadataValue)
 
 _OFFSET_KINDS = (0, OffsetCommitKey.API_KEY)
-
-_int16 = struct.Struct(">h")
-
-
-def fits(*texts: str | None) -> bool:
-    """Whether each could be written down."""
-    return all(text is None or len(text.encode()) <= MAX_STRING_BYTES for text in texts)
-
-
-class Record(Struct, frozen=True):
-    """A key and its value, ready to be appended."""
-
-    key: bytes
-    value: bytes | None
 
 
 class OffsetRecord(Struct, frozen=True):
@@ -63,30 +49,30 @@ class GroupRecord(Struct, frozen=True):
     value: GroupMetadataValue | None
 
 
-CoordinatorRecord: TypeAlias = OffsetRecord | GroupRecord
+GroupTopicRecord: TypeAlias = OffsetRecord | GroupRecord
 
 
-def offset_record(group_id: str, topic: str, partition: int, value: OffsetCommitValue | None) -> Record:
+def offset_record(group_id: str, topic: str, partition: int, value: OffsetCommitValue | None) -> CoordinatorRecord:
     key = OffsetCommitKey(group_id, topic, partition)
     if value is None:
-        return Record(framed(OffsetCommitKey.API_KEY, key, 0), None)
+        return CoordinatorRecord(framed(OffsetCommitKey.API_KEY, key, 0), None)
     version = OFFSET_VALUE_VERSION if value.expire_timestamp == -1 else OFFSET_VALUE_VERSION_WITH_EXPIRY
-    return Record(framed(OffsetCommitKey.API_KEY, key, 0), framed(version, value, version))
+    return CoordinatorRecord(framed(OffsetCommitKey.API_KEY, key, 0), framed(version, value, version))
 
 
-def group_record(group_id: str, value: GroupMetadataValue | None) -> Record:
+def group_record(group_id: str, value: GroupMetadataValue | None) -> CoordinatorRecord:
     key = framed(GroupMetadataKey.API_KEY, GroupMetadataKey(group_id), 0)
-    return Record(key, None if value is None else framed(GROUP_VALUE_VERSION, value, GROUP_VALUE_VERSION))
+    return CoordinatorRecord(key, None if value is None else framed(GROUP_VALUE_VERSION, value, GROUP_VALUE_VERSION))
 
 
-def read_record(key: Buffer, value: Buffer | None) -> CoordinatorRecord | None:
+def read_record(key: Buffer, value: Buffer | None) -> GroupTopicRecord | None:
     """What a record says; None where it is of a kind that this coordinator has no part in.
 
     Raises ProtocolError where it is none of Kafka's records, or none that can be acted upon.
     """
     kind = int16_at_front(key)
     if kind in _OFFSET_KINDS:
-        offset_key = decode(OffsetCommitKey, key, 0, _int16.size)
+        offset_key = decode(OffsetCommitKey, key, 0, NUMBER_BYTES)
         return OffsetRecord(
             offset_key.group,
             offset_key.topic,
@@ -95,7 +81,7 @@ def read_record(key: Buffer, value: Buffer | None) -> CoordinatorRecord | None:
         )
     if kind == GroupMetadataKey.API_KEY:
         return GroupRecord(
-            decode(GroupMetadataKey, key, 0, _int16.size).group,
+            decode(GroupMetadataKey, key, 0, NUMBER_BYTES).group,
             None if value is None else _group_value(value),
         )
     return None
@@ -105,10 +91,10 @@ def subject_of(key: Buffer) -> tuple[str, str]:
     """Of which group a record is, whatever its value says, and of what in it: a partition such as "t-0", or ""."""
     kind = int16_at_front(key)
     if kind in _OFFSET_KINDS:
-        offset_key = decode(OffsetCommitKey, key, 0, _int16.size)
+        offset_key = decode(OffsetCommitKey, key, 0, NUMBER_BYTES)
         return offset_key.group, f"{offset_key.topic}-{offset_key.partition}"
     if kind == GroupMetadataKey.API_KEY:
-        return decode(GroupMetadataKey, key, 0, _int16.size).group, ""
+        return decode(GroupMetadataKey, key, 0, NUMBER_BYTES).group, ""
     raise ProtocolError(f"a record of the unknown kind {kind}")
 
 
@@ -133,21 +119,8 @@ def _fault_of(group: GroupMetadataValue) -> str | None:
     return None if all(each.member_id for each in members) else "of a member without an id"
 
 
-def framed(number: int, body: Struct, version: int) -> bytes:
-    """A key with its kind before it, or a value with its version."""
-    return _int16.pack(number) + encode(body, version)
-
-
 def _body(cls: type[V], value: Buffer) -> V:
     version = int16_at_front(value)
     if version not in cls.VERSIONS:
         raise ProtocolError(f"{cls.__name__} of the unknown version {version}")
-    return decode(cls, value, version, _int16.size)
-
-
-def int16_at_front(buffer: Buffer) -> int:
-    """The kind of a key, or the version of a value. Raises ProtocolError."""
-    if len(buffer) < _int16.size:
-        raise ProtocolError("a coordinator's record of less than two bytes")
-    number: int = _int16.unpack_from(buffer)[0]
-    return number
+    return decode(cls, value, version, NUMBER_BYTES)

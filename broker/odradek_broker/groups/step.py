@@ -1,50 +1,18 @@
-"""One call into the coordinator: when it happens, and what it brings about.
-
-The coordinator changes its own members and timers as it goes; what must outlive the process is a record, and nothing
-that a record says is done before the record is replayed. Whoever makes the call appends the records, replays them, and
-lets the answers go once everything appended so far is committed: so nothing is ever shown that could still be lost.
-"""
+"""Collects what one call into the coordinator brings about."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct
 
-from odradek_broker.groups.records import Record
+from odradek_broker.coordination.record import CoordinatorRecord
+from odradek_broker.coordination.result import Answer, CoordinatorResult, Instant
+from odradek_broker.coordination.timers import Timers
 from odradek_broker.groups.settings import GroupSettings
-from odradek_broker.groups.timers import Timer, TimerKind, Timers
+from odradek_broker.groups.timers import Timer, TimerKind
 
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Instant(NamedTuple):
-    """A moment, by both clocks: deadlines are measured with the one, what is recorded is dated with the other."""
-
-    monotonic_ms: int
-    wall_ms: int
-
-
-class Answer(NamedTuple):
-    """The answer to a request that had to wait, by the ticket that came with it."""
-
-    ticket: int
-    response: Struct
-
-
-class Result(NamedTuple, Generic[R_co]):
-    """What a call comes to."""
-
-    response: R_co
-    """None where the caller has to wait for an Answer with its ticket."""
-    records: list[Record]
-    """To be appended, all or none, and replayed."""
-    answers: list[Answer]
-    """To others, who have been waiting."""
-    notes: Sequence[str] = ()
-    """Worth a line in the log of the process."""
 
 
 class Step:
@@ -54,7 +22,7 @@ class Step:
         self.now = now
         self.settings = settings
         self.timers = timers
-        self.records: list[Record] = []
+        self.records: list[CoordinatorRecord] = []
         self.answers: list[Answer] = []
         self.notes: list[str] = []
 
@@ -75,5 +43,5 @@ class Step:
         deadline_ms = self.timers.deadline_ms(Timer(kind, group_id, member_id))
         return 0 if deadline_ms is None else max(0, deadline_ms - self.now.monotonic_ms)
 
-    def result(self, response: R) -> Result[R]:
-        return Result(response, self.records, self.answers, self.notes)
+    def result(self, response: R) -> CoordinatorResult[R]:
+        return CoordinatorResult(self.records, response, self.answers, self.notes)

@@ -20,7 +20,8 @@ from odradek_broker.log.failures import CorruptCheckpoint
 
 VERSION, VERSION_WITH_CRC = 0, 1
 MOST_INT32, MOST_INT64 = 2**31 - 1, 2**63 - 1
-TopicPartition = tuple[str, int]
+PartitionKey = tuple[str, int]
+"""Topic and index. A plain tuple, for it is made for each partition of each request; a TopicPartition is one, too."""
 LogKey = tuple[bytes, int]
 """The topic's id, 16 raw bytes, and the partition's index: no other log ever has the same."""
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from msgspec import structs
 
 from odradek_broker.log import checkpoints, filenames
-from odradek_broker.log.checkpoints import LogKey, TopicPartition
+from odradek_broker.log.checkpoints import LogKey, PartitionKey
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.deleted_files import DeletedFiles
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
@@ -105,7 +105,7 @@ class LogDirectory:
 
     # Logs.
 
-    def partitions(self) -> list[TopicPartition]:
+    def partitions(self) -> list[PartitionKey]:
         """The partitions that have a directory here."""
         names = (filenames.topic_partition_of(name) for name in self._disk.list(self.path))
         found = [partition for partition in names if partition is not None]

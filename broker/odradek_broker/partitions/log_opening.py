@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 if TYPE_CHECKING:
-    from odradek_broker.log.checkpoints import TopicPartition
+    from odradek_broker.log.checkpoints import PartitionKey
     from odradek_broker.log.log import Log
     from odradek_broker.partitions.replica_logs import Waiting
     from odradek_broker.ports.workers import Workers
@@ -37,22 +37,22 @@ class LogOpening:
 
     def __init__(
         self,
-        open_log: Callable[[TopicPartition, bytes], Waiting],
-        take: Callable[[TopicPartition, Waiting], None],
-        discard: Callable[[TopicPartition, Log], None],
+        open_log: Callable[[PartitionKey, bytes], Waiting],
+        take: Callable[[PartitionKey, Waiting], None],
+        discard: Callable[[PartitionKey, Log], None],
     ) -> None:
         """`open_log` blocks, and is called in a worker. `take` gets what has come of it, where that is still wanted;
         `discard` a log that is not."""
         self._open_log = open_log
         self._take = take
         self._discard = discard
-        self._wanted: dict[TopicPartition, Wanted] = {}
-        self._queue: deque[TopicPartition] = deque()
-        self._at_work: set[TopicPartition] = set()
+        self._wanted: dict[PartitionKey, Wanted] = {}
+        self._queue: deque[PartitionKey] = deque()
+        self._at_work: set[PartitionKey] = set()
         self._idle = trio.lowlevel.ParkingLot()
 
     @property
-    def wanted(self) -> Collection[TopicPartition]:
+    def wanted(self) -> Collection[PartitionKey]:
         return self._wanted.keys()
 
     @property
@@ -60,7 +60,7 @@ class LogOpening:
         """Whether nothing else waits for a worker."""
         return not self._queue
 
-    def want(self, key: TopicPartition, topic_id: bytes) -> None:
+    def want(self, key: PartitionKey, topic_id: bytes) -> None:
         """Have it opened."""
         known = self._wanted.get(key)
         if known is not None and known.topic_id == topic_id:
@@ -71,7 +71,7 @@ class LogOpening:
             self._queue.append(key)
             self._idle.unpark()
 
-    def forget(self, key: TopicPartition) -> None:
+    def forget(self, key: PartitionKey) -> None:
         """It is not ours any more."""
         wanted = self._wanted.pop(key, None)
         if wanted is not None:
@@ -100,7 +100,7 @@ class LogOpening:
             finally:
                 self._at_work.discard(key)
 
-    async def _open(self, key: TopicPartition, wanted: Wanted, workers: Workers) -> None:
+    async def _open(self, key: PartitionKey, wanted: Wanted, workers: Workers) -> None:
         opened = await workers.run(partial(self._open_log, key, wanted.topic_id))
         if self._wanted.get(key) is wanted:
             del self._wanted[key]

@@ -20,7 +20,7 @@ from odradek_broker.partitions.partition import Partition
 if TYPE_CHECKING:
     from odradek_broker.config.effective import TopicConfigs
     from odradek_broker.controller.image import PartitionImage
-    from odradek_broker.log.checkpoints import TopicPartition
+    from odradek_broker.log.checkpoints import PartitionKey
     from odradek_broker.log.log import Log
     from odradek_broker.node.broker import Broker
 
@@ -36,7 +36,7 @@ class TopicSettings(NamedTuple):
     throttled_as_follower: tuple[str, ...]
 
 
-class Partitions(dict["TopicPartition", Partition]):
+class Partitions(dict["PartitionKey", Partition]):
     """By topic and index; made empty, filled by `take`."""
 
     def __init__(self, broker: Broker) -> None:
@@ -87,7 +87,7 @@ class Partitions(dict["TopicPartition", Partition]):
         if (topic, index) in self:
             logger.debug("%s-%d is in use from now on", topic, index)
 
-    def _is_ours(self, key: TopicPartition, image: MetadataImage) -> bool:
+    def _is_ours(self, key: PartitionKey, image: MetadataImage) -> bool:
         known = image.partition(*key)
         return known is not None and self._broker.node_id in known.replicas
 
@@ -114,7 +114,7 @@ class Partitions(dict["TopicPartition", Partition]):
         else:
             partition.follow(change.new)
 
-    def _made(self, key: TopicPartition, topic_id: bytes, log: Log, settings: TopicSettings) -> Partition:
+    def _made(self, key: PartitionKey, topic_id: bytes, log: Log, settings: TopicSettings) -> Partition:
         broker = self._broker
         partition = Partition(
             *key,
@@ -136,7 +136,7 @@ class Partitions(dict["TopicPartition", Partition]):
         partition.throttled_as_leader = is_throttled(settings.throttled_as_leader, *who)
         partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)
 
-    def _delete(self, key: TopicPartition) -> None:
+    def _delete(self, key: PartitionKey) -> None:
         partition, broker = self.pop(key, None), self._broker
         log = broker.replica_logs.let_go(key) if partition is None else partition.log
         if log is not None:

@@ -36,7 +36,7 @@ from odradek_broker.partitions.partitions import log_config
 
 if TYPE_CHECKING:
     from odradek_broker.controller.image import MetadataImage, PartitionImage
-    from odradek_broker.log.checkpoints import LogKey, TopicPartition
+    from odradek_broker.log.checkpoints import LogKey, PartitionKey
     from odradek_broker.log.config import LogConfig
     from odradek_broker.log.log import Log
     from odradek_broker.node.broker import Broker
@@ -65,7 +65,7 @@ class Waiting(Struct):
 
 
 class _Ours(NamedTuple):
-    key: TopicPartition
+    key: PartitionKey
     waiting: Waiting
     partition: PartitionImage
 
@@ -79,7 +79,7 @@ class ReplicaLogs:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._waiting: dict[TopicPartition, Waiting] = {}
+        self._waiting: dict[PartitionKey, Waiting] = {}
         self._damaged_ends: dict[LogKey, int] = {}
         """Up to where damaged logs are sound of which the controller knows; what stands on disk says more."""
         self._has_work = trio.Event()
@@ -87,10 +87,10 @@ class ReplicaLogs:
         self._opened_count = 0
 
     @property
-    def waiting(self) -> frozenset[TopicPartition]:
+    def waiting(self) -> frozenset[PartitionKey]:
         return frozenset(self._waiting) | frozenset(self._opening.wanted)
 
-    def is_opening(self, key: TopicPartition) -> bool:
+    def is_opening(self, key: PartitionKey) -> bool:
         """Whether it is a matter of a moment until the log can be served from."""
         return key in self._opening.wanted
 
@@ -122,7 +122,7 @@ class ReplicaLogs:
             if each.is_damaged:
                 self._is_known(key, each)
 
-    def _is_known(self, key: TopicPartition, waiting: Waiting) -> None:
+    def _is_known(self, key: PartitionKey, waiting: Waiting) -> None:
         waiting.is_damaged = False
         self._damaged_ends[waiting.topic_id, key[1]] = waiting.sound_up_to
 
@@ -135,7 +135,7 @@ class ReplicaLogs:
         """Return once the logs of these topics that are ours, as we know now, are open or known not to be."""
         await self._opening.wait(topics)
 
-    def take(self, key: TopicPartition, topic_id: bytes, image: MetadataImage) -> Log | None:
+    def take(self, key: PartitionKey, topic_id: bytes, image: MetadataImage) -> Log | None:
         """The log, to be served from from now on; None where that cannot be yet.
 
         Then it is opened beside the loop (log_opening.py), or tried again, and taken up when it is there.
@@ -196,7 +196,7 @@ class ReplicaLogs:
         self._has_work.set()
         self._refresh()
 
-    def _settle(self, key: TopicPartition, log: Log, waiting: Waiting, partition: PartitionImage) -> bool:
+    def _settle(self, key: PartitionKey, log: Log, waiting: Waiting, partition: PartitionImage) -> bool:
         """What becomes of what lies behind a gap, and whether that is known already.
 
         Where another leads, that one fills the gap: we begin before it. If we are to lead, nobody is left who could,
@@ -213,7 +213,7 @@ class ReplicaLogs:
                 return False
         return True
 
-    def let_go(self, key: TopicPartition) -> Log | None:
+    def let_go(self, key: PartitionKey) -> Log | None:
         """The partition is no longer ours; return its log, closed, if it was open."""
         self._opening.forget(key)
         waiting = self._waiting.pop(key, None)
@@ -226,12 +226,12 @@ class ReplicaLogs:
         for key in self.waiting:
             self.let_go(key)
 
-    def _open_as_configured(self, key: TopicPartition, topic_id: bytes) -> Waiting:
+    def _open_as_configured(self, key: PartitionKey, topic_id: bytes) -> Waiting:
         """In a worker."""
         broker = self._broker
         return self._open(key, topic_id, log_config(broker.image, broker.topic_configs(), key[0]))
 
-    def _opened(self, key: TopicPartition, waiting: Waiting) -> None:
+    def _opened(self, key: PartitionKey, waiting: Waiting) -> None:
         """Serve from it, if that may be."""
         broker, self._waiting[key] = self._broker, waiting
         partition = broker.image.partition(*key)
@@ -241,7 +241,7 @@ class ReplicaLogs:
         if self._opening.is_last or self._opened_count % REFRESH_EVERY == 0:
             self._refresh()
 
-    def _discard(self, key: TopicPartition, log: Log) -> None:
+    def _discard(self, key: PartitionKey, log: Log) -> None:
         broker = self._broker
         try:
             broker.directory.delete_log(log, broker.random.randbytes(16).hex(), broker.clock.now_ms())
@@ -254,7 +254,7 @@ class ReplicaLogs:
         self._broker.groups.refresh()
         self._broker.transactions.refresh()
 
-    def _open(self, key: TopicPartition, topic_id: bytes, config: LogConfig) -> Waiting:
+    def _open(self, key: PartitionKey, topic_id: bytes, config: LogConfig) -> Waiting:
         try:
             log = self._open_or_begin(key, topic_id, config)
             if log.flushed_offset < log.log_end_offset:
@@ -283,7 +283,7 @@ class ReplicaLogs:
             logger.warning("%s-%d: %s", *key, found)
         return Waiting(topic_id, log)
 
-    def _open_or_begin(self, key: TopicPartition, topic_id: bytes, config: LogConfig) -> Log:
+    def _open_or_begin(self, key: PartitionKey, topic_id: bytes, config: LogConfig) -> Log:
         """Raises OSError, LogFailed, TopicIdMismatch."""
         broker = self._broker
         directory, now_ms = broker.directory, broker.clock.now_ms()

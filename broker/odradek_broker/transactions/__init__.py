@@ -1,7 +1,7 @@
 """Transactions: which producer may write under a transactional id, and how each of its transactions ends.
 
 Everything here decides and nothing waits. One TransactionCoordinator holds the transactional ids of one partition of
-__transaction_state. A call returns Result(response, records, answers): the shell appends the records, replays them into
+__transaction_state. A call returns a CoordinatorResult: the shell appends the records, replays them into
 the coordinator, and lets the response go when they are committed. What a transaction owes to its partitions, a marker
 each, is asked for by `owed` and may be written once the decision is committed, never before.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from odradek.protocol.errors import ErrorCode
-from odradek_broker.groups.offsets import TopicPartition
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.transactions.states import TransactionState
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch, Transaction
 

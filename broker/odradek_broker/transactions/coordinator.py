@@ -24,10 +24,10 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import describe_transactions, list_transactions
 from odradek.protocol.messages.end_txn import EndTxnResponse
 from odradek.protocol.messages.init_producer_id import InitProducerIdResponse
-from odradek_broker.groups.offsets import TopicPartition
-from odradek_broker.groups.records import Record, fits
-from odradek_broker.groups.step import Answer, Instant, Result
-from odradek_broker.groups.timers import Timers
+from odradek.protocol.topic_partition import TopicPartition
+from odradek_broker.coordination.record import CoordinatorRecord, fits
+from odradek_broker.coordination.result import Answer, CoordinatorResult, Instant
+from odradek_broker.coordination.timers import Timers
 from odradek_broker.transactions import listing
 from odradek_broker.transactions.add_partitions import has_all, may_add, verify
 from odradek_broker.transactions.end import End, may_end
@@ -95,7 +95,7 @@ class TransactionCoordinator:
         expected: ProducerIdAndEpoch,
         new_producer_id: int | None,
         now: Instant,
-    ) -> Result[InitProducerIdResponse]:
+    ) -> CoordinatorResult[InitProducerIdResponse]:
         """Give a producer the transactional id. `expected`: what it has already, or NOBODY."""
         if not transactional_id or not fits(transactional_id):
             return _nothing(_refuse_init(ErrorCode.INVALID_REQUEST))
@@ -113,7 +113,7 @@ class TransactionCoordinator:
             return _nothing(_refuse_init(ErrorCode.PRODUCER_FENCED))
         if transaction.state is TransactionState.ONGOING:
             fence = self._fence(transactional_id, transaction, now)
-            return Result(_refuse_init(ErrorCode.CONCURRENT_TRANSACTIONS), fence, [])
+            return CoordinatorResult(fence, _refuse_init(ErrorCode.CONCURRENT_TRANSACTIONS))
         producer = next_producer(transaction, claim, new_producer_id)
         if producer is None:
             return _nothing(_refuse_init(ErrorCode.CONCURRENT_TRANSACTIONS))
@@ -122,7 +122,7 @@ class TransactionCoordinator:
             self._given[transactional_id] = _Given(producer, last_epoch)
         after = transaction.initialized(producer, timeout_ms, now.wall_ms)
         response = InitProducerIdResponse(producer_id=producer.producer_id, producer_epoch=producer.epoch)
-        return Result(response, [self._record(transactional_id, after)], [])
+        return CoordinatorResult([self._record(transactional_id, after)], response)
 
     def add_partitions(
         self,
@@ -131,7 +131,7 @@ class TransactionCoordinator:
         partitions: Collection[TopicPartition],
         client_version: int,
         now: Instant,
-    ) -> Result[ErrorCode]:
+    ) -> CoordinatorResult[ErrorCode]:
         """Let partitions belong to the producer's transaction, all or none; the first begin it."""
         if not transactional_id or not fits(transactional_id, *(each.topic for each in partitions)):
             return _nothing(ErrorCode.INVALID_REQUEST)
@@ -140,11 +140,11 @@ class TransactionCoordinator:
         if error or transaction is None or has_all(transaction, partitions):
             return _nothing(error)
         after = transaction.with_partitions(partitions, client_version, now.wall_ms)
-        return Result(ErrorCode.NONE, [self._record(transactional_id, after)], [])
+        return CoordinatorResult([self._record(transactional_id, after)], ErrorCode.NONE)
 
     def verify(
         self, transactional_id: str, producer: ProducerIdAndEpoch, partitions: Collection[TopicPartition]
-    ) -> Result[dict[TopicPartition, ErrorCode]]:
+    ) -> CoordinatorResult[dict[TopicPartition, ErrorCode]]:
         """Whether partitions have been added; nothing changes."""
         if not transactional_id:
             return _nothing(dict.fromkeys(partitions, ErrorCode.INVALID_REQUEST))
@@ -159,7 +159,7 @@ class TransactionCoordinator:
         now: Instant,
         *,
         commit: bool,
-    ) -> Result[EndTxnResponse]:
+    ) -> CoordinatorResult[EndTxnResponse]:
         """Commit or abort. The response names what the producer goes on with, where its version knows that."""
         if not transactional_id:
             return _nothing(EndTxnResponse(error_code=ErrorCode.INVALID_REQUEST))
@@ -181,7 +181,7 @@ class TransactionCoordinator:
             new_producer_id=new_producer_id if rotates and new_producer_id is not None else NO_ID,
         )
         records = self._decision(transactional_id, decided, now)
-        return Result(_ended(decided.producer_after), records, [])
+        return CoordinatorResult(records, _ended(decided.producer_after))
 
     # ---------------------------------------------------------------------------------------------------- markers
 
@@ -199,12 +199,12 @@ class TransactionCoordinator:
 
     def markers_written(
         self, transactional_id: str, producer: ProducerIdAndEpoch, partitions: Iterable[TopicPartition], now: Instant
-    ) -> Result[None]:
+    ) -> CoordinatorResult[None]:
         """Partitions have the marker that they were owed, or are no more. To be called again where the log refuses."""
         transaction = self.transactions.get(transactional_id)
         if not self._markers.written(transactional_id, producer, partitions) or transaction is None:
             return _nothing(None)
-        return Result(None, [self._record(transactional_id, transaction.completed(now.wall_ms))], [])
+        return CoordinatorResult([self._record(transactional_id, transaction.completed(now.wall_ms))], None)
 
     # ------------------------------------------------------------------------------------------------ for operators
 
@@ -225,7 +225,9 @@ class TransactionCoordinator:
 
     # ----------------------------------------------------------------------------------------------------- records
 
-    def replay(self, record: Record, log_offset: int, now: Instant, producer_id: int | None = None) -> list[Answer]:
+    def replay(
+        self, record: CoordinatorRecord, log_offset: int, now: Instant, producer_id: int | None = None
+    ) -> list[Answer]:
         """Let what a record says come to pass. Raises ProtocolError where it cannot be understood."""
         meaning = read_record(record.key, record.value)
         if meaning is None:
@@ -260,7 +262,7 @@ class TransactionCoordinator:
         """What has been due for longest; None where nothing is. `time_over` is to follow before the next call."""
         return self._timers.pop_due(now.monotonic_ms)
 
-    def time_over(self, timer: Timer, now: Instant) -> Result[None]:
+    def time_over(self, timer: Timer, now: Instant) -> CoordinatorResult[None]:
         """Do what a timer was set for."""
         if timer.kind is TimerKind.EXPIRATION:
             expired = self._expired(now.wall_ms)
@@ -268,10 +270,10 @@ class TransactionCoordinator:
                 self._look_for_expired_later(now)
             else:
                 self._timers.set(timer, now.monotonic_ms)
-            return Result(None, [self._record(name, None) for name in expired], [])
+            return CoordinatorResult([self._record(name, None) for name in expired], None)
         self.put_off(timer, now)  # replaying the abort cancels that
         transaction = self.transactions[timer.transactional_id]
-        return Result(None, self._fence(timer.transactional_id, transaction, now), [])
+        return CoordinatorResult(self._fence(timer.transactional_id, transaction, now), None)
 
     def put_off(self, timer: Timer, now: Instant) -> None:
         """What a timer was set for has not been done."""
@@ -293,7 +295,7 @@ class TransactionCoordinator:
 
     # ---------------------------------------------------------------------------------------------------- decisions
 
-    def _fence(self, transactional_id: str, transaction: Transaction, now: Instant) -> list[Record]:
+    def _fence(self, transactional_id: str, transaction: Transaction, now: Instant) -> list[CoordinatorRecord]:
         """Abort an open transaction over its producer's head."""
         fenced = transaction.fenced(client_version=self._internal_version, now_ms=now.wall_ms)
         return self._decision(transactional_id, fenced, now)
@@ -303,14 +305,14 @@ class TransactionCoordinator:
         """By which the coordinator itself ends transactions."""
         return EPOCH_BUMPS if self.transaction_version >= EPOCH_BUMPS else 0
 
-    def _decision(self, transactional_id: str, decided: Transaction, now: Instant) -> list[Record]:
+    def _decision(self, transactional_id: str, decided: Transaction, now: Instant) -> list[CoordinatorRecord]:
         """What says that a transaction ends; at once that it has ended, where no partition is owed a marker."""
         records = [self._record(transactional_id, decided)]
         if not decided.partitions:
             records.append(self._record(transactional_id, decided.completed(now.wall_ms)))
         return records
 
-    def _record(self, transactional_id: str, transaction: Transaction | None) -> Record:
+    def _record(self, transactional_id: str, transaction: Transaction | None) -> CoordinatorRecord:
         return transaction_record(transactional_id, transaction, self.transaction_version)
 
     def _last_epoch(self, transactional_id: str, transaction: Transaction) -> int:
@@ -326,6 +328,6 @@ def _ended(producer: ProducerIdAndEpoch) -> EndTxnResponse:
     return EndTxnResponse(producer_id=producer.producer_id, producer_epoch=producer.epoch)
 
 
-def _nothing(response: R) -> Result[R]:
+def _nothing(response: R) -> CoordinatorResult[R]:
     """Nothing is to be written down."""
-    return Result(response, [], [])
+    return CoordinatorResult([], response)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from odradek_broker.groups.offsets import TopicPartition
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.transactions.states import TransactionState
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch, Transaction
 

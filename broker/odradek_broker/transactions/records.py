@@ -11,8 +11,8 @@ from typing import NamedTuple
 from odradek.protocol.codec import decode
 from odradek.protocol.messages.transaction_log import PartitionsSchema, TransactionLogKey, TransactionLogValue
 from odradek.protocol.primitives import Buffer, ProtocolError
-from odradek_broker.groups.offsets import TopicPartition
-from odradek_broker.groups.records import Record, framed, int16_at_front
+from odradek.protocol.topic_partition import TopicPartition
+from odradek_broker.coordination.record import CoordinatorRecord, framed, int16_at_front
 from odradek_broker.transactions.states import TransactionState
 from odradek_broker.transactions.transaction import Transaction
 
@@ -27,13 +27,15 @@ class TransactionRecord(NamedTuple):
     transaction: Transaction | None
 
 
-def transaction_record(transactional_id: str, transaction: Transaction | None, transaction_version: int) -> Record:
+def transaction_record(
+    transactional_id: str, transaction: Transaction | None, transaction_version: int
+) -> CoordinatorRecord:
     """`transaction_version`: the finalized level of the feature."""
     key = framed(TransactionLogKey.API_KEY, TransactionLogKey(transactional_id), 0)
     if transaction is None:
-        return Record(key, None)
+        return CoordinatorRecord(key, None)
     version = min(transaction_version, 1)
-    return Record(key, framed(version, _value(transaction), version))
+    return CoordinatorRecord(key, framed(version, _value(transaction), version))
 
 
 def read_record(key: Buffer, value: Buffer | None) -> TransactionRecord | None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, structs
 
-from odradek_broker.groups.offsets import TopicPartition
+from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.transactions.states import VALID_PREVIOUS, TransactionState
 
 NO_ID = NO_EPOCH = NO_TIME = -1

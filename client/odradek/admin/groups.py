@@ -8,7 +8,6 @@ from typing import TypeVar
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.commits import LAST_VERSION_BY_NAME, Commits, CommittedOffset, take_fetched
 from odradek.consumer.embedded import decode_assignment, decode_subscription
 from odradek.errors import BadAnswer, GroupNotFound, UnsupportedVersion, broker_error, raise_for
@@ -26,6 +25,7 @@ from odradek.protocol.messages.offset_delete import (
 )
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse
 from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.topic_partition import TopicPartition
 
 CLASSIC, CONSUMER = "classic", "consumer"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from odradek.admin.base import AdminBase
-from odradek.cluster.metadata import TopicPartition
 from odradek.errors import raise_for
 from odradek.protocol.messages.describe_log_dirs import (
     DescribableLogDirTopic,
     DescribeLogDirsRequest,
     DescribeLogDirsResponse,
 )
+from odradek.protocol.topic_partition import TopicPartition
 
 
 class LogDirAdmin(AdminBase):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
-from odradek.cluster.metadata import BrokerAddress, TopicPartition
+from odradek.cluster.metadata import BrokerAddress
 from odradek.errors import NotLeader, broker_error, raise_for
 from odradek.offsets import EARLIEST, LATEST, MAX_TIMESTAMP, FoundOffset, list_offsets
 from odradek.protocol.messages.delete_records import (
@@ -17,6 +17,7 @@ from odradek.protocol.messages.delete_records import (
     DeleteRecordsTopic,
 )
 from odradek.protocol.messages.describe_cluster import DescribeClusterRequest, DescribeClusterResponse
+from odradek.protocol.topic_partition import TopicPartition
 
 UP_TO_HIGH_WATERMARK = -1
 

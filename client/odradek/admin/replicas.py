@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 
 from odradek.admin.base import AdminBase
-from odradek.cluster.metadata import TopicPartition
 from odradek.errors import raise_for
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.alter_partition_reassignments import (
@@ -21,6 +20,7 @@ from odradek.protocol.messages.list_partition_reassignments import (
     ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsResponse,
 )
+from odradek.protocol.topic_partition import TopicPartition
 
 PREFERRED, UNCLEAN = 0, 1
 

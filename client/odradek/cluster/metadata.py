@@ -7,7 +7,6 @@ and ignored where it is older (KIP-320); only a topic that was made anew, with a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -16,16 +15,6 @@ from odradek.protocol.messages.metadata import MetadataResponse, MetadataRespons
 from odradek.protocol.schema import ZERO_UUID
 
 NO_LEADER = -1
-
-
-class TopicPartition(NamedTuple):
-    """One partition of one topic."""
-
-    topic: str
-    partition: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}-{self.partition}"
 
 
 class BrokerAddress(Struct, frozen=True):

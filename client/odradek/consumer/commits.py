@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from odradek.cluster.cluster import Cluster
 from odradek.cluster.coordinator import Coordinator
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.membership import Membership
 from odradek.errors import (
     CommitFailed,
@@ -33,6 +32,7 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchRequestTopics,
     OffsetFetchResponse,
 )
+from odradek.protocol.topic_partition import TopicPartition
 
 LAST_VERSION_BY_NAME = 9
 """From v10 on, both requests name topics by their id."""

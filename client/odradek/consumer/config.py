@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias, TypedDict
 
 from msgspec import Struct
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.network import Surroundings
+from odradek.protocol.topic_partition import TopicPartition
 
 Start: TypeAlias = Literal["earliest", "latest", "none"]
 CommitMode: TypeAlias = Literal["auto", "manual", "before"]

@@ -24,7 +24,6 @@ import trio
 from odradek.activity import Activities
 from odradek.cluster.cluster import Cluster, ClusterConfig
 from odradek.cluster.coordinator import GROUP, Coordinator
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig, ConsumerOptions
 from odradek.consumer.cursor import Cursor
@@ -42,6 +41,7 @@ from odradek.errors import CommitFailed
 from odradek.group_position import GroupPosition
 from odradek.network import parse_bootstrap
 from odradek.offsets import EARLIEST, LATEST, FoundOffset, list_offsets
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
 from odradek.scope import background_nursery
 from odradek.topic import Topic

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.partition import DecodeBatch, RawRecord, corrupt
 from odradek.protocol.records.batch import crc_is_valid, read_header
 from odradek.protocol.records.codecs import Codec
 from odradek.protocol.records.record import BatchReader
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
 
 RECORDS_AT_ONCE = 10_000

@@ -9,11 +9,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.assignors.base import MemberSubscription
 from odradek.protocol.codec import decode_prefix, encode
 from odradek.protocol.messages import consumer_protocol as wire
 from odradek.protocol.primitives import Buffer, ProtocolError
+from odradek.protocol.topic_partition import TopicPartition
 
 SUBSCRIPTION_VERSION = 3
 ASSIGNMENT_VERSION = 0

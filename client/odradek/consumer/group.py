@@ -21,7 +21,6 @@ import trio
 
 from odradek.cluster.cluster import Cluster
 from odradek.cluster.coordinator import GROUP, Coordinator
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.embedded import decode_assignment
 from odradek.consumer.membership import Membership, State, Verdict, members_of
@@ -32,6 +31,7 @@ from odradek.protocol.messages.join_group import JoinGroupResponse
 from odradek.protocol.messages.leave_group import LeaveGroupResponse
 from odradek.protocol.messages.sync_group import SyncGroupResponse
 from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.wakeup import Changes, Wakeup
 
 logger = logging.getLogger(__name__)

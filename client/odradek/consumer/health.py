@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from odradek.activity import Waiting
 from odradek.cluster.connections import ConnectionHealth
-from odradek.cluster.metadata import TopicPartition
+from odradek.protocol.topic_partition import TopicPartition
 
 
 class PartitionHealth(Struct, frozen=True):

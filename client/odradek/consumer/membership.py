@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.assignors import ASSIGNORS, Assignment, Assignor, MemberSubscription
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.embedded import decode_subscription, encode_assignment, encode_subscription
@@ -35,6 +34,7 @@ from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequ
 from odradek.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.topic_partition import TopicPartition
 
 PROTOCOL_TYPE = "consumer"
 NO_GENERATION = -1

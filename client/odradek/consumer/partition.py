@@ -18,12 +18,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.errors import CorruptRecords, OdradekError
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import BatchHeader, iter_headers
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
 
 RawRecord: TypeAlias = Record[bytes | None, bytes | None]

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 import trio
 
 from odradek.cluster.cluster import Cluster
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.partition import PartitionState
 from odradek.errors import NoOffset, OdradekError
 from odradek.offsets import Answer, FoundOffset, ask_leaders, may_pass
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.wakeup import Wakeup
 
 logger = logging.getLogger(__name__)

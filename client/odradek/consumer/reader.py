@@ -14,7 +14,6 @@ from typing import Any
 import trio
 
 from odradek.activity import Activities
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.cursor import Cursor
@@ -29,6 +28,7 @@ from odradek.errors import (
     RebalanceInProgress,
     SerializationFailed,
 )
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
 from odradek.topic import Topic
 from odradek.wakeup import Changes

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 import trio
 
 from odradek.cluster.cluster import Cluster
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.cursor import Cursor
@@ -22,6 +21,7 @@ from odradek.consumer.partition import PartitionState
 from odradek.consumer.positions import Positions
 from odradek.consumer.subscription import Subscription
 from odradek.errors import OdradekError
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.wakeup import Changes
 
 logger = logging.getLogger(__name__)

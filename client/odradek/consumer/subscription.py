@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from odradek.cluster.metadata import ClusterImage, TopicPartition
+from odradek.cluster.metadata import ClusterImage
 from odradek.consumer.decoding import DECOMPRESSED_MAX_BYTES, decode_for
 from odradek.consumer.partition import PartitionState
+from odradek.protocol.topic_partition import TopicPartition
 
 
 class Subscription:

@@ -31,7 +31,6 @@ import trio
 
 from odradek.cluster.cluster import Cluster
 from odradek.cluster.coordinator import GROUP, TRANSACTION, Coordinator
-from odradek.cluster.metadata import TopicPartition
 from odradek.errors import (
     BadAnswer,
     BrokerError,
@@ -61,6 +60,7 @@ from odradek.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitRequestTopic,
     TxnOffsetCommitResponse,
 )
+from odradek.protocol.topic_partition import TopicPartition
 
 R = TypeVar("R")
 

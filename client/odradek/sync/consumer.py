@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar, Unpack, overload
 
 from odradek import consumer
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.config import ConsumerOptions
 from odradek.consumer.consumer import Names
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
 from odradek.sync.faces import Face, asks, waits
 from odradek.sync.thread import THREAD

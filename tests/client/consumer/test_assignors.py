@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.assignors import ASSIGNORS, MemberSubscription
+from odradek.protocol.topic_partition import TopicPartition
 
 
 def members(*subscriptions: str, owned: dict[str, str] | None = None, generation: int = 1) -> list[MemberSubscription]:

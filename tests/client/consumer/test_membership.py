@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.embedded import decode_assignment, decode_subscription, encode_assignment, encode_subscription
 from odradek.consumer.membership import Membership, State, Verdict
@@ -12,6 +11,7 @@ from odradek.errors import BrokerError, FencedInstance
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupResponse, JoinGroupResponseMember
 from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.topic_partition import TopicPartition
 
 
 def joined(member: Membership, generation: int = 1) -> None:

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from odradek.cluster.metadata import ClusterImage, TopicPartition
+from odradek.cluster.metadata import ClusterImage
 from odradek.consumer import decoding
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.consumer.config import ConsumerConfig
@@ -21,6 +21,7 @@ from odradek.protocol.messages import fetch, metadata
 from odradek.protocol.records.batch import stamp, write_crc
 from odradek.protocol.records.builder import BatchBuilder
 from odradek.protocol.records.codecs import Codec
+from odradek.protocol.topic_partition import TopicPartition
 
 T0 = TopicPartition("t", 0)
 TRANSACTIONAL, CONTROL = 0x10, 0x20

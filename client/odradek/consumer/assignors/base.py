@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from odradek.cluster.metadata import TopicPartition
+from odradek.protocol.topic_partition import TopicPartition
 
 Assignment: TypeAlias = dict[str, list[TopicPartition]]
 """Member id to partitions; every member is in it."""

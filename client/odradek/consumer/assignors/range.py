@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer.assignors.base import Assignment, MemberSubscription, all_topics, subscribers
+from odradek.protocol.topic_partition import TopicPartition
 
 
 class RangeAssignor:

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import trio
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.errors import OdradekError
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.testing.chaos.history import CRASH, Fault, Place
 from odradek.testing.chaos.operations import OPERATIONS
 from odradek.testing.cluster import Cluster

@@ -12,9 +12,9 @@ from random import Random
 import trio
 
 from odradek.admin import Admin
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer import Consumer
 from odradek.errors import OdradekError
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.testing.chaos.history import Commit, Committed, History
 
 GROUP = "chaos-group"

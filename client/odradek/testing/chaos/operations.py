@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import trio
 
 from odradek.admin import Admin
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer import Consumer
 from odradek.errors import UnknownTopicOrPartition
 from odradek.producer import Producer
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.testing.chaos.history import REMAINS
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import Literal
 
 import trio
 
-from odradek.cluster.metadata import TopicPartition
 from odradek.consumer import Consumer
 from odradek.errors import (
     DeliveryTimedOut,
@@ -21,6 +20,7 @@ from odradek.errors import (
 )
 from odradek.network import Surroundings
 from odradek.producer import Delivery, Producer
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.testing.chaos.history import LAST_WRITER, History, Outcome, Place, Read, Write
 
 SURELY_NOT_WRITTEN = (NotEnoughReplicas, RecordTooLarge)

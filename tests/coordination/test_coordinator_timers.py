@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from odradek_broker.groups.timers import Timer, TimerKind, Timers
+from odradek_broker.coordination.timers import Timers
+from odradek_broker.groups.timers import Timer, TimerKind
 
 
 def timer(name: str) -> Timer:

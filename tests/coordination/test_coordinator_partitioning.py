@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from odradek_broker.groups.partitioning import coordinator_partition, java_hash
+from odradek_broker.coordination.partitioning import coordinator_partition, java_hash
 
 
 @pytest.mark.parametrize(
