@@ -146,6 +146,26 @@ CASES: dict[str, Case] = {
     "commit: a very negative generation": (commit(generation_id_or_member_epoch=-7), 7, [0]),
     "commit: a member without a generation": (commit(member_id="m"), 7, [0]),
     "commit: an instance without a generation": (commit(group_instance_id="i"), 7, [0]),
+    "commit: a generation of no group, for no such topic": (
+        commit("none", generation_id_or_member_epoch=5, member_id="m"),
+        7,
+        [3],
+    ),
+    "commit: a generation of no group, for no such partition": (
+        commit(partition_index=7, generation_id_or_member_epoch=5, member_id="m"),
+        7,
+        [3],
+    ),
+    "commit: version 9, a member epoch of no group, for no such partition": (
+        commit(partition_index=7, generation_id_or_member_epoch=5, member_id="m"),
+        9,
+        [3],
+    ),
+    "commit: a generation of no group, for nothing": (
+        OffsetCommitRequest(group(), 5, "m", topics=[]),
+        7,
+        [],
+    ),
     "commit: version 9, a member epoch of no group": (commit(generation_id_or_member_epoch=5, member_id="m"), 9, [69]),
     "fetch: no group": (fetch("", None), 8, [0, 0, 0]),
     "fetch: no such group": (fetch(group(), None), 8, [0, 0]),
