@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -317,6 +317,21 @@ async def test_finding_a_coordinator_makes_the_topic_that_is_missing(autojump_cl
     async with running(broker):
         assert (await broker.call(FindCoordinatorRequest("g"), 3)).error_code == 0
         assert (await broker.call(joining(3), 3)).error_code == 0
+
+
+async def test_many_coordinators_are_found_after_one_wait_for_their_logs(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that hangs costs a request some seconds, not each of its keys."""
+    async with running(MemoryBroker()) as broker:
+
+        async def wait_opened(topics: Collection[str]) -> None:
+            await trio.sleep(5)
+
+        monkeypatch.setattr(broker, "wait_opened", wait_opened)
+        before = trio.current_time()
+        await broker.call(FindCoordinatorRequest(coordinator_keys=[f"g{number}" for number in range(10)]), 6)
+        assert trio.current_time() - before == 5
 
 
 async def test_a_coordinator_that_cannot_be_had(autojump_clock: object) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from odradek_broker.partitions.log_opening import AT_ONCE, LogOpening
+from odradek_broker.partitions.log_opening import AT_ONCE, WAIT_SECONDS, LogOpening
 from odradek_broker.partitions.replica_logs import Waiting
 
 A, B = b"a" * 16, b"b" * 16
@@ -93,6 +94,16 @@ async def test_who_waits_for_a_topic_waits_for_its_logs_and_for_no_others(scene:
     scene.opening.forget(("t", 0))
     await wait_all_tasks_blocked()
     assert done == ["unknown", "u", "t"]
+
+
+async def test_nobody_waits_longer_than_a_while_for_a_disk_that_hangs(
+    scene: Scene, autojump_clock: trio.testing.MockClock
+) -> None:
+    for topic in ("t", "u"):
+        scene.opening.want((topic, 0), A)
+    before = trio.current_time()
+    await scene.opening.wait({"t", "u"})
+    assert trio.current_time() - before == WAIT_SECONDS
 
 
 async def test_a_log_that_is_not_wanted_any_more_is_discarded_before_its_successor_is_begun(scene: Scene) -> None:

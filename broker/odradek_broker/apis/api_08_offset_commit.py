@@ -3,7 +3,8 @@
 Behaviour
     Partitions are answered one by one; the answer comes when all that was stored is committed. Of a partition that is
     named several times the last offset counts; very many are stored by some hundreds at a time.
-    Unknown topic or partition       UNKNOWN_TOPIC_OR_PARTITION; a topic by its id (version 10): UNKNOWN_TOPIC_ID
+    Unknown topic or partition       UNKNOWN_TOPIC_OR_PARTITION; a topic by its id (version 10): UNKNOWN_TOPIC_ID.
+                                     Where there is no other the coordinator is not asked, nor is it in Kafka
     Note longer than offset.metadata.max.bytes    OFFSET_METADATA_TOO_LARGE
     Another generation               ILLEGAL_GENERATION; not a member: UNKNOWN_MEMBER_ID
     A generation of no group         GROUP_ID_NOT_FOUND from version 9 on, ILLEGAL_GENERATION before

@@ -16,7 +16,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.addresses import address_of, leader_of
-from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
+from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC, TopicImage
 from odradek_broker.coordination.partitioning import coordinator_partition
 from odradek_broker.loop.slices import Slices
 from odradek_broker.metadata.client import ControllerUnavailable
@@ -29,34 +29,41 @@ TOPICS = {0: GROUP_TOPIC, 1: TRANSACTION_TOPIC}
 
 
 async def handle(request: FindCoordinatorRequest, context: RequestContext) -> FindCoordinatorResponse:
-    if context.version >= MANY_KEYS:
-        slices, found_all = Slices(), []
-        for key in request.coordinator_keys:
-            found_all.append(await _find(key, request.key_type, context))
-            await slices.pay()
-        return FindCoordinatorResponse(coordinators=found_all)
-    found = await _find(request.key, request.key_type, context)
+    has_many = context.version >= MANY_KEYS
+    keys = request.coordinator_keys if has_many else [request.key]
+    topic = await _topic(request.key_type, context) if keys else ErrorCode.NONE
+    slices, found = Slices(), []
+    for key in keys:
+        found.append(_find(key, topic, context))
+        await slices.pay()
+    if has_many:
+        return FindCoordinatorResponse(coordinators=found)
     return FindCoordinatorResponse(
-        error_code=found.error_code,
-        error_message=found.error_message,
-        node_id=found.node_id,
-        host=found.host,
-        port=found.port,
+        error_code=found[0].error_code,
+        error_message=found[0].error_message,
+        node_id=found[0].node_id,
+        host=found[0].host,
+        port=found[0].port,
     )
 
 
-async def _find(key: str, key_type: int, context: RequestContext) -> Coordinator:
+async def _topic(key_type: int, context: RequestContext) -> TopicImage | ErrorCode:
+    """The topic whose partitions' leaders coordinate keys of that type, made if it is missing; or why there is none."""
     name = TOPICS.get(key_type)
     if name is None:
-        return _nobody(key, ErrorCode.INVALID_REQUEST)
+        return ErrorCode.INVALID_REQUEST
     try:
         error = await context.broker.controller.create_topic_if_missing(name)
-        await context.broker.replica_logs.wait_opened({name})
     except ControllerUnavailable:
-        return _nobody(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE
+    await context.broker.replica_logs.wait_opened({name})
     topic = context.broker.image.topics.get(name)
-    if error or topic is None:
-        return _nobody(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    return ErrorCode.COORDINATOR_NOT_AVAILABLE if error or topic is None else topic
+
+
+def _find(key: str, topic: TopicImage | ErrorCode, context: RequestContext) -> Coordinator:
+    if isinstance(topic, ErrorCode):
+        return _nobody(key, topic)
     partition = topic.partitions[coordinator_partition(key, len(topic.partitions))]
     error, leader = leader_of(partition, context)
     address = None if error else address_of(leader, context)

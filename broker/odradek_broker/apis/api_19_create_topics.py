@@ -2,7 +2,7 @@
 
 Behaviour
     Topics are decided one by one (controller/create_topics.py has the rules); a bad one never fails its neighbours.
-    The answer comes when the topics can be used: timeout_ms is never reached.
+    The answer comes when the topics can be used, or some seconds after they were made where our disk hangs.
     The journal cannot be written    KAFKA_STORAGE_ERROR for every topic, and nothing is made
     No controller answers            REQUEST_TIMED_OUT likewise
 Versions

@@ -1,9 +1,10 @@
 """Opening logs beside the loop: of a partition that is new here, or of one that could not be opened before.
 
 A log may have to be recovered, and even a new one means directories and files. So it is done by workers, AT_ONCE at a
-time, in the order in which the metadata has named them, while everything else goes on; who has asked for a topic waits
-until its logs are open. Of one directory never more than one log is being opened: where a topic is deleted meanwhile,
-and made anew, the log of the first is discarded before that of the second is begun.
+time, in the order in which the metadata has named them, while everything else goes on. Who has asked for a topic waits
+until its logs are open, but no longer than WAIT_SECONDS: a disk that hangs hangs nobody's request. Of one directory
+never more than one log is being opened: where a topic is deleted meanwhile, and made anew, the log of the first is
+discarded before that of the second is begun.
 
 What is decided here is only who is next; what a log is opened by, and what becomes of it, `ReplicaLogs` says.
 """
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from odradek_broker.ports.workers import Workers
 
 AT_ONCE = 4
+WAIT_SECONDS = 5
+"""Less than any client waits for an answer. What is not open by then is refused to its readers and writers, who ask
+again."""
 
 
 class Wanted(NamedTuple):
@@ -78,9 +82,10 @@ class LogOpening:
             wanted.is_settled.set()
 
     async def wait(self, topics: Collection[str]) -> None:
-        """Return once all that is wanted now of these topics is settled."""
-        for wanted in [wanted for key, wanted in self._wanted.items() if key[0] in topics]:
-            await wanted.is_settled.wait()
+        """Return once all that is wanted now of these topics is settled, or after WAIT_SECONDS."""
+        with trio.move_on_after(WAIT_SECONDS):
+            for wanted in [wanted for key, wanted in self._wanted.items() if key[0] in topics]:
+                await wanted.is_settled.wait()
 
     async def run(self, workers: Workers) -> None:
         """Open what is wanted, until cancelled."""

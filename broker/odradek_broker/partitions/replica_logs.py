@@ -132,7 +132,10 @@ class ReplicaLogs:
         self._broker.directory.checkpoints.lower(ends, [RECOVERY_POINTS])
 
     async def wait_opened(self, topics: Collection[str]) -> None:
-        """Return once the logs of these topics that are ours, as we know now, are open or known not to be."""
+        """Return once the logs of these topics that are ours, as we know now, are open or known not to be.
+
+        A disk may hang: then, too, after some seconds (log_opening.py).
+        """
         await self._opening.wait(topics)
 
     def take(self, key: PartitionKey, topic_id: bytes, image: MetadataImage) -> Log | None:
