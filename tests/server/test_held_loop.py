@@ -11,6 +11,7 @@ import trio
 from forged_batches import bomb_batch, crowd, forged, good_batch
 from longest_step import watched
 from served_broker import Peer, Served, fetch, frame_of, produce, produce_batch, serving
+from transacting import transacting
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -64,8 +65,15 @@ from odradek.protocol.messages.write_txn_markers import (
     WriteTxnMarkersRequest,
     WriteTxnMarkersResponse,
 )
+from odradek.protocol.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitRequestTopic,
+    TxnOffsetCommitResponse,
+)
 from odradek.protocol.records.batch import read_header
 from odradek.protocol.records.codecs import Codec
+from odradek_broker.apis import Caller, Held, RequestContext, api_00_produce
 from odradek_broker.log.raw_batch import MAX_RECORDS
 from odradek_broker.loop.looks import AT_ONCE
 from odradek_broker.loop.slices import SLICE
@@ -196,6 +204,48 @@ async def test_markers_of_transactions_are_written_in_slices(peer: Peer) -> None
     with watched():
         response = await peer.ask(request, WriteTxnMarkersResponse, 2)
     assert {each.topics[0].partitions[0].error_code for each in response.markers} == {ErrorCode.NONE}
+
+
+async def test_markers_for_thousands_of_partitions_are_answered_in_slices(peer: Peer) -> None:
+    topics = [WritableTxnMarkerTopic(f"t-{n}", [0]) for n in range(2_000)]
+    request = WriteTxnMarkersRequest([WritableTxnMarker(n, 0, True, topics, 0, 2) for n in range(5)])
+    with watched():
+        response = await peer.ask(request, WriteTxnMarkersResponse, 2)
+    assert [len(each.topics) for each in response.markers] == [2_000] * 5
+
+
+async def test_offsets_within_a_transaction_are_taken_in_slices_and_each_partition_once(served: Served) -> None:
+    producer = await transacting(served)
+    await producer.peer.make_topic(partitions=2)
+    assert await producer.init() == ErrorCode.NONE
+    offsets = [TxnOffsetCommitRequestPartition(n % 2 if n < 5_000 else n, n) for n in range(10_000)]
+    topics = [TxnOffsetCommitRequestTopic("t", partitions=offsets)]
+    request = TxnOffsetCommitRequest("tx", "g", producer.producer_id, producer.epoch, topics=topics)
+    with watched():
+        stored = await producer.peer.ask(request, TxnOffsetCommitResponse, 5)
+    codes = [each.error_code for each in stored.topics[0].partitions]
+    assert codes == [ErrorCode.NONE] * 5_000 + [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * 5_000
+
+
+async def test_a_request_that_is_given_up_between_two_slices_leaves_nobody_waiting(served: Served) -> None:
+    await (await served.connect()).make_topic()
+    partition = served.broker.partition("t", 0)
+    assert not isinstance(partition, ErrorCode)
+    data = [PartitionProduceData(0, memoryview(bytearray(good_batch()))) for _ in range(10 * SLICE)]
+    request = ProduceRequest(None, -1, 5_000, [TopicProduceData("t", partition_data=data)])
+    held = api_00_produce.handle(request, RequestContext(served.broker, {}, 9, None, Caller(("", 1), ("", 2))))
+    assert isinstance(held, Held)
+
+    async def produce_held() -> None:
+        await held.work
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(produce_held)
+        while not partition.log.log_end_offset:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert partition.log.log_end_offset < 10 * SLICE
+    assert not len(partition._commits)
 
 
 async def test_a_look_up_by_time_walks_through_a_large_batch_in_a_worker(peer: Peer) -> None:

@@ -77,6 +77,16 @@ def test_no_marker_is_owed_before_the_decision_is_committed() -> None:
     assert len(scene.owed()) == 1
 
 
+def test_what_is_owed_is_named_once() -> None:
+    """Whoever was told sees to it: to name all that is under way with each new end would take longer and longer."""
+    scene = Scene()
+    scene.add(scene.init())
+    scene.try_end(scene.transaction.producer)
+    assert [owed.transactional_id for owed in scene.core.take_owed()] == [ID]
+    assert scene.core.take_owed() == []
+    assert scene.core.owes(ID, scene.transaction.producer)
+
+
 def test_the_next_coordinator_owes_what_the_last_has_not_finished() -> None:
     scene = Scene()
     producer = scene.init()

@@ -92,6 +92,29 @@ def test_a_retried_initialization_at_the_last_epoch_answers_the_same_new_produce
     assert scene.init(last) == given
 
 
+def test_an_epoch_that_the_log_has_refused_was_given_to_nobody() -> None:
+    """Who has not heard the answer before it still gets what it was given then."""
+    scene = Scene()
+    first = scene.init()
+    given = scene.init(first)
+    scene.refuses = True
+    with pytest.raises(Refusal):
+        scene.try_init(given)
+    scene.refuses = False
+    assert scene.init(first) == given
+
+
+def test_an_epoch_that_the_log_has_refused_to_one_is_not_known_as_its_own_when_another_gets_it() -> None:
+    scene = Scene()
+    first = scene.init()
+    scene.refuses = True
+    with pytest.raises(Refusal):
+        scene.try_init(first)
+    scene.refuses = False
+    scene.init()
+    assert scene.try_init(first).error_code == ErrorCode.PRODUCER_FENCED
+
+
 def test_who_was_fenced_at_the_last_epoch_does_not_get_the_new_producer_id_of_its_successor() -> None:
     scene = Scene()
     last = scene.exhaust(scene.init())

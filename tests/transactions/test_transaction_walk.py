@@ -98,9 +98,9 @@ class Walk:
             assert deadline_ms <= self.scene.now_ms + transaction.timeout_ms
         if transaction.state.is_prepared:
             core.committed(len(self.scene.log))
-            assert [owed.producer for owed in core.owed()] == [transaction.producer]
+            assert [owed.producer for owed in self.scene.owed()] == [transaction.producer]
         else:
-            assert not list(core.owed())
+            assert not self.scene.owed()
 
 
 @pytest.mark.parametrize("seed", range(60))

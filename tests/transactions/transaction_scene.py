@@ -41,6 +41,7 @@ class Scene:
         self.commits = True
         self.refuses = False
         self.next_producer_id = 1000
+        self._owed: list[OwedMarkers] = []
         for record in loaded_from:
             self._replay(record)
         self.core.begin(self.now)
@@ -137,7 +138,10 @@ class Scene:
     # ---------------------------------------------------------------------------------------------------- markers
 
     def owed(self) -> list[OwedMarkers]:
-        return list(self.core.owed())
+        """All that are owed and not completed yet."""
+        self._owed += self.core.take_owed()
+        self._owed = [each for each in self._owed if self.core.owes(each.transactional_id, each.producer)]
+        return list(self._owed)
 
     def write_markers(self) -> None:
         for owed in self.owed():

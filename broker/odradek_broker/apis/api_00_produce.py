@@ -111,8 +111,21 @@ async def _produce_in_turn(request: ProduceRequest, context: RequestContext) -> 
     """What takes long comes first: between being admitted to a transaction and being appended nothing may wait."""
     beforehand = await _validate_beforehand(request, context)
     topics: Appends = []
+    try:
+        await _append_in_slices(request, context, beforehand, topics)
+    except BaseException:  # nobody waits any more: for what was appended neither
+        for commit in _unsettled(topics):
+            commit.leave()
+        raise
+    return _answer(topics, request)
+
+
+async def _append_in_slices(
+    request: ProduceRequest, context: RequestContext, beforehand: Beforehand, topics: Appends
+) -> None:
     for topic in request.topic_data:
         appends: list[Append] = []
+        topics.append((topic.name, topic.topic_id, appends))
         for at in range(0, max(len(topic.partition_data), 1), SLICE):
             part = structs.replace(topic, partition_data=topic.partition_data[at : at + SLICE])
             turned_away: TurnedAway = {}
@@ -122,8 +135,6 @@ async def _produce_in_turn(request: ProduceRequest, context: RequestContext) -> 
                 turned_away = await admit(alone, context, strangers) if strangers else {}
             appends += _append_topic(part, request, context, turned_away, beforehand)
             await trio.lowlevel.checkpoint()
-        topics.append((topic.name, topic.topic_id, appends))
-    return _answer(topics, request)
 
 
 async def _validate_beforehand(request: ProduceRequest, context: RequestContext) -> Beforehand:
@@ -154,15 +165,19 @@ def _answer(topics: Appends, request: ProduceRequest) -> ProduceResponse | Later
                     error = ErrorCode.from_code(append.response.error_code)
                     raise ProtocolError(f"{error.name} in a Produce request that takes no answer")
         return None
-    unsettled = [
+    unsettled = _unsettled(topics)
+    if not unsettled:
+        return _response(topics)
+    return LaterResponse(topics, unsettled, trio.current_time() + request.timeout_ms / 1000)
+
+
+def _unsettled(topics: Appends) -> list[Commit]:
+    return [
         append.commit
         for _, _, appends in topics
         for append in appends
         if append.commit is not None and append.commit.outcome is None
     ]
-    if not unsettled:
-        return _response(topics)
-    return LaterResponse(topics, unsettled, trio.current_time() + request.timeout_ms / 1000)
 
 
 def _append_topic(

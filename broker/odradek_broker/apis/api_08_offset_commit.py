@@ -18,8 +18,7 @@ Versions
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from msgspec import structs
@@ -37,7 +36,7 @@ from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.apis import RequestContext
 from odradek_broker.controller.image import TopicImage
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
-from odradek_broker.loop.slices import Slices
+from odradek_broker.loop.slices import Slices, batched
 
 REQUEST, VERSIONS = OffsetCommitRequest, range(2, 11)
 
@@ -110,10 +109,3 @@ def _answer(
             for each in topic.partitions
         ],
     )
-
-
-def batched(offsets: Iterable[Offset], size: int) -> Iterator[list[Offset]]:
-    """The same, by so many at once."""
-    left = iter(offsets)
-    while piece := list(islice(left, size)):
-        yield piece

@@ -59,9 +59,11 @@ async def handle(request: WriteTxnMarkersRequest, context: RequestContext) -> Wr
     finally:
         for commit in commits:
             commit.leave()
-    return WriteTxnMarkersResponse(
-        [_result(marker, topics) for marker, topics in zip(request.markers, outcomes, strict=True)]
-    )
+    results = []
+    for marker, of_topics in zip(request.markers, outcomes, strict=True):
+        results.append(_result(marker, of_topics))
+        await slices.pay(1 + sum(len(each) for each in of_topics))
+    return WriteTxnMarkersResponse(results)
 
 
 def _result(marker: WritableTxnMarker, outcomes: list[list[Outcome]]) -> WritableTxnMarkerResult:

@@ -4,7 +4,8 @@ Behaviour
     They are visible, and final, with the transaction's marker; until then the partitions are unstable (KIP-447).
     Before the first is stored the group's partition must belong to the transaction: AddOffsetsToTxn has added it, or
     from version 5 on this request does (KIP-890).
-    Partitions are answered one by one; the answer comes when all that was stored is committed.
+    Partitions are answered one by one; the answer comes when all that was stored is committed. Of a partition that is
+    named several times the last offset counts; very many are stored by some hundreds at a time.
     No such partition                UNKNOWN_TOPIC_OR_PARTITION; no topic of that id (version 6): UNKNOWN_TOPIC_ID
     Another generation               ILLEGAL_GENERATION; not a member: UNKNOWN_MEMBER_ID; FENCED_INSTANCE_ID
     A producer that was fenced       INVALID_PRODUCER_EPOCH
@@ -27,6 +28,7 @@ from odradek.protocol.messages.offset_commit import (
 )
 from odradek.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
     TxnOffsetCommitRequestTopic,
     TxnOffsetCommitResponse,
     TxnOffsetCommitResponsePartition,
@@ -36,6 +38,7 @@ from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import OF_COORDINATORS, abortable_since
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable, ProducerStamp
+from odradek_broker.loop.slices import Slices, batched
 from odradek_broker.partitions.partition import Partition
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch
 
@@ -43,52 +46,52 @@ REQUEST, VERSIONS = TxnOffsetCommitRequest, range(7)
 
 ABORTABLE_SINCE, ADDS_SINCE, BY_TOPIC_ID = 4, 5, 6
 
+PARTITIONS_AT_ONCE = 500
+
+Offsets = dict[TopicPartition, TxnOffsetCommitRequestPartition]
+Outcomes = dict[TopicPartition, ErrorCode]
+
 
 async def handle(request: TxnOffsetCommitRequest, context: RequestContext) -> TxnOffsetCommitResponse:
-    image, by_id = context.broker.image, context.version >= BY_TOPIC_ID
-    if by_id:
+    slices, image = Slices(), context.broker.image
+    if context.version >= BY_TOPIC_ID:
         named = [structs.replace(each, name=image.topic_names.get(each.topic_id, "")) for each in request.topics]
         request = structs.replace(request, topics=named)
-    known = {
-        TopicPartition(topic.name, each.partition_index)
-        for topic in request.topics
-        for each in topic.partitions
-        if image.partition(topic.name, each.partition_index) is not None
-    }
-    outcomes = dict.fromkeys(known, ErrorCode.NONE)
-    if known:
+    wanted: Offsets = {}
+    for topic in request.topics:
+        for each in topic.partitions:
+            if image.partition(topic.name, each.partition_index) is not None:
+                wanted[TopicPartition(topic.name, each.partition_index)] = each
+            await slices.pay()
+    outcomes: Outcomes = {}
+    for piece in batched(wanted.items(), PARTITIONS_AT_ONCE):
         try:
-            outcomes = await _commit(request, known, context)
+            outcomes |= await _commit(request, dict(piece), context)
         except CoordinatorUnavailable as unavailable:
-            outcomes = dict.fromkeys(known, unavailable.error_code)
-    return TxnOffsetCommitResponse(topics=[_answer(topic, outcomes) for topic in request.topics])
+            outcomes |= dict.fromkeys(dict(piece), unavailable.error_code)
+    return TxnOffsetCommitResponse(topics=[await _answer(topic, outcomes, slices) for topic in request.topics])
 
 
-def _answer(
-    topic: TxnOffsetCommitRequestTopic, outcomes: dict[TopicPartition, ErrorCode]
+async def _answer(
+    topic: TxnOffsetCommitRequestTopic, outcomes: Outcomes, slices: Slices
 ) -> TxnOffsetCommitResponseTopic:
     unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if topic.name else ErrorCode.UNKNOWN_TOPIC_ID
-    return TxnOffsetCommitResponseTopic(
-        name=topic.name,
-        topic_id=topic.topic_id,
-        partitions=[
-            TxnOffsetCommitResponsePartition(
-                each.partition_index, outcomes.get(TopicPartition(topic.name, each.partition_index), unknown)
-            )
-            for each in topic.partitions
-        ],
-    )
+    answers = []
+    for each in topic.partitions:
+        outcome = outcomes.get(TopicPartition(topic.name, each.partition_index), unknown)
+        answers.append(TxnOffsetCommitResponsePartition(each.partition_index, outcome))
+        await slices.pay()
+    await slices.pay()
+    return TxnOffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=answers)
 
 
-async def _commit(
-    request: TxnOffsetCommitRequest, known: set[TopicPartition], context: RequestContext
-) -> dict[TopicPartition, ErrorCode]:
+async def _commit(request: TxnOffsetCommitRequest, offsets: Offsets, context: RequestContext) -> Outcomes:
     """Raises CoordinatorUnavailable."""
     broker, producer = context.broker, ProducerStamp(request.producer_id, request.producer_epoch)
     partition = (await broker.groups.find(request.group_id)).partition
     error = await _admit(partition, request, context)
     if error:
-        return dict.fromkeys(known, error)
+        return dict.fromkeys(offsets, error)
     token = partition.admissions.get(request.producer_id)
 
     def is_admitted() -> bool:
@@ -96,7 +99,7 @@ async def _commit(
             return True
         return token is not None and partition.admissions.get(request.producer_id) is token
 
-    response = await broker.groups.commit(_offsets(request, known), producer, is_admitted=is_admitted)
+    response = await broker.groups.commit(_plain(request, offsets), producer, is_admitted=is_admitted)
     return {
         TopicPartition(topic.name, each.partition_index): abortable_since(
             ErrorCode.from_code(each.error_code), context.version, ABORTABLE_SINCE
@@ -121,26 +124,22 @@ async def _admit(partition: Partition, request: TxnOffsetCommitRequest, context:
     return abortable_since(error, context.version, ABORTABLE_SINCE)
 
 
-def _offsets(request: TxnOffsetCommitRequest, known: set[TopicPartition]) -> OffsetCommitRequest:
+def _plain(request: TxnOffsetCommitRequest, offsets: Offsets) -> OffsetCommitRequest:
+    """The same as it would be without a transaction."""
+    topics: dict[str, list[OffsetCommitRequestPartition]] = {}
+    for partition, each in offsets.items():
+        topics.setdefault(partition.topic, []).append(
+            OffsetCommitRequestPartition(
+                partition_index=each.partition_index,
+                committed_offset=each.committed_offset,
+                committed_leader_epoch=each.committed_leader_epoch,
+                committed_metadata=each.committed_metadata,
+            )
+        )
     return OffsetCommitRequest(
         group_id=request.group_id,
         generation_id_or_member_epoch=request.generation_id_or_member_epoch,
         member_id=request.member_id,
         group_instance_id=request.group_instance_id,
-        topics=[
-            OffsetCommitRequestTopic(
-                topic.name,
-                partitions=[
-                    OffsetCommitRequestPartition(
-                        partition_index=each.partition_index,
-                        committed_offset=each.committed_offset,
-                        committed_leader_epoch=each.committed_leader_epoch,
-                        committed_metadata=each.committed_metadata,
-                    )
-                    for each in topic.partitions
-                    if TopicPartition(topic.name, each.partition_index) in known
-                ],
-            )
-            for topic in request.topics
-        ],
+        topics=[OffsetCommitRequestTopic(name, partitions=entries) for name, entries in topics.items()],
     )

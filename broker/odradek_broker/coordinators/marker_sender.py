@@ -1,11 +1,11 @@
 """Brings markers to the partitions that are owed them, until each has its own.
 
-One task looks at all that is owed and not on its way, and starts a round for each broker that leads any of it: for this
-broker by a call, for others by WriteTxnMarkers. Where a round fails, for a partition or as a whole, what is left is
-tried again after RETRY_SECONDS, with whoever leads by then.
+One task looks at what has come to be owed, and at what has come back, and starts a round for each broker that leads any
+of it: for this broker by a call, for others by WriteTxnMarkers. Where a round fails, for a partition or as a whole,
+what is left comes back after RETRY_SECONDS, for whoever leads by then. What is on its way is not looked at.
 
 Invariants
-    A marker is on its way once at a time.
+    A marker is on its way once at a time, or waits to be sent: the core names what is owed once.
     What is told to a coordinator's core is that the marker is committed where it was written, or will never be needed:
     its topic is no more, or the partition has heard of a later epoch of the producer, which is only given out after
     that transaction has ended everywhere.
@@ -74,10 +74,6 @@ class Due(NamedTuple):
     owed: OwedMarkers
     partition: TopicPartition
 
-    @property
-    def key(self) -> tuple[int, object, TopicPartition]:
-        return id(self.host), self.owed.producer, self.partition
-
 
 class MarkerSender:
     """One for a broker, for all transactional ids that it coordinates."""
@@ -87,36 +83,39 @@ class MarkerSender:
         """To be set when there may be something new."""
         self._broker = broker
         self._hosts = hosts
-        self._on_their_way: set[tuple[int, object, TopicPartition]] = set()
-        self._has_unfinished = False
-        """A transaction has all its markers, and the log has refused the record that says so."""
+        self._back: list[Due] = []
+        """To be sent again."""
+        self._unfinished: list[tuple[TransactionPartition, OwedMarkers]] = []
+        """They have all their markers, and the log has refused the record that says so."""
         self._peers = BrokerPeers(broker, "transaction-markers")
 
     async def run(self) -> None:
         try:
             async with trio.open_nursery() as nursery:
                 while True:
-                    with trio.move_on_after(RETRY_SECONDS if self._has_unfinished else math.inf):
+                    with trio.move_on_after(RETRY_SECONDS if self._unfinished else math.inf):
                         await self.owes.wait()
-                    self._has_unfinished = False
-                    for leader, due in self._by_leader().items():
-                        self._on_their_way.update(each.key for each in due)
+                    for leader, due in (await self._by_leader()).items():
                         nursery.start_soon(self._round, leader, due)
         finally:
             self._peers.close()
 
-    def _by_leader(self) -> dict[int, list[Due]]:
-        """What is owed and not on its way, by the broker that is to have it; what needs no marker is done with."""
+    async def _by_leader(self) -> dict[int, list[Due]]:
+        """What is to be sent, by the broker that is to have it; what needs no marker is done with."""
+        new = [(host, owed) for host in list(self._hosts()) for owed in host.coordinator.take_owed()]
+        unfinished, self._unfinished = self._unfinished, []
+        back, self._back = self._back, []
+        for host, owed in (*unfinished, *new):
+            if not owed.partitions:
+                self._done(host, owed, ())
         due: defaultdict[int, list[Due]] = defaultdict(list)
-        for host in list(self._hosts()):
-            for owed in host.coordinator.owed():
-                gone = [each for each in owed.partitions if self._broker.image.partition(*each) is None]
-                if gone or not owed.partitions:
-                    self._done(host, owed, gone)
-                for partition in owed.partitions:
-                    one = Due(host, owed, partition)
-                    if one.key not in self._on_their_way:
-                        due[self._leader(partition)].append(one)
+        slices = Slices()
+        for one in (*back, *(Due(host, owed, each) for host, owed in new for each in list(owed.partitions))):
+            if self._broker.image.partition(*one.partition) is None:
+                self._done(one.host, one.owed, [one.partition])
+            else:
+                due[self._leader(one.partition)].append(one)
+            await slices.pay()
         return due
 
     def _leader(self, partition: TopicPartition) -> int:
@@ -126,15 +125,15 @@ class MarkerSender:
     def _done(self, host: TransactionPartition, owed: OwedMarkers, partitions: Iterable[TopicPartition]) -> None:
         result = host.coordinator.markers_written(owed.transactional_id, owed.producer, partitions, host.now())
         host.carry_out(result)
-        if result.records and host.coordinator.owes(owed.transactional_id, owed.producer):
-            self._has_unfinished = True
+        if result.records and host.is_loaded and host.coordinator.owes(owed.transactional_id, owed.producer):
+            self._unfinished.append((host, owed))
 
     async def _round(self, leader: int, due: list[Due]) -> None:
         left = await (self._write_here(due) if leader == self._broker.node_id else self._write_there(leader, due))
+        left = [each for each in left if each.host.is_loaded]
         if left:
             await trio.sleep(RETRY_SECONDS)
-        self._on_their_way.difference_update(each.key for each in due)
-        if left:
+            self._back += left
             self.owes.set()
 
     async def _write_here(self, due: list[Due]) -> list[Due]:
@@ -179,7 +178,7 @@ class MarkerSender:
                 )
             return False
         self._done(one.host, one.owed, [one.partition])
-        if self._has_unfinished:
+        if self._unfinished:
             self.owes.set()
         return True
 

@@ -7,7 +7,13 @@ is far below that. Counted, not timed: so it is the same on every machine, and i
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
 import trio
+
+T = TypeVar("T")
 
 SLICE = 100
 """Pieces of work between two checkpoints: a partition of a request, a topic, a key."""
@@ -25,3 +31,10 @@ class Slices:
         if self._left <= 0:
             self._left = self._size
             await trio.lowlevel.checkpoint()
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The same, by so many at once."""
+    left = iter(items)
+    while piece := list(islice(left, size)):
+        yield piece

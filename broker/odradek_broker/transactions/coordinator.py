@@ -15,7 +15,7 @@ one. A retry of InitProducerId that comes to the next coordinator is taken for a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from enum import Enum
 from itertools import islice
 from typing import NamedTuple, TypeVar
@@ -81,6 +81,8 @@ class TransactionCoordinator:
         self._timers: Timers[Timer] = Timers()
         self._markers = Markers()
         self._given: dict[str, _Given] = {}
+        self._offered: dict[str, _Given] = {}
+        """What was decided last, where it is not in the log: given once it is replayed, never where the log refuses."""
 
     # ---------------------------------------------------------------------------------------------- from producers
 
@@ -117,9 +119,9 @@ class TransactionCoordinator:
         producer = next_producer(transaction, claim, new_producer_id)
         if producer is None:
             return _nothing(_refuse_init(ErrorCode.CONCURRENT_TRANSACTIONS))
-        if producer != transaction.producer:
-            last_epoch = NO_EPOCH if claim is Claim.NEW else transaction.producer_epoch
-            self._given[transactional_id] = _Given(producer, last_epoch)
+        self._offered.pop(transactional_id, None)
+        if producer != transaction.producer and claim is not Claim.NEW:
+            self._offered[transactional_id] = _Given(producer, transaction.producer_epoch)
         after = transaction.initialized(producer, timeout_ms, now.wall_ms)
         response = InitProducerIdResponse(producer_id=producer.producer_id, producer_epoch=producer.epoch)
         return CoordinatorResult([self._record(transactional_id, after)], response)
@@ -185,9 +187,9 @@ class TransactionCoordinator:
 
     # ---------------------------------------------------------------------------------------------------- markers
 
-    def owed(self) -> Iterator[OwedMarkers]:
-        """What is to be written now, to which partitions."""
-        return iter(self._markers)
+    def take_owed(self) -> list[OwedMarkers]:
+        """What has come to be owed since the last call: markers to be written, to which partitions."""
+        return self._markers.take()
 
     def owes(self, transactional_id: str, producer: ProducerIdAndEpoch) -> bool:
         """Whether the transaction of that producer is not completed yet."""
@@ -234,6 +236,9 @@ class TransactionCoordinator:
             return []
         transactional_id, transaction = meaning
         self._markers.replayed(transactional_id, transaction, log_offset)
+        offered = self._offered.pop(transactional_id, None)
+        if offered is not None and transaction is not None and offered.producer == transaction.producer:
+            self._given[transactional_id] = offered
         if transaction is None:
             self.transactions.pop(transactional_id, None)
             self._given.pop(transactional_id, None)
@@ -307,6 +312,7 @@ class TransactionCoordinator:
 
     def _decision(self, transactional_id: str, decided: Transaction, now: Instant) -> list[CoordinatorRecord]:
         """What says that a transaction ends; at once that it has ended, where no partition is owed a marker."""
+        self._offered.pop(transactional_id, None)
         records = [self._record(transactional_id, decided)]
         if not decided.partitions:
             records.append(self._record(transactional_id, decided.completed(now.wall_ms)))

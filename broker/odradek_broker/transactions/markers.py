@@ -9,7 +9,7 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -36,12 +36,13 @@ class Markers:
         self._decided: dict[str, tuple[int, OwedMarkers]] = {}
         """Where the decision lies in the log, while it is not committed; in the order of the log."""
         self._owed: dict[str, OwedMarkers] = {}
+        self._untaken: list[OwedMarkers] = []
+        """Owed, and nobody has been told yet."""
 
-    def __len__(self) -> int:
-        return len(self._owed)
-
-    def __iter__(self) -> Iterator[OwedMarkers]:
-        return iter(list(self._owed.values()))
+    def take(self) -> list[OwedMarkers]:
+        """What has come to be owed since the last call. Whoever takes it sees to it that the markers are written."""
+        taken, self._untaken = self._untaken, []
+        return taken
 
     def owes(self, transactional_id: str, producer: ProducerIdAndEpoch) -> bool:
         """Whether the transaction of that producer is not completed yet."""
@@ -64,13 +65,13 @@ class Markers:
 
     def committed(self, log_offset: int) -> bool:
         """All records up to there will stay; whether something is owed now that was not before."""
-        before = len(self._owed)
         for transactional_id, (offset, owed) in list(self._decided.items()):
             if offset > log_offset:
                 break
             del self._decided[transactional_id]
             self._owed[transactional_id] = owed
-        return len(self._owed) > before
+            self._untaken.append(owed)
+        return bool(self._untaken)
 
     def written(
         self, transactional_id: str, producer: ProducerIdAndEpoch, partitions: Iterable[TopicPartition]
