@@ -50,7 +50,7 @@ async def test_many_at_once_are_as_if_sent_one_by_one(bootstrap: str, new_topic:
         with pytest.raises(TypeError, match=r"a value is bytes or None, not str"):
             await producer.send_many(topic, [b"taken", "text"])  # type: ignore[list-item]
         with pytest.raises(ValueError, match="partitions 0 to 0"):
-            await producer.send_many(topic, [b"v"], partition=1)
+            await producer.send_many(topic, [b"v"], partition=-1)
     got = await read_all(bootstrap, topic, len(values) + 3)
     assert [r.value for r in got] == [b"before", *values, b"after", b"taken"]
     assert {(r.key, r.headers) for r in got[1:-2]} == {(b"k", (("h", b"1"),))}

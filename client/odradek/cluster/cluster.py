@@ -190,8 +190,8 @@ class Cluster:
                 return
             await self._ask()
 
-    async def topic(self, name: str, timeout_s: float) -> TopicImage:
-        """A topic with its partitions, waited for if it is not there yet.
+    async def topic(self, name: str, timeout_s: float, at_least: int = 1) -> TopicImage:
+        """A topic with so many partitions, waited for if it is not there yet, or not so many of them.
 
         Raises what the broker says of the topic if that is final, and its last word when the time is over.
         """
@@ -200,18 +200,21 @@ class Cluster:
         with self.activities.waiting(f"topic {name}", "metadata"):
             while True:
                 image = self.image.topics.get(name)
-                if image is not None and image.partitions:
+                if image is not None and image.partition_count >= at_least:
                     return image
-                code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if image is None else image.error
-                if image is not None and not code.retriable:
+                code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+                if image is not None and not image.partitions:
+                    code = image.error
+                if not code.retriable:
                     self._topics.discard(name)
                     raise broker_error(code, name)
                 failure = await self._try_refresh_until(deadline)
                 image = self.image.topics.get(name)
-                if image is not None and image.partitions:
+                if image is not None and image.partition_count >= at_least:
                     return image
                 if trio.current_time() >= deadline:
-                    self._topics.discard(name)
+                    if image is None or not image.partitions:
+                        self._topics.discard(name)
                     raise failure or broker_error(code, _to_do(name, code))
                 await trio.sleep_until(min(deadline, trio.current_time() + self.backoff_s))
 

@@ -22,7 +22,7 @@ from msgspec import Struct
 from odradek.activity import Activities, Waiting
 from odradek.cluster.cluster import Cluster, ClusterConfig
 from odradek.cluster.connections import ConnectionHealth
-from odradek.errors import BufferFull, OdradekError, ProducerClosed, Undelivered
+from odradek.errors import BufferFull, OdradekError, ProducerClosed, Undelivered, UnknownTopicOrPartition
 from odradek.network import parse_bootstrap
 from odradek.producer.accumulator import Headers, record_size
 from odradek.producer.batch import Delivered, Delivery
@@ -180,7 +180,8 @@ class Producer:
         `headers` are pairs of name and bytes, or a mapping. `timestamp_ms` is now where it is left out.
 
         Raises BufferFull after max_block_ms, RecordTooLarge, SerializationFailed, UnknownTopicOrPartition, ValueError
-        for a partition that does not exist, TypeError for what is not bytes, and ProducerClosed.
+        for a partition that does not exist and has not come to exist by then, TypeError for what is not bytes, and
+        ProducerClosed.
         """
         if self._budget <= 0:
             # A batch has been filled, or much was sent: let the sender, and all others, have a turn. Before the record
@@ -196,6 +197,8 @@ class Producer:
             accumulator = self._accumulator
             if queues is None or accumulator.used_bytes >= self._buffer_memory or not self._may_send:
                 queues = await self._wait_until_ready(topic)
+            if partition is not None and partition >= len(queues.queues):
+                await self._wait_for_partition(queues, partition)
             pairs: Headers = ()
             if headers:
                 pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
@@ -288,6 +291,8 @@ class Producer:
                 size = overhead if value is None else overhead + len(value)
                 if size > batch_size and size > self.config.max_request_size:
                     raise too_large(size, self.config.max_request_size)
+                if partition is not None and partition >= len(queues.queues):
+                    await self._wait_for_partition(queues, partition)
                 queue = queues.choose(key, value, partition, size, batch_size)
                 batch = queue.open
                 if batch is None or batch.size_bytes + size > batch_size:
@@ -406,10 +411,23 @@ class Producer:
             self._topics[topic] = self._accumulator.open_topic(topic, self._cluster.image)
         if self._accumulator.used_bytes >= self._buffer_memory:
             await self._wait_for_room(deadline)
+        self._check_still_may_send(transaction)
+        return self._topics[topic]
+
+    async def _wait_for_partition(self, queues: TopicQueues, partition: int) -> None:
+        """It may have been added a moment ago. Where it does not come, choosing it says so."""
+        transaction = self._transaction_count
+        try:
+            await self._cluster.topic(queues.topic, self.config.max_block_ms / 1000, partition + 1)
+        except UnknownTopicOrPartition:
+            return
+        self._accumulator.follow(self._cluster.image)
+        self._check_still_may_send(transaction)
+
+    def _check_still_may_send(self, transaction: int) -> None:
         self._check_may_send()
         if self._transaction_count != transaction:
             raise RuntimeError("the transaction has ended while `send` was waiting")
-        return self._topics[topic]
 
     def _check_may_send(self) -> None:
         if not self._is_open:

@@ -250,10 +250,36 @@ async def test_an_unknown_topic_is_raised_after_max_block_ms(broker: FakeBroker,
         assert 2.9 < trio.current_time() - began < 3.5
 
 
-async def test_a_partition_that_does_not_exist_is_refused(broker: FakeBroker, autojump_clock: Any) -> None:
-    async with Producer("fake", surroundings=broker.surroundings) as producer:
-        with pytest.raises(ValueError, match="partitions 0 to 2"):
+async def test_a_partition_that_does_not_exist_is_refused_after_max_block_ms(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    async with Producer("fake", surroundings=broker.surroundings, max_block_ms=2_000) as producer:
+        began = trio.current_time()
+        with pytest.raises(ValueError, match="0 to 2"):
             await producer.send("payments", b"v", partition=3)
+        assert trio.current_time() - began == 2
+        with pytest.raises(ValueError, match="0 to 2, not -1"):
+            await producer.send("payments", b"v", partition=-1)
+        assert trio.current_time() - began == 2, "that one will never exist"
+
+
+@pytest.mark.parametrize("many", [False, True])
+async def test_a_partition_that_was_added_a_moment_ago_is_waited_for(
+    broker: FakeBroker, autojump_clock: Any, nursery: trio.Nursery, many: bool
+) -> None:
+    async def add() -> None:
+        await trio.sleep(1)
+        broker.topics["orders"] = 2
+        broker.logs["orders", 1] = []
+
+    async with Producer("fake", surroundings=broker.surroundings) as producer:
+        await producer.send("orders", b"before", partition=0)
+        nursery.start_soon(add)
+        if many:
+            await producer.send_many("orders", [b"new"], partition=1)
+        else:
+            await producer.send("orders", b"new", partition=1)
+    assert values_in(broker, partition=1) == [b"new"]
 
 
 async def test_a_record_above_max_request_size_is_refused(broker: FakeBroker, autojump_clock: Any) -> None:
