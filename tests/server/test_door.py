@@ -23,8 +23,10 @@ from odradek.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
+from odradek_broker.config.address_limits import parse_address_limits
 from odradek_broker.ports.descriptors import FILES_OF_A_LOG, RESERVED, claim, divide
 from odradek_broker.ports.network import TcpNetwork
+from odradek_broker.server import known_hosts
 from odradek_broker.server.door import Door
 
 BROKER = 4
@@ -111,6 +113,42 @@ async def test_single_hosts_have_limits_of_their_own(tmp_path: Path) -> None:
         for address, most in (("127.0.0.2", 2), ("127.0.0.1", 3), ("127.0.0.3", 1)):
             came = [await comes_in(served, address) is not None for _ in range(most + 1)]
             assert came == [True] * most + [False], address
+
+
+class SilentNames(trio.abc.HostnameResolver):
+    """A name service that never answers."""
+
+    async def getaddrinfo(self, *_: object) -> list[Any]:  # type: ignore[override]
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def getnameinfo(self, *_: object) -> tuple[str, str]:  # type: ignore[override]
+        raise AssertionError
+
+
+async def test_a_name_service_that_is_silent_keeps_neither_the_start_nor_idle_connections_nor_other_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_hosts, "LOOKUP_SECONDS", 0.1)
+    trio.socket.set_custom_hostname_resolver(SilentNames())
+    clock = HandClock()
+    async with serving(
+        tmp_path,
+        clock=clock,
+        max_connections_per_ip_overrides="silent.example:7,127.0.0.1:2",
+        connections_max_idle_ms="1000",
+    ) as served:
+        peer, _, third = [await comes_in(served) for _ in range(3)]
+        assert peer is not None and third is None, "the limit that needs no name holds"
+        monkeypatch.setattr(known_hosts, "LOOKUP_SECONDS", 1000)
+        others = parse_address_limits("silent.example:8")
+        served.broker.config = structs.replace(served.broker.config, max_connections_per_ip_overrides=others)
+        limits = served._server._limits
+        with trio.fail_after(5):
+            while served._server._limits == limits:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        clock.advance(2000)
+        assert await peer.is_closed()
 
 
 async def lock_everybody_out(peer: Peer) -> None:

@@ -5,6 +5,7 @@
       one task a listener   accepts connections
       one task a connection see connection.py
       _tick                 once a second: idle and stalled connections
+      _keep_limits          once a second: whether single addresses have other limits
 
 `stop` closes the listeners, lets every connection answer what it has been asked, and cancels what is left after
 DRAIN_SECONDS; then the broker writes down what a clean start needs. Cancellation alone leaves out the first part.
@@ -24,6 +25,7 @@ from odradek_broker.ports.descriptors import Descriptors
 from odradek_broker.server.connection import Connection
 from odradek_broker.server.dispatcher import Dispatcher
 from odradek_broker.server.door import Door
+from odradek_broker.server.known_hosts import limits_by_address
 from odradek_broker.server.memory import MemoryBudget
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Server:
                     for listener, config in zip(self._listeners, self._broker.config.listeners, strict=True):
                         nursery.start_soon(self._accept, listener, config, nursery)
                     nursery.start_soon(self._tick)
+                    nursery.start_soon(self._keep_limits)
                     self.addresses = [listener.address for listener in self._listeners]
                     task_status.started(self.addresses)
         finally:
@@ -181,18 +184,15 @@ class Server:
     async def _find_limits(self) -> None:
         """Of addresses that have limits of their own: names become addresses when the setting has changed."""
         limits = self._broker.config.max_connections_per_ip_overrides
-        if limits == self._limits:
-            return
-        self._limits = limits
-        found: dict[str, int] = {}
-        for host, most in limits.limits:
-            try:
-                answers = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            except OSError as error:
-                logger.warning("max.connections.per.ip.overrides: %s is no host that is known: %s", host, error)
-                continue
-            found |= {str(address[0]): most for *_, address in answers}
-        self._door.limits = found
+        if limits != self._limits:
+            self._limits = limits
+            self._door.limits = await limits_by_address(limits)
+
+    async def _keep_limits(self) -> None:
+        """Nobody else waits for a name service."""
+        while True:
+            await trio.sleep(TICK_SECONDS)
+            await self._find_limits()
 
     def _admit(self, stream: Stream, listener: str, *, is_counted: bool) -> Connection:
         """Counted from now on, not from when its task begins: many may be accepted before that."""
@@ -216,7 +216,6 @@ class Server:
     async def _tick(self) -> None:
         while True:
             await trio.sleep(TICK_SECONDS)
-            await self._find_limits()
             if self._turned_away > 1:
                 logger.warning("%d times more somebody was turned away at the door", self._turned_away - 1)
             self._turned_away = 0
