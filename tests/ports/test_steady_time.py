@@ -47,11 +47,33 @@ def test_a_clock_that_is_set_right_is_believed_at_once_and_the_next_jump_waits_i
     assert at(time, 2 * HOLD_MS - 1, 2 * DAY) == (0, False)
 
 
-def test_a_clock_that_falls_is_believed() -> None:
+def test_a_clock_that_falls_is_believed_and_so_it_is_when_it_is_set_right_again() -> None:
     time = started()
     assert at(time, MINUTE, -DAY) == (-DAY, False)
     assert at(time, 2 * MINUTE, -DAY) == (-DAY, False)
-    assert at(time, 3 * MINUTE) == (-DAY, True), "and what brings it back is a jump like any other"
+    assert at(time, 3 * MINUTE) == (0, True)
+    assert at(time, 4 * MINUTE) == (0, False)
+    assert at(time, 5 * MINUTE, DAY) == (0, True), "further ahead is a jump like any other"
+
+
+def test_a_clock_that_comes_back_further_than_it_had_fallen_jumps() -> None:
+    time = started()
+    at(time, MINUTE, -DAY)
+    assert at(time, 2 * MINUTE, DAY) == (-DAY, True)
+    assert at(time, 3 * MINUTE) == (0, True), "but may yet be set right"
+
+
+def test_a_clock_that_falls_twice_comes_back_to_where_it_was_first() -> None:
+    time = started()
+    at(time, MINUTE, -DAY)
+    at(time, 2 * MINUTE, -2 * DAY)
+    assert at(time, 3 * MINUTE) == (0, True)
+
+
+def test_a_clock_that_has_fallen_for_a_day_was_wrong_before() -> None:
+    time = started()
+    at(time, MINUTE, -DAY)
+    assert at(time, MINUTE + HOLD_MS) == (-DAY, True)
 
 
 def test_what_a_time_server_corrects_is_no_jump() -> None:
