@@ -1,14 +1,17 @@
-FROM python:3.11-slim
-
+FROM python:3.11-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
+COPY deploy deploy
 COPY client client
 COPY broker broker
 COPY cli cli
-RUN python3 -m venv /opt/odradek \
-    && /opt/odradek/bin/pip install --no-cache-dir --disable-pip-version-check ".[etcd]" \
-    && useradd --system --uid 1001 --home-dir /var/lib/odradek --no-create-home odradek \
-    && install -d -o odradek -g odradek /var/lib/odradek
+RUN python3 -m venv --without-pip /opt/odradek \
+    && python3 -m pip --python /opt/odradek/bin/python install --no-cache-dir --disable-pip-version-check ".[etcd]"
+
+FROM python:3.11-slim
+RUN useradd --system --uid 1001 --home-dir /var/lib/odradek --no-create-home odradek \
+    && install -d -o odradek -g odradek -m 0700 /var/lib/odradek
+COPY --from=build /opt/odradek /opt/odradek
 COPY docker/healthy.py /opt/odradek/healthy.py
 
 # Any setting can be given as ODRADEK_<KEY>, e.g. ODRADEK_LOG_RETENTION_HOURS. Clients on other machines need

@@ -5,10 +5,11 @@
 #   make up       a broker on localhost:9092, until Ctrl-C; its records stay in data/
 #   make bench    measurements, beside Apache Kafka where Java and Maven are there
 #   make soak     the long tests; SOAK_SECONDS=3600 simulates for an hour
+#   make packed   manual pages and completions anew, after a command has changed
 #   make mutants  change the deciding cores bit by bit, and see that a test notices; CORES="groups log" for some
 
 .DEFAULT_GOAL := test
-.PHONY: venv test test-fast lint pytest demo up bench soak mutants clean
+.PHONY: venv test test-fast lint pytest demo up bench soak packed mutants clean
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
@@ -54,6 +55,10 @@ up: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run
+
+packed: $(INSTALLED)
+	$(BIN)/python -m odradek_cli.man_page deploy/man
+	for shell in bash zsh fish; do $(BIN)/odradek --show-completion $$shell > deploy/completions/odradek.$$shell; done
 
 soak: $(INSTALLED)
 	ODRADEK_SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -m soak

@@ -18,7 +18,7 @@ def help_of_command(command: Command, width: int | None = None) -> str:
     width = width or terminal_width()
     usage = " ".join([command.path, "[OPTIONS]", *map(_in_usage, command.arguments)])
     rows = [(each.metavar, each.spec.help) for each in command.arguments]
-    options = [(_written(each), _explained(each)) for each in command.options]
+    options = [(written(each), explained(each)) for each in command.options]
     options.append(("-h, --help", "Show this and exit."))
     lines = [f"Usage: {usage}", "", *_wrapped(command.help, width)]
     if rows:
@@ -43,7 +43,8 @@ def _in_usage(argument: Parameter) -> str:
     return text if argument.is_required else f"[{text}]"
 
 
-def _written(option: Parameter) -> str:
+def written(option: Parameter) -> str:
+    """An option with all its names, and what stands for its value."""
     short = [name for name in option.names if not name.startswith("--")]
     text = ", ".join([*short, *(name for name in option.names if name.startswith("--"))])
     if option.is_switch:
@@ -51,7 +52,8 @@ def _written(option: Parameter) -> str:
     return f"{text} {option.metavar}"
 
 
-def _explained(option: Parameter) -> str:
+def explained(option: Parameter) -> str:
+    """What an option is for, and what it is when left out."""
     text = option.spec.help
     if option.is_list:
         text += " Repeatable."
