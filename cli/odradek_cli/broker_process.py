@@ -18,7 +18,7 @@ from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.election.etcd import EtcdUnavailable
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
 from odradek_broker.metadata.follow import NotAdmitted
-from odradek_broker.node.broker import Broker
+from odradek_broker.node.node import Node
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.descriptors import claim
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
@@ -79,8 +79,8 @@ async def _serve(config: BrokerConfig, on_ready: Callable[[list[Address]], None]
     if config.max_replicas_per_broker is None:
         config = structs.replace(config, max_replicas_per_broker=descriptors.logs)
     network = TcpNetwork()
-    broker = Broker(config, disk=RealDisk(), clock=clock, random=random.SystemRandom(), network=network)
-    server = Server(broker, network, clock, descriptors)
+    node = Node(config, disk=RealDisk(), clock=clock, random=random.SystemRandom(), network=network)
+    server = Server(node, network, clock, descriptors)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as watching:
             watching.start_soon(watch_loop)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("trio", "odradek.cluster.cluster", "odradek_broker.node.broker", "odradek.testing.cluster", "asyncio", "ssl")
+HEAVY = ("trio", "odradek.cluster.cluster", "odradek_broker.node.node", "odradek.testing.cluster", "asyncio", "ssl")
 
 
 def imported_by(statement: str) -> set[str]:

@@ -35,6 +35,7 @@ from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.config import BrokerConfig, load_broker_config
 from odradek_broker.node.broker import Broker
+from odradek_broker.node.node import Node
 from odradek_broker.ports.clock import Clock, SystemClock
 from odradek_broker.ports.disk import Disk, RealDisk
 from odradek_broker.ports.network import TcpNetwork
@@ -182,11 +183,12 @@ async def serving(
     ).config
     clock = clock or SystemClock()
     network = TcpNetwork()
-    broker = Broker(config, disk=disk or RealDisk(), clock=clock, random=random.Random(1), network=network)
-    server = Server(broker, network, clock)
+    node = Node(config, disk=disk or RealDisk(), clock=clock, random=random.Random(1), network=network)
+    server = Server(node, network, clock)
     async with trio.open_nursery() as nursery:
         (_, port), *_ = await nursery.start(server.run)
-        served = Served(broker, server, clock, port)
+        assert node.broker is not None
+        served = Served(node.broker, server, clock, port)
         try:
             yield served
         finally:

@@ -142,7 +142,7 @@ async def test_a_name_service_that_is_silent_keeps_neither_the_start_nor_idle_co
         assert peer is not None and third is None, "the limit that needs no name holds"
         monkeypatch.setattr(known_hosts, "LOOKUP_SECONDS", 1000)
         others = parse_address_limits("silent.example:8")
-        served.broker.config = structs.replace(served.broker.config, max_connections_per_ip_overrides=others)
+        served.broker.context.config = structs.replace(served.broker.config, max_connections_per_ip_overrides=others)
         limits = served._server._limits
         with trio.fail_after(5):
             while served._server._limits == limits:
@@ -191,7 +191,7 @@ async def test_the_brokers_own_listener_lets_everybody_in_and_counts_nobody(tmp_
 
 async def test_a_controller_lets_brokers_in_whatever_somebody_has_set_while_it_ran(tmp_path: Path) -> None:
     async with serving(tmp_path, process_roles="controller", max_connections="2") as served:
-        served.broker.config = structs.replace(served.broker.config, max_connections=0)
+        served.broker.context.config = structs.replace(served.broker.config, max_connections=0)
         assert [await comes_in(served) is not None for _ in range(3)] == [True, True, False]
 
 

@@ -66,7 +66,9 @@ async def test_a_long_poll_ends_also_where_unread_requests_are_behind_it(served:
 
 
 async def test_a_follower_of_the_metadata_is_forgotten_with_its_connection(served: Served) -> None:
-    request = FollowMetadataRequest(9, served.broker.image.offset + 1, FOR_EVER_MS, cluster_id=served.broker.cluster_id)
+    request = FollowMetadataRequest(
+        9, served.broker.image.offset + 1, FOR_EVER_MS, cluster_id=served.broker.directory.cluster_id
+    )
     await send_and_go(served, frame_of(request, 0))
 
 

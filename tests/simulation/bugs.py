@@ -206,15 +206,15 @@ COMMON = [
     ),
     _bug(
         "a registration says nothing of damage",
-        "node/broker.py",
-        "damaged=self.replica_logs.damaged(),",
+        "node/joining.py",
+        "damaged=broker.replica_logs.damaged(),",
         "damaged=[],",
         needs=("rot",),
         lasts_s=8.0,
     ),
     _bug(
         "a registration that nobody heard of costs what a broker has",
-        "node/broker.py",
+        "node/joining.py",
         "earlier_incarnations=earlier,",
         "earlier_incarnations=(),",
     ),
@@ -470,8 +470,8 @@ LATER = [
     ),
     _bug(
         "a broker that stops leads until its port is closed",
-        "node/broker.py",
-        "self.controller.lead_no_more()",
+        "node/node.py",
+        "controller.lead_no_more()",
         "pass",
     ),
     # -------------------------------------------------------------------------------------------------- the controller

@@ -48,7 +48,7 @@ async def create(world: World, name: str, within_s: float = 60.0) -> None:
 
 def active(world: World) -> list[SimNode]:
     """All who would answer."""
-    found = [(node, node.broker.active_controller) for node in world.controllers if node.broker is not None]
+    found = [(node, node.active_controller) for node in world.controllers]
     return [node for node, controller in found if controller is not None and controller.may_decide()]
 
 

@@ -22,8 +22,10 @@ from odradek.network import Surroundings
 from odradek_broker.config import load_broker_config
 from odradek_broker.controller.image import PartitionImage
 from odradek_broker.controller.journal import JournalDamaged
+from odradek_broker.metadata.active import ControllerRuntime
 from odradek_broker.node.broker import Broker
 from odradek_broker.node.housekeeping import DiskFailed
+from odradek_broker.node.node import Node
 from odradek_broker.server.server import Server
 
 PORT = 9092
@@ -48,7 +50,7 @@ class SimNode:
         self.name = name
         self.disk = SimDisk(Random(world.random.getrandbits(64)), trio.current_time)
         self.clock = SimClock()
-        self.broker: Broker | None = None
+        self._node: Node | None = None
         self.is_spare = False
         """It is not part of the cluster, or not yet."""
         self._settings = settings
@@ -62,6 +64,16 @@ class SimNode:
     @property
     def is_up(self) -> bool:
         return self._scope is not None
+
+    @property
+    def broker(self) -> Broker | None:
+        """From the opening of its data directory on, while it is up."""
+        return None if self._node is None else self._node.broker
+
+    @property
+    def active_controller(self) -> ControllerRuntime | None:
+        """The one in its process, while it may decide."""
+        return None if self._node is None else self._node.seat.controller
 
     @property
     def is_broker(self) -> bool:
@@ -97,7 +109,7 @@ class SimNode:
             self._scope, self._ended = scope, ended
             try:
                 async with trio.open_nursery() as workers:
-                    broker = self.broker = Broker(
+                    node = self._node = Node(
                         config.config,
                         disk=SimMount(self.disk),
                         clock=self.clock,
@@ -106,7 +118,7 @@ class SimNode:
                         make_workers=lambda: kind(workers, random, longest_sync_s=self.world.longest_sync_s),
                         make_gateway=lambda: gateway,
                     )
-                    server = self._server = Server(broker, network, self.clock)
+                    server = self._server = Server(node, network, self.clock)
                     async with trio.open_nursery() as nursery:
                         await nursery.start(server.run)
                         is_ready = True
@@ -121,7 +133,7 @@ class SimNode:
                 ended.set()
                 if self._scope is scope:  # it has ended by itself, or who waited for its start has been cancelled
                     self.disk.die()
-                    self._scope = self.broker = self._server = None
+                    self._scope = self._node = self._server = None
         if not is_ready:
             await trio.lowlevel.checkpoint_if_cancelled()  # when the whole world ends nobody wants to know
             task_status.started(False)
@@ -151,7 +163,7 @@ class SimNode:
         else:
             self.world.network.process_dies(self.name)
         self._process.resume()
-        self._scope = self.broker = self._server = None
+        self._scope = self._node = self._server = None
 
     def pause(self) -> None:
         """SIGSTOP: nothing of it runs, its sockets stay open, its timers fire late."""
@@ -277,7 +289,7 @@ class World:
     def controller(self) -> SimNode:
         """Who decides; while nobody does, whoever did."""
         for node in self.controllers:
-            active = None if node.broker is None else node.broker.active_controller
+            active = node.active_controller
             newest = self.invariants.decided.offset
             if active is not None and active.may_decide() and active.image.offset >= newest:
                 self._controller = node
@@ -307,7 +319,7 @@ class World:
         try:
             if self.events > MOST_EVENTS:
                 raise Violated("there is no end to it")
-            active = [node.broker.active_controller for node in self.controllers if node.broker is not None]
+            active = [node.active_controller for node in self.controllers]
             if self.etcd is not None:
                 self._candidates.look([each for each in active if each is not None], trio.current_time())
             elif active and (controller := active[0]) is not None:
@@ -382,7 +394,7 @@ class World:
         """What the controller knows of a partition; None while it is down."""
         controller = self.controller.broker
         if self.etcd is not None:
-            active = None if controller is None else controller.active_controller
+            active = self.controller.active_controller
             return None if active is None else active.image.partition(topic, index)
         return None if controller is None else controller.image.partition(topic, index)
 

@@ -290,6 +290,13 @@ class ControllerRuntime(ControllerClient):
         self.is_stopping = True
         self._news.set()
 
+    async def leave(self) -> None:
+        """It goes with its broker, so nobody could make others leaders."""
+        await trio.lowlevel.checkpoint()
+
+    def lead_no_more(self) -> None:
+        """Nobody else can come to lead what its broker leads."""
+
     def close(self) -> None:
         self._journal.close()
 

@@ -79,6 +79,14 @@ class ControllerClient(ABC):
         """The controller's response. Raises ControllerUnavailable."""
 
     @abstractmethod
+    async def leave(self) -> None:
+        """Give leadership to others, as far as there are any, before this broker stops."""
+
+    @abstractmethod
+    def lead_no_more(self) -> None:
+        """The lease is over for good: this broker stops."""
+
+    @abstractmethod
     def close(self) -> None:
         """In a worker thread: let go of what is on a disk. Raises OSError, LogFailed."""
 

@@ -1,7 +1,7 @@
 """The nursery tree of a broker process: who runs, and who ends with whom.
 
     Server.run
-      Broker.run            data directory, controller, coordinators, housekeeping, flushes
+      Node.run              data directory, controller, coordinators, housekeeping, flushes
       one task a listener   accepts connections
       one task a connection see connection.py
       _tick                 once a second: idle and stalled connections
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from odradek_broker.config.address_limits import AddressLimits
     from odradek_broker.config.listener import Listener as ListenerConfig
     from odradek_broker.node.broker import Broker
+    from odradek_broker.node.node import Node
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.network import Address, Listener, Network, Stream
 
@@ -48,16 +49,16 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Server:
-    """Listens for a broker."""
+    """Listens for a node."""
 
-    def __init__(self, broker: Broker, network: Network, clock: Clock, descriptors: Descriptors = NO_LIMITS) -> None:
-        self._broker = broker
+    def __init__(self, node: Node, network: Network, clock: Clock, descriptors: Descriptors = NO_LIMITS) -> None:
+        self._node = node
+        self._context = node.context
         self._descriptors = descriptors
         self._network = network
         self._clock = clock
-        budget = broker.config.queued_max_request_bytes
+        budget = node.context.config.queued_max_request_bytes
         self._memory = MemoryBudget(budget if budget > 0 else UNLIMITED_BYTES)
-        self._dispatcher = Dispatcher(broker)
         self._connections: set[Connection] = set()
         self._door: Door[Connection] = Door()
         self._limits: AddressLimits | None = None
@@ -73,15 +74,16 @@ class Server:
     async def run(self, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until stopped or cancelled. Raises OSError where a listener or the data directory cannot be opened."""
         try:
-            for config in self._broker.config.listeners:
+            for config in self._context.config.listeners:
                 self._listeners.append(await self._listen(config))
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    await nursery.start(self._broker.run, self._endpoints(self._listeners))
+                    broker: Broker = await nursery.start(self._node.run, self._endpoints(self._listeners))
+                    dispatcher = Dispatcher(broker)
                     nursery.start_soon(self._network.run)
                     await self._find_limits()
-                    for listener, config in zip(self._listeners, self._broker.config.listeners, strict=True):
-                        nursery.start_soon(self._accept, listener, config, nursery)
+                    for listener, config in zip(self._listeners, self._context.config.listeners, strict=True):
+                        nursery.start_soon(self._accept, listener, config, dispatcher, nursery)
                     nursery.start_soon(self._tick)
                     nursery.start_soon(self._keep_limits)
                     self.addresses = [listener.address for listener in self._listeners]
@@ -98,9 +100,9 @@ class Server:
         """Make `run` return: others lead, nobody is let in any more, and requests at work are answered."""
         self.is_stopping = True
         with trio.move_on_after(HAND_OVER_SECONDS):
-            await self._broker.hand_over()
+            await self._node.hand_over()
         self._close_listeners()
-        self._broker.end_waits()
+        self._node.end_waits()
         for connection in self._connections:
             connection.drain()
         with trio.move_on_after(DRAIN_SECONDS):
@@ -119,7 +121,7 @@ class Server:
 
     def _endpoints(self, listeners: list[Listener]) -> tuple[Endpoint, ...]:
         """Where others reach this process, as it says of itself: as advertised, else as it listens."""
-        config = self._broker.config
+        config = self._context.config
         found = []
         for each, listener in zip(config.listeners, listeners, strict=True):
             advertised = config.advertised(each.name)
@@ -130,7 +132,9 @@ class Server:
                 found.append(Endpoint(each.name, host, listener.address[1]))
         return tuple(found)
 
-    async def _accept(self, listener: Listener, config: ListenerConfig, nursery: trio.Nursery) -> None:
+    async def _accept(
+        self, listener: Listener, config: ListenerConfig, dispatcher: Dispatcher, nursery: trio.Nursery
+    ) -> None:
         is_open = self._is_brokers_own(config)
         while True:
             try:
@@ -146,22 +150,22 @@ class Server:
                 await trio.sleep(REST_WHEN_OVERLOADED_SECONDS)
                 continue
             if is_open or self._may_enter(stream):
-                nursery.start_soon(self._serve, self._admit(stream, config.name, is_counted=not is_open))
+                nursery.start_soon(self._serve, self._admit(stream, dispatcher, config.name, is_counted=not is_open))
             else:
                 stream.close()
             await trio.lowlevel.checkpoint()  # however many are at the door, those inside are served
 
     def _is_brokers_own(self, config: ListenerConfig) -> bool:
         """Whether no client need come by this listener: it is open to everybody who comes, beside all limits."""
-        ours = self._broker.config.inter_broker_listener
-        return config.name == ours and any(each.name != ours for each in self._broker.config.listeners)
+        ours = self._context.config.inter_broker_listener
+        return config.name == ours and any(each.name != ours for each in self._context.config.listeners)
 
     def _may_enter(self, stream: Stream) -> bool:
         """Whether there is a place, or somebody else makes one.
 
         For a controller that is no broker its settings at start hold: who changed them could keep brokers from it.
         """
-        config = self._broker.config if self._broker.is_broker else self._broker.controller.static_config
+        config = self._context.config if self._context.is_broker else self._context.static_config
         most = min(config.max_connections, self._descriptors.connections or config.max_connections)
         why = self._door.refuse(stream.peer[0], config.max_connections_per_ip)
         if why is None and not self._door.has_place(most):
@@ -183,7 +187,7 @@ class Server:
 
     async def _find_limits(self) -> None:
         """Of addresses that have limits of their own: names become addresses when the setting has changed."""
-        limits = self._broker.config.max_connections_per_ip_overrides
+        limits = self._context.config.max_connections_per_ip_overrides
         if limits != self._limits:
             self._limits = limits
             self._door.limits = await limits_by_address(limits)
@@ -194,11 +198,11 @@ class Server:
             await trio.sleep(TICK_SECONDS)
             await self._find_limits()
 
-    def _admit(self, stream: Stream, listener: str, *, is_counted: bool) -> Connection:
+    def _admit(self, stream: Stream, dispatcher: Dispatcher, listener: str, *, is_counted: bool) -> Connection:
         """Counted from now on, not from when its task begins: many may be accepted before that."""
-        max_frame_bytes = self._broker.config.socket_request_max_bytes
+        max_frame_bytes = self._context.config.socket_request_max_bytes
         connection = Connection(
-            stream, self._dispatcher, self._memory.share(stream.peer[0]), self._clock, max_frame_bytes, listener
+            stream, dispatcher, self._memory.share(stream.peer[0]), self._clock, max_frame_bytes, listener
         )
         self._connections.add(connection)
         if is_counted:
@@ -221,4 +225,4 @@ class Server:
             self._turned_away = 0
             now_ms = self._clock.monotonic_ms()
             for connection in list(self._connections):
-                connection.tick(now_ms, self._broker.config.connections_max_idle_ms)
+                connection.tick(now_ms, self._context.config.connections_max_idle_ms)
