@@ -446,9 +446,11 @@ class Invariants:
         for epoch in range(old.leader_epoch, new.leader_epoch):
             self._last_of[key, epoch] = committed.last
         # At the end of a reassignment one comes into the ISR and may lead by the same decision: S2 sees what it has.
-        # A controller that starts shows several decisions as one, and still says that one of them was unclean.
+        # A controller that starts shows several decisions as one, of which the first may have let in whom the second
+        # elected; it still says that one of them was unclean.
         were_able = {*old.isr, *old.elr, *old.adding_replicas}
         is_stranger = new.leader >= 0 and new.leader not in were_able and not were_able.intersection(new.isr)
+        is_stranger = is_stranger and new.partition_epoch == old.partition_epoch + 1
         is_recovering = new.leader_recovery_state == RECOVERING and new.leader_epoch > old.leader_epoch
         if is_stranger or (is_recovering and (committed.is_void or old.leader_recovery_state != RECOVERING)):
             self._elected_uncleanly(name, committed, old, new)

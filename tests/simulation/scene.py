@@ -148,10 +148,13 @@ class Scene:
                 self.violated(f"S9: {group} had committed {floor} of {partition}, and {offset} is said")
 
     def claimed(self, group: str, name: str, claim: Claim) -> None:
-        """A member has an assignment. In its generation no other member may have any of that."""
+        """A member has an assignment. In its generation no other member may have any of that.
+
+        A coordinator that has lost its newest records counts generations again that members still believe in.
+        """
         for other, theirs in self.claims[group].items():
             shared = sorted(claim.partitions & theirs.partitions)
-            if other != name and theirs.generation == claim.generation and shared:
+            if other != name and theirs.generation == claim.generation and shared and not self.has_lost_commits:
                 self.violated(f"S13: {name} and {other} of {group} both have {shared} in generation {claim.generation}")
         self.claims[group][name] = claim
 

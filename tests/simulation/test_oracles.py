@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,12 +10,12 @@ from invariants import Incarnation, Invariants
 from ledger import Committed, Contents, Violated
 from one_run import plan_of
 from replica_view import Batch, Batches, ReplicaView
-from scene import Claim, Scene
+from scene import GROUP_OFFSETS, Claim, Scene
 
 from odradek import TopicPartition
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
-from odradek_broker.controller.image import MetadataImage, PartitionImage, TopicImage
+from odradek_broker.controller.image import BrokerImage, MetadataImage, PartitionImage, TopicImage
 
 KEY = (b"t" * 16, 0)
 
@@ -129,6 +130,32 @@ def test_two_members_that_have_the_same_partition_are_seen_if_they_are_of_one_ge
     assert world.stories == [], "the first has not heard of the new generation yet"
     scene.claimed("g", "one", Claim("1", 5, frozenset({PLACE})))
     assert [story[:3] for story in world.stories] == ["S13"]
+
+
+def test_generations_may_be_counted_again_where_a_coordinator_has_lost_its_records() -> None:
+    world: Any = Told()
+    scene = Scene(world, plan_of(0))
+    of_groups = TopicImage(GROUP_OFFSETS, b"groups", {0: PartitionImage(replicas=(1,), isr=(1,), leader=1)})
+    world.invariants.decided = MetadataImage(topics={GROUP_OFFSETS: of_groups})
+    world.invariants.committed[b"groups", 0] = lost = Committed()
+    lost.awaits_cut = True
+    scene.claimed("g", "one", Claim("1", 4, frozenset({PLACE})))
+    scene.claimed("g", "two", Claim("2", 4, frozenset({PLACE})))
+    assert world.stories == []
+
+
+@pytest.mark.parametrize("decisions", [1, 2])
+def test_a_leader_that_was_not_in_sync_may_have_come_in_by_a_decision_that_was_seen_with_its_election(
+    decisions: int,
+) -> None:
+    invariants = Invariants()
+    invariants.decided = MetadataImage(brokers={2: BrokerImage(broker_id=2, epoch=1)})
+    committed = invariants.committed[b"id", 0] = Committed()
+    committed.add(batch(0))
+    old = PartitionImage(replicas=(0, 2), isr=(0,), leader=0, leader_epoch=2, partition_epoch=5)
+    new = PartitionImage(replicas=(0, 2), isr=(2,), leader=2, leader_epoch=3, partition_epoch=5 + decisions)
+    with pytest.raises(Violated, match="S4") if decisions == 1 else nullcontext():
+        invariants._changed("t-0", (b"id", 0), old, new)
 
 
 def test_a_commit_that_goes_back_is_seen_unless_an_earlier_one_was_late() -> None:
