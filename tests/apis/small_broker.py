@@ -137,6 +137,7 @@ class SmallBroker:
         self.workers = ThreadWorkers(1)
         self.looks = Looks(self.workers)
         self.replica_logs = NoLogs()
+        self.replicas = self
         self.controller = ControllerRuntime(
             self.journal,
             self.config,

@@ -72,7 +72,7 @@ async def ask(partition: Partition, offset: int, epoch: int, last_fetched: int, 
         clock=NOW,
         config=BrokerConfig(),
         topic_name=lambda topic_id: "t",
-        partition=lambda topic, index, follower_too=False: partition,
+        replicas=SimpleNamespace(partition=lambda topic, index, follower_too=False: partition),
         isr_changes=SimpleNamespace(look_at=lambda partition: None),
     )
     context = RequestContext(cast(Any, around), {}, 17, "f", Caller(("h", 1), ("h", 2)))

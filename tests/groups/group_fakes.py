@@ -71,6 +71,8 @@ class MemoryLog:
 class MemoryPartition:
     """A partition whose commits can be held back."""
 
+    topic, index = GROUP_TOPIC, 0
+
     def __init__(self) -> None:
         self.log = MemoryLog()
         self.leader_epoch = 0
@@ -114,7 +116,7 @@ class MemoryBroker:
         self.image = MetadataImage()
         self.set_topics("t")
         self.controller = self
-        self.replica_logs = self
+        self.replica_logs = self.replicas = self.context = self
         self.reachability = Reachability(self.clock)
         self.groups = GroupsRuntime(self)  # type: ignore[arg-type]
 
@@ -132,9 +134,6 @@ class MemoryBroker:
 
     def partition(self, topic: str, index: int) -> MemoryPartition | ErrorCode:
         return self.partitions[index] if topic == GROUP_TOPIC else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-
-    def others_have(self, partition: MemoryPartition) -> bool:
-        return False
 
     async def wait_opened(self, topics: Collection[str]) -> None:
         """Logs in memory are open."""

@@ -81,14 +81,8 @@ Judged = Callable[[IsrChanges, HandController, LedPartition], Any]
 async def judge(scenario: Judged) -> None:
     controller, partition = HandController(), LedPartition()
     brokers = {number: BrokerImage(broker_id=number, epoch=70 + number, fenced=False) for number in (1, 2, 3)}
-    broker = SimpleNamespace(
-        node_id=1,
-        config=BrokerConfig(),
-        controller=controller,
-        image=MetadataImage(brokers=brokers),
-        partitions={},
-    )
-    changes = IsrChanges(broker)  # type: ignore[arg-type]
+    context = SimpleNamespace(node_id=1, config=BrokerConfig(), image=MetadataImage(brokers=brokers))
+    changes = IsrChanges(context, {}, controller)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(changes.run)
         changes.look_at(partition)  # type: ignore[arg-type]

@@ -28,11 +28,14 @@ from odradek_broker.log.config import LogConfig
 from odradek_broker.log.leader_epochs import LeaderEpochs
 from odradek_broker.log.log import Log
 from odradek_broker.partitions.checkpoints import Cut
-from odradek_broker.partitions.replica_fetcher import Asked, ReplicaFetcher, ReplicaFetchers
+from odradek_broker.partitions.follower import Asked, Follower
+from odradek_broker.partitions.replica_fetcher import ReplicaFetcher
+from odradek_broker.partitions.replica_fetchers import ReplicaFetchers
 from odradek_broker.ports.disk import RealDisk
 
 KEY = (bytes(16), 0)
 EPOCH = 3
+CLOCK = SimpleNamespace(now_ms=lambda: 0)
 
 
 class SmallLog:
@@ -92,17 +95,12 @@ def the_disk_fails(partition: SmallPartition) -> None:
 async def test_a_high_watermark_is_believed_of_what_is_on_disk_under_the_leader_that_told_it(
     meanwhile: Callable[[SmallPartition], None], committed: list[int]
 ) -> None:
-    broker: Any = SimpleNamespace(
-        node_id=1,
-        network=None,
-        clock=SimpleNamespace(now_ms=lambda: 0),
-        flusher=SimpleNamespace(syncs=True, flush_soon=lambda _: None),
-    )
+    flusher = SimpleNamespace(syncs=True, flush_soon=lambda _: None)
     partition: Any = SmallPartition(meanwhile)
-    fetcher = ReplicaFetcher(broker, 2, ("leader", 9092), {KEY: partition})
+    follower = follower_with(flusher=flusher)
     data = PartitionData(partition_index=0, high_watermark=4, log_start_offset=0, records=memoryview(b"record"))
     answer = FetchResponse(responses=[FetchableTopicResponse(topic_id=KEY[0], partitions=[data])])
-    await fetcher._take({KEY: partition}, {KEY: Asked(EPOCH, 0)}, answer)
+    await follower.take({KEY: partition}, {KEY: Asked(EPOCH, 0)}, answer)
     assert partition.committed == committed
 
 
@@ -152,21 +150,28 @@ async def test_a_leader_that_refuses_whole_fetches_is_asked_once_a_back_off_and_
     assert [each.message for each in caplog.records] == ["broker 2 answers a fetch with CLUSTER_AUTHORIZATION_FAILED"]
 
 
+def follower_with(context: Any = None, *, flusher: Any = None, checkpoints: Any = None) -> Follower:
+    throttle: Any = None
+    context = context or SimpleNamespace(node_id=1, clock=CLOCK)
+    return Follower(context, flusher or SimpleNamespace(syncs=False), checkpoints, throttle)
+
+
 def following(ask: Callable[..., Awaitable[FetchResponse]]) -> ReplicaFetcher:
     """A fetcher of one partition, whose log cannot be written down anywhere and whose leader answers so."""
-    broker: Any = SimpleNamespace(
+    checkpoints = SimpleNamespace(log_start_written=lambda _: 0)
+    context: Any = SimpleNamespace(
         node_id=1,
         network=None,
-        clock=SimpleNamespace(now_ms=lambda: 0),
-        flusher=SimpleNamespace(syncs=False),
-        reachability=SimpleNamespace(reached=lambda _: None, lost=lambda _: None),
-        checkpoints=SimpleNamespace(log_start_written=lambda _: 0),
-        controller=SimpleNamespace(broker_epoch=1),
+        clock=CLOCK,
         image=SimpleNamespace(partition=lambda *_: None),
         config=BrokerConfig(),
     )
+    controller: Any = SimpleNamespace(broker_epoch=1)
+    reachability: Any = SimpleNamespace(reached=lambda _: None, lost=lambda _: None)
+    follower = follower_with(context, checkpoints=checkpoints)
     partition: Any = SmallPartition(nothing)
-    fetcher = ReplicaFetcher(broker, 2, ("leader", 9092), {KEY: partition})
+    leader = 2, ("leader", 9092)
+    fetcher = ReplicaFetcher(context, controller, reachability, follower, *leader, {KEY: partition})
     fetcher._peer = SimpleNamespace(ask=ask, close=lambda: None)  # type: ignore[assignment]
     return fetcher
 
@@ -184,13 +189,12 @@ def test_a_log_that_lost_records_to_others_which_its_leader_lacks_begins_anew(
 ) -> None:
     """Compaction has removed records for some before offset 60. In sync, it may be all that is left, and is kept."""
     image = PartitionImage(replicas=(1, 2), isr=isr, leader=2)
-    broker: Any = SimpleNamespace(node_id=1, network=None, image=SimpleNamespace(partition=lambda *_: image))
+    follower = follower_with(SimpleNamespace(node_id=1, image=SimpleNamespace(partition=lambda *_: image)))
     epochs = LeaderEpochs([(1, 0), (2, 80)])
     log = SimpleNamespace(log_start_offset=5, log_end_offset=100, compacted_for=60, epochs=epochs)
     partition: Any = SimpleNamespace(topic="t", index=0, log=log)
-    fetcher = ReplicaFetcher(broker, 2, ("leader", 9092), {})
     data = PartitionData(log_start_offset=7, diverging_epoch=EpochEndOffset(1, parts_at))
-    assert fetcher._cut_to_make(partition, data, 100) == cut
+    assert follower._cut_to_make(partition, data, 100) == cut
 
 
 async def test_what_was_asked_for_at_a_gap_is_not_taken_by_a_log_that_begins_anew(tmp_path: Path) -> None:
@@ -218,18 +222,11 @@ async def test_what_was_asked_for_at_a_gap_is_not_taken_by_a_log_that_begins_ane
     partition: Any = SmallPartition(nothing)
     partition.log, partition.topic, partition.truncated = log, "t", lambda: None
     image = PartitionImage(replicas=(1, 2), isr=(2,), leader=2)
-    broker: Any = SimpleNamespace(
-        node_id=1,
-        network=None,
-        image=SimpleNamespace(partition=lambda *_: image),
-        clock=SimpleNamespace(now_ms=lambda: 0),
-        flusher=SimpleNamespace(syncs=False),
-        checkpoints=SimpleNamespace(before_cut=before_cut, write=write),
-    )
-    fetcher = ReplicaFetcher(broker, 2, ("leader", 9092), {KEY: partition})
+    context = SimpleNamespace(node_id=1, image=SimpleNamespace(partition=lambda *_: image), clock=CLOCK)
+    follower = follower_with(context, checkpoints=SimpleNamespace(before_cut=before_cut, write=write))
     data = PartitionData(partition_index=0, high_watermark=10, log_start_offset=0, records=records(range(5, 10)))
     answer = FetchResponse(responses=[FetchableTopicResponse(topic_id=KEY[0], partitions=[data])])
-    await fetcher._take({KEY: partition}, {KEY: Asked(EPOCH, 5)}, answer)
+    await follower.take({KEY: partition}, {KEY: Asked(EPOCH, 5)}, answer)
     assert (log.log_start_offset, log.log_end_offset) == (0, 0)
     log.close(clean=False)
 
@@ -239,17 +236,18 @@ async def test_a_log_that_is_opened_while_the_broker_stops_is_fetched_no_more() 
     partition: Any = SmallPartition(nothing)
     partition.leader_id = 2
     leader = SimpleNamespace(address=lambda listener: ("leader", 9092))
-    broker: Any = SimpleNamespace(
+    context: Any = SimpleNamespace(
         node_id=1,
         network=None,
         image=SimpleNamespace(brokers={2: leader}),
-        partitions={},
         config=SimpleNamespace(inter_broker_listener="PLAINTEXT"),
     )
-    fetchers = ReplicaFetchers(broker)
+    partitions: Any = {}
+    nobody: Any = None
+    fetchers = ReplicaFetchers(context, partitions, nobody, nobody, follower_with)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fetchers.run)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    broker.partitions[KEY] = partition
+    partitions[KEY] = partition
     fetchers.refresh()

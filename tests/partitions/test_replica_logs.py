@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,11 +11,14 @@ from typing import Any
 import pytest
 import trio
 
+from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage, TopicImage
 from odradek_broker.controller.partition_change import RECOVERED, RECOVERING
 from odradek_broker.controller.replica_faults import ReplicaFaultsResponse
+from odradek_broker.log.checkpoints import PartitionKey
 from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS, OffsetCheckpoints
-from odradek_broker.partitions.replica_logs import ReplicaLogs, Waiting
+from odradek_broker.partitions.replica_logs import ReplicaLogs
+from odradek_broker.partitions.waiting import Waiting
 from odradek_broker.ports.disk import RealDisk
 from odradek_broker.ports.workers import ThreadWorkers
 
@@ -30,6 +32,24 @@ def image(isr: tuple[int, ...], leader: int, elr: tuple[int, ...] = (), recovery
         replicas=(OURS, OTHER), isr=isr, leader=leader, elr=elr, leader_recovery_state=recovery, partition_epoch=7
     )
     return MetadataImage(topics={"t": TopicImage("t", TOPIC_ID, {0: partition})})
+
+
+def replica_logs(
+    *,
+    metadata: MetadataImage | None = None,
+    directory: Any = None,
+    workers: Any = None,
+    controller: Any = None,
+    on_opened: Callable[[PartitionKey, PartitionImage], None] = lambda key, partition: None,
+    on_change: Callable[[], None] = lambda: None,
+) -> ReplicaLogs:
+    context: Any = SimpleNamespace(
+        node_id=OURS,
+        image=metadata or MetadataImage(),
+        static_config=BrokerConfig(),
+        clock=SimpleNamespace(now_ms=lambda: 0),
+    )
+    return ReplicaLogs(context, directory, workers, {}, controller, on_opened=on_opened, on_change=on_change)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +66,7 @@ def image(isr: tuple[int, ...], leader: int, elr: tuple[int, ...] = (), recovery
 def test_a_damaged_log_is_served_from_once_the_metadata_says_so_whatever_else_it_says_before(
     metadata: MetadataImage, is_served: bool
 ) -> None:
-    broker: Any = SimpleNamespace(node_id=OURS)
-    logs = ReplicaLogs(broker)
+    logs = replica_logs()
     logs._waiting[KEY] = Waiting(TOPIC_ID, LOG, is_told=True)
     assert logs.take(KEY, TOPIC_ID, metadata) is (LOG if is_served else None)
     assert (KEY in logs.waiting) is not is_served
@@ -65,18 +84,17 @@ async def test_a_recovery_point_comes_down_only_when_the_controller_knows_of_tha
         logs._waiting["t", 1] = Waiting(TOPIC_ID, LOG, is_damaged=True, sound_up_to=5)  # found in the meantime
         return ReplicaFaultsResponse()
 
-    broker: Any = SimpleNamespace(
-        node_id=OURS,
-        image=metadata,
+    workers = ThreadWorkers(1)
+    logs = replica_logs(
+        metadata=metadata,
         controller=SimpleNamespace(broker_epoch=1, ask=ask),
         directory=SimpleNamespace(checkpoints=checkpoints),
-        workers=ThreadWorkers(1),
+        workers=workers,
     )
-    logs = ReplicaLogs(broker)
     logs._waiting[KEY] = Waiting(TOPIC_ID, LOG, is_damaged=True, sound_up_to=5)
     await logs._tell()
     assert checkpoints.written(RECOVERY_POINTS) == {(TOPIC_ID, 0): 5, (TOPIC_ID, 1): 9}
-    broker.workers.close()
+    workers.close()
 
 
 class WorkersAtOnce:
@@ -97,20 +115,13 @@ async def test_a_log_that_cannot_be_opened_is_tried_again_ever_more_seldom(
         raise OSError("no log can be opened here")
 
     metadata = image((OTHER,), OTHER)
-    broker: Any = SimpleNamespace(
-        node_id=OURS,
-        image=metadata,
+    logs = replica_logs(
+        metadata=metadata,
         controller=SimpleNamespace(broker_epoch=1),
-        clock=SimpleNamespace(now_ms=lambda: 0),
         directory=SimpleNamespace(open_log=open_log),
-        fetchers=SimpleNamespace(refresh=lambda: None),
-        groups=SimpleNamespace(refresh=lambda: None),
-        transactions=SimpleNamespace(refresh=lambda: None),
-        topic_configs=lambda: SimpleNamespace(log_config=lambda own: None),
         workers=WorkersAtOnce(),
+        on_opened=lambda key, partition: logs.take(KEY, TOPIC_ID, metadata) and None,
     )
-    logs = ReplicaLogs(broker)
-    broker.partitions = SimpleNamespace(take_up_again=lambda *key_and_partition: logs.take(KEY, TOPIC_ID, metadata))
     logs.take(KEY, TOPIC_ID, metadata)
     nursery.start_soon(logs.run)
     await trio.sleep(60)
@@ -120,15 +131,7 @@ async def test_a_log_that_cannot_be_opened_is_tried_again_ever_more_seldom(
 
 
 def test_who_reads_partitions_looks_again_once_a_log_is_open() -> None:
-    """Fetchers, and the coordinators of groups and of transactions."""
     looked: list[str] = []
-    broker: Any = SimpleNamespace(
-        node_id=OURS,
-        image=MetadataImage(),
-        **{
-            name: SimpleNamespace(refresh=partial(looked.append, name))
-            for name in ("fetchers", "groups", "transactions")
-        },
-    )
-    ReplicaLogs(broker)._opened(KEY, Waiting(TOPIC_ID, LOG))
-    assert sorted(looked) == ["fetchers", "groups", "transactions"]
+    logs = replica_logs(on_change=lambda: looked.append("again"))
+    logs._opened(KEY, Waiting(TOPIC_ID, LOG))
+    assert looked == ["again"]

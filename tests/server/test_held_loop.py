@@ -229,7 +229,7 @@ async def test_offsets_within_a_transaction_are_taken_in_slices_and_each_partiti
 
 async def test_a_request_that_is_given_up_between_two_slices_leaves_nobody_waiting(served: Served) -> None:
     await (await served.connect()).make_topic()
-    partition = served.broker.partition("t", 0)
+    partition = served.broker.replicas.partition("t", 0)
     assert not isinstance(partition, ErrorCode)
     data = [PartitionProduceData(0, memoryview(bytearray(good_batch()))) for _ in range(10 * SLICE)]
     request = ProduceRequest(None, -1, 5_000, [TopicProduceData("t", partition_data=data)])

@@ -120,7 +120,7 @@ async def test_what_was_admitted_before_the_marker_is_not_appended_after_it(
         monkeypatch.setattr(gate, "_ask", ask_and_be_late)
         assert await producer.send(b"late") == ErrorCode.TRANSACTION_ABORTABLE
         monkeypatch.undo()
-        found = served.broker.partition("t", 0)
+        found = served.broker.replicas.partition("t", 0)
         assert not isinstance(found, ErrorCode)
         assert (found.log.log_end_offset, found.log.producers.open_transactions()) == (1, [])
 
@@ -142,7 +142,7 @@ async def test_offsets_that_were_admitted_before_the_marker_are_not_staged_after
             assert await producer.add_offsets("g") == NONE
         monkeypatch.setattr(served.broker.groups, "commit", commit_late)
         assert await producer.commit_offset("g", 5) == ErrorCode.TRANSACTION_ABORTABLE
-        found = served.broker.partition("__consumer_offsets", 0)
+        found = served.broker.replicas.partition("__consumer_offsets", 0)
         assert not isinstance(found, ErrorCode)
         assert found.log.producers.open_transactions() == []
 
@@ -155,7 +155,7 @@ async def test_what_has_ended_is_forgotten_where_nobody_reads(tmp_path: Path) ->
             assert await producer.send(b"a") == NONE
             assert await producer.end() == NONE
         assert await producer.init() == NONE, "which waits for the end of the transaction before"
-        found = served.broker.partition("t", 0)
+        found = served.broker.replicas.partition("t", 0)
         assert not isinstance(found, ErrorCode)
         assert (found.log.log_end_offset, found.log.producers._completed) == (6, {})
 
@@ -224,7 +224,7 @@ async def test_what_is_answered_to_one_question_about_a_producer_is_not_the_answ
     """As where a producer that was fenced asks beside the one that fenced it; nor does one that goes leave anything."""
     async with serving(tmp_path, **SETTINGS) as served:
         producer = await begun(served)
-        gate, partition = served.broker.transactions.gate, served.broker.partition("t", 0)
+        gate, partition = served.broker.transactions.gate, served.broker.replicas.partition("t", 0)
         assert not isinstance(partition, ErrorCode)
         ask, may_ask, answers = gate._ask, trio.Event(), dict[int, ErrorCode]()
 

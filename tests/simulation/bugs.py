@@ -59,11 +59,11 @@ COMMON = [
     ),
     _bug(
         "follower fetches on before its sync",
-        "partitions/replica_fetcher.py",
-        "return self._broker.flusher.syncs and partition.log.flushed_offset < partition.log.log_end_offset",
+        "partitions/follower.py",
+        "return self._flusher.syncs and partition.log.flushed_offset < partition.log.log_end_offset",
         "return False",
     ),
-    _bug("no truncation", "partitions/replica_fetcher.py", "log.truncate_to(cut.offset)", "pass"),
+    _bug("no truncation", "partitions/follower.py", "log.truncate_to(cut.offset)", "pass"),
     _bug(
         "truncate by watermark",
         "partitions/partition.py",
@@ -317,19 +317,19 @@ LATER = [
     ),
     _bug(
         "leaders count by a min.insync.replicas of their own",
-        "partitions/partitions.py",
+        "partitions/topic_settings.py",
         'configs.value("min.insync.replicas", own)',
         'int(own.get("min.insync.replicas", 1))',
         needs=("change-min-insync",),
     ),
     _bug(
         "a follower asks another leader before its own sync",
-        "partitions/replica_fetcher.py",
+        "partitions/follower.py",
         "            and not self._is_behind_its_end(each)\n",
         "",
         (
             "partitions/replica_fetcher.py",
-            "            await self._wait_flushed(self._partitions.values())\n",
+            "            await self._follower.wait_flushed(self._partitions.values())\n",
             "            pass\n",
         ),
     ),
@@ -450,7 +450,7 @@ LATER = [
     ),
     _bug(
         "a broker takes up a new ISR with an old min.insync.replicas",
-        "partitions/partitions.py",
+        "partitions/replica_manager.py",
         "        partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)\n",
         "        partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)\n        partition.advance()\n",
         needs=("change-min-insync",),
@@ -659,7 +659,7 @@ LATER = [
     ),
     _bug(
         "a cut leaves the gaps that compaction has made for what is cut",
-        "partitions/replica_fetcher.py",
+        "partitions/follower.py",
         "        if cut is None or cut.whole or not",
         "        if True or not",
         needs=("compaction", "interval"),

@@ -137,7 +137,7 @@ class Invariants:
         if known.epoch != broker.controller.broker_epoch:
             return
         for topic, index in broker.partitions:
-            if isinstance(broker.partition(topic, index), Partition):
+            if isinstance(broker.replicas.partition(topic, index), Partition):
                 raise Violated(f"S10: broker {node_id} is fenced, and would answer as the leader of {topic}-{index}")
 
     def look_at_image(self, node_id: int, image: MetadataImage) -> None:

@@ -106,10 +106,10 @@ class Walk:
         image = SimpleNamespace(
             topic_names={TOPIC_ID: "t"}, partition=lambda topic, index: SimpleNamespace(replicas=(1,))
         )
-        broker: Any = SimpleNamespace(
-            directory=self.directory, partitions={("t", 0): self.replica}, image=image, node_id=1, workers=Workers()
-        )
-        self.checkpoints = Checkpoints(broker)
+        context: Any = SimpleNamespace(image=image, node_id=1)
+        partitions: Any = {("t", 0): self.replica}
+        workers: Any = Workers()
+        self.checkpoints = Checkpoints(context, partitions, checkpoints, workers)
 
     @property
     def log(self) -> Log:

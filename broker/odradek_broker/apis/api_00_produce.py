@@ -213,7 +213,7 @@ def _append(
     context: RequestContext,
     validated: Validated | None = None,
 ) -> Append:
-    partition = context.broker.partition(topic, data.index)
+    partition = context.broker.replicas.partition(topic, data.index)
     if isinstance(partition, ErrorCode):
         return _refused(data.index, partition)
     records = _records(data)

@@ -166,8 +166,8 @@ def _partition(key: PartitionKey, request: FetchRequest, context: RequestContext
         name = context.broker.topic_name(topic)
         if name is None:
             return ErrorCode.UNKNOWN_TOPIC_ID
-        return context.broker.partition(name, index, follower_too=from_any)
-    return context.broker.partition(topic, index, follower_too=from_any)
+        return context.broker.replicas.partition(name, index, follower_too=from_any)
+    return context.broker.replicas.partition(topic, index, follower_too=from_any)
 
 
 async def _named(request: FetchRequest, *, by_id: bool) -> dict[PartitionKey, FetchPartition]:

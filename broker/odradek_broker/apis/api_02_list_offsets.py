@@ -69,7 +69,7 @@ async def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOf
 async def _find(
     topic: str, wanted: ListOffsetsPartition, slices: Slices, request: ListOffsetsRequest, context: RequestContext
 ) -> ListOffsetsPartitionResponse:
-    partition = context.broker.partition(topic, wanted.partition_index)
+    partition = context.broker.replicas.partition(topic, wanted.partition_index)
     if isinstance(partition, ErrorCode):
         return _refused(wanted, partition)
     error = check_leader_epoch(partition, wanted.current_leader_epoch)

@@ -87,7 +87,7 @@ async def handle(request: DeleteRecordsRequest, context: RequestContext) -> Dele
 
 def _delete(topic: str, wanted: DeleteRecordsPartition, context: RequestContext) -> Deletion:
     index = wanted.partition_index
-    partition = context.broker.partition(topic, index)
+    partition = context.broker.replicas.partition(topic, index)
     if isinstance(partition, ErrorCode):
         return Deletion(index, partition)
     if topic in INTERNAL_TOPICS:

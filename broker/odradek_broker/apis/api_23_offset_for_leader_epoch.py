@@ -39,7 +39,7 @@ async def handle(request: OffsetForLeaderEpochRequest, context: RequestContext) 
 
 
 def _end(topic: str, wanted: OffsetForLeaderPartition, context: RequestContext) -> EpochEndOffset:
-    partition = context.broker.partition(topic, wanted.partition)
+    partition = context.broker.replicas.partition(topic, wanted.partition)
     if isinstance(partition, ErrorCode):
         return EpochEndOffset(partition, wanted.partition)
     error = check_leader_epoch(partition, wanted.current_leader_epoch)

@@ -49,5 +49,5 @@ def _topics(directory: AlterReplicaLogDir, context: RequestContext) -> list[Alte
 
 
 def _here(topic: str, index: int, context: RequestContext) -> ErrorCode:
-    partition = context.broker.partition(topic, index)
+    partition = context.broker.replicas.partition(topic, index)
     return partition if isinstance(partition, ErrorCode) else ErrorCode.NONE

@@ -52,7 +52,7 @@ async def _partitions(
 ) -> list[DescribeLogDirsPartition]:
     described = []
     for index in indexes:
-        partition = context.broker.partition(topic, index)
+        partition = context.broker.replicas.partition(topic, index)
         if not isinstance(partition, ErrorCode):
             size_bytes = partition.log.size_bytes
             described.append(DescribeLogDirsPartition(partition_index=index, partition_size=size_bytes))

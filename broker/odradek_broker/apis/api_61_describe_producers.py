@@ -38,7 +38,7 @@ async def handle(request: DescribeProducersRequest, context: RequestContext) -> 
 
 
 def _describe(topic: str, index: int, context: RequestContext) -> PartitionResponse:
-    partition = context.broker.partition(topic, index)
+    partition = context.broker.replicas.partition(topic, index)
     if isinstance(partition, ErrorCode):
         return PartitionResponse(partition_index=index, error_code=partition, error_message=partition.sentence)
     return PartitionResponse(

@@ -46,7 +46,7 @@ def find_strangers(request: ProduceRequest, context: RequestContext) -> Stranger
     for topic in request.topic_data:
         name = topic_name(topic, context)
         for data in topic.partition_data if name is not None else ():
-            partition = context.broker.partition(name or "", data.index)
+            partition = context.broker.replicas.partition(name or "", data.index)
             header = _header(data)
             if header is None or isinstance(partition, ErrorCode):
                 continue

@@ -15,6 +15,7 @@ import trio
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.coordination.partitioning import coordinator_partition
 from odradek_broker.coordinators.runtime import CoordinatorPartition, CoordinatorUnavailable
+from odradek_broker.partitions.others import others_have
 
 if TYPE_CHECKING:
     from odradek_broker.node.broker import Broker
@@ -74,7 +75,7 @@ class Coordinators(ABC, Generic[P]):
 
     def _take_up(self, index: int) -> P | None:
         """The coordinator of a partition, as of the present leader epoch; None where it is another broker's."""
-        partition = self._broker.partition(self.topic, index)
+        partition = self._broker.replicas.partition(self.topic, index)
         current = self._partitions.get(index)
         if isinstance(partition, ErrorCode) or not partition.is_leader or self._nursery is None:
             if current is not None:
@@ -84,7 +85,7 @@ class Coordinators(ABC, Generic[P]):
             if current.partition is partition and current.leader_epoch == partition.leader_epoch:
                 return current
             current.close()
-        taken = self._make(partition, is_only_copy=not self._broker.others_have(partition))
+        taken = self._make(partition, is_only_copy=not others_have(self._broker.context, partition))
         self._partitions[index] = taken
         self._nursery.start_soon(self._coordinate, index, taken)
         return taken
@@ -98,7 +99,7 @@ class Coordinators(ABC, Generic[P]):
         partition = taken.partition
         if self._partitions.get(index) is not taken or partition.log.failed is not None:
             return
-        if taken.damaged_at is not None and self._broker.others_have(partition):
+        if taken.damaged_at is not None and others_have(self._broker.context, partition):
             self._broker.replica_logs.doubt(partition, taken.damaged_at)
             return
         await trio.sleep(RELOAD_SECONDS)

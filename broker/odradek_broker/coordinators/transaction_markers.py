@@ -28,7 +28,7 @@ PIECES = 5
 
 def write_marker(broker: Broker, topic: str, index: int, marker: WritableTxnMarker) -> Commit | ErrorCode:
     """Append the marker where this broker leads the partition: what to wait for, or why not."""
-    partition = broker.partition(topic, index)
+    partition = broker.replicas.partition(topic, index)
     if isinstance(partition, ErrorCode):
         return partition
     error = _check(partition, marker)

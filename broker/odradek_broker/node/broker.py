@@ -7,11 +7,11 @@ node's (node.py).
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
-from odradek.protocol.errors import ErrorCode
 from odradek_broker.controller.delta import delta
-from odradek_broker.controller.effective import broker_config, newly_inert, topic_configs
+from odradek_broker.controller.effective import broker_config, newly_inert
 from odradek_broker.controller.min_insync import overruled
 from odradek_broker.coordinators.groups import GroupsRuntime
 from odradek_broker.coordinators.transactions import TransactionsRuntime
@@ -24,22 +24,23 @@ from odradek_broker.metadata.recent_deletions import RecentDeletions
 from odradek_broker.partitions.checkpoints import Checkpoints
 from odradek_broker.partitions.fetch_sessions import FetchSessions
 from odradek_broker.partitions.flusher import Flusher
+from odradek_broker.partitions.follower import Follower
 from odradek_broker.partitions.isr_changes import IsrChanges
-from odradek_broker.partitions.partitions import Partitions
-from odradek_broker.partitions.replica_fetcher import ReplicaFetchers
+from odradek_broker.partitions.replica_fetchers import ReplicaFetchers
 from odradek_broker.partitions.replica_logs import ReplicaLogs
+from odradek_broker.partitions.replica_manager import ReplicaManager
 from odradek_broker.replication.throttle import Throttle
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
-    from odradek_broker.config.effective import TopicConfigs
     from odradek_broker.context import NodeContext
-    from odradek_broker.controller.image import MetadataImage
+    from odradek_broker.controller.image import MetadataImage, PartitionImage
+    from odradek_broker.log.checkpoints import PartitionKey
     from odradek_broker.log.directory import LogDirectory
     from odradek_broker.metadata.active import ControllerRuntime
     from odradek_broker.metadata.client import ControllerClient
     from odradek_broker.metadata.seat import ControllerSeat
-    from odradek_broker.partitions.partition import Partition
+    from odradek_broker.partitions.partition import Partitions
     from odradek_broker.ports.workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -68,22 +69,37 @@ class Broker:
         config = context.config
         self.looks = Looks(workers)
         self.flusher = Flusher(workers, sync=config.log_flush_policy == "sync", doubt_caches=directory.doubt_caches)
-        self.partitions = Partitions(self)
-        self.replica_logs = ReplicaLogs(self)
+        self.partitions: Partitions = {}
+        self.replica_logs = ReplicaLogs(
+            context,
+            directory,
+            workers,
+            self.partitions,
+            controller,
+            on_opened=self._log_opened,
+            on_change=self._partitions_changed,
+        )
+        self.replicas = ReplicaManager(context, directory, self.partitions, self.replica_logs, self.flusher, controller)
         self.fetch_sessions = FetchSessions(
             config.max_incremental_fetch_session_cache_slots,
             config.max_incremental_fetch_session_cache_partitions,
             context.random,
         )
-        self.checkpoints = Checkpoints(self)
+        self.checkpoints = Checkpoints(context, self.partitions, directory.checkpoints, workers)
         self.groups = GroupsRuntime(self)
         self.transactions = TransactionsRuntime(self)
-        self.isr_changes = IsrChanges(self)
+        self.isr_changes = IsrChanges(context, self.partitions, controller)
         self.metadata_note = MetadataNote(self)
-        self.fetchers = ReplicaFetchers(self)
         self.reachability = Reachability(context.clock)
         self.recent_deletions = RecentDeletions(context.clock)
-        self.leader_throttle, self.follower_throttle = Throttle(), Throttle()
+        self.leader_throttle = Throttle()
+        self.fetchers = ReplicaFetchers(
+            context,
+            self.partitions,
+            controller,
+            self.reachability,
+            partial(Follower, context, self.flusher, self.checkpoints, Throttle()),
+        )
 
     @property
     def config(self) -> BrokerConfig:
@@ -103,31 +119,8 @@ class Broker:
         """The one in this process, while it may decide."""
         return self._seat.controller
 
-    def partition(self, topic: str, index: int, *, follower_too: bool = False) -> Partition | ErrorCode:
-        """The partition, where this broker leads it; with `follower_too` also where it follows."""
-        found = self.partitions.get((topic, index))
-        if found is not None:
-            may_answer = self.controller.has_lease and (follower_too or found.leadership is not None)
-            return found if may_answer else ErrorCode.NOT_LEADER_OR_FOLLOWER
-        known = self.context.image.topics.get(topic)
-        if known is None or index not in known.partitions:
-            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        if known.partitions[index].leader != self.node_id or self.replica_logs.is_opening((topic, index)):
-            return ErrorCode.NOT_LEADER_OR_FOLLOWER  # on which clients ask again
-        return ErrorCode.KAFKA_STORAGE_ERROR
-
-    def others_have(self, partition: Partition) -> bool:
-        """Whether another broker that is up may lead it without a loss."""
-        image = self.image.partition(partition.topic, partition.index)
-        others = () if image is None else {*image.isr, *image.elr} - {self.node_id}
-        known = (self.image.brokers.get(replica) for replica in others)
-        return any(broker is not None and broker.is_active for broker in known)
-
     def topic_name(self, topic_id: bytes) -> str | None:
         return self.context.image.topic_names.get(topic_id)
-
-    def topic_configs(self) -> TopicConfigs:
-        return topic_configs(self.image, self.context.static_config)
 
     # ----------------------------------------------------------------------------------------------------- metadata
 
@@ -146,9 +139,18 @@ class Broker:
             for name in newly_inert(old, new, context.static_config):
                 logger.warning("%s is kept and shown, and has no effect in this broker", name)
             context.config = broker_config(new, context.static_config)
-        self.partitions.take(changes, new, self.topic_configs())
+        self.replicas.apply(changes, new)
         self.fetchers.refresh()
         self.groups.on_image(old, new)
+        self.transactions.refresh()
+
+    def _log_opened(self, key: PartitionKey, partition: PartitionImage) -> None:
+        self.replicas.take_up_again(key, partition)
+
+    def _partitions_changed(self) -> None:
+        """Others look at what partitions there are."""
+        self.fetchers.refresh()
+        self.groups.refresh()
         self.transactions.refresh()
 
     def on_lease(self, has_lease: bool) -> None:

@@ -22,6 +22,7 @@ from odradek_broker.log.offset_checkpoints import (
 )
 from odradek_broker.partitions.apart import Apart
 from odradek_broker.partitions.interval_flush import IntervalFlush
+from odradek_broker.partitions.others import others_have
 from odradek_broker.partitions.scrub import Scrub
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ class Housekeeping:
         self._removal = Apart("removal of files", met)
 
     async def run(self) -> None:
-        config = self._broker.config
+        broker, config = self._broker, self._broker.config
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._retain)
             nursery.start_soon(self._compact)
             nursery.start_soon(self._forget_producers)
-            nursery.start_soon(IntervalFlush(self._broker).run)
+            nursery.start_soon(IntervalFlush(broker.context, broker.partitions, broker.flusher).run)
             nursery.start_soon(self._flush_the_rest)
             for name, interval_ms in (
                 (RECOVERY_POINTS, config.log_flush_offset_checkpoint_interval_ms),
@@ -66,7 +67,7 @@ class Housekeeping:
                 nursery.start_soon(self._write_down, name, interval_ms)
             nursery.start_soon(self._remove)
             nursery.start_soon(self._watch_disk)
-            nursery.start_soon(Scrub(self._broker).run)
+            nursery.start_soon(Scrub(broker.partitions, broker.workers, broker.replica_logs.met).run)
 
     async def _retain(self) -> None:
         while True:
@@ -179,7 +180,11 @@ class Housekeeping:
             for partition in self._broker.partitions.values():
                 log = partition.log
                 is_full = partition.is_leader and partition.refusals.last_for(REFUSALS_MS, now_ms)
-                if log.is_closed or not (log.failed is not None or is_full) or not self._broker.others_have(partition):
+                if (
+                    log.is_closed
+                    or not (log.failed is not None or is_full)
+                    or not others_have(self._broker.context, partition)
+                ):
                     continue
                 if log.failed is not None:
                     raise DiskFailed(f"{partition} is out of use here, and other brokers have it: {log.failed}")

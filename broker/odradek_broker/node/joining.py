@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from odradek.protocol.messages.broker_registration import Listener
 from odradek_broker.controller.effective import topic_configs
 from odradek_broker.controller.replica_faults import RegistrationRequest
-from odradek_broker.partitions.partitions import log_config
+from odradek_broker.partitions.topic_settings import log_config
 
 if TYPE_CHECKING:
     import trio

@@ -158,7 +158,7 @@ class Node:
 
     async def _start(self, broker: Broker, nursery: trio.Nursery) -> None:
         """Everything that runs for as long as the broker serves."""
-        broker.partitions.set_aside_strays(broker.image)
+        broker.replicas.set_aside_strays(broker.image)
         nursery.start_soon(self._tell_of_strays, broker)
         nursery.start_soon(broker.replica_logs.run)
         await nursery.start(broker.groups.run)

@@ -26,8 +26,9 @@ from odradek_broker.log.offset_checkpoints import (
 )
 
 if TYPE_CHECKING:
-    from odradek_broker.node.broker import Broker
-    from odradek_broker.partitions.partition import Partition
+    from odradek_broker.context import NodeContext
+    from odradek_broker.partitions.partition import Partition, Partitions
+    from odradek_broker.ports.workers import Workers
 
 NO_LIMIT = 2**63 - 1
 CURRENT: Mapping[str, Callable[[Partition], int]] = {
@@ -49,13 +50,14 @@ class Cut(NamedTuple):
 class Checkpoints:
     """One for a broker."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(
+        self, context: NodeContext, partitions: Partitions, files: OffsetCheckpoints, workers: Workers
+    ) -> None:
+        self._context = context
+        self._partitions = partitions
+        self._files = files
+        self._workers = workers
         self._cuts: list[dict[Partition, Cut]] = []
-
-    @property
-    def _files(self) -> OffsetCheckpoints:
-        return self._broker.directory.checkpoints
 
     def log_start_written(self, partition: Partition) -> int:
         """Where the log will begin after a power cut, at the least."""
@@ -63,10 +65,10 @@ class Checkpoints:
 
     async def write(self, names: Collection[str] = NAMES) -> None:
         """Bring the files up to date where anything has changed; they are on stable storage then. Raises OSError."""
-        partitions = list(self._broker.partitions.values())
+        partitions = list(self._partitions.values())
         changed = [name for name in names if self._differs(name, partitions)]
         if changed:
-            await self._broker.workers.run(partial(self.write_now, changed, partitions))
+            await self._workers.run(partial(self.write_now, changed, partitions))
 
     def write_now(self, names: Collection[str], partitions: Collection[Partition]) -> None:
         """The same, blocking: for a worker, or when all else has stopped."""
@@ -81,9 +83,9 @@ class Checkpoints:
             for partition, cut in cuts.items()
         }
         self._cuts.append(cuts)
-        partitions = list(self._broker.partitions.values())
+        partitions = list(self._partitions.values())
         try:
-            await self._broker.workers.run(partial(self.write_now, NAMES, partitions))  # after any that is under way
+            await self._workers.run(partial(self.write_now, NAMES, partitions))  # after any that is under way
             yield
         finally:
             self._cuts.remove(cuts)
@@ -129,7 +131,7 @@ class Checkpoints:
     def _is_kept(self, key: LogKey) -> bool:
         """Whether the log of an entry belongs here: the metadata decides that, not what could be opened."""
         topic_id, index = key
-        image = self._broker.image
+        image = self._context.image
         topic = image.topic_names.get(topic_id)
         known = None if topic is None else image.partition(topic, index)
-        return known is not None and self._broker.node_id in known.replicas
+        return known is not None and self._context.node_id in known.replicas

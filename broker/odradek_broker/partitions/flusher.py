@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
@@ -21,10 +21,23 @@ from odradek_broker.log.failures import LogFailed
 
 if TYPE_CHECKING:
     from odradek_broker.log.flush import FlushPlan
-    from odradek_broker.partitions.partition import Partition
+    from odradek_broker.log.log import Log
     from odradek_broker.ports.workers import Workers
 
 logger = logging.getLogger(__name__)
+
+
+class Flushed(Protocol):
+    """A partition, which is told what has become of its log."""
+
+    @property
+    def log(self) -> Log: ...
+
+    def advance(self) -> None: ...
+
+    def flushed(self) -> None: ...
+
+    def log_failed(self) -> None: ...
 
 
 class Flusher:
@@ -36,11 +49,11 @@ class Flusher:
         self.syncs = sync
         """Whether what is committed has to be on stable storage."""
         self._doubt_caches = doubt_caches
-        self._flushing: set[Partition] = set()
+        self._flushing: set[Flushed] = set()
         self._idle = trio.Event()
         self._idle.set()
 
-    def written(self, partition: Partition) -> None:
+    def written(self, partition: Flushed) -> None:
         """Something was appended: see that it is committed."""
         if self.syncs:
             self.flush_soon(partition)
@@ -50,7 +63,7 @@ class Flusher:
         if log.log_end_offset - log.flushed_offset >= log.config.flush_messages:
             self.flush_soon(partition)
 
-    def flush_soon(self, partition: Partition) -> None:
+    def flush_soon(self, partition: Flushed) -> None:
         if partition not in self._flushing:
             if not self._flushing:
                 self._idle = trio.Event()
@@ -61,7 +74,7 @@ class Flusher:
         """Return when no worker has anything of a log in its hands."""
         await self._idle.wait()
 
-    def _begin(self, partition: Partition) -> None:
+    def _begin(self, partition: Flushed) -> None:
         try:
             plan = partition.log.begin_flush()
         except (OSError, LogFailed) as error:
@@ -85,7 +98,7 @@ class Flusher:
         except OSError as error:
             logger.error("cannot write down that the page cache may have lost something: %s", error)
 
-    def _end(self, partition: Partition, plan: FlushPlan, error: Exception | None) -> None:
+    def _end(self, partition: Flushed, plan: FlushPlan, error: Exception | None) -> None:
         log = partition.log
         try:
             if error is not None:
@@ -100,7 +113,7 @@ class Flusher:
         else:
             self._forget(partition)
 
-    def _fail(self, partition: Partition, error: Exception) -> None:
+    def _fail(self, partition: Flushed, error: Exception) -> None:
         log = partition.log
         if not log.is_closed:
             log.fail(f"cannot flush: {error}")
@@ -108,7 +121,7 @@ class Flusher:
         partition.log_failed()
         self._forget(partition)
 
-    def _forget(self, partition: Partition) -> None:
+    def _forget(self, partition: Flushed) -> None:
         self._flushing.discard(partition)
         if not self._flushing:
             self._idle.set()

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
-    from odradek_broker.node.broker import Broker
-    from odradek_broker.partitions.partition import Partition
+    from odradek_broker.context import NodeContext
+    from odradek_broker.partitions.flusher import Flusher
+    from odradek_broker.partitions.partition import Partition, Partitions
 
 LONGEST_LOOK_MS = 1_000
 
@@ -21,25 +22,27 @@ LONGEST_LOOK_MS = 1_000
 class IntervalFlush:
     """One for a broker."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(self, context: NodeContext, partitions: Partitions, flusher: Flusher) -> None:
+        self._context = context
+        self._partitions = partitions
+        self._flusher = flusher
         self._unsynced_since: dict[Partition, tuple[int, int]] = {}
         """Up to which offset a log was synced when that was first seen, and when."""
 
     async def run(self) -> None:
-        if self._broker.flusher.syncs:
+        if self._flusher.syncs:
             return
         while True:
-            interval_ms = min(self._broker.config.log_flush_scheduler_interval_ms, LONGEST_LOOK_MS)
+            interval_ms = min(self._context.config.log_flush_scheduler_interval_ms, LONGEST_LOOK_MS)
             await trio.sleep(interval_ms / 1000)
-            for partition in self.due(self._broker.clock.monotonic_ms()):
-                self._broker.flusher.flush_soon(partition)
+            for partition in self.due(self._context.clock.monotonic_ms()):
+                self._flusher.flush_soon(partition)
 
     def due(self, now_ms: int) -> list[Partition]:
         """The partitions to be flushed now. Followers are among them, whose appends are not counted one by one."""
         before, self._unsynced_since = self._unsynced_since, {}
         due = []
-        for partition in self._broker.partitions.values():
+        for partition in self._partitions.values():
             log = partition.log
             if log.failed is not None or log.flushed_offset >= log.log_end_offset:
                 continue

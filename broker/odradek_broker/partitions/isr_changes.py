@@ -25,8 +25,9 @@ from odradek.protocol.messages.alter_partition import (
 from odradek_broker.metadata.client import ControllerUnavailable
 
 if TYPE_CHECKING:
-    from odradek_broker.node.broker import Broker
-    from odradek_broker.partitions.partition import Partition
+    from odradek_broker.context import NodeContext
+    from odradek_broker.metadata.client import ControllerClient
+    from odradek_broker.partitions.partition import Partition, Partitions
     from odradek_broker.replication.leader import Proposal
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,10 @@ STILL_TO_COME = {ErrorCode.INVALID_UPDATE_VERSION, ErrorCode.FENCED_LEADER_EPOCH
 class IsrChanges:
     """One for a broker."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(self, context: NodeContext, partitions: Partitions, controller: ControllerClient) -> None:
+        self._context = context
+        self._partitions = partitions
+        self._controller = controller
         self._proposals: dict[Partition, Proposal] = {}
         self._due = trio.Event()
 
@@ -67,7 +70,7 @@ class IsrChanges:
                     await self._ask(proposals)
 
     def _is_active(self, broker_id: int, epoch: int) -> bool:
-        broker = self._broker.image.brokers.get(broker_id)
+        broker = self._context.image.brokers.get(broker_id)
         return broker is not None and broker.is_active and epoch >= broker.epoch
 
     def _propose(self, partition: Partition, proposal: Proposal) -> None:
@@ -76,10 +79,10 @@ class IsrChanges:
 
     async def _look_for_laggards(self) -> None:
         while True:
-            max_lag_ms = self._broker.config.replica_lag_time_max_ms
+            max_lag_ms = self._context.config.replica_lag_time_max_ms
             await trio.sleep(max_lag_ms / 2000)
-            now_ms = self._broker.clock.monotonic_ms()
-            for partition in self._broker.partitions.values():
+            now_ms = self._context.clock.monotonic_ms()
+            for partition in self._partitions.values():
                 if partition.leadership is not None:
                     end = partition.log.log_end_offset
                     proposal = partition.leadership.propose_less(end, now_ms, max_lag_ms)
@@ -98,12 +101,12 @@ class IsrChanges:
                 )
             )
         request = AlterPartitionRequest(
-            broker_id=self._broker.node_id,
-            broker_epoch=self._broker.controller.broker_epoch,
+            broker_id=self._context.node_id,
+            broker_epoch=self._controller.broker_epoch,
             topics=[AlterPartitionRequestTopicData(topic_id, entries) for topic_id, entries in topics.items()],
         )
         try:
-            answer = await self._broker.controller.ask(request, AlterPartitionResponse, VERSION)
+            answer = await self._controller.ask(request, AlterPartitionResponse, VERSION)
         except ControllerUnavailable as error:
             logger.warning("cannot say who is in sync: %s", error)
             await self._again(proposals)

@@ -21,7 +21,7 @@ import trio
 if TYPE_CHECKING:
     from odradek_broker.log.checkpoints import PartitionKey
     from odradek_broker.log.log import Log
-    from odradek_broker.partitions.replica_logs import Waiting
+    from odradek_broker.partitions.waiting import Waiting
     from odradek_broker.ports.workers import Workers
 
 AT_ONCE = 4

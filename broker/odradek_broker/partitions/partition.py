@@ -17,7 +17,7 @@ Everything here happens on the Trio thread; only the waiting for the disk is els
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
@@ -30,6 +30,7 @@ from odradek_broker.replication.leader import UNKNOWN, Leadership
 
 if TYPE_CHECKING:
     from odradek_broker.controller.image import PartitionImage
+    from odradek_broker.log.checkpoints import PartitionKey
     from odradek_broker.log.log import Appended, Log
     from odradek_broker.partitions.flusher import Flusher
     from odradek_broker.ports.clock import Clock
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NO_EPOCH = -1
+
+Partitions: TypeAlias = "dict[PartitionKey, Partition]"
+"""Those that a broker keeps. The metadata decides which there are: replica_manager.py alone adds one."""
 
 
 class Admission:

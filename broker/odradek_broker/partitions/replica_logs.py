@@ -22,8 +22,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
-from msgspec import Struct
 
+from odradek_broker.controller.effective import topic_configs
 from odradek_broker.controller.image import NO_LEADER
 from odradek_broker.controller.partition_change import RECOVERING
 from odradek_broker.controller.replica_faults import ReplicaFaultsRequest, ReplicaFaultsResponse, ReplicaOf
@@ -32,36 +32,26 @@ from odradek_broker.log.offset_checkpoints import RECOVERY_POINTS
 from odradek_broker.loop.defects import survive
 from odradek_broker.metadata.client import ControllerUnavailable
 from odradek_broker.partitions.log_opening import LogOpening
-from odradek_broker.partitions.partitions import log_config
+from odradek_broker.partitions.others import others_have
+from odradek_broker.partitions.topic_settings import log_config
+from odradek_broker.partitions.waiting import Waiting
 
 if TYPE_CHECKING:
+    from odradek_broker.context import NodeContext
     from odradek_broker.controller.image import MetadataImage, PartitionImage
     from odradek_broker.log.checkpoints import LogKey, PartitionKey
     from odradek_broker.log.config import LogConfig
+    from odradek_broker.log.directory import LogDirectory
     from odradek_broker.log.log import Log
-    from odradek_broker.node.broker import Broker
-    from odradek_broker.partitions.partition import Partition
+    from odradek_broker.metadata.client import ControllerClient
+    from odradek_broker.partitions.partition import Partition, Partitions
+    from odradek_broker.ports.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 REFRESH_EVERY = 100
 """Logs that are opened one after another."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
-ALL = 2**63 - 1
-
-
-class Waiting(Struct):
-    """One log."""
-
-    topic_id: bytes
-    log: Log | None
-    """None where it cannot be opened."""
-    is_damaged: bool = False
-    """It may lack what was acknowledged, and the controller has not been told."""
-    sound_up_to: int = ALL
-    """Where it is damaged: what lies behind this offset may lack something in its midst."""
-    is_told: bool = False
-    """The controller has been told while this broker was registered: the metadata is yet to say so."""
 
 
 class _Ours(NamedTuple):
@@ -77,8 +67,25 @@ class _Ours(NamedTuple):
 class ReplicaLogs:
     """One for a broker."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(
+        self,
+        context: NodeContext,
+        directory: LogDirectory,
+        workers: Workers,
+        partitions: Partitions,
+        controller: ControllerClient,
+        *,
+        on_opened: Callable[[PartitionKey, PartitionImage], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        """`on_opened`: this log of ours may be served from, or was tried. `on_change`: which ones are has changed."""
+        self._context = context
+        self._directory = directory
+        self._workers = workers
+        self._partitions = partitions
+        self._controller = controller
+        self._on_opened = on_opened
+        self._on_change = on_change
         self._waiting: dict[PartitionKey, Waiting] = {}
         self._damaged_ends: dict[LogKey, int] = {}
         """Up to where damaged logs are sound of which the controller knows; what stands on disk says more."""
@@ -102,13 +109,13 @@ class ReplicaLogs:
         What nobody has synced is synced now, before the broker may claim to have it. Where that cannot be, it may go
         with the next power cut, whatever this broker says of itself by then: so such a log is doubted at once.
         """
-        directory = self._broker.directory
+        directory = self._directory
         there, claimed = set(directory.partitions()), directory.checkpoints.written(RECOVERY_POINTS)
         for topic in image.topics.values():
             for index, partition in topic.partitions.items():
                 key = (topic.name, index)
                 is_here = key in there or (topic.topic_id, index) in claimed
-                if is_here and self._broker.node_id in partition.replicas:
+                if is_here and self._context.node_id in partition.replicas:
                     waiting = self._waiting[key] = self._open(key, topic.topic_id, config_of(topic.name))
                     if waiting.log is None and not directory.was_synced:
                         waiting.is_damaged = True
@@ -129,7 +136,7 @@ class ReplicaLogs:
     def lower_recovery_points(self) -> None:
         """The controller knows what is damaged here: from now on that counts. Blocks; in any thread. Raises OSError."""
         ends, self._damaged_ends = self._damaged_ends, {}
-        self._broker.directory.checkpoints.lower(ends, [RECOVERY_POINTS])
+        self._directory.checkpoints.lower(ends, [RECOVERY_POINTS])
 
     async def wait_opened(self, topics: Collection[str]) -> None:
         """Return once the logs of these topics that are ours, as we know now, are open or known not to be.
@@ -162,7 +169,7 @@ class ReplicaLogs:
 
     def _is_taken_for_sound(self, partition: PartitionImage) -> bool:
         """Whether the metadata knows nothing yet of what is wrong: any other change of the partition may come first."""
-        node_id = self._broker.node_id
+        node_id = self._context.node_id
         has_lost = partition.leader == node_id and partition.leader_recovery_state == RECOVERING
         return node_id in (*partition.isr, *partition.elr) and not has_lost
 
@@ -171,10 +178,9 @@ class ReplicaLogs:
 
         Where no other has it, whoever reads there is refused, and everything else goes on.
         """
-        broker, key = self._broker, (partition.topic, partition.index)
-        if broker.partitions.get(key) is not partition:
+        if self._partitions.get((partition.topic, partition.index)) is not partition:
             return True
-        if broker.others_have(partition):
+        if others_have(self._context, partition):
             logger.error("%s is damaged: %s. Another replica has it, from which it is fetched again", partition, damage)
             self.doubt(partition, damage.offset)
             return True
@@ -192,12 +198,12 @@ class ReplicaLogs:
 
         Nobody is served from it until the controller knows.
         """
-        broker, key = self._broker, (partition.topic, partition.index)
-        assert broker.partitions.pop(key) is partition
+        key = (partition.topic, partition.index)
+        assert self._partitions.pop(key) is partition
         partition.retire()
         self._waiting[key] = Waiting(partition.topic_id, partition.log, True, sound_up_to)
         self._has_work.set()
-        self._refresh()
+        self._on_change()
 
     def _settle(self, key: PartitionKey, log: Log, waiting: Waiting, partition: PartitionImage) -> bool:
         """What becomes of what lies behind a gap, and whether that is known already.
@@ -207,7 +213,7 @@ class ReplicaLogs:
         """
         if partition.leader == NO_LEADER:
             return False
-        if partition.leader != self._broker.node_id:
+        if partition.leader != self._context.node_id:
             try:
                 log.truncate_to(waiting.sound_up_to)
             except (OSError, LogFailed) as error:
@@ -231,31 +237,26 @@ class ReplicaLogs:
 
     def _open_as_configured(self, key: PartitionKey, topic_id: bytes) -> Waiting:
         """In a worker."""
-        broker = self._broker
-        return self._open(key, topic_id, log_config(broker.image, broker.topic_configs(), key[0]))
+        image = self._context.image
+        configs = topic_configs(image, self._context.static_config)
+        return self._open(key, topic_id, log_config(image, configs, key[0]))
 
     def _opened(self, key: PartitionKey, waiting: Waiting) -> None:
         """Serve from it, if that may be."""
-        broker, self._waiting[key] = self._broker, waiting
-        partition = broker.image.partition(*key)
+        self._waiting[key] = waiting
+        partition = self._context.image.partition(*key)
         if partition is not None:
-            broker.partitions.take_up_again(*key, partition)
+            self._on_opened(key, partition)
         self._opened_count += 1
         if self._opening.is_last or self._opened_count % REFRESH_EVERY == 0:
-            self._refresh()
+            self._on_change()
 
     def _discard(self, key: PartitionKey, log: Log) -> None:
-        broker = self._broker
+        context = self._context
         try:
-            broker.directory.delete_log(log, broker.random.randbytes(16).hex(), broker.clock.now_ms())
+            self._directory.delete_log(log, context.random.randbytes(16).hex(), context.clock.now_ms())
         except OSError as error:
             logger.error("%s-%d could not be deleted: %s", *key, error)
-
-    def _refresh(self) -> None:
-        """Others look at what partitions there are."""
-        self._broker.fetchers.refresh()
-        self._broker.groups.refresh()
-        self._broker.transactions.refresh()
 
     def _open(self, key: PartitionKey, topic_id: bytes, config: LogConfig) -> Waiting:
         try:
@@ -269,7 +270,7 @@ class ReplicaLogs:
             survive(defect, f"{key[0]}-{key[1]} cannot be opened, and will be tried again; everything else goes on")
             return Waiting(topic_id, None)
         found = log.recovery
-        synced_up_to = self._broker.directory.checkpoints.get(RECOVERY_POINTS, (topic_id, key[1]))
+        synced_up_to = self._directory.checkpoints.get(RECOVERY_POINTS, (topic_id, key[1]))
         if log.log_end_offset < synced_up_to or (found is not None and found.is_damage):
             sound_up_to = log.log_end_offset if found is None else found.sound_up_to
             logger.error(
@@ -288,12 +289,11 @@ class ReplicaLogs:
 
     def _open_or_begin(self, key: PartitionKey, topic_id: bytes, config: LogConfig) -> Log:
         """Raises OSError, LogFailed, TopicIdMismatch."""
-        broker = self._broker
-        directory, now_ms = broker.directory, broker.clock.now_ms()
+        directory, now_ms = self._directory, self._context.clock.now_ms()
         try:
             return directory.open_log(*key, config, topic_id=topic_id, now_ms=now_ms)
         except TopicIdMismatch as mismatch:
-            path = directory.mark_stray(*key, broker.random.randbytes(16).hex())
+            path = directory.mark_stray(*key, self._context.random.randbytes(16).hex())
             logger.warning("%s: it was set aside as %s", mismatch, path)
         return directory.open_log(*key, config, topic_id=topic_id, now_ms=now_ms)
 
@@ -303,7 +303,7 @@ class ReplicaLogs:
         """Open what is new here, tell the controller of what is wrong, and try again what could not be opened, until
         cancelled."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._opening.run, self._broker.workers)
+            nursery.start_soon(self._opening.run, self._workers)
             nursery.start_soon(self._mend)
 
     async def _mend(self) -> None:
@@ -319,7 +319,7 @@ class ReplicaLogs:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_SECONDS)
 
     async def _tell(self) -> None:
-        node_id, controller = self._broker.node_id, self._broker.controller
+        node_id, controller = self._context.node_id, self._controller
         damaged = [each for each in self._ours() if each.waiting.is_damaged]
         unreadable = [each for each in self._ours() if each.waiting.log is None and each.partition.leader == node_id]
         if not (damaged or unreadable):
@@ -341,7 +341,7 @@ class ReplicaLogs:
             self._is_known(key, waiting)
             waiting.is_told = True
         try:
-            await self._broker.workers.run(self.lower_recovery_points)
+            await self._workers.run(self.lower_recovery_points)
         except OSError as error:
             logger.error("cannot write down that replicas are damaged: %s", error)
 
@@ -349,10 +349,10 @@ class ReplicaLogs:
         for key, waiting, partition in self._ours():
             if waiting.log is None:
                 del self._waiting[key]
-            self._broker.partitions.take_up_again(*key, partition)
-        self._refresh()
+            self._on_opened(key, partition)
+        self._on_change()
 
     def _ours(self) -> list[_Ours]:
         """Those of which the metadata, as we know it, knows."""
-        found = [(key, waiting, self._broker.image.partition(*key)) for key, waiting in self._waiting.items()]
+        found = [(key, waiting, self._context.image.partition(*key)) for key, waiting in self._waiting.items()]
         return [_Ours(key, waiting, partition) for key, waiting, partition in found if partition is not None]

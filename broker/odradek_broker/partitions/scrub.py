@@ -7,6 +7,7 @@ What it meets is said, and mended, as any damage is (apart.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ from odradek_broker.partitions.apart import Apart
 if TYPE_CHECKING:
     from odradek_broker.log.log import Log
     from odradek_broker.log.segment import Segment
-    from odradek_broker.node.broker import Broker
+    from odradek_broker.partitions.partition import Partition, Partitions
+    from odradek_broker.ports.workers import Workers
 
 FIRST_SECONDS = 600.0
 SECONDS_A_PIECE = 1.0
@@ -29,14 +31,17 @@ PAUSE_SECONDS = 24 * 60 * 60.0
 class Scrub:
     """One for a broker."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._reading = Apart("reading through", broker.replica_logs.met)
+    def __init__(
+        self, partitions: Partitions, workers: Workers, met_damage: Callable[[Partition, DamagedLog], object]
+    ) -> None:
+        self._partitions = partitions
+        self._workers = workers
+        self._reading = Apart("reading through", met_damage)
 
     async def run(self) -> None:
         await trio.sleep(FIRST_SECONDS)
         while True:
-            for partition in self._reading.of(self._broker.partitions.values()):
+            for partition in self._reading.of(self._partitions.values()):
                 with self._reading.each(partition):
                     for segment in list(partition.log.segments.sealed):
                         await self._read(partition.log, segment)
@@ -48,7 +53,7 @@ class Scrub:
         place: Place | None = Place(0, segment.base_offset)
         try:
             while place is not None and _is_there(log, segment, reader):
-                place = await self._broker.workers.run(partial(read_piece, reader, place))
+                place = await self._workers.run(partial(read_piece, reader, place))
                 await trio.sleep(SECONDS_A_PIECE)
         except (FileNotFoundError, DamagedLog):
             if _is_there(log, segment, reader):
