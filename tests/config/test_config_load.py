@@ -88,7 +88,7 @@ def test_all_mistakes_are_told_at_once_and_name_their_source(tmp_path: Path) -> 
         ("listeners", "localhost", "host:port"),
         ("listeners", "a:1,b:2", "a name of its own"),
         ("listeners", "localhost:65536", "host:port"),
-        ("listeners", "SASL_SSL://:9093", "SASL_SSL, which is not supported"),
+        ("listeners", "SASL_SSL://:9093", "ssl.keystore.location"),
         ("listeners", "INSIDE://:9093", "has no protocol"),
         ("listeners", "", "at least one address"),
         ("advertised.listeners", "0.0.0.0:9092", "a host and a port"),

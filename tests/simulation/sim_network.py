@@ -300,6 +300,9 @@ class SimStream:
         self._sent_bytes = 0
         self._tell_gone: Callable[[], None] | None = None
 
+    async def open(self) -> None:
+        """Nobody has to agree on anything."""
+
     async def receive_into(self, into: Callable[[], memoryview] | memoryview) -> int:
         while not self._inbox:
             if self._closed:

@@ -21,7 +21,7 @@ def address_of(broker_id: int, context: RequestContext) -> Address | None:
     For this broker that is what advertised.listeners says, and where it says nothing, the address that the client has
     used. None where the broker has no such listener.
     """
-    name = listener_name(context)
+    name = context.caller.listener
     if broker_id == context.broker.node_id:
         advertised = context.broker.config.advertised(name)
         if advertised is not None:
@@ -31,13 +31,6 @@ def address_of(broker_id: int, context: RequestContext) -> Address | None:
     broker = context.broker.image.brokers.get(broker_id)
     endpoint = None if broker is None else broker.endpoint(name)
     return None if endpoint is None else (endpoint.host, endpoint.port)
-
-
-def listener_name(context: RequestContext) -> str:
-    """The listener that the client has come by; one with port 0 may be on any."""
-    listeners = context.broker.config.listeners
-    exact = [listener for listener in listeners if listener.port == context.caller.local[1]]
-    return next(iter([*exact, *(listener for listener in listeners if not listener.port), *listeners])).name
 
 
 def reachable_brokers(context: RequestContext, *, fenced_too: bool = False) -> list[tuple[BrokerImage, Address]]:

@@ -8,6 +8,7 @@ Behaviour
     The loggers of this broker       config/loggers.py
     Client metrics                   nothing: nobody has subscribed to any
     Any other kind of resource       INVALID_REQUEST
+    A password                       no value, and is_sensitive
     A resource that is named again, with the same keys, is answered once
 Versions
     1 synonyms, sources    3 types, documentation    4 flexible
@@ -28,6 +29,7 @@ from odradek_broker.apis import RequestContext
 from odradek_broker.apis.own_resources import refuse_another_broker
 from odradek_broker.config.effective import ConfigEntry, broker_default_entries, broker_entries
 from odradek_broker.config.loggers import logger_entries
+from odradek_broker.config.setting import PASSWORD
 from odradek_broker.controller.effective import ALL_BROKERS, topic_configs
 from odradek_broker.controller.image import ResourceType
 from odradek_broker.controller.names import check_topic_name
@@ -97,13 +99,18 @@ def _entries(kind: int, name: str, context: RequestContext) -> list[ConfigEntry]
 
 
 def _result(entry: ConfigEntry, request: DescribeConfigsRequest) -> DescribeConfigsResourceResult:
+    is_secret = entry.type is PASSWORD
     synonyms = entry.synonyms if request.include_synonyms else ()
     return DescribeConfigsResourceResult(
         name=entry.name,
-        value=entry.value,
+        value=None if is_secret else entry.value,
         read_only=entry.read_only,
         config_source=entry.source,
-        synonyms=[DescribeConfigsSynonym(name=one.name, value=one.value, source=one.source) for one in synonyms],
+        is_sensitive=is_secret,
+        synonyms=[
+            DescribeConfigsSynonym(name=one.name, value=None if is_secret else one.value, source=one.source)
+            for one in synonyms
+        ],
         config_type=entry.type,
         documentation=entry.sentence if request.include_documentation else None,
     )

@@ -20,7 +20,7 @@ from odradek.protocol.messages.describe_quorum import (
     ReplicaState,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.apis.addresses import listener_name, reachable_brokers
+from odradek_broker.apis.addresses import reachable_brokers
 from odradek_broker.controller.image import METADATA_TOPIC
 
 REQUEST, VERSIONS = DescribeQuorumRequest, range(3)
@@ -67,7 +67,7 @@ def _unknown(index: int) -> DescribeQuorumResponsePartitionData:
 
 
 def _nodes(context: RequestContext) -> list[Node]:
-    name = listener_name(context)
+    name = context.caller.listener
     return [
         Node(node_id=broker.broker_id, listeners=[Listener(name=name, host=address[0], port=address[1])])
         for broker, address in reachable_brokers(context)

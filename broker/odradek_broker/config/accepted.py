@@ -67,7 +67,7 @@ _NAMES = """
     offsets.commit.required.acks offsets.load.buffer.size offsets.topic.compression.codec password.encoder.secret port
     principal.builder.class producer.purgatory.purge.interval.requests queued.max.requests
     replica.socket.receive.buffer.bytes replica.socket.timeout.ms reserved.broker.max.id
-    security.inter.broker.protocol security.providers server.max.startup.time.ms super.users telemetry.max.bytes
+    security.providers server.max.startup.time.ms super.users telemetry.max.bytes
     transaction.partition.verification.enable transaction.state.log.load.buffer.size
     transaction.abort.timed.out.transaction.cleanup.interval.ms transaction.two.phase.commit.enable
     unclean.leader.election.interval.ms

@@ -4,6 +4,7 @@ An attribute is the key with underscores for dots (log.segment.bytes -> log_segm
 rest. Defaults are Kafka 4.3's but for these, each for a reason:
 
     listeners               127.0.0.1:9092: nobody from outside is let in before somebody has decided so
+    security.inter.broker.protocol    not set: without it, brokers reach each other by the first listener
     advertised.listeners    not set: a client is told the address by which it came, so a container's port works at once
     node.id                 1: there need not be a configuration at all
     log.dir                 odradek-data: the system's temporary directory is no place for a log
@@ -16,14 +17,18 @@ rest. Defaults are Kafka 4.3's but for these, each for a reason:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 from msgspec import Struct, structs
 
 from odradek_broker.config.coordination_keys import TransactionConfig
 from odradek_broker.config.listener import Listener
+from odradek_broker.config.listener_overrides import Place
 from odradek_broker.config.setting import Setting, render
+from odradek_broker.config.tls_keys import TlsConfig
 from odradek_broker.config.units import HOUR_MS, MINUTE_MS
 
 
@@ -32,6 +37,18 @@ class BrokerConfig(TransactionConfig, frozen=True, kw_only=True):
 
     given: frozenset[str] = frozenset()
     """The keys (with dots) that somebody has set, unlike those that are at their defaults."""
+
+    overrides: Mapping[Place, Mapping[str, Any]] = MappingProxyType({})
+    """What is set for one listener, or for one mechanism there, by attribute."""
+
+    def at(self, listener: str, mechanism: str = "") -> BrokerConfig:
+        """What holds at one listener, for a mechanism of logins there."""
+        changes = {**self.overrides.get(Place(listener), {}), **self.overrides.get(Place(listener, mechanism), {})}
+        return structs.replace(self, **changes) if changes else self
+
+    def protocol_of(self, listener: str) -> str | None:
+        """What is spoken at the listener of that name; None where nothing says so."""
+        return self.listener_security_protocol_map.protocols.get(listener)
 
     @property
     def data_directory(self) -> str:
@@ -53,7 +70,7 @@ class BrokerConfig(TransactionConfig, frozen=True, kw_only=True):
     @property
     def inter_broker_listener(self) -> str:
         """The name of the listener by which the others reach this process."""
-        return self.inter_broker_listener_name or self.listeners[0].name
+        return self.inter_broker_listener_name or self.security_inter_broker_protocol or self.listeners[0].name
 
     def is_given(self, name: str) -> bool:
         return name in self.given
@@ -89,6 +106,10 @@ def broker_keys() -> dict[str, BrokerKey]:
     return keys
 
 
+LISTENER_KEYS = frozenset(field.name.replace("_", ".") for field in structs.fields(TlsConfig))
+"""Keys that may be set for one listener alone."""
+
+
 def check_together(config: BrokerConfig) -> list[str]:
     """What is wrong with values that are right each for itself."""
     mistakes = [*_check_identity(config), *_check_protocols(config), *_check_roles(config)]
@@ -111,8 +132,11 @@ def _check_identity(config: BrokerConfig) -> list[str]:
             mistakes.append(f"advertised.listeners names {listener.name}, which is not among the listeners")
         if listener.is_any_address or not listener.port:
             mistakes.append(f"advertised.listeners must tell clients a host and a port, unlike {listener}")
-    if config.inter_broker_listener_name is not None and config.inter_broker_listener_name not in names:
-        mistakes.append(f"inter.broker.listener.name is {config.inter_broker_listener_name}, which is not a listener")
+    named = ("inter.broker.listener.name", "security.inter.broker.protocol")
+    given = [(key, name) for key in named if (name := getattr(config, key.replace(".", "_"))) is not None]
+    if len(given) > 1:
+        mistakes.append(f"only one of {' and '.join(named)} may be set")
+    mistakes += [f"{key} is {name}, which is not a listener" for key, name in given if name not in names]
     if config.log_dirs is not None and len(config.log_dirs) > 1:
         mistakes.append("log.dirs may name one directory only: data is not spread over several disks")
     return mistakes
@@ -132,22 +156,8 @@ def _check_roles(config: BrokerConfig) -> list[str]:
 
 
 def _check_protocols(config: BrokerConfig) -> list[str]:
-    protocols = protocol_map(config.listener_security_protocol_map)
-    if protocols is None:
-        return ["listener.security.protocol.map must look like NAME:PROTOCOL,NAME:PROTOCOL"]
-    mistakes = []
-    for listener in config.listeners:
-        protocol = protocols.get(listener.name, listener.name)
-        if protocol != "PLAINTEXT":
-            known = protocol in ("SSL", "SASL_PLAINTEXT", "SASL_SSL")
-            reason = f"uses {protocol}, which is not supported" if known else "has no protocol"
-            mistakes.append(f"listeners: {listener} {reason}; see listener.security.protocol.map")
-    return mistakes
-
-
-def protocol_map(text: str) -> dict[str, str] | None:
-    """Listener names to protocols; None where the text is none."""
-    pairs = [entry.strip().split(":") for entry in text.split(",") if entry.strip()]
-    if any(len(pair) != 2 or not all(pair) for pair in pairs):
-        return None
-    return {name.upper(): protocol.upper() for name, protocol in pairs}
+    return [
+        f"listeners: {listener} has no protocol; see listener.security.protocol.map"
+        for listener in config.listeners
+        if config.protocol_of(listener.name) is None
+    ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -10,6 +12,11 @@ from odradek_broker.config.setting import SettingError
 
 PLAINTEXT = "PLAINTEXT"
 ANY_ADDRESS = ("", "0.0.0.0", "::")  # what may be listened at, but never advertised
+
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+"""What may be spoken at a listener, in the order of Kafka's numbers."""
+OVER_TLS = ("SSL", "SASL_SSL")
+WITH_LOGIN = ("SASL_PLAINTEXT", "SASL_SSL")
 
 _form = re.compile(r"(?:(?P<name>[A-Za-z0-9_-]+)://)?(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\[\]:/]*):(?P<port>\d{1,5})")
 
@@ -30,6 +37,29 @@ class Listener(Struct, frozen=True):
     @property
     def is_any_address(self) -> bool:
         return self.host in ANY_ADDRESS
+
+
+class ProtocolMap(Struct, frozen=True):
+    """The protocol of each named listener. One that is called like a protocol need not be named."""
+
+    text: str = ",".join(f"{protocol}:{protocol}" for protocol in PROTOCOLS)
+    protocols: Mapping[str, str] = MappingProxyType(dict(zip(PROTOCOLS, PROTOCOLS, strict=True)))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_protocol_map(text: str) -> ProtocolMap:
+    """NAME:PROTOCOL,NAME:PROTOCOL. Raises SettingError."""
+    protocols = dict(ProtocolMap().protocols)
+    for entry in filter(None, map(str.strip, text.split(","))):
+        name, colon, protocol = entry.upper().partition(":")
+        if not name or not colon:
+            raise SettingError("must look like NAME:PROTOCOL,NAME:PROTOCOL")
+        if protocol not in PROTOCOLS:
+            raise SettingError(f"names {protocol or 'nothing'} for {name}, and not one of {', '.join(PROTOCOLS)}")
+        protocols[name] = protocol
+    return ProtocolMap(text, protocols)
 
 
 def parse_listener(text: str) -> Listener:

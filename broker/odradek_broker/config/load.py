@@ -18,10 +18,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from odradek_broker.config.accepted import ALIASES, REFUSED, has_no_effect
-from odradek_broker.config.broker_config import BrokerConfig, broker_keys, check_together
+from odradek_broker.config.broker_config import LISTENER_KEYS, BrokerConfig, broker_keys, check_together
+from odradek_broker.config.listener import OVER_TLS
+from odradek_broker.config.listener_overrides import PREFIX, Place, split_override
 from odradek_broker.config.properties import parse_properties
 from odradek_broker.config.setting import SettingError, render
 
@@ -64,11 +66,20 @@ def load_broker_config(
         given.update((name, _Given(text, file.name)) for name, text in _read_file(file).items())
     given.update(_from_environment(environment or {}, notices))
     given.update((name, _Given(text, "flag")) for name, text in (overrides or {}).items())
-    config = _build(_without_inert(_unaliased(given), mistakes, notices), mistakes)
-    mistakes += [] if mistakes else check_together(config)
+    config = _build(*_without_inert(_unaliased(given), mistakes, notices), mistakes, notices)
+    mistakes += [] if mistakes else [*check_together(config), *_check_tls(config)]
     if mistakes:
         raise ConfigError(mistakes)
     return LoadedConfig(config, tuple(notices))
+
+
+def _check_tls(config: BrokerConfig) -> list[str]:
+    """The library for certificates is imported only where there are some."""
+    if all(config.protocol_of(listener.name) not in OVER_TLS for listener in config.listeners):
+        return []
+    from odradek_broker.tls.check import check_tls
+
+    return check_tls(config)
 
 
 # ----------------------------------------------------------------------------------------------------------- sources
@@ -104,7 +115,7 @@ def _from_environment(environment: Mapping[str, str], notices: list[str]) -> Ite
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable in COMMAND_LINE_VARIABLES:
             continue
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().replace("_", ".")
-        if name in broker_keys() or name in ALIASES or name in REFUSED:
+        if name in broker_keys() or name in ALIASES or name in REFUSED or name.startswith(PREFIX):
             yield name, _Given(text, variable)
         else:
             notices.append(f"{variable} is no setting of the broker and has no effect{_suggestion(name)}")
@@ -119,19 +130,23 @@ def _unaliased(given: dict[str, _Given]) -> dict[str, _Given]:
     return renamed | {name: value for name, value in given.items() if name not in ALIASES}
 
 
-def _without_inert(given: dict[str, _Given], mistakes: list[str], notices: list[str]) -> dict[str, _Given]:
-    """The keys that have an effect; the others become notices or mistakes."""
-    live = {}
+def _without_inert(
+    given: dict[str, _Given], mistakes: list[str], notices: list[str]
+) -> tuple[dict[str, _Given], dict[str, _Given]]:
+    """The keys that have an effect, and those of single listeners; the others become notices or mistakes."""
+    live, of_listeners = {}, {}
     for name, value in given.items():
         if name in broker_keys():
             live[name] = value
+        elif name.startswith(PREFIX):
+            of_listeners[name] = value
         elif name in REFUSED and value.text not in ("", "false"):
             mistakes.append(f"{name} ({value.where}): {REFUSED[name]}")
         elif name in REFUSED or has_no_effect(name):
             notices.append(f"{name} ({value.where}) has no effect in this broker")
         else:
             mistakes.append(f"{name} ({value.where}) is no known setting{_suggestion(name)}")
-    return live
+    return live, of_listeners
 
 
 def _suggestion(name: str) -> str:
@@ -139,19 +154,42 @@ def _suggestion(name: str) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _build(given: dict[str, _Given], mistakes: list[str]) -> BrokerConfig:
+def _build(
+    given: dict[str, _Given], of_listeners: dict[str, _Given], mistakes: list[str], notices: list[str]
+) -> BrokerConfig:
     values: dict[str, Any] = {}
     for name, value in given.items():
-        key = broker_keys()[name]
-        if not value.text.strip() and key.default is None:
-            continue
-        try:
-            values[key.attribute] = key.setting.parse(value.text)
-        except SettingError as error:
-            mistakes.append(f"{name} = {value.text} ({value.where}): {error}")
+        _set(values, name, name, value, mistakes)
     inner = values.get("controller_listener_names", ())
     if inner and "listeners" in values:
         values["listeners"] = tuple(one for one in values["listeners"] if one.name not in inner)
     if inner and values.get("advertised_listeners"):
         values["advertised_listeners"] = tuple(o for o in values["advertised_listeners"] if o.name not in inner) or None
-    return BrokerConfig(**values, given=frozenset(given))
+    config = BrokerConfig(**values, given=frozenset(given))
+    return structs.replace(config, overrides=_overrides(of_listeners, config, mistakes, notices))
+
+
+def _set(values: dict[str, Any], key_name: str, name: str, value: _Given, mistakes: list[str]) -> None:
+    """Put the value of a key among the others. `name`: as it was written."""
+    key = broker_keys()[key_name]
+    if not value.text.strip() and key.default is None:
+        return
+    try:
+        values[key.attribute] = key.setting.parse(value.text)
+    except SettingError as error:
+        mistakes.append(f"{name} = {key.setting.shown(value.text)} ({value.where}): {error}")
+
+
+def _overrides(
+    of_listeners: dict[str, _Given], config: BrokerConfig, mistakes: list[str], notices: list[str]
+) -> dict[Place, dict[str, Any]]:
+    """What is set for single listeners. A key that cannot differ from listener to listener becomes a notice."""
+    overrides: dict[Place, dict[str, Any]] = {}
+    for name, value in of_listeners.items():
+        found = split_override(name, (listener.name for listener in config.listeners))
+        if found is None or found[1] not in LISTENER_KEYS:
+            notices.append(f"{name} ({value.where}) has no effect in this broker")
+        else:
+            place, key_name = found
+            _set(overrides.setdefault(place, {}), key_name, name, value, mistakes)
+    return overrides

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Struct
-
 from odradek_broker.config.address_limits import AddressLimits, parse_address_limits
-from odradek_broker.config.listener import Listener, check_listeners, parse_listener
+from odradek_broker.config.listener import (
+    PROTOCOLS,
+    Listener,
+    ProtocolMap,
+    check_listeners,
+    parse_listener,
+    parse_protocol_map,
+)
 from odradek_broker.config.setting import (
     INT,
     INT_MAX,
@@ -22,6 +27,7 @@ from odradek_broker.config.setting import (
     not_empty,
     one_of,
 )
+from odradek_broker.config.tls_keys import TlsConfig
 from odradek_broker.config.units import HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS
 
 LIVE = Dynamic.CLUSTER
@@ -30,7 +36,7 @@ ROLES = ("broker", "controller")
 JOURNALS = ("file", "etcd")
 
 
-class IdentityConfig(Struct, frozen=True, kw_only=True):
+class IdentityConfig(TlsConfig, frozen=True, kw_only=True):
     """Who this broker is and where it is found."""
 
     node_id: Annotated[int, Setting("The number of this broker, different from every other's.", INT, at_least(0))] = 1
@@ -59,8 +65,17 @@ class IdentityConfig(Struct, frozen=True, kw_only=True):
         Setting("The listener by which brokers and controllers reach each other; the first.", STRING, not_empty),
     ] = None
     listener_security_protocol_map: Annotated[
-        str, Setting("The protocol that is spoken at each named listener.", STRING)
-    ] = "PLAINTEXT:PLAINTEXT"
+        ProtocolMap,
+        Setting("The protocol that is spoken at each named listener.", STRING, build=parse_protocol_map),
+    ] = ProtocolMap()
+    security_inter_broker_protocol: Annotated[
+        str | None,
+        Setting(
+            "The same as inter.broker.listener.name, where that listener has the name of its protocol.",
+            STRING,
+            one_of(*PROTOCOLS),
+        ),
+    ] = None
     controller_listener_names: Annotated[
         tuple[str, ...], Setting("Listeners for a controller's use, which are not opened here.", LIST)
     ] = ()

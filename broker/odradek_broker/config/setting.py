@@ -14,9 +14,26 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+HIDDEN = "[hidden]"
+
 
 class SettingError(ValueError):
     """The text is no value of this key."""
+
+
+class Secret(Struct, frozen=True):
+    """Text that nobody is shown: not in a log, not in an error, and not when settings are described."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
 
 
 class ConfigType(IntEnum):
@@ -61,17 +78,27 @@ class Setting(Struct, frozen=True):
     check: Check | None = None
     dynamic: Dynamic = Dynamic.NO
     build: Callable[[str], Any] | None = None
-    """Makes the value of a STRING, or of each member of a LIST, where it is more than text."""
+    """Makes the value of a STRING or PASSWORD, or of each member of a LIST, where it is more than text.
+
+    Raises ValueError.
+    """
 
     def parse(self, text: str) -> Any:
         """The value. Raises SettingError."""
         value = _parsers[self.type](text.strip())
         if self.build is not None:
-            value = tuple(map(self.build, value)) if self.type is LIST else self.build(value)
+            try:
+                value = tuple(map(self.build, value)) if self.type is LIST else self.build(value)
+            except ValueError as error:
+                raise SettingError(str(error)) from None
         wrong = self.check(value) if self.check is not None else None
         if wrong is not None:
             raise SettingError(wrong)
         return value
+
+    def shown(self, text: str) -> str:
+        """The text of a value as it may be told to somebody."""
+        return HIDDEN if self.type is PASSWORD else text
 
 
 def render(value: Any) -> str | None:

@@ -62,7 +62,7 @@ class HangUps:
 
 def _has_ended(connected: socket.socket) -> bool:
     try:
-        return connected.recv(1, socket.MSG_PEEK) == b""
+        return socket.socket.recv(connected, 1, socket.MSG_PEEK) == b""  # under TLS too the socket's own
     except BlockingIOError:
         return False
     except OSError:

@@ -28,6 +28,7 @@ from msgspec import Struct
 from odradek.protocol.framing import BASE_BYTES, FrameBuffer
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import Answer, Caller, Held, Later
+from odradek_broker.ports.handshakes import HandshakeFailed
 from odradek_broker.server.progress import DEADLINE_MS, UNKNOWN, Progress
 from odradek_broker.server.unsupported import Unsupported
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.network import Stream
     from odradek_broker.server.dispatcher import Call, Dispatcher
+    from odradek_broker.server.entrance import Entrance
     from odradek_broker.server.memory import Share
 
 logger = logging.getLogger(__name__)
@@ -64,9 +66,10 @@ class Connection:
         memory: Share,
         clock: Clock,
         max_frame_bytes: int,
-        listener: str,
+        entrance: Entrance,
     ) -> None:
         self._stream = stream
+        self._entrance = entrance
         self._dispatcher = dispatcher
         self._memory = memory
         self._clock = clock
@@ -88,14 +91,14 @@ class Connection:
         self._peer_gone = False
         self._silent = False
         """An answer was left out, as the peer has gone: what comes behind it is not said either."""
-        self._caller = Caller(stream.peer, stream.local, listener)
+        self._caller = Caller(stream.peer, stream.local, entrance.listener)
         self._since_checkpoint = 0
 
     async def serve(self) -> None:
         """Return when the connection is over; no fault of the peer's is raised."""
-        self._stream.on_peer_gone(self._peer_has_gone)
         try:
             with self._scope:
+                await self._enter()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write_answers)
                     await self._read_requests()
@@ -104,6 +107,10 @@ class Connection:
         except* ProtocolError as errors:
             who = (*self._stream.peer, self._caller.software)
             logger.warning("closing the connection of %s:%d (%s): %s", *who, _first_line(errors))
+        except* HandshakeFailed as errors:
+            logger.info(
+                "%s:%d does not come in by %s: %s", *self._stream.peer, self._caller.listener, _first_line(errors)
+            )
         except* OSError as errors:
             logger.debug("lost the connection of %s:%d: %s", *self._stream.peer, _first_line(errors))
         except* trio.ClosedResourceError:
@@ -118,6 +125,11 @@ class Connection:
             self._memory.give_back()
             for farewell in self._caller.farewells.values():
                 farewell()
+
+    async def _enter(self) -> None:
+        """Find out who it is, as far as it shows before it asks. Raises OSError, ProtocolError."""
+        self._caller.principal = self._entrance.principal(await self._stream.open())
+        self._stream.on_peer_gone(self._peer_has_gone)
 
     @property
     def host(self) -> str:

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from odradek_broker.config.listener import PLAINTEXT, PROTOCOLS
 from odradek_broker.controller.image import Endpoint
 from odradek_broker.ports.descriptors import Descriptors
 from odradek_broker.server.connection import Connection
 from odradek_broker.server.dispatcher import Dispatcher
 from odradek_broker.server.door import Door
+from odradek_broker.server.entrance import Entrance
 from odradek_broker.server.known_hosts import limits_by_address
 from odradek_broker.server.memory import MemoryBudget
 
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
     from odradek_broker.node.node import Node
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.network import Address, Listener, Network, Stream
+    from odradek_broker.ports.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
+RENEWAL_SECONDS = 1.0
 OVERLOADED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 REST_WHEN_OVERLOADED_SECONDS = 0.1
 DRAIN_SECONDS = 5.0
@@ -67,6 +71,7 @@ class Server:
         """In this second."""
         self._departed = trio.lowlevel.ParkingLot()
         self._listeners: list[Listener] = []
+        self._entrances: list[Entrance] = []
         self.is_stopping = False
         self._scope = trio.CancelScope()
         self.addresses: list[Address] = []
@@ -75,17 +80,20 @@ class Server:
         """Serve until stopped or cancelled. Raises OSError where a listener or the data directory cannot be opened."""
         try:
             for config in self._context.config.listeners:
-                self._listeners.append(await self._listen(config))
+                entrance = Entrance(config.name, self._context.config.at(config.name))
+                self._entrances.append(entrance)
+                self._listeners.append(await self._listen(config, entrance))
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     broker: Broker = await nursery.start(self._node.run, self._endpoints(self._listeners))
                     dispatcher = Dispatcher(broker)
                     nursery.start_soon(self._network.run)
                     await self._find_limits()
-                    for listener, config in zip(self._listeners, self._context.config.listeners, strict=True):
-                        nursery.start_soon(self._accept, listener, config, dispatcher, nursery)
+                    for listener, entrance in zip(self._listeners, self._entrances, strict=True):
+                        nursery.start_soon(self._accept, listener, entrance, dispatcher, nursery)
                     nursery.start_soon(self._tick)
                     nursery.start_soon(self._keep_limits)
+                    nursery.start_soon(self._renew_certificates, broker.workers)
                     self.addresses = [listener.address for listener in self._listeners]
                     task_status.started(self.addresses)
         finally:
@@ -114,10 +122,19 @@ class Server:
         for listener in self._listeners:
             listener.close()
 
-    async def _listen(self, config: ListenerConfig) -> Listener:
-        if config.host not in LOOPBACK:
-            logger.warning("listening on %s without TLS or login: whoever reaches it can read and write", config)
-        return await self._network.listen(config.host, config.port)
+    async def _listen(self, config: ListenerConfig, entrance: Entrance) -> Listener:
+        if config.host not in LOOPBACK and not entrance.is_guarded:
+            logger.warning("listening on %s without a login: whoever reaches it can read and write", config)
+        if entrance.tls is None:
+            return await self._network.listen(config.host, config.port)
+        return await self._network.listen(config.host, config.port, entrance.tls)
+
+    async def _renew_certificates(self, workers: Workers) -> None:
+        used = [entrance.tls for entrance in self._entrances if entrance.tls is not None]
+        while used:
+            await trio.sleep(RENEWAL_SECONDS)
+            for tls in used:
+                await workers.run(tls.renew)
 
     def _endpoints(self, listeners: list[Listener]) -> tuple[Endpoint, ...]:
         """Where others reach this process, as it says of itself: as advertised, else as it listens."""
@@ -125,17 +142,18 @@ class Server:
         found = []
         for each, listener in zip(config.listeners, listeners, strict=True):
             advertised = config.advertised(each.name)
+            protocol = PROTOCOLS.index(config.protocol_of(each.name) or PLAINTEXT)
             if advertised is not None:
-                found.append(Endpoint(each.name, advertised.host, advertised.port))
+                found.append(Endpoint(each.name, advertised.host, advertised.port, protocol))
             else:
                 host = socket.gethostname() if each.is_any_address else each.host
-                found.append(Endpoint(each.name, host, listener.address[1]))
+                found.append(Endpoint(each.name, host, listener.address[1], protocol))
         return tuple(found)
 
     async def _accept(
-        self, listener: Listener, config: ListenerConfig, dispatcher: Dispatcher, nursery: trio.Nursery
+        self, listener: Listener, entrance: Entrance, dispatcher: Dispatcher, nursery: trio.Nursery
     ) -> None:
-        is_open = self._is_brokers_own(config)
+        is_open = self._is_brokers_own(entrance.listener)
         while True:
             try:
                 stream = await listener.accept()
@@ -150,15 +168,15 @@ class Server:
                 await trio.sleep(REST_WHEN_OVERLOADED_SECONDS)
                 continue
             if is_open or self._may_enter(stream):
-                nursery.start_soon(self._serve, self._admit(stream, dispatcher, config.name, is_counted=not is_open))
+                nursery.start_soon(self._serve, self._admit(stream, dispatcher, entrance, is_counted=not is_open))
             else:
                 stream.close()
             await trio.lowlevel.checkpoint()  # however many are at the door, those inside are served
 
-    def _is_brokers_own(self, config: ListenerConfig) -> bool:
+    def _is_brokers_own(self, listener: str) -> bool:
         """Whether no client need come by this listener: it is open to everybody who comes, beside all limits."""
         ours = self._context.config.inter_broker_listener
-        return config.name == ours and any(each.name != ours for each in self._context.config.listeners)
+        return listener == ours and any(each.name != ours for each in self._context.config.listeners)
 
     def _may_enter(self, stream: Stream) -> bool:
         """Whether there is a place, or somebody else makes one.
@@ -198,11 +216,11 @@ class Server:
             await trio.sleep(TICK_SECONDS)
             await self._find_limits()
 
-    def _admit(self, stream: Stream, dispatcher: Dispatcher, listener: str, *, is_counted: bool) -> Connection:
+    def _admit(self, stream: Stream, dispatcher: Dispatcher, entrance: Entrance, *, is_counted: bool) -> Connection:
         """Counted from now on, not from when its task begins: many may be accepted before that."""
         max_frame_bytes = self._context.config.socket_request_max_bytes
         connection = Connection(
-            stream, dispatcher, self._memory.share(stream.peer[0]), self._clock, max_frame_bytes, listener
+            stream, dispatcher, self._memory.share(stream.peer[0]), self._clock, max_frame_bytes, entrance
         )
         self._connections.add(connection)
         if is_counted:

@@ -1,0 +1,47 @@
+"""What a listener asks of who comes by it, and who they are then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from odradek.protocol.primitives import ProtocolError
+from odradek_broker.config.listener import OVER_TLS, WITH_LOGIN
+from odradek_broker.security.principal import ANONYMOUS, USER, Principal
+
+if TYPE_CHECKING:
+    from odradek_broker.config import BrokerConfig
+    from odradek_broker.tls.renewal import RenewedTls
+
+
+class Entrance:
+    """One listener's."""
+
+    def __init__(self, listener: str, config: BrokerConfig) -> None:
+        """Raises StoreError."""
+        self.listener = listener
+        protocol = config.protocol_of(listener)
+        self._by_certificate = protocol == "SSL"
+        self.is_guarded = protocol in WITH_LOGIN or (self._by_certificate and config.ssl_client_auth == "required")
+        """Whether nobody comes in without having shown who they are."""
+        self._rules = config.ssl_principal_mapping_rules
+        self.tls = _tls_of(listener, config) if protocol in OVER_TLS else None
+
+    def principal(self, certificate: bytes | None) -> Principal:
+        """As whom somebody acts who has shown this certificate (DER), or none. Raises ProtocolError."""
+        if certificate is None or not self._by_certificate:
+            return ANONYMOUS
+        from odradek_broker.tls.names import distinguished_name
+
+        shown = distinguished_name(certificate)
+        name = self._rules.name_of(shown)
+        if name is None:
+            raise ProtocolError(f"no rule of ssl.principal.mapping.rules fits the name {shown}")
+        return Principal(USER, name)
+
+
+def _tls_of(listener: str, config: BrokerConfig) -> RenewedTls:
+    """The library for certificates is imported only where there are some."""
+    from odradek_broker.tls.contexts import server_context
+    from odradek_broker.tls.renewal import RenewedTls
+
+    return RenewedTls(server_context, config, f"listener {listener}")

@@ -1,0 +1,32 @@
+"""What is wrong with the settings of TLS: all of it, a line each, before anything is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from odradek_broker.config.listener import OVER_TLS
+from odradek_broker.tls.contexts import client_context, server_context
+from odradek_broker.tls.stores import StoreError
+
+if TYPE_CHECKING:
+    from odradek_broker.config import BrokerConfig
+
+
+def check_tls(config: BrokerConfig) -> list[str]:
+    mistakes = []
+    for listener in config.listeners:
+        if config.protocol_of(listener.name) in OVER_TLS:
+            mistakes += _tried(listener.name, server_context, config.at(listener.name))
+    ours = config.inter_broker_listener
+    if not mistakes and config.protocol_of(ours) in OVER_TLS:
+        mistakes += _tried(ours, client_context, config.at(ours))
+    return mistakes
+
+
+def _tried(listener: str, make: Callable[[BrokerConfig], object], config: BrokerConfig) -> list[str]:
+    try:
+        make(config)
+    except StoreError as error:
+        return [f"listeners: {listener}: {error}"]
+    return []

@@ -1,0 +1,58 @@
+"""Certificates that are exchanged while they are in use: a store that has changed on the disk is read anew.
+
+Connections that are open stay as they are. What cannot be used is said once and not used: the old certificate goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from odradek_broker.tls.stores import StoreError
+
+if TYPE_CHECKING:
+    from odradek_broker.config import BrokerConfig
+
+logger = logging.getLogger(__name__)
+
+Stamp: TypeAlias = tuple[int, int, int] | None
+"""By which a file is known to be another one; None where there is none."""
+
+
+class RenewedTls:
+    """A context that is never older than its stores, as of the last `renew`."""
+
+    def __init__(self, make: Callable[[BrokerConfig], ssl.SSLContext], config: BrokerConfig, whose: str) -> None:
+        """Raises StoreError."""
+        self._make = make
+        self._config = config
+        self._whose = whose
+        self._seen = self._stamps()
+        self.context = make(config)
+
+    def renew(self) -> None:
+        """In a worker thread, now and then."""
+        stamps = self._stamps()
+        if stamps == self._seen:
+            return
+        self._seen = stamps  # of before they are read: what changes meanwhile is seen the next time
+        try:
+            self.context = self._make(self._config)
+        except StoreError as error:
+            logger.error("%s keeps its certificates, for the new ones cannot be used: %s", self._whose, error)
+        else:
+            logger.info("%s has new certificates", self._whose)
+
+    def _stamps(self) -> list[Stamp]:
+        return [_stamp(path) for path in (self._config.ssl_keystore_location, self._config.ssl_truststore_location)]
+
+
+def _stamp(path: str | None) -> Stamp:
+    try:
+        found = os.stat(path) if path is not None else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
