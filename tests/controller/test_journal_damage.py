@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from msgspec import Struct
 
+from odradek_broker.controller.features import BOOTSTRAP
 from odradek_broker.controller.file_journal import FileJournal
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.journal import JournalDamaged
@@ -103,7 +104,10 @@ def test_the_refusal_is_one_line_with_the_place_the_consequence_and_the_remedy(k
         keeper.open()
     line = str(refused.value)
     assert "\n" not in line
-    assert f"{keeper.segment}, position {keeper.ends[1]}, offset 3: a batch does not match its checksum" in line
+    assert (
+        f"{keeper.segment}, position {keeper.ends[1]}, offset {len(BOOTSTRAP)}: a batch does not match its checksum"
+        in line
+    )
     assert f"what was decided from offset 3 on, up to offset {offset}, would be forgotten" in line
     assert f"odradek metadata restore --data-dir {keeper.path} --from HOST:PORT" in line
 

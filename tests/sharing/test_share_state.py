@@ -3,7 +3,7 @@
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.coordination.result import CoordinatorResult, Instant
 from odradek_broker.sharing.ranges import Range, RecordState
-from odradek_broker.sharing.records import StateKey
+from odradek_broker.sharing.records import StateKey, state_key
 from odradek_broker.sharing.settings import ShareStateSettings
 from odradek_broker.sharing.share_state import ShareState, ShareStateCoordinator, TimerKind, Write
 
@@ -119,3 +119,17 @@ def test_a_deleted_share_partition_is_gone_after_a_replay_too() -> None:
     scene = Scene().begun()
     assert scene.do(scene.core.delete(KEY)) is ErrorCode.NONE
     assert scene.core.states == scene.reloaded().states == {}
+
+
+def test_a_share_partition_is_found_by_a_key_that_names_group_topic_and_partition() -> None:
+    key = StateKey("a:b", bytes(range(240, 256)), 12)
+    assert key.coordinator_key == "a:b:8PHy8_T19vf4-fr7_P3-_w:12"
+    assert state_key(key.coordinator_key) == key
+    for wrong in (
+        "g",
+        "g:t:0",
+        ":8PHy8_T19vf4-fr7_P3-_w:12",
+        "g:8PHy8_T19vf4-fr7_P3-_w:",
+        "g:8PHy8_T19vf4-fr7_P3-_w:x",
+    ):
+        assert state_key(wrong) is None

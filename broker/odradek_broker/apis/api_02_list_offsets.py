@@ -19,9 +19,7 @@ Versions
 
 from __future__ import annotations
 
-import errno
 from collections import Counter
-from functools import partial
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.list_offsets import (
@@ -35,10 +33,8 @@ from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.log.failures import DamagedLog
-from odradek_broker.log.raw_batch import is_short
-from odradek_broker.log.reading import HEADERS_AT_ONCE
-from odradek_broker.log.timestamps import TimestampOffset, first_record_as_young_as
 from odradek_broker.loop.slices import Slices
+from odradek_broker.partitions.offsets_by_time import first_offset_by_time
 from odradek_broker.partitions.partition import Partition
 
 REQUEST, VERSIONS = ListOffsetsRequest, range(1, 12)
@@ -111,26 +107,10 @@ async def _offset(
         return NOTHING, NOTHING
     if timestamp == MAX_TIMESTAMP:
         timestamp = partition.log.max_timestamp()
-    found = None if timestamp < 0 else await _by_time(partition, timestamp, limit, slices, context)
+    found = (
+        None if timestamp < 0 else await first_offset_by_time(partition, timestamp, limit, slices, context.broker.looks)
+    )
     return (NOTHING, NOTHING) if found is None else (found.timestamp, found.offset)
-
-
-async def _by_time(
-    partition: Partition, timestamp: int, limit: int, slices: Slices, context: RequestContext
-) -> TimestampOffset | None:
-    """The first record as young as that before `limit`: batch by batch, into long ones in a worker."""
-    start, leadership = partition.log.log_start_offset, partition.leadership
-    for step in partition.log.young_batches(timestamp, limit):
-        if step is not None:
-            batch, header = step
-            look = partial(first_record_as_young_as, batch, header, timestamp, start)
-            found = look() if is_short(batch, 0, header) else await context.broker.looks.look(look)
-            if found is not None:
-                return found if found.offset < limit else None
-        await slices.pay(HEADERS_AT_ONCE // 4)
-        if partition.leadership is not leadership:  # what is walked over may have been cut meanwhile
-            raise OSError(errno.ESTALE, "another leader was elected during a look-up by time")
-    return None
 
 
 def _refused(wanted: ListOffsetsPartition, error: ErrorCode) -> ListOffsetsPartitionResponse:

@@ -1,11 +1,12 @@
-"""FindCoordinator (API key 10), versions 0-6: find the broker that coordinates a group or a transactional id.
+"""FindCoordinator (API key 10), versions 0-6: find who coordinates a group, a transactional id, a share partition.
 
 Behaviour
-    It is the leader of the partition of __consumer_offsets, or of __transaction_state, that the key hashes to.
+    It is the leader of the partition of __consumer_offsets, of __transaction_state, or of __share_group_state, that the
+    key hashes to. A share partition's key is group:topicId:partition, the id as Kafka writes it.
     A topic that is missing is made first; unlike Kafka, which then says COORDINATOR_NOT_AVAILABLE once, the answer to
     the same request already names the coordinator.
     No leader, or no topic           COORDINATOR_NOT_AVAILABLE
-    Any other key type               INVALID_REQUEST (share groups, key type 2, are not coordinated here)
+    Any other key type, a share partition's before version 6, or a key that names none    INVALID_REQUEST
 Versions
     1 key_type, error_message, throttle_time_ms    3 flexible    4 many keys    5 no change    6 share groups
 """
@@ -16,15 +17,17 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.addresses import address_of, leader_of
-from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC, TopicImage
+from odradek_broker.controller.image import GROUP_TOPIC, SHARE_TOPIC, TRANSACTION_TOPIC, TopicImage
 from odradek_broker.coordination.partitioning import coordinator_partition
 from odradek_broker.loop.slices import Slices
 from odradek_broker.metadata.client import ControllerUnavailable
+from odradek_broker.sharing.records import state_key
 
 REQUEST, VERSIONS = FindCoordinatorRequest, range(7)
 
 MANY_KEYS = 4
-TOPICS = {0: GROUP_TOPIC, 1: TRANSACTION_TOPIC}
+SHARE, SHARE_SINCE = 2, 6
+TOPICS = {0: GROUP_TOPIC, 1: TRANSACTION_TOPIC, SHARE: SHARE_TOPIC}
 """By key type."""
 
 
@@ -34,7 +37,8 @@ async def handle(request: FindCoordinatorRequest, context: RequestContext) -> Fi
     topic = await _topic(request.key_type, context) if keys else ErrorCode.NONE
     slices, found = Slices(), []
     for key in keys:
-        found.append(_find(key, topic, context))
+        is_wrong = request.key_type == SHARE and state_key(key) is None
+        found.append(_nobody(key, ErrorCode.INVALID_REQUEST) if is_wrong else _find(key, topic, context))
         await slices.pay()
     if has_many:
         return FindCoordinatorResponse(coordinators=found)
@@ -50,7 +54,7 @@ async def handle(request: FindCoordinatorRequest, context: RequestContext) -> Fi
 async def _topic(key_type: int, context: RequestContext) -> TopicImage | ErrorCode:
     """The topic whose partitions' leaders coordinate keys of that type, made if it is missing; or why there is none."""
     name = TOPICS.get(key_type)
-    if name is None:
+    if name is None or (key_type == SHARE and context.version < SHARE_SINCE):
         return ErrorCode.INVALID_REQUEST
     try:
         error = await context.broker.controller.create_topic_if_missing(name)

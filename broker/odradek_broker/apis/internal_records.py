@@ -14,9 +14,10 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid, read_whole_header
 from odradek.protocol.records.record import Record, decode_batch
-from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
+from odradek_broker.controller.image import GROUP_TOPIC, SHARE_TOPIC, TRANSACTION_TOPIC
 from odradek_broker.groups import records as groups
 from odradek_broker.log.validation import Refused
+from odradek_broker.sharing import records as sharing
 from odradek_broker.transactions import records as transactions
 
 MAX_RECORDS = 1_000
@@ -66,4 +67,5 @@ def _unreadable(_key: Buffer, _value: Buffer | None) -> None:
 _READERS: dict[str, Callable[[Buffer, Buffer | None], Any]] = {
     GROUP_TOPIC: groups.read_record,
     TRANSACTION_TOPIC: transactions.read_record,
+    SHARE_TOPIC: sharing.read_record,
 }

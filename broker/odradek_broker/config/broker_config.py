@@ -24,15 +24,15 @@ from typing import Any, get_args, get_type_hints
 
 from msgspec import Struct, structs
 
-from odradek_broker.config.coordination_keys import TransactionConfig
 from odradek_broker.config.listener import Listener
 from odradek_broker.config.listener_overrides import Place
 from odradek_broker.config.setting import Setting, render
+from odradek_broker.config.share_keys import ShareCoordinatorConfig
 from odradek_broker.config.tls_keys import TlsConfig
 from odradek_broker.config.units import HOUR_MS, MINUTE_MS
 
 
-class BrokerConfig(TransactionConfig, frozen=True, kw_only=True):
+class BrokerConfig(ShareCoordinatorConfig, frozen=True, kw_only=True):
     """What holds for one broker. Made by `load_broker_config`; in tests directly, from attributes."""
 
     given: frozenset[str] = frozenset()

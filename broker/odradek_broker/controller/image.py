@@ -24,6 +24,8 @@ TRANSACTION_TOPIC = "__transaction_state"
 SHARE_TOPIC = "__share_group_state"
 TRANSACTION_VERSION = "transaction.version"
 """The feature; from level 1 on records of transactions say more, from 2 on each end raises the epoch (KIP-890)."""
+SHARE_VERSION = "share.version"
+"""The feature; from level 1 on there are share groups."""
 INTERNAL_TOPICS = frozenset({GROUP_TOPIC, TRANSACTION_TOPIC, SHARE_TOPIC})
 
 NOTHING: Mapping[str, str] = MappingProxyType({})

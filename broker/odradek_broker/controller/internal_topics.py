@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from odradek.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig
 from odradek_broker.config import BrokerConfig
-from odradek_broker.controller.image import GROUP_TOPIC, INTERNAL_TOPICS, TRANSACTION_TOPIC, MetadataImage
+from odradek_broker.controller.image import (
+    GROUP_TOPIC,
+    INTERNAL_TOPICS,
+    SHARE_TOPIC,
+    TRANSACTION_TOPIC,
+    MetadataImage,
+)
 
 DEFAULT = -1
 
@@ -34,6 +40,8 @@ def topic_to_create(
 def _internal_partitions(config: BrokerConfig, name: str) -> int:
     if name == GROUP_TOPIC:
         return config.offsets_topic_num_partitions
+    if name == SHARE_TOPIC:
+        return config.share_coordinator_state_topic_num_partitions
     return config.transaction_state_log_num_partitions
 
 
@@ -41,26 +49,38 @@ def _internal_replication_factor(image: MetadataImage, config: BrokerConfig, nam
     """As configured, to the letter where it has been; the default asks for no more than there are brokers."""
     if name == GROUP_TOPIC:
         key, wanted = "offsets.topic.replication.factor", config.offsets_topic_replication_factor
+    elif name == SHARE_TOPIC:
+        key = "share.coordinator.state.topic.replication.factor"
+        wanted = config.share_coordinator_state_topic_replication_factor
     else:
         key, wanted = "transaction.state.log.replication.factor", config.transaction_state_log_replication_factor
     return wanted if config.is_given(key) else max(1, min(wanted, len(image.active_brokers)))
 
 
 def _internal_configs(image: MetadataImage, config: BrokerConfig, name: str) -> dict[str, str]:
-    if name not in INTERNAL_TOPICS:
-        return {}
+    """Records of share groups' state build on one another: their coordinator deletes them, and nothing compacts."""
     if name == GROUP_TOPIC:
-        segment_bytes = config.offsets_topic_segment_bytes
-    else:
-        segment_bytes = config.transaction_state_log_segment_bytes
-    configs = {
-        "cleanup.policy": "compact",
-        "compression.type": "uncompressed" if name == TRANSACTION_TOPIC else "producer",
-        "segment.bytes": str(segment_bytes),
-    }
+        segment_bytes = str(config.offsets_topic_segment_bytes)
+        return {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": segment_bytes}
+    if name == SHARE_TOPIC:
+        return {
+            "cleanup.policy": "delete",
+            "compression.type": "producer",
+            "retention.ms": "-1",
+            "segment.bytes": str(config.share_coordinator_state_topic_segment_bytes),
+            "min.insync.replicas": _min_isr(image, config, name, "share.coordinator.state.topic.min.isr"),
+        }
     if name == TRANSACTION_TOPIC:
-        min_isr = config.transaction_state_log_min_isr
-        if not config.is_given("transaction.state.log.min.isr"):
-            min_isr = min(min_isr, _internal_replication_factor(image, config, name))
-        configs["min.insync.replicas"] = str(min_isr)
-    return configs
+        return {
+            "cleanup.policy": "compact",
+            "compression.type": "uncompressed",
+            "segment.bytes": str(config.transaction_state_log_segment_bytes),
+            "min.insync.replicas": _min_isr(image, config, name, "transaction.state.log.min.isr"),
+        }
+    return {}
+
+
+def _min_isr(image: MetadataImage, config: BrokerConfig, name: str, key: str) -> str:
+    """As configured, to the letter where it has been; the default wants no more than there are replicas."""
+    wanted = int(config.text(key) or DEFAULT)
+    return str(wanted if config.is_given(key) else min(wanted, _internal_replication_factor(image, config, name)))

@@ -14,6 +14,7 @@ from odradek_broker.controller.delta import delta
 from odradek_broker.controller.effective import broker_config, newly_inert
 from odradek_broker.controller.min_insync import overruled
 from odradek_broker.coordinators.groups import GroupsRuntime
+from odradek_broker.coordinators.share_groups import ShareGroupsRuntime
 from odradek_broker.coordinators.transactions import TransactionsRuntime
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.offset_checkpoints import NAMES
@@ -88,6 +89,7 @@ class Broker:
         self.checkpoints = Checkpoints(context, self.partitions, directory.checkpoints, workers)
         self.groups = GroupsRuntime(self)
         self.transactions = TransactionsRuntime(self)
+        self.sharing = ShareGroupsRuntime(self)
         self.isr_changes = IsrChanges(context, self.partitions, controller)
         self.metadata_note = MetadataNote(self)
         self.reachability = Reachability(context.clock)
@@ -143,6 +145,7 @@ class Broker:
         self.fetchers.refresh()
         self.groups.on_image(old, new)
         self.transactions.refresh()
+        self.sharing.refresh()
 
     def _log_opened(self, key: PartitionKey, partition: PartitionImage) -> None:
         self.replicas.take_up_again(key, partition)
@@ -152,6 +155,7 @@ class Broker:
         self.fetchers.refresh()
         self.groups.refresh()
         self.transactions.refresh()
+        self.sharing.refresh()
 
     def on_lease(self, has_lease: bool) -> None:
         """It has run out, or is there again."""
@@ -161,6 +165,7 @@ class Broker:
                 partition.fail_commits()
         self.groups.refresh()
         self.transactions.refresh()
+        self.sharing.refresh()
 
     # ---------------------------------------------------------------------------------------------------------- end
 
@@ -168,6 +173,7 @@ class Broker:
         """Before a stop: whoever waits for records, metadata or a group, gets an answer now."""
         self.groups.close()
         self.transactions.close()
+        self.sharing.close()
         for partition in self.partitions.values():
             partition.wake_everybody()
 

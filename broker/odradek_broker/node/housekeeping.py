@@ -16,7 +16,6 @@ import trio
 
 from odradek_broker.log.offset_checkpoints import (
     CLEANER_OFFSETS,
-    COMPACTED_FOR,
     HIGH_WATERMARKS,
     LOG_START_OFFSETS,
     RECOVERY_POINTS,
@@ -121,15 +120,9 @@ class Housekeeping:
         plan = log.begin_compaction(now_ms, partition.last_stable_offset)
         if plan is None:
             return
-        try:
-            while await self._broker.workers.run(plan.step):
-                log.intend(plan)
-                await self._broker.checkpoints.write([COMPACTED_FOR])
-                if not log.install(plan, self._broker.clock.now_ms()):
-                    return
-        finally:
-            if not log.is_closed:
-                plan.discard()
+        while await self._broker.workers.run(plan.step):
+            if not log.install(plan, self._broker.clock.now_ms()):
+                return
         log.end_compaction(plan)
         for offset, fault in plan.unreadable.items():
             logger.warning(

@@ -163,6 +163,7 @@ class Node:
         nursery.start_soon(broker.replica_logs.run)
         await nursery.start(broker.groups.run)
         await nursery.start(broker.transactions.run)
+        await nursery.start(broker.sharing.run)
         nursery.start_soon(Housekeeping(broker).run)
         nursery.start_soon(broker.isr_changes.run)
         nursery.start_soon(broker.metadata_note.run)

@@ -7,7 +7,7 @@ Kafka: ShareCoordinatorRecordSerde.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -24,6 +24,8 @@ from odradek_broker.coordination.record import NUMBER_BYTES, CoordinatorRecord, 
 from odradek_broker.sharing.ranges import Range, RecordState
 
 V = TypeVar("V", ShareSnapshotValue, ShareUpdateValue)
+
+TEXT_OF_ID_BYTES = 22
 
 _STORED = {RecordState.AVAILABLE, RecordState.ACKNOWLEDGED, RecordState.ARCHIVED}
 
@@ -119,6 +121,19 @@ def _body(cls: type[V], value: Buffer) -> V:
     body = decode(cls, value, version, NUMBER_BYTES)
     ranges_of(body.state_batches)
     return body
+
+
+def state_key(coordinator_key: str) -> StateKey | None:
+    """The share partition that such a key names; None where it names none."""
+    group_id, separator, rest = coordinator_key.rpartition(":")[0].rpartition(":")
+    partition = coordinator_key.rpartition(":")[2]
+    if not separator or not group_id or not partition.isdecimal() or len(rest) != TEXT_OF_ID_BYTES:
+        return None
+    try:
+        topic_id = urlsafe_b64decode(f"{rest}==")
+    except ValueError:
+        return None
+    return StateKey(group_id, topic_id, int(partition))
 
 
 def _base64url(topic_id: bytes) -> str:

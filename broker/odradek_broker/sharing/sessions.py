@@ -80,6 +80,9 @@ class ShareSessions:
         session.next_epoch = 1 if epoch == MAX_EPOCH else epoch + 1
         return session
 
+    def has_group(self, group_id: str) -> bool:
+        return any(key.group_id == group_id for key in self._sessions)
+
     def end(self, session: ShareSession) -> bool:
         """Its connection is over; whether it was still the session of its member."""
         is_current = self._sessions.get(session.key) is session

@@ -1,0 +1,133 @@
+"""What share groups have from this broker: the partitions that it leads, and their members' sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from odradek.protocol.errors import ErrorCode
+from odradek_broker.controller.image import SHARE_VERSION
+from odradek_broker.coordinators.share_leader import ShareLeader
+from odradek_broker.coordinators.share_persister import SharePersister
+from odradek_broker.coordinators.share_settings import ShareGroupSettings, share_group_settings
+from odradek_broker.coordinators.share_state import ShareStateRuntime
+from odradek_broker.sharing.records import StateKey
+from odradek_broker.sharing.sessions import ShareSession, ShareSessions
+
+if TYPE_CHECKING:
+    from odradek_broker.node.broker import Broker
+    from odradek_broker.partitions.partition import Partition
+
+
+class ShareGroupsRuntime:
+    """One for a broker; `states` are the share coordinators, which may be others' too."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self.states = ShareStateRuntime(broker)
+        self.persister = SharePersister(broker, self.states)
+        self.sessions = ShareSessions()
+        self._leaders: dict[StateKey, ShareLeader] = {}
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Share until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.states.run)
+            self._nursery = nursery
+            task_status.started()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self.close()
+
+    def close(self) -> None:
+        """Let go of everything; who waits is told to look elsewhere."""
+        self._nursery = None
+        for leader in list(self._leaders.values()):
+            leader.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        self._leaders.clear()
+        self.states.close()
+        self.persister.close()
+
+    def refresh(self) -> None:
+        """Leaders may be others by now, and topics may be gone."""
+        self.states.refresh()
+        for key, leader in list(self._leaders.items()):
+            error = self._why_not(leader)
+            if error:
+                del self._leaders[key]
+                leader.close(error)
+
+    @property
+    def is_enabled(self) -> bool:
+        return self._broker.image.features.get(SHARE_VERSION, 0) > 0
+
+    def settings(self, group_id: str) -> ShareGroupSettings:
+        return share_group_settings(self._broker.image, self._broker.config, group_id)
+
+    # ------------------------------------------------------------------------------------------------------ partitions
+
+    def leader(self, key: StateKey) -> ShareLeader | ErrorCode:
+        """Of a share partition, where this broker leads it. It may not be loaded yet."""
+        known = self._leaders.get(key)
+        if known is not None and not self._why_not(known):
+            known.ends_when_stored = False
+            return known
+        partition = self._partition(key)
+        if isinstance(partition, ErrorCode):
+            return partition
+        if self._nursery is None:
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        made = ShareLeader(key, partition, self._broker, self.persister, partial(self.settings, key.group_id))
+        self._leaders[key] = made
+        self._nursery.start_soon(self._share, made)
+        return made
+
+    def known_leader(self, key: StateKey) -> ShareLeader | ErrorCode:
+        """The one that is there already, with what members have in hand."""
+        known = self._leaders.get(key)
+        if known is not None:
+            return known.error or known
+        partition = self._partition(key)
+        return partition if isinstance(partition, ErrorCode) else ErrorCode.INVALID_RECORD_STATE
+
+    async def _share(self, leader: ShareLeader) -> None:
+        await leader.run()
+        if self._leaders.get(leader.key) is leader:
+            del self._leaders[leader.key]
+
+    def _partition(self, key: StateKey) -> Partition | ErrorCode:
+        name = self._broker.topic_name(key.topic_id)
+        return ErrorCode.UNKNOWN_TOPIC_ID if name is None else self._broker.replicas.partition(name, key.partition)
+
+    def _why_not(self, leader: ShareLeader) -> ErrorCode:
+        if leader.error:
+            return leader.error
+        found = self._partition(leader.key)
+        if isinstance(found, ErrorCode):
+            return found
+        is_same = found is leader.partition and found.leader_epoch == leader.leader_epoch
+        return ErrorCode.NONE if is_same else ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+    # -------------------------------------------------------------------------------------------------------- sessions
+
+    def connection_lost(self, session: ShareSession) -> None:
+        """A member has gone without a word; unless it has a new session already."""
+        if self.sessions.end(session):
+            self.release(session)
+
+    def release(self, session: ShareSession) -> None:
+        """A session is over: its member's records are for others. Where it was the group's last, all is put away."""
+        group_id, member_id = session.key
+        is_last = not self.sessions.has_group(group_id)
+        for leader in self._of_group(group_id):
+            leader.release(member_id)
+            if is_last:
+                leader.end_when_stored()
+
+    def _of_group(self, group_id: str) -> Iterable[ShareLeader]:
+        return [each for key, each in self._leaders.items() if key.group_id == group_id]

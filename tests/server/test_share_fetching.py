@@ -1,0 +1,254 @@
+"""ShareFetch and ShareAcknowledge over a socket: who gets which records, how often, and what the next leader knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from served_broker import HandClock, Peer, Served, produce, serving
+from sharing_member import ACCEPT, REJECT, RELEASE, RENEW, Got, initialize, member
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.write_txn_markers import (
+    WritableTxnMarker,
+    WritableTxnMarkerTopic,
+    WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
+)
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.record import Record
+
+FEW = {"share_coordinator_state_topic_num_partitions": "2", "offsets_topic_num_partitions": "2"}
+NOTHING = Got([], [], ErrorCode.NONE, ErrorCode.NONE)
+
+
+async def filled(served: Served, *batches: list[bytes]) -> Peer:
+    """Topic t with these values, batch by batch, shared by group g from its beginning."""
+    peer = await served.connect()
+    await peer.make_topic()
+    for values in batches:
+        assert (await peer.produce(produce(*values))).error_code == ErrorCode.NONE
+    await initialize(served, peer)
+    return peer
+
+
+async def test_two_members_divide_a_partition_by_batches(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a", b"b"], [b"c"])
+        one, two = await member(served, "one"), await member(served, "two")
+        assert await one.fetch(max_records=1) == Got([b"a", b"b"], [(0, 1, 1)], ErrorCode.NONE, ErrorCode.NONE)
+        assert (await two.fetch()).acquired == [(2, 2, 1)]
+        assert await one.fetch() == NOTHING
+
+
+async def test_a_strict_limit_divides_a_batch(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a", b"b", b"c"])
+        one, two = await member(served, "one"), await member(served, "two")
+        assert (await one.fetch(max_records=2, share_acquire_mode=1)).values == [b"a", b"b"]
+        assert (await two.fetch()).values == [b"c"]
+
+
+async def test_what_is_released_goes_to_another_and_what_is_accepted_or_rejected_to_nobody(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a", b"b", b"c"])
+        one, two = await member(served, "one"), await member(served, "two")
+        await one.fetch()
+        assert await one.acknowledge((0, 2, [ACCEPT, RELEASE, REJECT])) is ErrorCode.NONE
+        assert await two.fetch() == Got([b"b"], [(1, 1, 2)], ErrorCode.NONE, ErrorCode.NONE)
+
+
+async def test_acknowledgements_ride_on_a_fetch(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a"], [b"b"])
+        one = await member(served, "one")
+        await one.fetch(max_records=1)
+        assert await one.fetch((0, 0, [ACCEPT])) == Got([b"b"], [(1, 1, 1)], ErrorCode.NONE, ErrorCode.NONE)
+        assert (await one.fetch((0, 0, [ACCEPT]), (1, 1, [ACCEPT]))).acknowledge_error is ErrorCode.NONE
+        assert (await one.fetch((1, 1, [ACCEPT]))).acknowledge_error is ErrorCode.INVALID_RECORD_STATE
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ((0, 0, [9]), ErrorCode.INVALID_REQUEST),
+        ((0, 2, [ACCEPT, ACCEPT]), ErrorCode.INVALID_REQUEST),
+        ((1, 0, [ACCEPT]), ErrorCode.INVALID_REQUEST),
+        ((0, 0, []), ErrorCode.INVALID_REQUEST),
+        ((0, 9, [ACCEPT]), ErrorCode.INVALID_REQUEST),
+        ((0, 0, [RENEW]), ErrorCode.INVALID_REQUEST),
+    ],
+)
+async def test_an_acknowledgement_with_a_fault_is_refused(
+    tmp_path: Path, said: tuple[int, int, list[int]], error: ErrorCode
+) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a"])
+        one = await member(served, "one")
+        await one.fetch()
+        assert await one.acknowledge(said) is error
+        assert await one.acknowledge((0, 0, [ACCEPT])) is ErrorCode.NONE
+
+
+async def test_a_lock_runs_out_unless_it_is_renewed(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with serving(tmp_path, clock=clock, **FEW) as served:
+        await filled(served, [b"a"], [b"b"])
+        one, two = await member(served, "one"), await member(served, "two")
+        assert (await one.fetch()).acquired == [(0, 1, 1)]
+        clock.advance(20_000)
+        assert await one.acknowledge((1, 1, [RENEW]), renews=True) is ErrorCode.NONE
+        clock.advance(10_000)
+        assert (await two.fetch()).acquired == [(0, 0, 2)]
+        assert await one.acknowledge((0, 1, [ACCEPT])) is ErrorCode.INVALID_RECORD_STATE
+        assert await one.acknowledge((1, 1, [ACCEPT])) is ErrorCode.NONE
+
+
+@pytest.mark.parametrize("says_so", [True, False], ids=["closes its session", "loses its connection"])
+async def test_a_member_that_goes_leaves_its_records_to_others(tmp_path: Path, says_so: bool) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a"])
+        one, two = await member(served, "one"), await member(served, "two")
+        await two.fetch()
+        await two.acknowledge((0, 0, [RELEASE]))
+        assert (await one.fetch()).acquired == [(0, 0, 2)]
+        async with trio.open_nursery() as nursery:
+
+            async def wait_for_it() -> None:
+                assert (await two.fetch(max_wait_ms=9000)).acquired == [(0, 0, 3)]
+
+            nursery.start_soon(wait_for_it)
+            if says_so:
+                assert await one.acknowledge(is_last=True) is ErrorCode.NONE
+            else:
+                await trio.aclose_forcefully(one.peer.stream)
+
+
+async def test_a_record_that_was_delivered_too_often_is_delivered_no_more(tmp_path: Path) -> None:
+    async with serving(tmp_path, group_share_delivery_count_limit="2", **FEW) as served:
+        await filled(served, [b"a"], [b"b"])
+        one = await member(served, "one")
+        await one.fetch(max_records=1)
+        assert (await one.fetch((0, 0, [RELEASE]), max_records=1)).acquired == [(0, 0, 2)]
+        assert (await one.fetch((0, 0, [RELEASE]))).values == [b"b"]
+
+
+async def test_a_fetch_waits_until_there_are_records_and_no_longer(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        peer = await filled(served)
+        one = await member(served, "one")
+        assert await one.fetch(max_wait_ms=1) == NOTHING
+        async with trio.open_nursery() as nursery:
+
+            async def wait_for_it() -> None:
+                assert (await one.fetch(max_wait_ms=9000)).values == [b"late"]
+
+            nursery.start_soon(wait_for_it)
+            await peer.produce(produce(b"late"))
+
+
+async def test_sessions_count_their_requests(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW, group_share_max_share_sessions="1") as served:
+        await filled(served, [b"a"])
+        one, two = await member(served, "one"), await member(served, "two")
+        one.epoch = 1
+        assert (await one.fetch_whole()).error_code == ErrorCode.SHARE_SESSION_NOT_FOUND
+        one.epoch = 0
+        assert (await one.fetch_whole((0, 0, [ACCEPT]))).error_code == ErrorCode.INVALID_REQUEST
+        one.epoch = 0
+        await one.fetch()
+        one.epoch = 5
+        assert (await one.fetch_whole()).error_code == ErrorCode.INVALID_SHARE_SESSION_EPOCH
+        assert await one.acknowledge() is ErrorCode.INVALID_SHARE_SESSION_EPOCH
+        assert (await two.fetch_whole()).error_code == ErrorCode.SHARE_SESSION_LIMIT_REACHED
+
+
+async def test_what_was_acknowledged_outlives_the_broker_and_what_was_in_hand_does_not(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a"], [b"b"], [b"c"], [b"d"])
+        one = await member(served, "one")
+        assert (await one.fetch()).acquired == [(0, 3, 1)]
+        assert await one.acknowledge((0, 0, [ACCEPT]), (2, 2, [RELEASE])) is ErrorCode.NONE
+        assert (await one.fetch()).acquired == [(2, 2, 2)]
+        served.broker.sharing.sessions.end(served.broker.sharing.sessions._sessions.popitem()[1])
+    async with serving(tmp_path, **FEW) as served:
+        got = await (await member(served, "one")).fetch()
+        assert (got.values, got.acquired) == ([b"b", b"c", b"d"], [(1, 1, 1), (2, 2, 2), (3, 3, 1)])
+
+
+async def test_a_group_that_nobody_has_initialized_gets_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        peer = await served.connect()
+        await peer.make_topic()
+        await peer.produce(produce(b"a"))
+        one = await member(served, "one")
+        assert (await one.fetch(max_wait_ms=5000)).error is ErrorCode.INVALID_REQUEST
+        one.topic_id = b"?" * 16
+        assert ErrorCode.UNKNOWN_TOPIC_ID in _errors(await one.fetch_whole())
+
+
+def _errors(response: object) -> set[int]:
+    return {data.error_code for topic in response.responses for data in topic.partitions}  # type: ignore[attr-defined]
+
+
+async def test_a_group_that_begins_anew_is_not_held_by_what_its_members_had(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        peer = await filled(served, [b"a"], [b"b"])
+        one = await member(served, "one")
+        await one.fetch()
+        await initialize(served, peer, start_offset=1, state_epoch=2)
+        assert await one.acknowledge((0, 1, [ACCEPT])) is ErrorCode.FENCED_STATE_EPOCH
+        assert (await one.fetch()).values == [b"b"]
+
+
+async def test_where_only_committed_records_count_those_of_aborted_transactions_are_passed_over(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        peer = await filled(served, [b"before"])
+        one = await member(served, "one")
+        set_group_config(served, "share.isolation.level", "read_committed")
+        for sequence, (value, commits) in enumerate([(b"aborted", False), (b"committed", True)]):
+            batch = build_batch(
+                [Record(timestamp=1, value=value)],
+                producer_id=7, producer_epoch=0, base_sequence=sequence, is_transactional=True,
+            )  # fmt: skip
+            appended = served.broker.replicas.partition("t", 0).append(memoryview(batch))  # type: ignore[union-attr]
+            assert appended.last_offset == 1 + 2 * sequence  # type: ignore[union-attr]
+            if not sequence:
+                assert (await one.fetch()).values == [b"before"]
+            marker = WritableTxnMarker(7, 0, commits, [WritableTxnMarkerTopic("t", [0])])
+            await peer.ask(WriteTxnMarkersRequest([marker]), WriteTxnMarkersResponse, 1)
+        assert (await one.fetch()).values == [b"committed"]
+
+
+def set_group_config(served: Served, name: str, value: str) -> None:
+    image = served.broker.image
+    configs = {**image.configs, (32, "g"): {name: value}}
+    served.broker.context.image = type(image)(
+        **{each: getattr(image, each) for each in image.__struct_fields__} | {"configs": configs}
+    )
+
+
+async def test_batches_that_are_not_meant_are_not_sent(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, *([b"x" * 1000] for _ in range(10)))
+        one, two = await member(served, "one"), await member(served, "two")
+        await one.fetch()
+        assert await one.acknowledge((4, 4, [RELEASE])) is ErrorCode.NONE
+        response = await two.fetch_whole()
+        assert len(response.responses[0].partitions[0].records) < 2000  # type: ignore[arg-type]
+
+
+async def test_a_group_is_put_away_with_its_last_session(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a"])
+        one = await member(served, "one")
+        await one.fetch()
+        assert len(served.broker.sharing._leaders) == 1
+        assert await one.acknowledge((0, 0, [ACCEPT]), is_last=True) is ErrorCode.NONE
+        with trio.fail_after(5):
+            while served.broker.sharing._leaders:
+                await trio.lowlevel.checkpoint()
+        assert await (await member(served, "two")).fetch() == NOTHING
