@@ -116,9 +116,9 @@ class MemoryBroker:
         self.image = MetadataImage()
         self.set_topics("t")
         self.controller = self
-        self.replica_logs = self.replicas = self.context = self
+        self.replica_logs = self.replicas = self
         self.reachability = Reachability(self.clock)
-        self.groups = GroupsRuntime(self)  # type: ignore[arg-type]
+        self.groups = GroupsRuntime(self, self, self)  # type: ignore[arg-type]
 
     def set_topics(self, *names: str, group_topic: bool = True, partitions: int = 1) -> None:
         one = PartitionImage(replicas=(1,), isr=(1,), leader=1)

@@ -34,7 +34,7 @@ from odradek_broker.controller.delta import delta
 from odradek_broker.controller.effective import broker_config
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.result import Result
-from odradek_broker.log.failures import LogFailed
+from odradek_broker.log.failures import DiskFailed, LogFailed
 from odradek_broker.metadata.client import JournalOver, JournalUnavailable
 from odradek_broker.metadata.forwarding import answer_follow, answer_forward
 from odradek_broker.metadata.messages import (
@@ -43,7 +43,6 @@ from odradek_broker.metadata.messages import (
     ForwardRequest,
     ForwardResponse,
 )
-from odradek_broker.node.housekeeping import DiskFailed
 from odradek_broker.ports.network import TcpNetwork, TcpStream
 from tests.apis.small_broker import MemoryJournal, SmallBroker
 

@@ -21,8 +21,6 @@ from odradek.protocol.messages.add_partitions_to_txn import (
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from odradek.protocol.messages.write_txn_markers import WritableTxnMarker
 from odradek.protocol.topic_partition import TopicPartition
-from odradek_broker.coordinators import marker_sender
-from odradek_broker.coordinators.transaction_markers import write_marker
 from odradek_broker.log.log import Appended
 from odradek_broker.log.validation import Refused
 from odradek_broker.partitions.commits import Commit
@@ -36,18 +34,19 @@ NONE = ErrorCode.NONE
 class Refusing:
     """A leader that refuses markers until it is told otherwise."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
         self.error = NONE
         self.refused: list[TopicPartition] = []
         self.has_refused = trio.Event()
-        monkeypatch.setattr(marker_sender, "write_marker", self._write)
+        self._really_write = served.broker.markers.write
+        monkeypatch.setattr(served.broker.markers, "write", self._write)
 
-    def _write(self, broker: object, topic: str, index: int, marker: WritableTxnMarker) -> Commit | ErrorCode:
+    def _write(self, topic: str, index: int, marker: WritableTxnMarker) -> Commit | ErrorCode:
         if self.error:
             self.refused.append(TopicPartition(topic, index))
             self.has_refused.set()
             return self.error
-        return write_marker(broker, topic, index, marker)  # type: ignore[arg-type]
+        return self._really_write(topic, index, marker)
 
 
 async def begun(served: Served, *, newer: bool = True) -> Transacting:
@@ -66,8 +65,8 @@ def state(served: Served) -> TransactionState:
 async def test_a_marker_that_is_refused_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ErrorCode
 ) -> None:
-    leader = Refusing(monkeypatch)
     async with serving(tmp_path, **SETTINGS) as served:
+        leader = Refusing(served, monkeypatch)
         producer = await begun(served)
         await producer.send(b"a")
         await producer.send(b"a", partition=1)
@@ -85,8 +84,8 @@ async def test_a_marker_that_is_refused_is_tried_again(
 async def test_a_coordinator_that_begins_anew_finishes_what_was_decided(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leader = Refusing(monkeypatch)
     async with serving(tmp_path, **SETTINGS) as served:
+        leader = Refusing(served, monkeypatch)
         producer = await begun(served)
         await producer.send(b"a")
         leader.error = ErrorCode.NOT_LEADER_OR_FOLLOWER
@@ -112,7 +111,7 @@ async def test_what_was_admitted_before_the_marker_is_not_appended_after_it(
         async def ask_and_be_late(*args: object, **more: object) -> object:
             answers = await ask(*args, **more)  # type: ignore[arg-type]
             marker = WritableTxnMarker(producer.producer_id, producer.epoch, False, coordinator_epoch=0)
-            assert isinstance(write_marker(served.broker, "t", 0, marker), Commit)
+            assert isinstance(served.broker.markers.write("t", 0, marker), Commit)
             return answers
 
         if not newer:
@@ -135,7 +134,7 @@ async def test_offsets_that_were_admitted_before_the_marker_are_not_staged_after
 
         async def commit_late(*args: object, **more: object) -> object:
             marker = WritableTxnMarker(producer.producer_id, producer.epoch, False, coordinator_epoch=0)
-            assert isinstance(write_marker(served.broker, "__consumer_offsets", 0, marker), Commit)
+            assert isinstance(served.broker.markers.write("__consumer_offsets", 0, marker), Commit)
             return await commit(*args, **more)  # type: ignore[arg-type]
 
         if not newer:

@@ -22,9 +22,9 @@ from odradek.network import Surroundings
 from odradek_broker.config import load_broker_config
 from odradek_broker.controller.image import PartitionImage
 from odradek_broker.controller.journal import JournalDamaged
+from odradek_broker.log.failures import DiskFailed
 from odradek_broker.metadata.active import ControllerRuntime
 from odradek_broker.node.broker import Broker
-from odradek_broker.node.housekeeping import DiskFailed
 from odradek_broker.node.node import Node
 from odradek_broker.server.server import Server
 

@@ -25,7 +25,7 @@ from odradek.protocol.messages.write_txn_markers import (
     WriteTxnMarkersResponse,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.coordinators.transaction_markers import PIECES, write_marker
+from odradek_broker.coordinators.transaction_markers import PIECES
 from odradek_broker.loop.slices import Slices
 from odradek_broker.partitions.commits import Commit
 
@@ -44,7 +44,7 @@ async def handle(request: WriteTxnMarkersRequest, context: RequestContext) -> Wr
             for topic in marker.topics:
                 of_partitions = []
                 for index in topic.partition_indexes:
-                    outcome = write_marker(context.broker, topic.name, index, marker)
+                    outcome = context.broker.markers.write(topic.name, index, marker)
                     of_partitions.append(outcome)
                     if isinstance(outcome, Commit):
                         commits.append(outcome)

@@ -18,8 +18,10 @@ from odradek_broker.coordinators.runtime import CoordinatorPartition, Coordinato
 from odradek_broker.partitions.others import others_have
 
 if TYPE_CHECKING:
-    from odradek_broker.node.broker import Broker
+    from odradek_broker.context import NodeContext
     from odradek_broker.partitions.partition import Partition
+    from odradek_broker.partitions.replica_logs import ReplicaLogs
+    from odradek_broker.partitions.replica_manager import ReplicaManager
 
 P = TypeVar("P", bound=CoordinatorPartition[Any])
 
@@ -35,8 +37,10 @@ class Coordinators(ABC, Generic[P]):
 
     topic: ClassVar[str]
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(self, context: NodeContext, replicas: ReplicaManager, logs: ReplicaLogs) -> None:
+        self._context = context
+        self._replicas = replicas
+        self._logs = logs
         self._partitions: dict[int, P] = {}
         self._nursery: trio.Nursery | None = None
 
@@ -69,13 +73,13 @@ class Coordinators(ABC, Generic[P]):
 
         Also when the lease has run out, or is there again: nobody is answered meanwhile, and the log knows all.
         """
-        topic = self._broker.image.topics.get(self.topic)
+        topic = self._context.image.topics.get(self.topic)
         for index in set(self._partitions).union(() if topic is None else topic.partitions):
             self._take_up(index)
 
     def _take_up(self, index: int) -> P | None:
         """The coordinator of a partition, as of the present leader epoch; None where it is another broker's."""
-        partition = self._broker.replicas.partition(self.topic, index)
+        partition = self._replicas.partition(self.topic, index)
         current = self._partitions.get(index)
         if isinstance(partition, ErrorCode) or not partition.is_leader or self._nursery is None:
             if current is not None:
@@ -85,7 +89,7 @@ class Coordinators(ABC, Generic[P]):
             if current.partition is partition and current.leader_epoch == partition.leader_epoch:
                 return current
             current.close()
-        taken = self._make(partition, is_only_copy=not others_have(self._broker.context, partition))
+        taken = self._make(partition, is_only_copy=not others_have(self._context, partition))
         self._partitions[index] = taken
         self._nursery.start_soon(self._coordinate, index, taken)
         return taken
@@ -99,8 +103,8 @@ class Coordinators(ABC, Generic[P]):
         partition = taken.partition
         if self._partitions.get(index) is not taken or partition.log.failed is not None:
             return
-        if taken.damaged_at is not None and others_have(self._broker.context, partition):
-            self._broker.replica_logs.doubt(partition, taken.damaged_at)
+        if taken.damaged_at is not None and others_have(self._context, partition):
+            self._logs.doubt(partition, taken.damaged_at)
             return
         await trio.sleep(RELOAD_SECONDS)
         if self._partitions.get(index) is taken:
@@ -109,7 +113,7 @@ class Coordinators(ABC, Generic[P]):
 
     async def find(self, name: str) -> P:
         """The coordinator of a name, loaded. Raises CoordinatorUnavailable."""
-        topic = self._broker.image.topics.get(self.topic)
+        topic = self._context.image.topics.get(self.topic)
         if topic is None:
             raise CoordinatorUnavailable(ErrorCode.COORDINATOR_NOT_AVAILABLE)
         found = self._take_up(coordinator_partition(name, len(topic.partitions)))

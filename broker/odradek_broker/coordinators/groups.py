@@ -45,8 +45,8 @@ class GroupsRuntime(Coordinators[GroupPartition]):
     topic = GROUP_TOPIC
 
     def _make(self, partition: Partition, *, is_only_copy: bool) -> GroupPartition:
-        coordinator = GroupCoordinator(_settings(self._broker.config))
-        return GroupPartition(partition, coordinator, self._broker.steady_clock, is_only_copy=is_only_copy)
+        coordinator = GroupCoordinator(_settings(self._context.config))
+        return GroupPartition(partition, coordinator, self._context.steady_clock, is_only_copy=is_only_copy)
 
     def on_image(self, old: MetadataImage, new: MetadataImage) -> None:
         """The metadata has changed: leaders may be others, topics may be gone."""
@@ -103,7 +103,7 @@ class GroupsRuntime(Coordinators[GroupPartition]):
                 return CoordinatorResult([], refuse_commit(request, ErrorCode.TRANSACTION_ABORTABLE))
             return core.commit(request, now, version=version, transactional=producer is not None)
 
-        with trio.move_on_after(self._broker.config.offsets_commit_timeout_ms / 1000):
+        with trio.move_on_after(self._context.config.offsets_commit_timeout_ms / 1000):
             return await self._ask(request.group_id, decide, producer)
         raise CoordinatorUnavailable(ErrorCode.COORDINATOR_NOT_AVAILABLE)
 
@@ -148,7 +148,7 @@ class GroupsRuntime(Coordinators[GroupPartition]):
         return await found.ask(lambda now, ticket: decide(found.coordinator, now, ticket), producer)
 
     def _new_uuid(self) -> uuid.UUID:
-        return uuid.UUID(int=self._broker.random.getrandbits(128), version=4)
+        return uuid.UUID(int=self._context.random.getrandbits(128), version=4)
 
 
 def _topic_id(image: MetadataImage, name: str) -> bytes | None:

@@ -29,7 +29,8 @@ from odradek.protocol.messages.write_txn_markers import (
     WriteTxnMarkersResponse,
 )
 from odradek_broker.controller.image import NO_LEADER
-from odradek_broker.coordinators.transaction_markers import PIECES, write_marker
+from odradek_broker.coordinators.transaction_markers import PIECES
+from odradek_broker.loop.bell import Bell
 from odradek_broker.loop.slices import Slices
 from odradek_broker.metadata.broker_peers import BrokerPeers
 from odradek_broker.metadata.peer import PeerUnreachable
@@ -37,8 +38,9 @@ from odradek_broker.partitions.commits import Commit
 
 if TYPE_CHECKING:
     from odradek.protocol.topic_partition import TopicPartition
+    from odradek_broker.context import NodeContext
+    from odradek_broker.coordinators.transaction_markers import TransactionMarkers
     from odradek_broker.coordinators.transaction_partition import TransactionPartition
-    from odradek_broker.node.broker import Broker
     from odradek_broker.transactions.markers import OwedMarkers
 
 logger = logging.getLogger(__name__)
@@ -53,20 +55,6 @@ AFTERWARDS = {ErrorCode.NONE, ErrorCode.INVALID_PRODUCER_EPOCH}
 """The partition has the marker, or has long gone on."""
 
 
-class Bell:
-    """An event that is unset when it has been heard."""
-
-    def __init__(self) -> None:
-        self._event = trio.Event()
-
-    def set(self) -> None:
-        self._event.set()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-        self._event = trio.Event()
-
-
 class Due(NamedTuple):
     """One marker for one partition."""
 
@@ -78,16 +66,22 @@ class Due(NamedTuple):
 class MarkerSender:
     """One for a broker, for all transactional ids that it coordinates."""
 
-    def __init__(self, broker: Broker, hosts: Callable[[], Iterable[TransactionPartition]]) -> None:
+    def __init__(
+        self,
+        context: NodeContext,
+        markers: TransactionMarkers,
+        hosts: Callable[[], Iterable[TransactionPartition]],
+    ) -> None:
         self.owes = Bell()
         """To be set when there may be something new."""
-        self._broker = broker
+        self._context = context
+        self._markers = markers
         self._hosts = hosts
         self._back: list[Due] = []
         """To be sent again."""
         self._unfinished: list[tuple[TransactionPartition, OwedMarkers]] = []
         """They have all their markers, and the log has refused the record that says so."""
-        self._peers = BrokerPeers(broker, "transaction-markers")
+        self._peers = BrokerPeers(context, "transaction-markers")
 
     async def run(self) -> None:
         try:
@@ -111,7 +105,7 @@ class MarkerSender:
         due: defaultdict[int, list[Due]] = defaultdict(list)
         slices = Slices()
         for one in (*back, *(Due(host, owed, each) for host, owed in new for each in list(owed.partitions))):
-            if self._broker.image.partition(*one.partition) is None:
+            if self._context.image.partition(*one.partition) is None:
                 self._done(one.host, one.owed, [one.partition])
             else:
                 due[self._leader(one.partition)].append(one)
@@ -119,7 +113,7 @@ class MarkerSender:
         return due
 
     def _leader(self, partition: TopicPartition) -> int:
-        image = self._broker.image.partition(partition.topic, partition.partition)
+        image = self._context.image.partition(partition.topic, partition.partition)
         return NO_LEADER if image is None else image.leader
 
     def _done(self, host: TransactionPartition, owed: OwedMarkers, partitions: Iterable[TopicPartition]) -> None:
@@ -129,7 +123,7 @@ class MarkerSender:
             self._unfinished.append((host, owed))
 
     async def _round(self, leader: int, due: list[Due]) -> None:
-        left = await (self._write_here(due) if leader == self._broker.node_id else self._write_there(leader, due))
+        left = await (self._write_here(due) if leader == self._context.node_id else self._write_there(leader, due))
         left = [each for each in left if each.host.is_loaded]
         if left:
             await trio.sleep(RETRY_SECONDS)
@@ -139,7 +133,7 @@ class MarkerSender:
     async def _write_here(self, due: list[Due]) -> list[Due]:
         slices, waits = Slices(), list[tuple[Due, Commit | ErrorCode]]()
         for one in due:
-            waits.append((one, write_marker(self._broker, *one.partition, _marker(one))))
+            waits.append((one, self._markers.write(*one.partition, _marker(one))))
             await slices.pay(PIECES)
         with trio.move_on_after(COMMIT_SECONDS):
             for _, wait in waits:

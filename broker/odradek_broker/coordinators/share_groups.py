@@ -18,17 +18,31 @@ from odradek_broker.sharing.records import StateKey
 from odradek_broker.sharing.sessions import ShareSession, ShareSessions
 
 if TYPE_CHECKING:
-    from odradek_broker.node.broker import Broker
+    from odradek_broker.context import NodeContext
+    from odradek_broker.loop.looks import Looks
+    from odradek_broker.metadata.client import ControllerClient
     from odradek_broker.partitions.partition import Partition
+    from odradek_broker.partitions.replica_logs import ReplicaLogs
+    from odradek_broker.partitions.replica_manager import ReplicaManager
 
 
 class ShareGroupsRuntime:
     """One for a broker; `states` are the share coordinators, which may be others' too."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self.states = ShareStateRuntime(broker)
-        self.persister = SharePersister(broker, self.states)
+    def __init__(
+        self,
+        context: NodeContext,
+        replicas: ReplicaManager,
+        logs: ReplicaLogs,
+        controller: ControllerClient,
+        looks: Looks,
+    ) -> None:
+        self._context = context
+        self._replicas = replicas
+        self._logs = logs
+        self._looks = looks
+        self.states = ShareStateRuntime(context, replicas, logs)
+        self.persister = SharePersister(context, controller, logs, self.states)
         self.sessions = ShareSessions()
         self._leaders: dict[StateKey, ShareLeader] = {}
         self._nursery: trio.Nursery | None = None
@@ -64,10 +78,10 @@ class ShareGroupsRuntime:
 
     @property
     def is_enabled(self) -> bool:
-        return self._broker.image.features.get(SHARE_VERSION, 0) > 0
+        return self._context.image.features.get(SHARE_VERSION, 0) > 0
 
     def settings(self, group_id: str) -> ShareGroupSettings:
-        return share_group_settings(self._broker.image, self._broker.config, group_id)
+        return share_group_settings(self._context.image, self._context.config, group_id)
 
     # ------------------------------------------------------------------------------------------------------ partitions
 
@@ -82,7 +96,8 @@ class ShareGroupsRuntime:
             return partition
         if self._nursery is None:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
-        made = ShareLeader(key, partition, self._broker, self.persister, partial(self.settings, key.group_id))
+        settings = partial(self.settings, key.group_id)
+        made = ShareLeader(key, partition, self._context, self._looks, self._logs.met, self.persister, settings)
         self._leaders[key] = made
         self._nursery.start_soon(self._share, made)
         return made
@@ -101,8 +116,8 @@ class ShareGroupsRuntime:
             del self._leaders[leader.key]
 
     def _partition(self, key: StateKey) -> Partition | ErrorCode:
-        name = self._broker.topic_name(key.topic_id)
-        return ErrorCode.UNKNOWN_TOPIC_ID if name is None else self._broker.replicas.partition(name, key.partition)
+        name = self._context.image.topic_names.get(key.topic_id)
+        return ErrorCode.UNKNOWN_TOPIC_ID if name is None else self._replicas.partition(name, key.partition)
 
     def _why_not(self, leader: ShareLeader) -> ErrorCode:
         if leader.error:

@@ -29,9 +29,10 @@ from odradek_broker.sharing.share_partition import Acknowledgement, Acquired, Lo
 from odradek_broker.sharing.share_state import UNINITIALIZED, Write
 
 if TYPE_CHECKING:
+    from odradek_broker.context import NodeContext
     from odradek_broker.coordinators.share_persister import SharePersister
     from odradek_broker.log.file_slice import FileSlice
-    from odradek_broker.node.broker import Broker
+    from odradek_broker.loop.looks import Looks
     from odradek_broker.partitions.partition import Partition
 
 _TOLD = {
@@ -67,10 +68,13 @@ class ShareLeader:
         self,
         key: StateKey,
         partition: Partition,
-        broker: Broker,
+        context: NodeContext,
+        looks: Looks,
+        met_damage: Callable[[Partition, DamagedLog], bool],
         persister: SharePersister,
         settings: Callable[[], ShareGroupSettings],
     ) -> None:
+        """`met_damage` says whether another replica has what is damaged here."""
         self.key = key
         self.partition = partition
         self.leader_epoch = partition.leader_epoch
@@ -78,7 +82,9 @@ class ShareLeader:
         """Why it no longer shares."""
         self.ends_when_stored = False
         """The group has no member here any longer."""
-        self._broker = broker
+        self._context = context
+        self._looks = looks
+        self._met_damage = met_damage
         self._persister = persister
         self._settings = settings
         self._state_epoch = 0
@@ -144,8 +150,8 @@ class ShareLeader:
         limit, age_ms = self._limit(settings), duration_ms(settings.auto_offset_reset)
         if age_ms is None:
             return limit
-        young = self._broker.clock.now_ms() - age_ms
-        found = await first_offset_by_time(self.partition, young, limit, Slices(), self._broker.looks)
+        young = self._context.clock.now_ms() - age_ms
+        found = await first_offset_by_time(self.partition, young, limit, Slices(), self._looks)
         return limit if found is None else found.offset
 
     async def _watch_locks(self) -> None:
@@ -202,7 +208,7 @@ class ShareLeader:
         except OffsetOutOfRange:
             return None
         except DamagedLog as damage:
-            is_mended = self._broker.replica_logs.met(self.partition, damage)
+            is_mended = self._met_damage(self.partition, damage)
             return ErrorCode.KAFKA_STORAGE_ERROR if is_mended else ErrorCode.CORRUPT_MESSAGE
         except OSError:
             return ErrorCode.KAFKA_STORAGE_ERROR
@@ -285,7 +291,7 @@ class ShareLeader:
         return self._core
 
     def _now_ms(self) -> int:
-        return self._broker.steady_clock.monotonic_ms()
+        return self._context.steady_clock.monotonic_ms()
 
     def _changed(self) -> None:
         """Something may be available, and something may have to be stored."""

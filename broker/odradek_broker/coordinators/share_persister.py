@@ -43,8 +43,10 @@ from odradek_broker.sharing.records import StateKey
 
 if TYPE_CHECKING:
     from odradek.protocol.headers import ApiMessage
+    from odradek_broker.context import NodeContext
     from odradek_broker.coordinators.share_state import ShareStateRuntime
-    from odradek_broker.node.broker import Broker
+    from odradek_broker.metadata.client import ControllerClient
+    from odradek_broker.partitions.replica_logs import ReplicaLogs
     from odradek_broker.sharing.share_state import Write
 
 ANSWER_SECONDS = 10.0
@@ -87,10 +89,14 @@ class _Response(Protocol[R_co]):
 class SharePersister:
     """One for a broker. What it returns is an ErrorCode where there is no answer, or the answer is one."""
 
-    def __init__(self, broker: Broker, states: ShareStateRuntime) -> None:
-        self._broker = broker
+    def __init__(
+        self, context: NodeContext, controller: ControllerClient, logs: ReplicaLogs, states: ShareStateRuntime
+    ) -> None:
+        self._context = context
+        self._controller = controller
+        self._logs = logs
         self._states = states
-        self._peers = BrokerPeers(broker, "share-persister")
+        self._peers = BrokerPeers(context, "share-persister")
 
     def close(self) -> None:
         self._peers.close()
@@ -160,22 +166,25 @@ class SharePersister:
                 await trio.sleep(BACKOFF_SECONDS)
             try:
                 leader = await self._leader(key)
-                response = await (here() if leader == self._broker.node_id else elsewhere(leader))
+                response = await (here() if leader == self._context.node_id else elsewhere(leader))
             except (PeerUnreachable, ControllerUnavailable):
                 continue
             result = response.results[0].partitions[0]
             error = ErrorCode.from_code(result.error_code)
             if error not in ASK_AGAIN:
                 return error or result
-            if error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION and self._broker.topic_name(key.topic_id) is None:
+            if (
+                error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+                and self._context.image.topic_names.get(key.topic_id) is None
+            ):
                 break
         return error
 
     async def _leader(self, key: StateKey) -> int:
         """Raises ControllerUnavailable."""
-        await self._broker.controller.create_topic_if_missing(SHARE_TOPIC)
-        await self._broker.replica_logs.wait_opened({SHARE_TOPIC})
-        topic = self._broker.image.topics.get(SHARE_TOPIC)
+        await self._controller.create_topic_if_missing(SHARE_TOPIC)
+        await self._logs.wait_opened({SHARE_TOPIC})
+        topic = self._context.image.topics.get(SHARE_TOPIC)
         if topic is None:
             raise ControllerUnavailable(f"there is no {SHARE_TOPIC}")
         return topic.partitions[coordinator_partition(key.coordinator_key, len(topic.partitions))].leader

@@ -80,8 +80,8 @@ class ShareStateRuntime(Coordinators[ShareStatePartition]):
     topic = SHARE_TOPIC
 
     def _make(self, partition: Partition, *, is_only_copy: bool) -> ShareStatePartition:
-        coordinator = ShareStateCoordinator(_settings(self._broker.config))
-        return ShareStatePartition(partition, coordinator, self._broker.steady_clock, is_only_copy=is_only_copy)
+        coordinator = ShareStateCoordinator(_settings(self._context.config))
+        return ShareStatePartition(partition, coordinator, self._context.steady_clock, is_only_copy=is_only_copy)
 
     # ------------------------------------------------------------------------------------------------------ requests
 
@@ -186,12 +186,12 @@ class ShareStateRuntime(Coordinators[ShareStatePartition]):
         is_gone: bool = False,
     ) -> R | ErrorCode:
         """`is_gone`: there need not be such a partition any longer."""
-        topic = self._broker.image.topic_by_id(key.topic_id)
+        topic = self._context.image.topic_by_id(key.topic_id)
         if not is_gone and (topic is None or key.partition not in topic.partitions):
             return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         try:
             found = await self.find(key.coordinator_key)
-            with trio.move_on_after(self._broker.config.share_coordinator_write_timeout_ms / 1000):
+            with trio.move_on_after(self._context.config.share_coordinator_write_timeout_ms / 1000):
                 return await found.ask(lambda now, _ticket: decide(found.coordinator, now))
         except CoordinatorUnavailable as unavailable:
             return unavailable.error_code

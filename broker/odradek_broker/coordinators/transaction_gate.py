@@ -11,8 +11,8 @@ Invariant
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
@@ -33,8 +33,7 @@ from odradek_broker.partitions.partition import Admission
 from odradek_broker.transactions.transaction import EPOCH_BUMPS, ProducerIdAndEpoch
 
 if TYPE_CHECKING:
-    from odradek_broker.coordinators.transactions import TransactionsRuntime
-    from odradek_broker.node.broker import Broker
+    from odradek_broker.context import NodeContext
     from odradek_broker.partitions.partition import Partition
 
 VERSION = 5
@@ -48,13 +47,29 @@ _METADATA_BEHIND = {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.OPERATION_NO
 Answers = dict[TopicPartition, ErrorCode]
 
 
+class Coordinating(Protocol):
+    """The coordinators of this broker. Both raise CoordinatorUnavailable."""
+
+    async def verify(
+        self, transactional_id: str, producer: ProducerIdAndEpoch, partitions: Collection[TopicPartition]
+    ) -> Answers: ...
+
+    async def add_partitions(
+        self,
+        transactional_id: str,
+        producer: ProducerIdAndEpoch,
+        partitions: Collection[TopicPartition],
+        client_version: int,
+    ) -> ErrorCode: ...
+
+
 class TransactionGate:
     """One for a broker."""
 
-    def __init__(self, broker: Broker, transactions: TransactionsRuntime) -> None:
-        self._broker = broker
-        self._transactions = transactions
-        self._peers = BrokerPeers(broker, "transaction-gate")
+    def __init__(self, context: NodeContext, coordinators: Coordinating) -> None:
+        self._context = context
+        self._coordinators = coordinators
+        self._peers = BrokerPeers(context, "transaction-gate")
 
     def close(self) -> None:
         self._peers.close()
@@ -102,11 +117,11 @@ class TransactionGate:
         self, transactional_id: str, producer: ProducerIdAndEpoch, asked: list[TopicPartition], *, adds: bool
     ) -> Answers:
         leader = self._leader(transactional_id)
-        if leader != self._broker.node_id:
+        if leader != self._context.node_id:
             return await self._ask_elsewhere(leader, transactional_id, producer, asked, adds=adds)
         if not adds:
-            return await self._transactions.verify(transactional_id, producer, asked)
-        error = await self._transactions.add_partitions(transactional_id, producer, asked, EPOCH_BUMPS)
+            return await self._coordinators.verify(transactional_id, producer, asked)
+        error = await self._coordinators.add_partitions(transactional_id, producer, asked, EPOCH_BUMPS)
         return dict.fromkeys(asked, error)
 
     async def _ask_elsewhere(
@@ -143,7 +158,7 @@ class TransactionGate:
         }
 
     def _leader(self, transactional_id: str) -> int:
-        topic = self._broker.image.topics.get(TRANSACTION_TOPIC)
+        topic = self._context.image.topics.get(TRANSACTION_TOPIC)
         if topic is None:
             raise CoordinatorUnavailable(ErrorCode.COORDINATOR_NOT_AVAILABLE)
         return topic.partitions[coordinator_partition(transactional_id, len(topic.partitions))].leader

@@ -19,32 +19,43 @@ from odradek_broker.partitions.commits import Commit
 from odradek_broker.transactions.transaction import EPOCH_BUMPS
 
 if TYPE_CHECKING:
-    from odradek_broker.node.broker import Broker
+    from odradek_broker.context import NodeContext
+    from odradek_broker.coordinators.groups import GroupsRuntime
     from odradek_broker.partitions.partition import Partition
+    from odradek_broker.partitions.replica_manager import ReplicaManager
 
 PIECES = 5
 """What writing one counts for in a slice of work."""
 
 
-def write_marker(broker: Broker, topic: str, index: int, marker: WritableTxnMarker) -> Commit | ErrorCode:
-    """Append the marker where this broker leads the partition: what to wait for, or why not."""
-    partition = broker.replicas.partition(topic, index)
-    if isinstance(partition, ErrorCode):
-        return partition
-    error = _check(partition, marker)
-    if error:
-        return error
-    if _is_there(partition, marker):
-        return partition.commit_of(partition.log.log_end_offset - 1)
-    partition.admissions.pop(marker.producer_id, None)
-    end = EndTransactionMarker(marker.transaction_result, marker.coordinator_epoch)
-    batch = build_end_transaction_marker(marker.producer_id, marker.producer_epoch, end, broker.clock.now_ms())
-    appended = partition.append_internal(batch)
-    if isinstance(appended, Refused):
-        return appended.error
-    if topic == GROUP_TOPIC:
-        broker.groups.complete_transaction(index, marker.producer_id, commit=marker.transaction_result)
-    return partition.commit_of(appended.last_offset)
+class TransactionMarkers:
+    """One for a broker."""
+
+    def __init__(self, context: NodeContext, replicas: ReplicaManager, groups: GroupsRuntime) -> None:
+        self._context = context
+        self._replicas = replicas
+        self._groups = groups
+
+    def write(self, topic: str, index: int, marker: WritableTxnMarker) -> Commit | ErrorCode:
+        """Append the marker where this broker leads the partition: what to wait for, or why not."""
+        partition = self._replicas.partition(topic, index)
+        if isinstance(partition, ErrorCode):
+            return partition
+        error = _check(partition, marker)
+        if error:
+            return error
+        if _is_there(partition, marker):
+            return partition.commit_of(partition.log.log_end_offset - 1)
+        partition.admissions.pop(marker.producer_id, None)
+        end = EndTransactionMarker(marker.transaction_result, marker.coordinator_epoch)
+        now_ms = self._context.clock.now_ms()
+        batch = build_end_transaction_marker(marker.producer_id, marker.producer_epoch, end, now_ms)
+        appended = partition.append_internal(batch)
+        if isinstance(appended, Refused):
+            return appended.error
+        if topic == GROUP_TOPIC:
+            self._groups.complete_transaction(index, marker.producer_id, commit=marker.transaction_result)
+        return partition.commit_of(appended.last_offset)
 
 
 def _check(partition: Partition, marker: WritableTxnMarker) -> ErrorCode:

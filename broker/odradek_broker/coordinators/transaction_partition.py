@@ -14,7 +14,7 @@ from odradek_broker.transactions.coordinator import TransactionCoordinator
 
 if TYPE_CHECKING:
     from odradek.protocol.records.record import Record
-    from odradek_broker.coordinators.marker_sender import Bell
+    from odradek_broker.loop.bell import Bell
     from odradek_broker.partitions.partition import Partition
     from odradek_broker.ports.clock import Clock
     from odradek_broker.transactions.coordinator import Timer

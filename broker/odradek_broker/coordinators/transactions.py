@@ -27,8 +27,12 @@ from odradek_broker.transactions.transaction import ProducerIdAndEpoch
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
-    from odradek_broker.node.broker import Broker
+    from odradek_broker.context import NodeContext
+    from odradek_broker.coordinators.transaction_markers import TransactionMarkers
+    from odradek_broker.metadata.client import ControllerClient
     from odradek_broker.partitions.partition import Partition
+    from odradek_broker.partitions.replica_logs import ReplicaLogs
+    from odradek_broker.partitions.replica_manager import ReplicaManager
 
 R = TypeVar("R")
 
@@ -41,10 +45,23 @@ class TransactionsRuntime(Coordinators[TransactionPartition]):
 
     topic = TRANSACTION_TOPIC
 
-    def __init__(self, broker: Broker) -> None:
-        super().__init__(broker)
-        self.gate = TransactionGate(broker, self)
-        self._sender = MarkerSender(broker, lambda: [each for each in self._partitions.values() if each.is_loaded])
+    def __init__(
+        self,
+        context: NodeContext,
+        replicas: ReplicaManager,
+        logs: ReplicaLogs,
+        controller: ControllerClient,
+        markers: TransactionMarkers,
+    ) -> None:
+        super().__init__(context, replicas, logs)
+        self._controller = controller
+        self.gate = TransactionGate(context, self)
+        self._sender = MarkerSender(
+            context, markers, lambda: [each for each in self._partitions.values() if each.is_loaded]
+        )
+
+    def _loaded(self) -> list[TransactionPartition]:
+        return [each for each in self._partitions.values() if each.is_loaded]
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Coordinate, and write markers, until cancelled."""
@@ -66,12 +83,12 @@ class TransactionsRuntime(Coordinators[TransactionPartition]):
     @property
     def version(self) -> int:
         """The finalized level of transaction.version."""
-        return self._broker.image.features.get(TRANSACTION_VERSION, 0)
+        return self._context.image.features.get(TRANSACTION_VERSION, 0)
 
     def _make(self, partition: Partition, *, is_only_copy: bool) -> TransactionPartition:
-        coordinator = TransactionCoordinator(_settings(self._broker.config), self.version)
+        coordinator = TransactionCoordinator(_settings(self._context.config), self.version)
         return TransactionPartition(
-            partition, coordinator, self._broker.steady_clock, self._sender.owes, is_only_copy=is_only_copy
+            partition, coordinator, self._context.steady_clock, self._sender.owes, is_only_copy=is_only_copy
         )
 
     # ---------------------------------------------------------------------------------------------------- requests
@@ -154,7 +171,7 @@ class TransactionsRuntime(Coordinators[TransactionPartition]):
         if not found.coordinator.needs_producer_id(transactional_id):
             return None
         try:
-            return await self._broker.controller.next_producer_id()
+            return await self._controller.next_producer_id()
         except ControllerUnavailable:
             raise CoordinatorUnavailable(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS) from None
 

@@ -47,3 +47,7 @@ class InconsistentDirectory(Exception):
 
 class TopicIdMismatch(Exception):
     """The directory holds the log of another topic of the same name."""
+
+
+class DiskFailed(OSError):
+    """A log here can be used no more, and others have it: they are to go on with it, so this broker ends."""

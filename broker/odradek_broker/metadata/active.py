@@ -71,10 +71,9 @@ from odradek_broker.controller.result import Result
 from odradek_broker.controller.snapshot import records_of
 from odradek_broker.controller.stamps import TERM_BYTES, Stamps
 from odradek_broker.controller.tail import MetadataTail
-from odradek_broker.log.failures import LogFailed
+from odradek_broker.log.failures import DiskFailed, LogFailed
 from odradek_broker.metadata.client import CameLate, ControllerClient, JournalOver, JournalUnavailable
 from odradek_broker.metadata.messages import FollowMetadataRequest, FollowMetadataResponse
-from odradek_broker.node.housekeeping import DiskFailed
 from odradek_broker.ports.clock import Clock
 
 if TYPE_CHECKING:

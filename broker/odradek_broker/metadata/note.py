@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
-    from odradek_broker.node.broker import Broker
+    from odradek_broker.context import NodeContext
+    from odradek_broker.log.directory import LogDirectory
+    from odradek_broker.metadata.client import ControllerClient
+    from odradek_broker.ports.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +27,13 @@ PACE_S = 1.0
 class MetadataNote:
     """Of one node."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(
+        self, context: NodeContext, controller: ControllerClient, directory: LogDirectory, workers: Workers
+    ) -> None:
+        self._context = context
+        self._controller = controller
+        self._directory = directory
+        self._workers = workers
         self._news = trio.Event()
 
     def see(self) -> None:
@@ -37,15 +45,15 @@ class MetadataNote:
             await self._news.wait()
             self._news = trio.Event()
             try:
-                await self._broker.workers.run(partial(self.write, *self.seen()))
+                await self._workers.run(partial(self.write, *self.seen()))
             except OSError as error:
                 logger.warning("cannot write down how far the metadata is known: %s", error)
             await trio.sleep(PACE_S)
 
     def seen(self) -> tuple[int, int]:
-        return self._broker.image.offset, self._broker.controller.metadata_epoch
+        return self._context.image.offset, self._controller.metadata_epoch
 
     def write(self, offset: int, epoch: int) -> None:
         """Blocking. Raises OSError."""
-        if (offset, epoch) > self._broker.directory.seen_metadata:
-            self._broker.directory.remember_metadata(offset, epoch)
+        if (offset, epoch) > self._directory.seen_metadata:
+            self._directory.remember_metadata(offset, epoch)

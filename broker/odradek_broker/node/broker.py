@@ -15,6 +15,7 @@ from odradek_broker.controller.effective import broker_config, newly_inert
 from odradek_broker.controller.min_insync import overruled
 from odradek_broker.coordinators.groups import GroupsRuntime
 from odradek_broker.coordinators.share_groups import ShareGroupsRuntime
+from odradek_broker.coordinators.transaction_markers import TransactionMarkers
 from odradek_broker.coordinators.transactions import TransactionsRuntime
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.offset_checkpoints import NAMES
@@ -87,11 +88,12 @@ class Broker:
             context.random,
         )
         self.checkpoints = Checkpoints(context, self.partitions, directory.checkpoints, workers)
-        self.groups = GroupsRuntime(self)
-        self.transactions = TransactionsRuntime(self)
-        self.sharing = ShareGroupsRuntime(self)
+        self.groups = GroupsRuntime(context, self.replicas, self.replica_logs)
+        self.markers = TransactionMarkers(context, self.replicas, self.groups)
+        self.transactions = TransactionsRuntime(context, self.replicas, self.replica_logs, controller, self.markers)
+        self.sharing = ShareGroupsRuntime(context, self.replicas, self.replica_logs, controller, self.looks)
         self.isr_changes = IsrChanges(context, self.partitions, controller)
-        self.metadata_note = MetadataNote(self)
+        self.metadata_note = MetadataNote(context, controller, directory, workers)
         self.reachability = Reachability(context.clock)
         self.recent_deletions = RecentDeletions(context.clock)
         self.leader_throttle = Throttle()

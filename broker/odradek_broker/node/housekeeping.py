@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from odradek_broker.log.failures import DiskFailed
 from odradek_broker.log.offset_checkpoints import (
     CLEANER_OFFSETS,
     HIGH_WATERMARKS,
@@ -35,10 +36,6 @@ FLUSH_SECONDS = 60
 REMOVAL_SECONDS = 1
 REFUSALS_MS = 2_000
 """A leader whose disk is full for so long ends, so that another leads. Shorter, and clients only have to try again."""
-
-
-class DiskFailed(OSError):
-    """A log here can be used no more, and others have it: they are to go on with it, so this broker ends."""
 
 
 class Housekeeping:
