@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from odradek import Admin
-from odradek_cli.command import Argument, Group
+from odradek_cli.command import Argument, Group, Option
 from odradek_cli.display import show
 from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
 
 group = Group("group", "Consumer groups.")
 
-COLUMNS = ["group", "topic", "partition", "committed", "end", "lag", "member", "host"]
+COLUMNS = ["group", "topic", "partition", "committed", "end", "lag", "lag_bytes", "lag_seconds", "member", "host"]
 
 
 @group.command("list")
@@ -33,6 +33,9 @@ def list_groups(as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRA
 @group.command()
 def describe(
     name: Annotated[str, Argument("The group.", completes="group")],
+    committed: Annotated[
+        bool, Option("--committed", help="Lag of consumers that read only what is committed.")
+    ] = False,
     as_json: AsJson = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
@@ -41,7 +44,7 @@ def describe(
     async def work() -> None:
         async with Admin(bootstrap) as admin:
             described = await admin.describe_group(name)
-            lags = await admin.group_lag(name)
+            lags = await admin.group_lag(name, read_committed=committed)
         owners = {partition: member for member in described.members for partition in member.partitions}
         rows: list[dict[str, Any]] = []
         for partition in sorted({*lags, *owners}):
@@ -51,9 +54,11 @@ def describe(
                     "group": name,
                     "topic": partition.topic,
                     "partition": partition.partition,
-                    "committed": None if lag is None else lag.committed,
+                    "committed": None if lag is None else lag.offset,
                     "end": None if lag is None else lag.end,
-                    "lag": None if lag is None else lag.lag,
+                    "lag": None if lag is None else lag.records,
+                    "lag_bytes": None if lag is None else lag.size_bytes,
+                    "lag_seconds": None if lag is None else lag.age_s,
                     "member": None if owner is None else owner.member_id,
                     "host": None if owner is None else owner.client_host,
                 }

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         UnsupportedVersion,
     )
     from odradek.exactly_once import exactly_once
+    from odradek.lag import Lag, Span
     from odradek.network import Surroundings, TcpNetwork
     from odradek.offsets import EARLIEST, LATEST, MAX_TIMESTAMP, FoundOffset
     from odradek.producer import Delivered, Delivery, Producer, ProducerHealth
@@ -103,6 +104,7 @@ __all__ = [
     "InvalidRecord",
     "InvalidRequest",
     "InvalidTopic",
+    "Lag",
     "NoOffset",
     "NotEnoughReplicas",
     "OdradekError",
@@ -119,6 +121,7 @@ __all__ = [
     "ResourceType",
     "SerializationFailed",
     "Serializer",
+    "Span",
     "Surroundings",
     "TcpNetwork",
     "Topic",
@@ -152,6 +155,7 @@ _HOMES = {
     "odradek.exactly_once": "exactly_once",
     "odradek.protocol.topic_partition": "TopicPartition",
     "odradek.network": "Surroundings TcpNetwork",
+    "odradek.lag": "Lag Span",
     "odradek.offsets": "EARLIEST FoundOffset LATEST MAX_TIMESTAMP",
     "odradek.producer": "Delivered Delivery Producer ProducerHealth",
     "odradek.protocol.errors": "ErrorCode",

@@ -72,6 +72,8 @@ class Api(Struct, frozen=True):
     """Whether nobody needs the rest of its work once the client has gone."""
     advertised_versions: range
     """As `versions`, but for Produce (see api_00_produce), and for what only brokers ask: none."""
+    for_own_clients: bool
+    """Whether Kafka has no such API: it is advertised to Odradek's own client alone."""
 
 
 class Caller(Struct):
@@ -116,6 +118,7 @@ def load_apis() -> dict[int, Api]:
             holds=inspect.iscoroutinefunction(module.handle),
             waits_for_others=getattr(module, "WAITS_FOR_OTHERS", False),
             advertised_versions=getattr(module, "ADVERTISED_VERSIONS", module.VERSIONS),
+            for_own_clients=getattr(module, "FOR_OWN_CLIENTS", False),
         )
         assert int(module_info.name.split("_")[1]) == api.key, f"{module_info.name} handles key {api.key}"
         assert api.key not in apis

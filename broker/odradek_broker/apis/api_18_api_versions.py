@@ -2,6 +2,7 @@
 
 Behaviour
     The answer is built from the handler files, so what is advertised is what exists.
+    What Kafka does not have is advertised to Odradek's own client alone, which says its name
     A version we do not know         UNSUPPORTED_VERSION in a version 0 body that names our range (KIP-511)
     A malformed software name        INVALID_REQUEST (version 3 on)
     Another cluster or node meant    REBOOTSTRAP_REQUIRED (version 5 on); only one of the two named: INVALID_REQUEST
@@ -29,6 +30,8 @@ from odradek_broker.controller.image import MetadataImage
 REQUEST, VERSIONS = ApiVersionsRequest, range(6)
 
 ANY_NODE = -1
+OWN_SOFTWARE = "odradek"
+"""As Odradek's client calls itself."""
 
 FEATURES_WITH_MINIMUM_0 = 4
 """Older Java clients cannot read them."""
@@ -49,7 +52,7 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
     image = context.broker.image
     finalized = [FinalizedFeatureKey(name, image.features[name], image.features[name]) for name in _finalized(image)]
     return ApiVersionsResponse(
-        api_keys=[_entry(api) for _, api in sorted(context.apis.items()) if api.advertised_versions],
+        api_keys=[_entry(api) for _, api in sorted(context.apis.items()) if _is_for(context.caller.software, api)],
         supported_features=[
             SupportedFeatureKey(name, levels.start, levels.stop - 1)
             for name, levels in SUPPORTED.items()
@@ -58,6 +61,10 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
         finalized_features_epoch=image.offset,
         finalized_features=finalized,
     )
+
+
+def _is_for(software: str, api: Api) -> bool:
+    return bool(api.advertised_versions) and (not api.for_own_clients or software.partition(" ")[0] == OWN_SOFTWARE)
 
 
 def _check_identity(request: ApiVersionsRequest, context: RequestContext) -> ErrorCode:

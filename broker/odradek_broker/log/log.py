@@ -542,6 +542,8 @@ class Log:
         self.epochs.truncate_to(offset)
         self._snapshots.remove_after(offset)
         self.producers = self._recovery().producers_at(offset, list(self.segments), self._snapshots)
+        for segment in self.segments:
+            segment.forget_tally()
         self._unsynced.add_directory(self.directory)
 
     def _recovery(self) -> Recovery:

@@ -21,6 +21,7 @@ from odradek_broker.log.leader_epochs import NO_EPOCH
 from odradek_broker.log.offset_index import OffsetIndex
 from odradek_broker.log.scan import Scan, walk
 from odradek_broker.log.tail import Tail
+from odradek_broker.log.tally import Tally
 from odradek_broker.log.time_index import TimeIndex
 from odradek_broker.log.transaction_index import TransactionIndex
 from odradek_broker.ports.disk import Disk, File
@@ -41,6 +42,7 @@ class Segment:
         "_offset_index",
         "_offset_of_largest_timestamp",
         "_tail",
+        "_tally",
         "_time_index",
         "_transaction_index",
         "base_offset",
@@ -68,6 +70,7 @@ class Segment:
         """Whether `note` may be called: the indexes are loaded and the largest timestamp is known."""
         self.unsaved = False
         """Whether the indexes in memory hold more than those on disk."""
+        self._tally: Tally | None = None
         self._file: File | None = None
         self._offset_index: OffsetIndex | None = None
         self._time_index: TimeIndex | None = None
@@ -157,6 +160,17 @@ class Segment:
         if self._first_timestamp == _NOT_LOADED:
             self._first_timestamp = self.header_at(0).max_timestamp if self.size_bytes else UNKNOWN
         return self._first_timestamp
+
+    @property
+    def tally(self) -> Tally:
+        """What has been counted of it so far."""
+        if self._tally is None:
+            self._tally = Tally(self.base_offset)
+        return self._tally
+
+    def forget_tally(self) -> None:
+        """What was counted need not be true any more."""
+        self._tally = None
 
     def modified_ms(self) -> int:
         """When the file was last written, by the disk's clock."""

@@ -18,7 +18,7 @@ KEPT_OPEN = 4
 class Segments:
     """A list ordered by base offset."""
 
-    __slots__ = ("_base_offsets", "_opened", "_segments", "active")
+    __slots__ = ("_base_offsets", "_opened", "_segments", "active", "version")
 
     def __init__(self, segments: list[Segment]) -> None:
         self._segments = segments
@@ -26,6 +26,8 @@ class Segments:
         self._opened: list[Segment] = segments[:-1]
         self.active = segments[-1]
         """The last: the one that is appended to."""
+        self.version = 0
+        """Rises whenever some are replaced or removed."""
         self._close_some()
 
     def __iter__(self) -> Iterator[Segment]:
@@ -92,6 +94,7 @@ class Segments:
 
     def replace(self, old: list[Segment], new: list[Segment]) -> None:
         """Put others in the place of some (none, to remove them; an active one remains in any case)."""
+        self.version += 1
         gone = {id(segment) for segment in old}
         kept = [segment for segment in self._segments if id(segment) not in gone]
         self._segments = sorted([*kept, *new], key=lambda segment: segment.base_offset)

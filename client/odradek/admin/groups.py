@@ -11,7 +11,7 @@ from odradek.admin.base import AdminBase
 from odradek.consumer.commits import LAST_VERSION_BY_NAME, Commits, CommittedOffset, take_fetched
 from odradek.consumer.embedded import decode_assignment, decode_subscription
 from odradek.errors import BadAnswer, GroupNotFound, UnsupportedVersion, broker_error, raise_for
-from odradek.offsets import LATEST, list_offsets
+from odradek.lag import Lag, Span, count_records
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import consumer_group_describe as consumer_groups
 from odradek.protocol.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
@@ -62,17 +62,6 @@ class GroupDescription(Struct, frozen=True):
     group_type: str
     coordinator: int
     members: tuple[MemberDescription, ...]
-
-
-class GroupLag(Struct, frozen=True):
-    """How far a group is in one partition."""
-
-    committed: int
-    end: int
-
-    @property
-    def lag(self) -> int:
-        return max(0, self.end - self.committed)
 
 
 class GroupAdmin(AdminBase):
@@ -132,13 +121,14 @@ class GroupAdmin(AdminBase):
         raise_for(code, group_id)
         return found
 
-    async def group_lag(self, group_id: str) -> dict[TopicPartition, GroupLag]:
-        """Where the group is and where the partitions end, for all partitions that it has committed in."""
+    async def group_lag(self, group_id: str, *, read_committed: bool = False) -> dict[TopicPartition, Lag]:
+        """How far the group is behind in all partitions that it has committed in: what a consumer would still get.
+
+        `read_committed`: one that reads only what is committed. Age and bytes are told by brokers of Odradek alone.
+        """
         committed = await self.group_offsets(group_id)
-        ends = await list_offsets(
-            self._cluster, dict.fromkeys(committed, LATEST), read_committed=False, timeout_s=self._timeout_s
-        )
-        return {partition: GroupLag(offset.offset, ends[partition].offset) for partition, offset in committed.items()}
+        spans = {partition: Span(offset.offset) for partition, offset in committed.items()}
+        return await count_records(self._cluster, spans, read_committed=read_committed, timeout_s=self._timeout_s)
 
     async def alter_group_offsets(self, group_id: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit in the name of a group that has no members at the moment. Raises CommitFailed where it has some."""

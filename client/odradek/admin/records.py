@@ -9,6 +9,7 @@ from msgspec import Struct
 from odradek.admin.base import AdminBase
 from odradek.cluster.metadata import BrokerAddress
 from odradek.errors import NotLeader, broker_error, raise_for
+from odradek.lag import Lag, Span, count_records
 from odradek.offsets import EARLIEST, LATEST, MAX_TIMESTAMP, FoundOffset, list_offsets
 from odradek.protocol.messages.delete_records import (
     DeleteRecordsPartition,
@@ -49,6 +50,15 @@ class RecordAdmin(AdminBase):
     async def newest_records(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, FoundOffset]:
         """The record with the highest timestamp of each partition."""
         return await self.list_offsets(dict.fromkeys(partitions, MAX_TIMESTAMP))
+
+    async def count_records(
+        self, spans: Mapping[TopicPartition, Span], *, read_committed: bool = False
+    ) -> dict[TopicPartition, Lag]:
+        """What a consumer would get of each span of offsets: records, bytes, and the age of the first of them.
+
+        Raises UnknownTopicOrPartition.
+        """
+        return await count_records(self._cluster, spans, read_committed=read_committed, timeout_s=self._timeout_s)
 
     async def delete_records(self, before: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Delete what is before these offsets (-1: all that is committed). Returns where the logs begin now.

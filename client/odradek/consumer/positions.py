@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 import trio
 
 from odradek.cluster.cluster import Cluster
+from odradek.cluster.leaders import ask_leaders, may_pass
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.partition import PartitionState
 from odradek.errors import NoOffset, OdradekError
-from odradek.offsets import Answer, FoundOffset, ask_leaders, may_pass
+from odradek.offsets import Answer, FoundOffset, offset_finder
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.wakeup import Wakeup
 
@@ -85,7 +86,8 @@ class Positions:
                 self._go_on(state, answer)
 
         with trio.move_on_after(ATTEMPT_S):
-            await ask_leaders(self._cluster, timestamps, take, read_committed=self._config.reads_committed)
+            ask = offset_finder(self._cluster, read_committed=self._config.reads_committed)
+            await ask_leaders(self._cluster, timestamps, ask, take)
         if asked:
             self._cluster.activities.begin("positions", why)
             self._cluster.wish_refresh()

@@ -92,25 +92,37 @@ API_NAMES: dict[int, str] = {
 }
 """Kafka's name of each API whose messages are in odradek.protocol.messages, by key."""
 
+OWN_API_NAMES: dict[int, str] = {
+    20004: "CountRecords",
+    20005: "DescribeGroupHistory",
+}
+"""What Odradek's client asks and Kafka does not have."""
+
 
 def api_name(api_key: int) -> str:
     """Kafka's name of the API, or a makeshift one for a key that we have no messages for."""
-    return API_NAMES.get(api_key, f"API key {api_key}")
+    return _name_of(api_key) or f"API key {api_key}"
+
+
+def _name_of(api_key: int) -> str | None:
+    return API_NAMES.get(api_key) or OWN_API_NAMES.get(api_key)
 
 
 def request_class(api_key: int) -> type[Any]:
-    """The request's class. Raises KeyError for a key that is not in API_NAMES."""
+    """The request's class. Raises KeyError for a key that has no name here."""
     return _message_class(api_key, "Request")
 
 
 def response_class(api_key: int) -> type[Any]:
-    """The response's class. Raises KeyError for a key that is not in API_NAMES."""
+    """The response's class. Raises KeyError for a key that has no name here."""
     return _message_class(api_key, "Response")
 
 
 @cache
 def _message_class(api_key: int, suffix: str) -> type[Any]:
-    name = API_NAMES[api_key]
+    name = _name_of(api_key)
+    if name is None:
+        raise KeyError(api_key)
     module_name = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
     module = importlib.import_module(f"odradek.protocol.messages.{module_name}")
     found: type[Any] = getattr(module, name + suffix)

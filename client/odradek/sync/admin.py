@@ -34,6 +34,7 @@ class Admin(Face):
     end_offsets = waits(admin.Admin.end_offsets)
     beginning_offsets = waits(admin.Admin.beginning_offsets)
     newest_records = waits(admin.Admin.newest_records)
+    count_records = waits(admin.Admin.count_records)
     delete_records = waits(admin.Admin.delete_records)
     describe_cluster = waits(admin.Admin.describe_cluster)
     elect_leaders = waits(admin.Admin.elect_leaders)

@@ -8,14 +8,14 @@ import sys
 import pytest
 
 from odradek.protocol.messages.produce import ProduceRequest, ProduceResponse
-from odradek.protocol.registry import API_NAMES, api_name, request_class, response_class
+from odradek.protocol.registry import API_NAMES, OWN_API_NAMES, api_name, request_class, response_class
 
 
 def test_a_key_finds_request_and_response() -> None:
     assert (request_class(0), response_class(0)) == (ProduceRequest, ProduceResponse)
 
 
-@pytest.mark.parametrize("api_key", API_NAMES)
+@pytest.mark.parametrize("api_key", [*API_NAMES, *OWN_API_NAMES])
 def test_both_messages_of_an_api_know_their_key_and_the_same_versions(api_key: int) -> None:
     request, response = request_class(api_key), response_class(api_key)
     assert request.API_KEY == response.API_KEY == api_key
