@@ -333,8 +333,10 @@ async def rot_journal(world: World, random: Random) -> None:
     try:
         await trio.sleep(random.uniform(0.3, 2.0))
     finally:
-        if turned is not None and not node.is_up and node.disk.exists(turned.path):
-            node.disk.flip(*turned)
+        if turned is not None and not node.is_ready:
+            node.kill()  # it may be in the midst of trying, and must not read half of the one and half of the other
+            if node.disk.exists(turned.path) and node.disk.size(turned.path) > turned.position:
+                node.disk.flip(*turned)
     await world.start()
 
 

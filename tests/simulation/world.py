@@ -66,6 +66,11 @@ class SimNode:
         return self._scope is not None
 
     @property
+    def is_ready(self) -> bool:
+        """Its start has succeeded, and it is up."""
+        return self._server is not None and self._server.is_ready
+
+    @property
     def broker(self) -> Broker | None:
         """From the opening of its data directory on, while it is up."""
         return None if self._node is None else self._node.broker
