@@ -7,6 +7,7 @@ import shutil
 import struct
 import tracemalloc
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -19,8 +20,10 @@ from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import CRC_COVERS_FROM, iter_headers, read_header
 from odradek_broker.log.config import DAY_MS, LogConfig
 from odradek_broker.log.log import Log
+from odradek_broker.log.offset_checkpoints import CLEANER_OFFSETS, COMPACTED_FOR
 from odradek_broker.log.raw_batch import kept_of, rebased
 from odradek_broker.log.validation import Origin
+from odradek_broker.node.housekeeping import Housekeeping
 
 MAGIC = 16
 """Where a batch's header says of what format it is."""
@@ -301,6 +304,51 @@ def test_retention_or_truncation_during_a_pass_ends_it(house):
         log.close(clean=False)
         assert house.open(clean=False).recovery.cut_at_offset == -1 and house.content() == content
         shutil.rmtree(house.path)
+
+
+def test_a_cut_behind_all_that_is_rewritten_ends_a_pass_too(house):
+    """Else records would go for the sake of newer ones that are gone."""
+    log = house.open()
+    keyed(log, 60, random.Random(4))
+    log.flush()
+    plan = log.begin_compaction(NOW, log.log_end_offset, force=True)
+    assert plan.step()
+    log.truncate_to(log.log_end_offset - 1)
+    assert not log.install(plan, NOW)
+    assert not house.names(".cleaned")
+
+
+async def test_a_start_knows_for_whose_sake_records_are_gone_though_the_pass_had_no_end(house):
+    """A follower whose log is cut before these begins anew."""
+    log = house.open()
+    keyed(log, 60, random.Random(4))
+    log.flush()
+    written: dict[str, int] = {}
+    before = house.content()
+
+    async def write(names):
+        if COMPACTED_FOR in names:
+            assert written or house.content() == before, "it is written first"
+            written[COMPACTED_FOR] = log.compacted_for
+        if CLEANER_OFFSETS in names:
+            raise Crash
+
+    async def run(step):
+        return step()
+
+    broker = SimpleNamespace(
+        replica_logs=SimpleNamespace(met=None),
+        workers=SimpleNamespace(run=run),
+        checkpoints=SimpleNamespace(write=write),
+        clock=SimpleNamespace(now_ms=int),
+    )
+    partition = SimpleNamespace(log=log, last_stable_offset=log.log_end_offset)
+    with pytest.raises(Crash):
+        await Housekeeping(broker)._compact_one(partition, NOW)
+    assert house.content() != before
+    log.close(clean=False)
+    again = house.open(clean=False, compacted_for=written.get(COMPACTED_FOR, 0))
+    assert again.compacted_for == log.compacted_for > again.first_dirty_offset == 0
 
 
 def test_a_batch_that_cannot_be_read_stays_as_it_is_and_keeps_nothing_else_from_being_compacted(house):

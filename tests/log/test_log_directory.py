@@ -8,7 +8,13 @@ from log_fixtures import NOW, SMALL, TOPIC_ID, append
 
 from odradek_broker.log.directory import LogDirectory
 from odradek_broker.log.failures import InconsistentDirectory
-from odradek_broker.log.offset_checkpoints import CLEANER_OFFSETS, LOG_START_OFFSETS, NAMES, RECOVERY_POINTS
+from odradek_broker.log.offset_checkpoints import (
+    CLEANER_OFFSETS,
+    COMPACTED_FOR,
+    LOG_START_OFFSETS,
+    NAMES,
+    RECOVERY_POINTS,
+)
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
 
 ID = bytes(range(16, 32))
@@ -76,11 +82,11 @@ def test_checkpoints_are_read_back_and_damaged_ones_named(tmp_path):
         directory.checkpoints.write(name, lambda _, offset=offset: {key: offset})
     directory.release()
     again = open_directory(tmp_path)
-    assert [again.checkpoints.get(name, key) for name in NAMES] == [2, 3, 4, 5]
+    assert [again.checkpoints.get(name, key) for name in NAMES] == [2, 3, 4, 5, 6]
     again.release()
     (tmp_path / RECOVERY_POINTS).write_bytes(b"rubbish")
     damaged = open_directory(tmp_path)
-    assert [damaged.checkpoints.get(name, key) for name in NAMES] == [0, 3, 4, 5]
+    assert [damaged.checkpoints.get(name, key) for name in NAMES] == [0, 3, 4, 5, 6]
     assert damaged.damaged == [RECOVERY_POINTS]
 
 
@@ -91,14 +97,27 @@ def test_logs_are_opened_by_what_the_checkpoints_say(tmp_path):
         append(log, batch(b"a"))
     log.flush()
     log.close(clean=False)
-    for name, offset in ((RECOVERY_POINTS, 6), (LOG_START_OFFSETS, 4), (CLEANER_OFFSETS, 5)):
+    for name, offset in ((RECOVERY_POINTS, 6), (LOG_START_OFFSETS, 4), (CLEANER_OFFSETS, 5), (COMPACTED_FOR, 8)):
         directory.checkpoints.write(name, lambda _, offset=offset: {(TOPIC_ID, 3): offset})
     directory.release()
     directory = open_directory(tmp_path)
     assert directory.partitions() == [("orders", 3)]
     log = directory.open_log("orders", 3, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
-    assert (log.log_start_offset, log.first_dirty_offset, log.flushed_offset) == (4, 5, 6)
+    assert (log.log_start_offset, log.first_dirty_offset, log.flushed_offset, log.compacted_for) == (4, 5, 6, 8)
     assert log.recovery.recovery_point == 6 and log.log_end_offset == 9
+
+
+def test_where_damage_has_taken_for_whose_sake_records_are_gone_all_may_be_gone_for_the_last(tmp_path):
+    directory = open_directory(tmp_path)
+    log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    for _ in range(5):
+        append(log, batch(b"a"))
+    log.flush()
+    log.close(clean=False)
+    directory.release()
+    (tmp_path / COMPACTED_FOR).write_bytes(b"rubbish")
+    log = open_directory(tmp_path).open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
+    assert log.compacted_for == 5
 
 
 @pytest.mark.parametrize("recovery_point", [0, 5])
@@ -121,7 +140,7 @@ def test_what_is_said_beyond_the_end_that_a_start_has_found_is_taken_back(tmp_pa
     assert log.log_end_offset == 4 and log.recovery.is_damage == (recovery_point == 5)
     directory.release()
     again = open_directory(tmp_path)
-    assert [again.checkpoints.get(name, (TOPIC_ID, 0)) for name in NAMES] == [recovery_point, 0, 4, 4]
+    assert [again.checkpoints.get(name, (TOPIC_ID, 0)) for name in NAMES] == [recovery_point, 0, 4, 4, 4]
     again.release()
 
 
@@ -144,7 +163,7 @@ def test_a_log_that_was_moved_away_and_comes_back_is_believed_nothing_of_what_th
     assert (log.log_start_offset, log.log_end_offset, log.first_dirty_offset) == (0, 0, 0)
     directory.release()
     again = open_directory(tmp_path)
-    assert [dict(again.checkpoints.written(name)) for name in NAMES] == [{(TOPIC_ID, 1): 7}] * 4
+    assert [dict(again.checkpoints.written(name)) for name in NAMES] == [{(TOPIC_ID, 1): 7}] * len(NAMES)
     again.release()
 
 

@@ -118,8 +118,11 @@ class CompactionPlan:
         *,
         aborted: list[AbortedTransaction],
         producers: Mapping[int, LastBatch],
+        truncations: int,
         now_ms: int,
     ) -> None:
+        self.truncations = truncations
+        """How often the log had been cut when the pass began."""
         self._disk = disk
         self._config = config
         self._dirty = dirty

@@ -3,7 +3,7 @@
     meta.properties                    which cluster and node it belongs to, and its own id
     .lock                              held while a broker uses it
     .kafka_cleanshutdown               there only between a clean stop and the next start
-    recovery-point-offset-checkpoint   and three others: how far each log may be believed (offset_checkpoints)
+    recovery-point-offset-checkpoint   and four others: how far each log may be believed (offset_checkpoints)
     broker-registration.properties     in which broker epoch it was last used, and how (our own: registration_note)
     metadata-seen.properties           up to which record the metadata has been acted upon (our own file)
 
@@ -27,8 +27,9 @@ from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
 from odradek_broker.log.log import Log
 from odradek_broker.log.offset_checkpoints import (
     CLEANER_OFFSETS,
-    HIGH_WATERMARKS,
+    COMPACTED_FOR,
     LOG_START_OFFSETS,
+    NAMES,
     RECOVERY_POINTS,
     OffsetCheckpoints,
 )
@@ -46,6 +47,7 @@ _WITHOUT = {
     REGISTRATION: "nobody knows what this broker lacks, so it is in sync nowhere until it has caught up",
     SEEN_METADATA: "the controller's word is taken for how far the metadata goes",
     LOG_START_OFFSETS: "what DeleteRecords has removed may be here again, until the leader says where logs begin",
+    COMPACTED_FOR: "a log that compaction may have been over begins anew where its leader's parted from it",
 }
 _WITHOUT_CHECKPOINT = "it claims nothing, and logs are recovered from their beginning where it is needed"
 
@@ -134,10 +136,13 @@ class LogDirectory:
             log_start_offset=self.checkpoints.get(LOG_START_OFFSETS, key),
             may_lack_beginning=self.registration.epoch != NO_EPOCH and self.complete_since() == NO_EPOCH,
             first_dirty_offset=self.checkpoints.get(CLEANER_OFFSETS, key),
+            compacted_for=self.checkpoints.get(COMPACTED_FOR, key),
             now_ms=now_ms,
         )
+        if COMPACTED_FOR in self.checkpoints.damaged:
+            log.compacted_for = log.log_end_offset  # nobody knows it any more
         self._opened.add(key)
-        self.checkpoints.lower({key: log.log_end_offset}, (LOG_START_OFFSETS, HIGH_WATERMARKS, CLEANER_OFFSETS))
+        self.checkpoints.lower({key: log.log_end_offset}, set(NAMES) - {RECOVERY_POINTS})
         return log
 
     def mark_stray(self, topic: str, partition: int, mark: str) -> str:

@@ -78,6 +78,7 @@ class Log:
         loaded: Loaded,
         log_start_offset: int,
         first_dirty_offset: int,
+        compacted_for: int,
         now_ms: int,
     ) -> None:
         self.directory = directory
@@ -98,7 +99,7 @@ class Log:
         self.is_deleted = False
         self.first_dirty_offset = min(max(first_dirty_offset, self.log_start_offset), self.log_end_offset)
         """Compaction has been over all before this."""
-        self.compacted_for = self.first_dirty_offset
+        self.compacted_for = max(self.first_dirty_offset, min(compacted_for, self.log_end_offset))
         """Records may be gone for the sake of some that lie before this."""
         self._disk = disk
         self._snapshots = loaded.snapshots
@@ -122,12 +123,13 @@ class Log:
         recovery_point: int = 0,
         log_start_offset: int = 0,
         first_dirty_offset: int = 0,
+        compacted_for: int = 0,
         now_ms: int,
     ) -> Log:
         """Open a log, or begin one where there is none. Raises OSError, TopicIdMismatch.
 
         `clean` says that the broker stopped cleanly; else the log is recovered from `recovery_point` on. This and the
-        next two come from the checkpoints of the log directory. What has been recovered is to be flushed, before
+        next three come from the checkpoints of the log directory. What has been recovered is to be flushed, before
         anybody is told that it is there. `is_only_one`: no other topic's log can ever be in that directory.
         `may_lack_beginning`: a power cut may have taken its first segments, which nobody had synced.
         """
@@ -141,7 +143,7 @@ class Log:
         first = loaded.segments[0].base_offset
         if may_lack_beginning and loaded.summary is not None and log_start_offset < first:
             loaded.summary.gap_at_offset = log_start_offset
-        log = cls(directory, disk, config, loaded, log_start_offset, first_dirty_offset, now_ms)
+        log = cls(directory, disk, config, loaded, log_start_offset, first_dirty_offset, compacted_for, now_ms)
         if metadata_is_new:
             log.says_whose_it_is = False
             log._unsynced.add_path(os.path.join(directory, filenames.PARTITION_METADATA))
@@ -622,7 +624,7 @@ class Log:
     def begin_compaction(self, now_ms: int, stable_offset: int, *, force: bool = False) -> CompactionPlan | None:
         """A plan, where compaction is due (or with `force` where anything is dirty). Raises OSError, LogFailed.
 
-        Then `while plan.step(): log.install(plan, now_ms)`, and `end_compaction`; the steps in any thread.
+        Then `while plan.step():` `intend`, `install`, and at last `end_compaction`; the steps in any thread.
         """
         if self.failed is not None:
             raise LogFailed(self.failed)
@@ -636,12 +638,18 @@ class Log:
             self.config,
             aborted=self.aborted_transactions(self.segments.first.base_offset, dirty.end_offset),
             producers={p.producer_id: LastBatch(p.last_offset, p.epoch) for p in self.producers.producers.values()},
+            truncations=self._truncations,
             now_ms=now_ms,
         )
+
+    def intend(self, plan: CompactionPlan) -> None:
+        """Before each `install`: say for whose sake records go. It has to be on stable storage before they are gone."""
+        self.compacted_for = max(self.compacted_for, min(plan.end_offset, self.log_end_offset))
 
     def install(self, plan: CompactionPlan, now_ms: int) -> bool:
         """Put what a step has written in the place of the old segments; False where these are not there any more.
 
+        Nor is it put there where the log has been cut: records may be gone for the sake of what is cut.
         Then the plan is over. Raises OSError, and then the log has failed; LogFailed.
         """
         assert plan.ready is not None
@@ -649,11 +657,10 @@ class Log:
             raise LogFailed(self.failed)
         old, cleaned = plan.ready
         present = {id(segment) for segment in self.segments.sealed}
-        if any(id(segment) not in present for segment in old):
+        if plan.truncations != self._truncations or any(id(segment) not in present for segment in old):
             plan.discard()
             return False
         plan.ready = None
-        self.compacted_for = max(self.compacted_for, plan.end_offset)
         try:
             swap(self._disk, self.directory, cleaned, old)
         except OSError as error:
@@ -674,6 +681,7 @@ class Log:
         if plan is None:
             return False
         while plan.step():
+            self.intend(plan)
             if not self.install(plan, now_ms):
                 return False
         self.end_compaction(plan)

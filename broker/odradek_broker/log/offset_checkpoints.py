@@ -1,9 +1,11 @@
-"""The four files of a log directory that say how far a start may believe its logs.
+"""The five files of a log directory that say how far a start may believe its logs.
 
     recovery-point-offset-checkpoint   all below is on stable storage, and what is derived of it: no need to look
     log-start-offset-checkpoint        where each log begins, where DeleteRecords has moved that
     replication-offset-checkpoint      high watermarks
     cleaner-offset-checkpoint          how far compaction has come
+    compacted-for-offset-checkpoint    a key of ours: records may be gone for the sake of some that lie before this.
+                                       Written before the first of them goes, it may say too much, never too little
 
 Invariants
     An entry belongs to a topic's id, so that it is never taken for another topic's of the same name.
@@ -12,7 +14,8 @@ Invariants
     Before a log is cut, or another takes its place, what is written of it is brought down (`write`, `forget`); where
     a start has found it shorter, before anything is appended to it (`lower`).
 
-What is not there counts as 0, which claims nothing. A file that is damaged is taken as empty and named in `damaged`.
+What is not there counts as 0, which claims nothing. (Damage may have taken what compaction had been over: see
+`LogDirectory.open_log`.) A file that is damaged is taken as empty and named in `damaged`.
 Kafka: OffsetCheckpointFile; its first column is the topic's name, and it has no checksum.
 """
 
@@ -31,7 +34,8 @@ RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 LOG_START_OFFSETS = "log-start-offset-checkpoint"
 HIGH_WATERMARKS = "replication-offset-checkpoint"
 CLEANER_OFFSETS = "cleaner-offset-checkpoint"
-NAMES = (RECOVERY_POINTS, LOG_START_OFFSETS, HIGH_WATERMARKS, CLEANER_OFFSETS)
+COMPACTED_FOR = "compacted-for-offset-checkpoint"
+NAMES = (RECOVERY_POINTS, LOG_START_OFFSETS, HIGH_WATERMARKS, CLEANER_OFFSETS, COMPACTED_FOR)
 _NO_LIMIT = 2**63 - 1
 
 

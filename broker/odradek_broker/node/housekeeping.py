@@ -17,6 +17,7 @@ import trio
 from odradek_broker.log.failures import DiskFailed
 from odradek_broker.log.offset_checkpoints import (
     CLEANER_OFFSETS,
+    COMPACTED_FOR,
     HIGH_WATERMARKS,
     LOG_START_OFFSETS,
     RECOVERY_POINTS,
@@ -117,9 +118,15 @@ class Housekeeping:
         plan = log.begin_compaction(now_ms, partition.last_stable_offset)
         if plan is None:
             return
-        while await self._broker.workers.run(plan.step):
-            if not log.install(plan, self._broker.clock.now_ms()):
-                return
+        try:
+            while await self._broker.workers.run(plan.step):
+                log.intend(plan)
+                await self._broker.checkpoints.write([COMPACTED_FOR])
+                if not log.install(plan, self._broker.clock.now_ms()):
+                    return
+        finally:
+            if not log.is_closed:
+                plan.discard()
         log.end_compaction(plan)
         for offset, fault in plan.unreadable.items():
             logger.warning(

@@ -4,6 +4,7 @@ The files are log/offset_checkpoints.py's; here is what holds of each partition 
 
     every log.flush.offset.checkpoint.interval.ms and so on, where anything has changed (housekeeping)
     with every truncation, before it: a crash in its midst, or after it, finds nothing claimed of what is cut
+    before compaction removes the first record for the sake of one that had not counted before
     when DeleteRecords has moved the start of a log, before that is answered
     at a clean stop, last of all
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from odradek_broker.log.checkpoints import LogKey
 from odradek_broker.log.offset_checkpoints import (
     CLEANER_OFFSETS,
+    COMPACTED_FOR,
     HIGH_WATERMARKS,
     LOG_START_OFFSETS,
     NAMES,
@@ -36,6 +38,7 @@ CURRENT: Mapping[str, Callable[[Partition], int]] = {
     LOG_START_OFFSETS: lambda partition: partition.log.log_start_offset,
     HIGH_WATERMARKS: lambda partition: partition.high_watermark,
     CLEANER_OFFSETS: lambda partition: partition.log.first_dirty_offset,
+    COMPACTED_FOR: lambda partition: partition.log.compacted_for,
 }
 
 
@@ -120,7 +123,12 @@ class Checkpoints:
         return offsets
 
     def _limit(self, name: str, partition: Partition) -> int:
-        """What may be said at most, while the partition is about to be cut."""
+        """What may be said at most, while the partition is about to be cut.
+
+        What is gone for the sake of what is cut is gone also where the cut never comes.
+        """
+        if name == COMPACTED_FOR:
+            return NO_LIMIT
         limit = NO_LIMIT
         for cuts in tuple(self._cuts):
             cut = cuts.get(partition)
