@@ -19,6 +19,7 @@ from test_recovery import files, state
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import CRC_COVERS_FROM, iter_headers, read_header
 from odradek_broker.log.config import DAY_MS, LogConfig
+from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.log import Log
 from odradek_broker.log.offset_checkpoints import CLEANER_OFFSETS, COMPACTED_FOR
 from odradek_broker.log.raw_batch import kept_of, rebased
@@ -318,6 +319,24 @@ def test_a_cut_behind_all_that_is_rewritten_ends_a_pass_too(house):
     assert not house.names(".cleaned")
 
 
+async def compact_in_turn(log, run=None, write=None):
+    """As housekeeping does it; `run` is for the steps, `write` for the checkpoints."""
+
+    async def runs(step):
+        return step()
+
+    async def writes(names):
+        pass
+
+    broker = SimpleNamespace(
+        replica_logs=SimpleNamespace(met=None),
+        workers=SimpleNamespace(run=run or runs),
+        checkpoints=SimpleNamespace(write=write or writes),
+        clock=SimpleNamespace(now_ms=int),
+    )
+    await Housekeeping(broker)._compact_one(SimpleNamespace(log=log, last_stable_offset=log.log_end_offset), NOW)
+
+
 async def test_a_start_knows_for_whose_sake_records_are_gone_though_the_pass_had_no_end(house):
     """A follower whose log is cut before these begins anew."""
     log = house.open()
@@ -333,22 +352,44 @@ async def test_a_start_knows_for_whose_sake_records_are_gone_though_the_pass_had
         if CLEANER_OFFSETS in names:
             raise Crash
 
-    async def run(step):
-        return step()
-
-    broker = SimpleNamespace(
-        replica_logs=SimpleNamespace(met=None),
-        workers=SimpleNamespace(run=run),
-        checkpoints=SimpleNamespace(write=write),
-        clock=SimpleNamespace(now_ms=int),
-    )
-    partition = SimpleNamespace(log=log, last_stable_offset=log.log_end_offset)
     with pytest.raises(Crash):
-        await Housekeeping(broker)._compact_one(partition, NOW)
+        await compact_in_turn(log, write=write)
     assert house.content() != before
     log.close(clean=False)
     again = house.open(clean=False, compacted_for=written.get(COMPACTED_FOR, 0))
     assert again.compacted_for == log.compacted_for > again.first_dirty_offset == 0
+
+
+@pytest.mark.parametrize("appended", [0, 1, 300])
+async def test_what_a_new_leader_has_had_cut_is_no_damage(house, appended):
+    log = house.open()
+    keyed(log, 60, random.Random(4))
+    log.flush()
+
+    async def run(step):
+        log.truncate_to(3)
+        for _ in range(appended):
+            append(log, batch((b"k", b"longer than what was there")))
+        return step()
+
+    await compact_in_turn(log, run)
+    assert not house.names(".cleaned")
+
+
+async def test_what_is_damaged_without_a_cut_is(house):
+    log = house.open()
+    keyed(log, 60, random.Random(4))
+    log.flush()
+
+    async def run(step):
+        path = house.path / house.names(".log")[1]
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        return step()
+
+    with pytest.raises(DamagedLog):
+        await compact_in_turn(log, run)
 
 
 def test_a_batch_that_cannot_be_read_stays_as_it_is_and_keeps_nothing_else_from_being_compacted(house):

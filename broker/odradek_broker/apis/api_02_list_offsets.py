@@ -12,6 +12,7 @@ Behaviour
                               of what it has was committed (KIP-207)
     A damaged batch           CORRUPT_MESSAGE: a producer's lie, which an append does not look into; or the disk's, as
                               with Fetch. So is one too large to be looked into (log/raw_batch.py)
+    Another leads meanwhile   NOT_LEADER_OR_FOLLOWER: what is walked over may be cut, and that is no damage
     Others run between any two batches that are looked into.
 Versions
     2 isolation_level    4 leader epochs    6 flexible
@@ -34,7 +35,7 @@ from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.log.failures import DamagedLog
 from odradek_broker.loop.slices import Slices
-from odradek_broker.partitions.offsets_by_time import first_offset_by_time
+from odradek_broker.partitions.offsets_by_time import Deposed, first_offset_by_time
 from odradek_broker.partitions.partition import Partition
 
 REQUEST, VERSIONS = ListOffsetsRequest, range(1, 12)
@@ -84,6 +85,8 @@ async def _find(
     limit = partition.last_stable_offset if committed else partition.high_watermark
     try:
         timestamp, offset = await _offset(partition, wanted.timestamp, limit, slices, context)
+    except Deposed:
+        return _refused(wanted, ErrorCode.NOT_LEADER_OR_FOLLOWER)
     except DamagedLog as damage:
         is_mended = context.broker.replica_logs.met(partition, damage)
         return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR if is_mended else ErrorCode.CORRUPT_MESSAGE)
@@ -98,7 +101,7 @@ async def _find(
 async def _offset(
     partition: Partition, timestamp: int, limit: int, slices: Slices, context: RequestContext
 ) -> tuple[int, int]:
-    """The answer's timestamp and offset. Raises OSError, ProtocolError."""
+    """The answer's timestamp and offset. Raises OSError, ProtocolError, Deposed."""
     if timestamp == LATEST:
         return NOTHING, limit
     if timestamp in (EARLIEST, EARLIEST_LOCAL):

@@ -23,7 +23,7 @@ from odradek_broker.coordinators.share_settings import EARLIEST, ShareGroupSetti
 from odradek_broker.log.failures import DamagedLog, OffsetOutOfRange
 from odradek_broker.loop.slices import Slices
 from odradek_broker.partitions.commits import Commit, Commits
-from odradek_broker.partitions.offsets_by_time import first_offset_by_time
+from odradek_broker.partitions.offsets_by_time import Deposed, first_offset_by_time
 from odradek_broker.sharing.records import StateKey, ranges_of
 from odradek_broker.sharing.share_partition import Acknowledgement, Acquired, LogBatch, SharePartition
 from odradek_broker.sharing.share_state import UNINITIALIZED, Write
@@ -136,6 +136,8 @@ class ShareLeader:
             if start_offset == UNINITIALIZED:
                 start_offset = await self._initial_offset()
             ranges = ranges_of(found.state_batches)
+        except Deposed:
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
         except (OSError, ProtocolError):
             return ErrorCode.KAFKA_STORAGE_ERROR
         self._state_epoch = found.state_epoch
@@ -143,7 +145,7 @@ class ShareLeader:
         return ErrorCode.NONE
 
     async def _initial_offset(self) -> int:
-        """Where a group begins that has never shared the partition. Raises OSError, ProtocolError."""
+        """Where a group begins that has never shared the partition. Raises OSError, ProtocolError, Deposed."""
         settings, log = self._settings(), self.partition.log
         if settings.auto_offset_reset == EARLIEST:
             return log.log_start_offset

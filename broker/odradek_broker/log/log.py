@@ -657,7 +657,7 @@ class Log:
             raise LogFailed(self.failed)
         old, cleaned = plan.ready
         present = {id(segment) for segment in self.segments.sealed}
-        if plan.truncations != self._truncations or any(id(segment) not in present for segment in old):
+        if self.has_been_cut_since(plan) or any(id(segment) not in present for segment in old):
             plan.discard()
             return False
         plan.ready = None
@@ -669,6 +669,10 @@ class Log:
         self.segments.replace(old, [cleaned])
         self._schedule_removal(old, now_ms)
         return True
+
+    def has_been_cut_since(self, plan: CompactionPlan) -> bool:
+        """Whether what a step has met as damage may be the place of a cut."""
+        return plan.truncations != self._truncations
 
     def end_compaction(self, plan: CompactionPlan) -> None:
         """Note how far a plan that is done has come."""

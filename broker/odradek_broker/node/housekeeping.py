@@ -124,6 +124,10 @@ class Housekeeping:
                 await self._broker.checkpoints.write([COMPACTED_FOR])
                 if not log.install(plan, self._broker.clock.now_ms()):
                     return
+        except OSError:  # be it DamagedLog
+            if not log.has_been_cut_since(plan):
+                raise
+            return
         finally:
             if not log.is_closed:
                 plan.discard()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,22 +15,27 @@ if TYPE_CHECKING:
     from odradek_broker.partitions.partition import Partition
 
 
+class Deposed(Exception):
+    """Another leader was elected during a look-up by time."""
+
+
 async def first_offset_by_time(
     partition: Partition, timestamp: int, limit: int, slices: Slices, looks: Looks
 ) -> TimestampOffset | None:
     """The first record as young as that before `limit`; into long batches a worker looks.
 
-    Raises OSError, ProtocolError.
+    Raises OSError, ProtocolError, Deposed: what is walked over may have been cut by then, and that is no damage.
     """
     start, leadership = partition.log.log_start_offset, partition.leadership
     for step in partition.log.young_batches(timestamp, limit):
+        found = None
         if step is not None:
             batch, header = step
             look = partial(first_record_as_young_as, batch, header, timestamp, start)
             found = look() if is_short(batch, 0, header) else await looks.look(look)
-            if found is not None:
-                return found if found.offset < limit else None
         await slices.pay(HEADERS_AT_ONCE // 4)
-        if partition.leadership is not leadership:  # what is walked over may have been cut meanwhile
-            raise OSError(errno.ESTALE, "another leader was elected during a look-up by time")
+        if partition.leadership is not leadership:
+            raise Deposed
+        if found is not None:
+            return found if found.offset < limit else None
     return None
