@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import groupby
 from operator import attrgetter
 from typing import Annotated
@@ -18,9 +19,11 @@ from odradek_cli.command import Argument, Option, UsageError
 from odradek_cli.filters import Filter, Raw, header_is, key_is, selected_by, value_has
 from odradek_cli.merge import Merge
 from odradek_cli.rendering import Render
+from odradek_cli.schemas.registry import Registry
 from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
 from odradek_cli.when import BEGINNING, END, Place, parse_place
 
+REGISTRY_VARIABLE = "ODRADEK_SCHEMA_REGISTRY"
 POLL_SECONDS = 0.2
 POLL_RECORDS = 5000
 FETCH_BYTES = 4 * 1024 * 1024
@@ -66,6 +69,10 @@ def tail(
         Option("--format", "-f", help="As kcat: %k key, %s or %v value, %t topic, %p partition, %o offset, %T time."),
     ] = None,
     base64: Annotated[bool, Option("--base64", help="Keys, values and values of headers in base64.")] = False,
+    registry: Annotated[
+        str | None,
+        Option(metavar="URL", env=REGISTRY_VARIABLE, help="Show as JSON what was written with this schema registry."),
+    ] = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Show records and follow what comes, several topics merged by time."""
@@ -89,6 +96,8 @@ def tail(
     except ValueError as error:
         raise UsageError(str(error)) from None
 
+    schemas = None if registry is None else Registry(registry)
+
     async def work() -> None:
         async with Admin(bootstrap) as admin:
             described = await admin.describe_topics(*wish.topics)
@@ -97,7 +106,8 @@ def tail(
         ]
         async with Consumer(bootstrap, start="earliest", max_partition_fetch_bytes=FETCH_BYTES) as consumer:
             await consumer.assign(partitions)
-            await _show(consumer, partitions, wish)
+            async with schemas or nullcontext():
+                await _show(consumer, partitions, wish, schemas)
 
     run(work, bootstrap)
 
@@ -125,7 +135,10 @@ def _plain(raw: bool, format: str | None, several_topics: bool) -> Render:
 
 
 async def _show(
-    consumer: Consumer[bytes | None, bytes | None], partitions: Sequence[TopicPartition], wish: Wish
+    consumer: Consumer[bytes | None, bytes | None],
+    partitions: Sequence[TopicPartition],
+    wish: Wish,
+    schemas: Registry | None,
 ) -> None:
     ends = await consumer.end_offsets(*partitions)
     starts = await _starts(consumer, partitions, ends, wish)
@@ -139,6 +152,9 @@ async def _show(
         for partition in list(merge.behind):
             merge.reached(partition, consumer.position(partition))
         matching: Sequence[Raw] = merge.take()
+        if schemas is not None:
+            await schemas.learn(matching)
+            matching = [schemas.readable(record) for record in matching]
         if wish.filters:
             matching = [record for record in matching if all(passes(record) for passes in wish.filters)]
         if newest is not None:

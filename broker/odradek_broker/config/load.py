@@ -28,7 +28,7 @@ from odradek_broker.config.properties import parse_properties
 from odradek_broker.config.setting import SettingError, render
 
 ENVIRONMENT_PREFIX = "ODRADEK_"
-COMMAND_LINE_VARIABLES = frozenset({"ODRADEK_BOOTSTRAP_SERVER", "ODRADEK_PROFILE"})
+COMMAND_LINE_VARIABLES = frozenset({"ODRADEK_BOOTSTRAP_SERVER", "ODRADEK_PROFILE", "ODRADEK_SCHEMA_REGISTRY"})
 """What such a variable may be besides a setting."""
 
 
