@@ -80,7 +80,9 @@ class Scene:
         return scene
 
     def group(self, group_id: str = "g") -> ClassicGroup:
-        return self.core.groups[group_id]
+        group = self.core.groups[group_id]
+        assert isinstance(group, ClassicGroup)
+        return group
 
     def state(self, group_id: str = "g") -> str:
         return self.core.describe(group_id, 5).group_state

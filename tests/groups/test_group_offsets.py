@@ -474,5 +474,5 @@ def test_a_tombstone_has_no_value() -> None:
 
 def test_records_of_other_kinds_are_left_alone() -> None:
     scene = Scene()
-    assert scene.core.replay(CoordinatorRecord(b"\x00\x03\x00\x01g", b"\x00\x00"), 0, scene.now) == []
+    assert scene.core.replay(CoordinatorRecord(b"\x00\x11\x00\x01g", b"\x00\x00"), 0, scene.now) == []
     assert not scene.core.groups

@@ -183,6 +183,7 @@ CONNECTIONS = "Connections of a broker"
 WAITS = "Requests of one connection that wait for their answers"
 GROUPS = "Groups and their offsets"
 MEMBERS = "Members of a group"
+CONSUMER_MEMBERS = "Members of a group of the consumer protocol"
 TRANSACTIONS = "Transactional ids"
 PRODUCERS = "Idempotent producers of a partition"
 MEMORY = "Memory for requests that are arriving"
@@ -261,8 +262,16 @@ CONTAINERS = {
     "odradek_broker.controller.tail.MetadataTail._frames": "Records that followers get one by one",
     "odradek_broker.election.candidate.Candidate._put_out": FIXED,
     "odradek_broker.election.etcd.Etcd._endpoints": FIXED,
-    "odradek_broker.groups.coordinator.GroupCoordinator._transactions": GROUPS,
-    "odradek_broker.groups.coordinator.GroupCoordinator.groups": GROUPS,
+    "odradek_broker.coordinators.image_topics.ImageTopics._made": NODES,
+    "odradek_broker.coordinators.image_topics.ImageTopics._racks": NODES,
+    "odradek_broker.groups.assignors.uniform._Division._free": REQUEST,
+    "odradek_broker.groups.assignors.uniform._Division._held": REQUEST,
+    "odradek_broker.groups.assignors.uniform._Division._subscribers": REQUEST,
+    "odradek_broker.groups.consumer.group.ConsumerGroup._holders": CONSUMER_MEMBERS,
+    "odradek_broker.groups.consumer.group.ConsumerGroup.members": CONSUMER_MEMBERS,
+    "odradek_broker.groups.consumer.group.ConsumerGroup.regexes": CONSUMER_MEMBERS,
+    "odradek_broker.groups.consumer.group.ConsumerGroup.static_members": CONSUMER_MEMBERS,
+    "odradek_broker.groups.consumer.group.ConsumerGroup.targets": CONSUMER_MEMBERS,
     "odradek_broker.groups.group.ClassicGroup.arriving": MEMBERS,
     "odradek_broker.groups.group.ClassicGroup.members": MEMBERS,
     "odradek_broker.groups.group.ClassicGroup.reserved": MEMBERS,
@@ -273,6 +282,8 @@ CONTAINERS = {
     "odradek_broker.groups.step.Step.answers": REQUEST,
     "odradek_broker.groups.step.Step.notes": REQUEST,
     "odradek_broker.groups.step.Step.records": REQUEST,
+    "odradek_broker.groups.table.GroupTable._transactions": GROUPS,
+    "odradek_broker.groups.table.GroupTable.groups": GROUPS,
     "odradek_broker.coordination.timers.Timers._deadlines": GROUPS,
     "odradek_broker.coordination.timers.Timers._entries": GROUPS,
     "odradek_broker.coordination.timers.Timers._heap": GROUPS,

@@ -1,7 +1,7 @@
 """DescribeGroups (API key 15), versions 0-6: ask for state and members of groups (classic protocol).
 
 Behaviour
-    Unknown group                    state Dead, without an error; from version 6 on GROUP_ID_NOT_FOUND
+    Unknown group, or one of another kind    state Dead, without an error; from version 6 on GROUP_ID_NOT_FOUND
     Metadata and assignments of the members are shown while the group is stable.
 Versions
     1 throttle_time_ms    3 authorized operations    4 group_instance_id    5 flexible    6 error_message
@@ -13,13 +13,11 @@ from msgspec import structs
 
 from odradek.protocol.messages.describe_groups import DescribedGroup, DescribeGroupsRequest, DescribeGroupsResponse
 from odradek_broker.apis import RequestContext
-from odradek_broker.apis.operations import ALTER_CONFIGS, DELETE, DESCRIBE, DESCRIBE_CONFIGS, READ
+from odradek_broker.apis.operations import GROUP_OPERATIONS
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 from odradek_broker.loop.slices import Slices
 
 REQUEST, VERSIONS = DescribeGroupsRequest, range(7)
-
-GROUP_OPERATIONS = sum(1 << each for each in (READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS))
 
 
 async def handle(request: DescribeGroupsRequest, context: RequestContext) -> DescribeGroupsResponse:

@@ -49,12 +49,7 @@ _NAMES = """
     control.plane.listener.name controlled.shutdown.max.retries controlled.shutdown.retry.backoff.ms
     controller.socket.timeout.ms cordoned.log.dirs create.topic.policy.class.name
     delete.records.purgatory.purge.interval.requests early.start.listeners fetch.purgatory.purge.interval.requests
-    follower.fetch.last.tiered.offset.enable group.consumer.assignment.interval.ms
-    group.consumer.assignors group.consumer.heartbeat.interval.ms group.consumer.max.size
-    group.consumer.session.timeout.ms
-    group.consumer.max.assignment.interval.ms group.consumer.max.heartbeat.interval.ms
-    group.consumer.max.session.timeout.ms group.consumer.migration.policy group.consumer.min.assignment.interval.ms
-    group.consumer.min.heartbeat.interval.ms group.consumer.min.session.timeout.ms
+    follower.fetch.last.tiered.offset.enable group.consumer.migration.policy
     group.consumer.regex.refresh.interval.ms host.name initial.broker.registration.timeout.ms
     inter.broker.protocol.version leader.imbalance.per.broker.percentage
     log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size log.cleaner.io.max.bytes.per.second

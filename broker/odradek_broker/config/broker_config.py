@@ -115,10 +115,42 @@ def check_together(config: BrokerConfig) -> list[str]:
     mistakes = [*_check_identity(config), *_check_protocols(config), *_check_roles(config)]
     if config.group_min_session_timeout_ms > config.group_max_session_timeout_ms:
         mistakes.append("group.min.session.timeout.ms must not exceed group.max.session.timeout.ms")
+    mistakes += _check_consumer_groups(config)
     if 0 < config.queued_max_request_bytes < config.socket_request_max_bytes:
         mistakes.append("queued.max.request.bytes must be at least socket.request.max.bytes, or -1")
     if config.broker_heartbeat_interval_ms * 2 > config.broker_session_timeout_ms:
         mistakes.append("broker.heartbeat.interval.ms must be at most half of broker.session.timeout.ms")
+    return mistakes
+
+
+def _check_consumer_groups(config: BrokerConfig) -> list[str]:
+    session_ms, heartbeat_ms = config.group_consumer_session_timeout_ms, config.group_consumer_heartbeat_interval_ms
+    mistakes = [
+        f"group.consumer.{what} must be from group.consumer.min.{what} to group.consumer.max.{what}"
+        for what, least, value, most in (
+            (
+                "session.timeout.ms",
+                config.group_consumer_min_session_timeout_ms,
+                session_ms,
+                config.group_consumer_max_session_timeout_ms,
+            ),
+            (
+                "heartbeat.interval.ms",
+                config.group_consumer_min_heartbeat_interval_ms,
+                heartbeat_ms,
+                config.group_consumer_max_heartbeat_interval_ms,
+            ),
+            (
+                "assignment.interval.ms",
+                config.group_consumer_min_assignment_interval_ms,
+                config.group_consumer_assignment_interval_ms,
+                config.group_consumer_max_assignment_interval_ms,
+            ),
+        )
+        if not least <= value <= most
+    ]
+    if heartbeat_ms >= session_ms:
+        mistakes.append("group.consumer.heartbeat.interval.ms must be less than group.consumer.session.timeout.ms")
     return mistakes
 
 

@@ -8,6 +8,7 @@ from odradek_broker.config.setting import (
     BOOLEAN,
     INT,
     INT_MAX,
+    LIST,
     LONG,
     LONG_MAX,
     SHORT,
@@ -15,6 +16,8 @@ from odradek_broker.config.setting import (
     Dynamic,
     Setting,
     at_least,
+    each_of,
+    not_empty,
     one_of,
 )
 from odradek_broker.config.storage_keys import LogStorageConfig
@@ -24,6 +27,12 @@ LIVE = Dynamic.CLUSTER
 RACK_AWARE = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 LEADER_ONLY = "org.apache.kafka.common.replica.LeaderSelector"
 SELECTORS = (RACK_AWARE, LEADER_ONLY)
+ASSIGNORS = ("uniform", "range")
+
+
+def assignors(names: tuple[str, ...]) -> str | None:
+    """What is wrong with a list of assignors, or None."""
+    return each_of(*ASSIGNORS)(names) or not_empty(names)
 
 
 class ReplicationConfig(LogStorageConfig, frozen=True, kw_only=True):
@@ -99,6 +108,45 @@ class GroupConfig(ReplicationConfig, frozen=True, kw_only=True):
         int, Setting("The longest session a member may ask for.", INT, at_least(1))
     ] = 30 * MINUTE_MS
     group_max_size: Annotated[int, Setting("Members that a group may have.", INT, at_least(1))] = INT_MAX
+    group_consumer_session_timeout_ms: Annotated[
+        int, Setting("How long a member of the consumer protocol may be silent.", INT, at_least(1))
+    ] = 45 * SECOND_MS
+    group_consumer_min_session_timeout_ms: Annotated[
+        int, Setting("The shortest such time that a group's own configuration may say.", INT, at_least(1))
+    ] = 45 * SECOND_MS
+    group_consumer_max_session_timeout_ms: Annotated[
+        int, Setting("The longest such time that a group's own configuration may say.", INT, at_least(1))
+    ] = 60 * SECOND_MS
+    group_consumer_heartbeat_interval_ms: Annotated[
+        int, Setting("How often members of the consumer protocol are told to send heartbeats.", INT, at_least(1))
+    ] = 5 * SECOND_MS
+    group_consumer_min_heartbeat_interval_ms: Annotated[
+        int, Setting("The shortest such interval that a group's own configuration may say.", INT, at_least(1))
+    ] = 5 * SECOND_MS
+    group_consumer_max_heartbeat_interval_ms: Annotated[
+        int, Setting("The longest such interval that a group's own configuration may say.", INT, at_least(1))
+    ] = 15 * SECOND_MS
+    group_consumer_max_size: Annotated[
+        int, Setting("Members that a group of the consumer protocol may have.", INT, at_least(1))
+    ] = INT_MAX
+    group_consumer_assignors: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Who may divide the partitions of such a group; the first does, unless members prefer another.",
+            LIST,
+            assignors,
+        ),
+    ] = ("uniform", "range")
+    group_consumer_assignment_interval_ms: Annotated[
+        int,
+        Setting("How long after one division of a group's partitions there may be another.", INT, at_least(0), LIVE),
+    ] = SECOND_MS
+    group_consumer_min_assignment_interval_ms: Annotated[
+        int, Setting("The shortest such time that a group's own configuration may say.", INT, at_least(0))
+    ] = 0
+    group_consumer_max_assignment_interval_ms: Annotated[
+        int, Setting("The longest such time that a group's own configuration may say.", INT, at_least(0))
+    ] = 15 * SECOND_MS
     offset_metadata_max_bytes: Annotated[
         int, Setting("The longest note that may accompany a committed offset.", INT, at_least(0))
     ] = 4096

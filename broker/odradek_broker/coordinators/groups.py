@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages import consumer_group_describe
+from odradek.protocol.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+)
 from odradek.protocol.messages.delete_groups import DeletableGroupResult
 from odradek.protocol.messages.describe_groups import DescribedGroup
 from odradek.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -23,16 +28,21 @@ from odradek_broker.controller.image import GROUP_TOPIC
 from odradek_broker.coordination.result import CoordinatorResult, Instant
 from odradek_broker.coordinators.coordinators import Coordinators
 from odradek_broker.coordinators.group_partition import GroupPartition
+from odradek_broker.coordinators.image_topics import ImageTopics
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable, ProducerStamp
 from odradek_broker.groups.commit import refuse_commit
+from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
 from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.join import Joiner
 from odradek_broker.groups.settings import GroupSettings
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
+    from odradek_broker.context import NodeContext
     from odradek_broker.controller.image import MetadataImage
     from odradek_broker.partitions.partition import Partition
+    from odradek_broker.partitions.replica_logs import ReplicaLogs
+    from odradek_broker.partitions.replica_manager import ReplicaManager
 
 R = TypeVar("R")
 
@@ -44,12 +54,21 @@ class GroupsRuntime(Coordinators[GroupPartition]):
 
     topic = GROUP_TOPIC
 
+    def __init__(self, context: NodeContext, replicas: ReplicaManager, logs: ReplicaLogs) -> None:
+        super().__init__(context, replicas, logs)
+        self._topics = ImageTopics(context.image)
+
     def _make(self, partition: Partition, *, is_only_copy: bool) -> GroupPartition:
         coordinator = GroupCoordinator(_settings(self._context.config))
+        coordinator.topics = self._topics
         return GroupPartition(partition, coordinator, self._context.steady_clock, is_only_copy=is_only_copy)
 
     def on_image(self, old: MetadataImage, new: MetadataImage) -> None:
         """The metadata has changed: leaders may be others, topics may be gone."""
+        self._topics = ImageTopics(new, self._topics)
+        settings = _settings(self._context.config)
+        for each in self._partitions.values():
+            each.coordinator.topics, each.coordinator.settings = self._topics, settings
         self.refresh()
         gone = {name for name, topic in old.topics.items() if _topic_id(new, name) != topic.topic_id}
         if gone:
@@ -85,6 +104,15 @@ class GroupsRuntime(Coordinators[GroupPartition]):
     async def leave(self, request: LeaveGroupRequest) -> LeaveGroupResponse:
         return await self._ask(request.group_id, lambda core, now, _: core.leave(request, now))
 
+    async def consumer_heartbeat(
+        self, request: ConsumerGroupHeartbeatRequest, version: int, client_id: str, client_host: str
+    ) -> ConsumerGroupHeartbeatResponse:
+        """ConsumerGroupHeartbeat: of the consumer protocol."""
+        sender = HeartbeatSender(
+            version=version, new_member_id=str(self._new_uuid()), client_id=client_id, client_host=client_host
+        )
+        return await self._ask(request.group_id, lambda core, now, _: core.consumer_heartbeat(request, sender, now))
+
     async def commit(
         self,
         request: OffsetCommitRequest,
@@ -118,6 +146,11 @@ class GroupsRuntime(Coordinators[GroupPartition]):
 
     async def describe(self, group_id: str, version: int) -> DescribedGroup:
         return await self._ask(group_id, lambda core, _now, _: CoordinatorResult([], core.describe(group_id, version)))
+
+    async def describe_consumer_group(self, group_id: str) -> consumer_group_describe.DescribedGroup:
+        return await self._ask(
+            group_id, lambda core, _now, _: CoordinatorResult([], core.describe_consumer_group(group_id))
+        )
 
     async def delete(self, group_id: str) -> DeletableGroupResult:
         return await self._ask(group_id, lambda core, now, _: core.delete(group_id, now))
@@ -165,4 +198,9 @@ def _settings(config: BrokerConfig) -> GroupSettings:
         offset_metadata_max_bytes=config.offset_metadata_max_bytes,
         offsets_retention_ms=config.offsets_retention_minutes * MINUTE_MS,
         offsets_retention_check_interval_ms=config.offsets_retention_check_interval_ms,
+        group_consumer_session_timeout_ms=config.group_consumer_session_timeout_ms,
+        group_consumer_heartbeat_interval_ms=config.group_consumer_heartbeat_interval_ms,
+        group_consumer_max_size=config.group_consumer_max_size,
+        group_consumer_assignors=config.group_consumer_assignors,
+        group_consumer_assignment_interval_ms=config.group_consumer_assignment_interval_ms,
     )

@@ -6,6 +6,7 @@ Topics are known by name here; who asks by topic id has it looked up before.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from typing import TypeAlias
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.group_metadata import OffsetCommitValue
@@ -25,9 +26,10 @@ from odradek.protocol.messages.offset_delete import (
 from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.coordination.record import fits
 from odradek_broker.groups.group import ClassicGroup, GroupState
+from odradek_broker.groups.kinds import Group
 from odradek_broker.groups.offsets import CommittedOffset
 from odradek_broker.groups.rebalance import set_session
-from odradek_broker.groups.records import group_record, offset_record
+from odradek_broker.groups.records import offset_record
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
 
@@ -36,20 +38,29 @@ NEVER_MS = 2**63 - 1
 """The latest moment that a record can name."""
 
 
-def commit_offsets(
-    group: ClassicGroup, request: OffsetCommitRequest, step: Step, *, transactional: bool
-) -> OffsetCommitResponse:
+Verdict: TypeAlias = Callable[[str, int], ErrorCode]
+"""Whether an offset of a partition may be stored, and if not, why."""
+
+
+def commit_offsets(group: Group, request: OffsetCommitRequest, step: Step, may_store: Verdict) -> OffsetCommitResponse:
     """Store what the caller may store; partitions are answered one by one."""
-    error = _check_committer(group, request, transactional)
-    if error:
-        return refuse_commit(request, error)
-    if request.member_id in group.members and not transactional:
-        set_session(group, group.members[request.member_id], step)  # As good as a heartbeat.
-    return _answer(request, lambda topic, entry: _commit_one(group, request, topic, entry, step))
+
+    def decide(topic: str, entry: OffsetCommitRequestPartition) -> ErrorCode:
+        return may_store(topic, entry.partition_index) or _commit_one(group, request, topic, entry, step)
+
+    return _answer(request, decide)
 
 
 def refuse_commit(request: OffsetCommitRequest, error: ErrorCode) -> OffsetCommitResponse:
     return _answer(request, lambda _topic, _entry: error)
+
+
+def may_commit(group: ClassicGroup, request: OffsetCommitRequest, step: Step, *, transactional: bool) -> Verdict:
+    """Of one who commits to a classic group. A commit is as good as a heartbeat."""
+    error = _check_committer(group, request, transactional)
+    if not error and request.member_id in group.members and not transactional:
+        set_session(group, group.members[request.member_id], step)
+    return lambda _topic, _partition: error
 
 
 def _check_committer(group: ClassicGroup, request: OffsetCommitRequest, transactional: bool) -> ErrorCode:
@@ -71,7 +82,7 @@ def _check_committer(group: ClassicGroup, request: OffsetCommitRequest, transact
 
 
 def _commit_one(
-    group: ClassicGroup, request: OffsetCommitRequest, topic: str, entry: OffsetCommitRequestPartition, step: Step
+    group: Group, request: OffsetCommitRequest, topic: str, entry: OffsetCommitRequestPartition, step: Step
 ) -> ErrorCode:
     metadata = entry.committed_metadata or ""
     if len(metadata) > step.settings.offset_metadata_max_bytes or not fits(metadata):
@@ -109,9 +120,9 @@ def _answer(
 # --------------------------------------------------------------------------------------------------------- deletion
 
 
-def delete_offsets(group: ClassicGroup, request: OffsetDeleteRequest, step: Step) -> OffsetDeleteResponse:
+def delete_offsets(group: Group, request: OffsetDeleteRequest, step: Step) -> OffsetDeleteResponse:
     """Forget offsets of topics that nobody in the group reads (KIP-496)."""
-    if group.state is not GroupState.EMPTY and group.protocol_type != CONSUMER_PROTOCOL_TYPE:
+    if not group.is_empty and group.protocol_type != CONSUMER_PROTOCOL_TYPE:
         return OffsetDeleteResponse(error_code=ErrorCode.NON_EMPTY_GROUP)
     return OffsetDeleteResponse(
         topics=[
@@ -125,7 +136,7 @@ def delete_offsets(group: ClassicGroup, request: OffsetDeleteRequest, step: Step
 
 
 def _delete_of_topic(
-    group: ClassicGroup, topic: str, partitions: Sequence[int], step: Step
+    group: Group, topic: str, partitions: Sequence[int], step: Step
 ) -> list[OffsetDeleteResponsePartition]:
     if _reads(group, topic):
         error = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
@@ -140,41 +151,38 @@ def _delete_of_topic(
     return [OffsetDeleteResponsePartition(partition, error) for partition in partitions]
 
 
-def _reads(group: ClassicGroup, topic: str) -> bool:
+def _reads(group: Group, topic: str) -> bool:
     """Whether a member reads the topic, or might: one whose words cannot be understood might read anything."""
-    topics = group.subscribed_topics() if group.members else frozenset()
+    topics = group.subscribed_topics()
     return topics is None or topic in topics
 
 
-def forget_topics(group: ClassicGroup, topics: Container[str], step: Step) -> None:
+def forget_topics(group: Group, topics: Container[str], step: Step) -> None:
     """Forget the offsets of topics that are no more."""
     gone = [key for key in group.offsets.partitions() if key.topic in topics]
     step.records.extend(offset_record(group.group_id, key.topic, key.partition, None) for key in gone)
 
 
-def delete_group(group: ClassicGroup, step: Step) -> ErrorCode:
+def delete_group(group: Group, step: Step) -> ErrorCode:
     """Forget the group and every offset it has, if nobody is in it."""
-    if group.state is not GroupState.EMPTY:
+    if not group.is_empty:
         return ErrorCode.NON_EMPTY_GROUP
     step.records.extend(
         offset_record(group.group_id, key.topic, key.partition, None) for key in group.offsets.partitions()
     )
-    step.records.append(group_record(group.group_id, None))
+    step.records.extend(group.tombstones())
     return ErrorCode.NONE
 
 
 # -------------------------------------------------------------------------------------------------------- retention
 
 
-def expire_offsets(group: ClassicGroup, step: Step) -> None:
+def expire_offsets(group: Group, step: Step) -> None:
     """Forget offsets whose time is over, and the group itself when it is empty and has none left (KIP-211).
 
     They may go when the group is empty, or is in good order and no longer reads the topic.
     """
-    if group.state is GroupState.EMPTY:
-        topics: frozenset[str] | None = frozenset()
-    else:
-        topics = group.subscribed_topics() if group.state is GroupState.STABLE else None
+    topics = _topics_in_use(group)
     if topics is None:
         return
     due = [
@@ -184,17 +192,21 @@ def expire_offsets(group: ClassicGroup, step: Step) -> None:
     ]
     step.records.extend(offset_record(group.group_id, key.topic, key.partition, None) for key in due)
     left = len(group.offsets.committed) - len(due) + len(group.offsets.pending)
-    if group.state is GroupState.EMPTY and not left and not group.reserved:
-        step.records.append(group_record(group.group_id, None))
+    if group.is_empty and not left and not group.is_awaited:
+        step.records.extend(group.tombstones())
 
 
-def _is_over(group: ClassicGroup, offset: CommittedOffset, step: Step) -> bool:
+def _topics_in_use(group: Group) -> frozenset[str] | None:
+    """None where it cannot be said. What classic members read is settled once they have agreed on it."""
+    if isinstance(group, ClassicGroup) and group.state not in (GroupState.EMPTY, GroupState.STABLE):
+        return None
+    return group.subscribed_topics()
+
+
+def _is_over(group: Group, offset: CommittedOffset, step: Step) -> bool:
     """An offset that was committed with a retention of its own keeps to that; others count from the commit, or from
     when the last member of the group has gone, whichever was later."""
     value, now_ms = offset.value, step.now.wall_ms
     if value.expire_timestamp != -1:
         return now_ms >= value.expire_timestamp
-    since_ms = value.commit_timestamp
-    if group.state is GroupState.EMPTY:
-        since_ms = max(since_ms, group.state_since_ms)
-    return now_ms - since_ms >= step.settings.offsets_retention_ms
+    return now_ms - max(value.commit_timestamp, group.empty_since_ms) >= step.settings.offsets_retention_ms

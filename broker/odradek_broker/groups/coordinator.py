@@ -6,18 +6,22 @@ from its beginning is to replay all its records: there is no other way to get at
 appended, nothing is replayed and nothing has happened.
 
 What is not recorded, because the next coordinator can do without: rebalances that are going on, who waits for what,
-and when each member was last heard of. Members simply join the next coordinator's generation again.
+and when each member was last heard of. Members of classic groups simply join the next coordinator's generation again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container
+from collections.abc import Collection, Container
 from typing import TypeVar
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages import consumer_group_describe
+from odradek.protocol.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+)
 from odradek.protocol.messages.delete_groups import DeletableGroupResult
 from odradek.protocol.messages.describe_groups import DescribedGroup
-from odradek.protocol.messages.group_metadata import GroupMetadataValue
 from odradek.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from odradek.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
@@ -26,30 +30,41 @@ from odradek.protocol.messages.offset_commit import OffsetCommitRequest, OffsetC
 from odradek.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
-from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.coordination.record import CoordinatorRecord, fits
 from odradek_broker.coordination.result import Answer, CoordinatorResult, Instant
 from odradek_broker.coordination.timers import Timers
+from odradek_broker.groups import lifecycle
 from odradek_broker.groups.commit import (
+    Verdict,
     commit_offsets,
     delete_group,
     delete_offsets,
-    expire_offsets,
     forget_topics,
+    may_commit,
     refuse_commit,
 )
+from odradek_broker.groups.consumer import heartbeat as consumer_heartbeat
+from odradek_broker.groups.consumer.describe import describe_consumer_group
+from odradek_broker.groups.consumer.group import ConsumerGroup
+from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
+from odradek_broker.groups.consumer.member import JOINING_EPOCH
+from odradek_broker.groups.consumer.offsets import check_committer, check_fetcher
+from odradek_broker.groups.consumer.records import ConsumerGroupRecord
+from odradek_broker.groups.consumer.validation import refuse_malformed
 from odradek_broker.groups.describe import describe, matching
 from odradek_broker.groups.fetch import fetch_offsets
-from odradek_broker.groups.group import ClassicGroup, GroupState
-from odradek_broker.groups.join import Joiner, join, refuse_join
+from odradek_broker.groups.group import ClassicGroup
+from odradek_broker.groups.join import Joiner, fault_of_join, join, refuse_join
+from odradek_broker.groups.kinds import Group
 from odradek_broker.groups.leave import leave, refuse_leave
-from odradek_broker.groups.offsets import CommittedOffset
-from odradek_broker.groups.rebalance import dismiss, rebalance_time_over, session_over, set_session, sync_time_over
 from odradek_broker.groups.records import GroupRecord, OffsetRecord, read_record
+from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.settings import GroupSettings
 from odradek_broker.groups.step import Step
-from odradek_broker.groups.sync import assignment_is_on_record, heartbeat, sync
+from odradek_broker.groups.sync import heartbeat, sync
+from odradek_broker.groups.table import GroupTable
 from odradek_broker.groups.timers import Timer, TimerKind
+from odradek_broker.groups.topics import NoTopics, Topics
 
 R = TypeVar("R")
 
@@ -62,10 +77,14 @@ class GroupCoordinator:
 
     def __init__(self, settings: GroupSettings) -> None:
         self.settings = settings
-        self.groups: dict[str, ClassicGroup] = {}
+        self.topics: Topics = NoTopics()
+        """Of the newest metadata that is known."""
+        self._table = GroupTable()
         self._timers: Timers[Timer] = Timers()
-        self._transactions: dict[int, set[str]] = {}
-        """The groups in which a producer's open transaction has offsets."""
+
+    @property
+    def groups(self) -> dict[str, Group]:
+        return self._table.groups
 
     # ------------------------------------------------------------------------------------------------- membership
 
@@ -73,29 +92,29 @@ class GroupCoordinator:
         self, request: JoinGroupRequest, joiner: Joiner, now: Instant
     ) -> CoordinatorResult[JoinGroupResponse | None]:
         step = self._step(now)
-        if not request.group_id or not fits(request.group_id):
-            return step.result(refuse_join(ErrorCode.INVALID_GROUP_ID, request.member_id))
-        names = [each.name for each in request.protocols]
-        if not fits(request.group_instance_id, joiner.new_member_id, request.protocol_type, *names):
-            return step.result(refuse_join(ErrorCode.INVALID_REQUEST, request.member_id))
-        settings = self.settings
-        shortest_ms, longest_ms = settings.group_min_session_timeout_ms, settings.group_max_session_timeout_ms
-        if not shortest_ms <= request.session_timeout_ms <= longest_ms:
-            return step.result(refuse_join(ErrorCode.INVALID_SESSION_TIMEOUT, request.member_id))
-        if request.group_id not in self.groups and request.member_id:
-            return step.result(refuse_join(ErrorCode.UNKNOWN_MEMBER_ID, request.member_id))
-        return self._on_group(request.group_id, step, lambda group: join(group, request, joiner, step))
+        fault = fault_of_join(request, joiner, step)
+        if not fault and request.group_id not in self.groups and request.member_id:
+            fault = ErrorCode.UNKNOWN_MEMBER_ID
+        if fault:
+            return step.result(refuse_join(fault, request.member_id))
+        group = self._table.any_or_new(request.group_id)
+        if group.is_empty and not isinstance(group, ClassicGroup):
+            step.records += group.tombstones()
+            group = self._table.put(ClassicGroup(request.group_id, group.offsets))
+        if not isinstance(group, ClassicGroup):
+            return step.result(refuse_join(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, request.member_id))
+        return self._on(group, step, join(group, request, joiner, step))
 
     def sync(self, request: SyncGroupRequest, ticket: int, now: Instant) -> CoordinatorResult[SyncGroupResponse | None]:
         step = self._step(now)
-        group = self.groups.get(request.group_id)
+        group = self._table.classic(request.group_id)
         if group is None:
             return step.result(SyncGroupResponse(error_code=_error_without_group(request.group_id)))
         return step.result(sync(group, request, ticket, step))
 
     def heartbeat(self, request: HeartbeatRequest, now: Instant) -> CoordinatorResult[HeartbeatResponse]:
         step = self._step(now)
-        group = self.groups.get(request.group_id)
+        group = self._table.classic(request.group_id)
         if group is None:
             return step.result(HeartbeatResponse(error_code=_error_without_group(request.group_id)))
         return step.result(heartbeat(group, request, step))
@@ -104,9 +123,39 @@ class GroupCoordinator:
         step = self._step(now)
         if not request.group_id:
             return step.result(LeaveGroupResponse(error_code=ErrorCode.INVALID_GROUP_ID))
-        if request.group_id not in self.groups:
+        group = self._table.classic(request.group_id)
+        if group is None:
             return step.result(refuse_leave(request, ErrorCode.UNKNOWN_MEMBER_ID))
-        return self._on_group(request.group_id, step, lambda group: leave(group, request, step))
+        return self._on(group, step, leave(group, request, step))
+
+    def consumer_heartbeat(
+        self, request: ConsumerGroupHeartbeatRequest, sender: HeartbeatSender, now: Instant
+    ) -> CoordinatorResult[ConsumerGroupHeartbeatResponse]:
+        """ConsumerGroupHeartbeat: of the consumer protocol."""
+        step = self._step(now)
+        try:
+            refuse_malformed(request, sender.version, self.settings.group_consumer_assignors)
+            group = self._consumer_group(request, step)
+            return step.result(consumer_heartbeat.heartbeat(group, request, sender, self.topics, step))
+        except Refusal as refusal:
+            return CoordinatorResult(
+                [], ConsumerGroupHeartbeatResponse(error_code=refusal.error_code, error_message=refusal.message)
+            )
+
+    def _consumer_group(self, request: ConsumerGroupHeartbeatRequest, step: Step) -> ConsumerGroup:
+        """The group, which may have to begin with this request. Raises Refusal."""
+        group_id, group = request.group_id, self.groups.get(request.group_id)
+        if isinstance(group, ConsumerGroup):
+            return group
+        joins = request.member_epoch == JOINING_EPOCH
+        if group is None and not joins:
+            raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Consumer group {group_id} not found.")
+        if group is None:
+            return ConsumerGroup(group_id)
+        if joins and group.is_empty:
+            step.records += group.tombstones()
+            return ConsumerGroup(group_id)
+        raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
 
     # ---------------------------------------------------------------------------------------------------- offsets
 
@@ -121,12 +170,25 @@ class GroupCoordinator:
             knows_better = version >= FIRST_COMMIT_WITH_GROUP_ID_NOT_FOUND
             error = ErrorCode.GROUP_ID_NOT_FOUND if knows_better else ErrorCode.ILLEGAL_GENERATION
             return step.result(refuse_commit(request, error))
-        return self._on_group(
-            request.group_id, step, lambda group: commit_offsets(group, request, step, transactional=transactional)
-        )
+        group = self._table.any_or_new(request.group_id)
+        may_store = self._may_store(group, request, version, step, transactional=transactional)
+        return self._on(group, step, commit_offsets(group, request, step, may_store))
+
+    def _may_store(
+        self, group: Group, request: OffsetCommitRequest, version: int, step: Step, *, transactional: bool
+    ) -> Verdict:
+        if isinstance(group, ClassicGroup):
+            return may_commit(group, request, step, transactional=transactional)
+        assert isinstance(group, ConsumerGroup)
+        error = check_committer(group, request, version, self.topics, transactional=transactional)
+        return lambda _topic, _partition: error
 
     def fetch(self, request: OffsetFetchRequestGroup, *, require_stable: bool) -> OffsetFetchResponseGroup:
-        return fetch_offsets(self.groups.get(request.group_id), request, require_stable=require_stable)
+        group = self.groups.get(request.group_id)
+        error = check_fetcher(group, request) if isinstance(group, ConsumerGroup) else ErrorCode.NONE
+        if error:
+            return OffsetFetchResponseGroup(request.group_id, error_code=error)
+        return fetch_offsets(group, request, require_stable=require_stable)
 
     def delete_offsets(self, request: OffsetDeleteRequest, now: Instant) -> CoordinatorResult[OffsetDeleteResponse]:
         step = self._step(now)
@@ -149,6 +211,10 @@ class GroupCoordinator:
     def describe(self, group_id: str, version: int) -> DescribedGroup:
         return describe(group_id, self.groups.get(group_id), version)
 
+    def describe_consumer_group(self, group_id: str) -> consumer_group_describe.DescribedGroup:
+        default = self.settings.group_consumer_assignors[0]
+        return describe_consumer_group(group_id, self.groups.get(group_id), self.topics, default)
+
     def list_groups(self, states: Collection[str] = (), types: Collection[str] = ()) -> list[ListedGroup]:
         return matching(self.groups.values(), states, types)
 
@@ -170,47 +236,23 @@ class GroupCoordinator:
         step = self._step(now)
         meaning = read_record(record.key, record.value)
         if isinstance(meaning, OffsetRecord):
-            self._replay_offset(meaning, log_offset, producer_id)
+            self._table.replay_offset(meaning, log_offset, producer_id)
         elif isinstance(meaning, GroupRecord):
-            self._replay_group(meaning, step)
+            self._table.replay_classic(meaning, step)
+        elif isinstance(meaning, ConsumerGroupRecord):
+            self._table.replay_consumer(meaning, step)
         return step.answers
 
     def complete_transaction(self, producer_id: int, *, commit: bool) -> None:
         """The marker of a producer's transaction is in the partition."""
-        for group_id in sorted(self._transactions.pop(producer_id, ())):
-            group = self.groups.get(group_id)
-            if group is not None:
-                group.offsets.complete(producer_id, commit=commit)
-                self._forget_if_void(group)
+        self._table.complete_transaction(producer_id, commit=commit)
 
     def begin(self, now: Instant) -> None:
         """All records there are have been replayed: now is when sessions begin."""
         step = self._step(now)
         for group in self.groups.values():
-            for member in group.members.values():
-                set_session(group, member, step)
+            lifecycle.begin_sessions(group, step)
         step.set_timer(TimerKind.RETENTION, self.settings.offsets_retention_check_interval_ms)
-
-    def _replay_offset(self, record: OffsetRecord, log_offset: int, producer_id: int | None) -> None:
-        key = TopicPartition(record.topic, record.partition)
-        if record.value is None:
-            group = self.groups.get(record.group_id)
-            if group is not None:
-                group.offsets.remove(key)
-                self._forget_if_void(group)
-            return
-        group = self._get_or_create(record.group_id)
-        group.offsets.put(key, CommittedOffset(record.value, log_offset), producer_id)
-        if producer_id is not None:
-            self._transactions.setdefault(producer_id, set()).add(record.group_id)
-
-    def _replay_group(self, record: GroupRecord, step: Step) -> None:
-        group = self._get_or_create(record.group_id)
-        for member in group.adopt(record.value or GroupMetadataValue(generation=group.generation)):
-            dismiss(group, member, step, ErrorCode.FENCED_INSTANCE_ID)
-        group.recorded = record.value is not None
-        assignment_is_on_record(group, step)
-        self._forget_if_void(group)
 
     # -------------------------------------------------------------------------------------------------------- time
 
@@ -231,7 +273,11 @@ class GroupCoordinator:
             for group_id in self.groups:
                 step.set_timer(TimerKind.EXPIRY, 0, group_id)
             return step.result(None)
-        return self._on_group(timer.group_id, step, lambda group: _time_over(group, timer, step))
+        group = self.groups.get(timer.group_id)
+        if group is None:
+            return step.result(None)
+        lifecycle.time_over(group, timer, self.topics, step)
+        return self._on(group, step, None)
 
     # -------------------------------------------------------------------------------------------------------- defects
 
@@ -239,49 +285,20 @@ class GroupCoordinator:
         """Let a group whose state cannot be trusted go back to its offsets. Its members are told to join again."""
         step = self._step(now)
         group = self.groups.get(group_id)
-        if group is not None:
-            for member in group.members.values():
-                dismiss(group, member, step, ErrorCode.UNKNOWN_MEMBER_ID)
-            for member_id in group.reserved:
-                step.cancel_timer(TimerKind.SESSION, group_id, member_id)
-            for kind in (TimerKind.REBALANCE, TimerKind.SYNC):
-                step.cancel_timer(kind, group_id)
-            group.disband(now.wall_ms)
-            self._forget_if_void(group)
-        return step.result(None)
+        if group is None:
+            return step.result(None)
+        lifecycle.disband(group, step)
+        return self._on(group, step, None)
 
-    # ------------------------------------------------------------------------------------------------------ the table
+    # ------------------------------------------------------------------------------------------------------- in short
 
     def _step(self, now: Instant) -> Step:
         return Step(now, self.settings, self._timers)
 
-    def _on_group(self, group_id: str, step: Step, act: Callable[[ClassicGroup], R]) -> CoordinatorResult[R]:
-        """Do something to a group, which need not exist before, and need not afterwards."""
-        group = self._get_or_create(group_id)
-        result = step.result(act(group))
-        self._forget_if_void(group)
-        return result
-
-    def _get_or_create(self, group_id: str) -> ClassicGroup:
-        group = self.groups.get(group_id)
-        if group is None:
-            group = self.groups[group_id] = ClassicGroup(group_id)
-        return group
-
-    def _forget_if_void(self, group: ClassicGroup) -> None:
-        if group.is_void and group.state is GroupState.EMPTY:
-            del self.groups[group.group_id]
-
-
-def _time_over(group: ClassicGroup, timer: Timer, step: Step) -> None:
-    if timer.kind is TimerKind.SESSION:
-        session_over(group, timer.member_id, step)
-    elif timer.kind is TimerKind.REBALANCE:
-        rebalance_time_over(group, step)
-    elif timer.kind is TimerKind.SYNC:
-        sync_time_over(group, step)
-    else:
-        expire_offsets(group, step)
+    def _on(self, group: Group, step: Step, response: R) -> CoordinatorResult[R]:
+        """The result of something that was done to a group, which need not be there afterwards."""
+        self._table.forget_if_void(group)
+        return step.result(response)
 
 
 def _error_without_group(group_id: str) -> ErrorCode:

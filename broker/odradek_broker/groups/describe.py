@@ -8,19 +8,19 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.describe_groups import DescribedGroup, DescribedGroupMember
 from odradek.protocol.messages.list_groups import ListedGroup
 from odradek_broker.groups.group import ClassicGroup, GroupState
+from odradek_broker.groups.kinds import Group
 from odradek_broker.groups.member import Member
 
-CLASSIC = "classic"
 
-
-def describe(group_id: str, group: ClassicGroup | None, version: int) -> DescribedGroup:
-    """A group that does not exist is Dead; from version 6 on that is an error (KIP-1043)."""
-    if group is None:
+def describe(group_id: str, group: Group | None, version: int) -> DescribedGroup:
+    """Only classic groups are found; another is Dead, and from version 6 on that is an error (KIP-1043)."""
+    if not isinstance(group, ClassicGroup):
         if version < 6:
             return DescribedGroup(group_id=group_id, group_state=GroupState.DEAD)
+        why = "not found" if group is None else "is not a classic group"
         return DescribedGroup(
             error_code=ErrorCode.GROUP_ID_NOT_FOUND,
-            error_message=f"Group {group_id} not found.",
+            error_message=f"Group {group_id} {why}.",
             group_id=group_id,
             group_state=GroupState.DEAD,
         )
@@ -45,15 +45,13 @@ def _describe_member(member: Member, protocol: str) -> DescribedGroupMember:
     )
 
 
-def matching(
-    groups: Iterable[ClassicGroup], states: Collection[str] = (), types: Collection[str] = ()
-) -> list[ListedGroup]:
+def matching(groups: Iterable[Group], states: Collection[str] = (), types: Collection[str] = ()) -> list[ListedGroup]:
     """The groups in one of these states and of one of these types; no states, or no types, stand for all."""
     wanted_states = {state.lower() for state in states}
-    if types and CLASSIC not in {each.lower() for each in types}:
-        return []
+    wanted_types = {kind.lower() for kind in types}
     return [
-        ListedGroup(group.group_id, group.protocol_type or "", group.state, CLASSIC)
+        ListedGroup(group.group_id, group.protocol_type or "", group.state, group.kind)
         for group in groups
-        if not wanted_states or group.state.lower() in wanted_states
+        if (not wanted_states or group.state.lower() in wanted_states)
+        and (not wanted_types or group.kind in wanted_types)
     ]

@@ -11,14 +11,14 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchResponseTopics,
 )
 from odradek.protocol.topic_partition import TopicPartition
-from odradek_broker.groups.group import ClassicGroup
+from odradek_broker.groups.kinds import Group
 from odradek_broker.groups.offsets import GroupOffsets
 
 NO_OFFSET = -1
 
 
 def fetch_offsets(
-    group: ClassicGroup | None, request: OffsetFetchRequestGroup, *, require_stable: bool
+    group: Group | None, request: OffsetFetchRequestGroup, *, require_stable: bool
 ) -> OffsetFetchResponseGroup:
     """Null topics ask for all; where nothing was committed the offset is -1, which is no error."""
     offsets = group.offsets if group is not None else GroupOffsets()

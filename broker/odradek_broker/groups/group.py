@@ -28,12 +28,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from itertools import chain
+from typing import ClassVar
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.group_metadata import GroupMetadataValue, MemberMetadata
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol
+from odradek_broker.coordination.record import CoordinatorRecord
+from odradek_broker.groups.kinds import GroupKind
 from odradek_broker.groups.member import Member
 from odradek_broker.groups.offsets import GroupOffsets
+from odradek_broker.groups.records import group_record
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE, subscribed_topics
 
 MAX_GENERATION = 2**31 - 1
@@ -58,8 +62,11 @@ _PREDECESSORS = {
 class ClassicGroup:
     """One group of the classic protocol, or of nothing but offsets."""
 
-    def __init__(self, group_id: str) -> None:
+    kind: ClassVar[GroupKind] = GroupKind.CLASSIC
+
+    def __init__(self, group_id: str, offsets: GroupOffsets | None = None) -> None:
         self.group_id = group_id
+        self.offsets = GroupOffsets() if offsets is None else offsets
         self.state = GroupState.EMPTY
         self.state_since_ms = -1
         """By the wall clock; -1 where no record has said so."""
@@ -84,14 +91,24 @@ class ClassicGroup:
         self.newcomers = False
         """Somebody has joined since the initial delay was last prolonged."""
         self.initial_delay_left_ms = 0
-        self.offsets = GroupOffsets()
 
     # ------------------------------------------------------------------------------------------------- questions
 
     @property
+    def is_empty(self) -> bool:
+        return self.state is GroupState.EMPTY
+
+    @property
+    def is_awaited(self) -> bool:
+        return bool(self.reserved)
+
+    @property
     def is_void(self) -> bool:
-        """Nothing would be lost, and nobody would notice, if it were forgotten."""
-        return not (self.recorded or self.members or self.reserved or self.offsets)
+        return self.is_empty and not (self.recorded or self.members or self.reserved or self.offsets)
+
+    @property
+    def empty_since_ms(self) -> int:
+        return self.state_since_ms if self.state is GroupState.EMPTY else -1
 
     @property
     def all_joined(self) -> bool:
@@ -124,6 +141,8 @@ class ClassicGroup:
 
     def subscribed_topics(self) -> frozenset[str] | None:
         """Of a group of consumers; None where it is something else, or they cannot be made out."""
+        if not self.members:
+            return frozenset()
         if self.protocol_type != CONSUMER_PROTOCOL_TYPE:
             return None
         return subscribed_topics(chain.from_iterable(member.protocols.values() for member in self.members.values()))
@@ -131,6 +150,9 @@ class ClassicGroup:
     def members_with(self, old_id: str, member: Member) -> dict[str, Member]:
         """The members, in the same order, with another in the place of `old_id`."""
         return {each.member_id: each for each in (member if key == old_id else m for key, m in self.members.items())}
+
+    def tombstones(self) -> list[CoordinatorRecord]:
+        return [group_record(self.group_id, None)]
 
     # ---------------------------------------------------------------------------------------------------- changes
 

@@ -6,6 +6,7 @@ from msgspec import Struct, structs
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
+from odradek_broker.coordination.record import fits
 from odradek_broker.groups.group import ClassicGroup, GroupState, choose_protocol
 from odradek_broker.groups.member import Member
 from odradek_broker.groups.rebalance import (
@@ -63,6 +64,19 @@ def join(group: ClassicGroup, request: JoinGroupRequest, joiner: Joiner, step: S
         return _reserve(group, request, joiner, step)
     _admit(group, request, joiner, joiner.new_member_id, step)
     return None
+
+
+def fault_of_join(request: JoinGroupRequest, joiner: Joiner, step: Step) -> ErrorCode:
+    """What is wrong with a request, whatever the group is like; NONE where nothing is."""
+    if not request.group_id or not fits(request.group_id):
+        return ErrorCode.INVALID_GROUP_ID
+    names = [each.name for each in request.protocols]
+    if not fits(request.group_instance_id, joiner.new_member_id, request.protocol_type, *names):
+        return ErrorCode.INVALID_REQUEST
+    shortest_ms, longest_ms = step.settings.group_min_session_timeout_ms, step.settings.group_max_session_timeout_ms
+    if not shortest_ms <= request.session_timeout_ms <= longest_ms:
+        return ErrorCode.INVALID_SESSION_TIMEOUT
+    return ErrorCode.NONE
 
 
 def refuse_join(error: ErrorCode, member_id: str) -> JoinGroupResponse:

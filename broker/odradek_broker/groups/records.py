@@ -23,6 +23,8 @@ from odradek.protocol.messages.group_metadata import (
 )
 from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek_broker.coordination.record import NUMBER_BYTES, CoordinatorRecord, framed, int16_at_front
+from odradek_broker.groups.consumer.records import KINDS as CONSUMER_GROUP_KINDS
+from odradek_broker.groups.consumer.records import ConsumerGroupRecord, read_consumer_record
 
 GROUP_VALUE_VERSION = 3
 OFFSET_VALUE_VERSION = 3
@@ -49,7 +51,7 @@ class GroupRecord(Struct, frozen=True):
     value: GroupMetadataValue | None
 
 
-GroupTopicRecord: TypeAlias = OffsetRecord | GroupRecord
+GroupTopicRecord: TypeAlias = OffsetRecord | GroupRecord | ConsumerGroupRecord
 
 
 def offset_record(group_id: str, topic: str, partition: int, value: OffsetCommitValue | None) -> CoordinatorRecord:
@@ -84,6 +86,8 @@ def read_record(key: Buffer, value: Buffer | None) -> GroupTopicRecord | None:
             decode(GroupMetadataKey, key, 0, NUMBER_BYTES).group,
             None if value is None else _group_value(value),
         )
+    if kind in CONSUMER_GROUP_KINDS:
+        return read_consumer_record(kind, key, value)
     return None
 
 
@@ -95,6 +99,8 @@ def subject_of(key: Buffer) -> tuple[str, str]:
         return offset_key.group, f"{offset_key.topic}-{offset_key.partition}"
     if kind == GroupMetadataKey.API_KEY:
         return decode(GroupMetadataKey, key, 0, NUMBER_BYTES).group, ""
+    if kind in CONSUMER_GROUP_KINDS:
+        return read_consumer_record(kind, key, None).group_id, ""
     raise ProtocolError(f"a record of the unknown kind {kind}")
 
 

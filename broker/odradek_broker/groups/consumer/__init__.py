@@ -1,0 +1,10 @@
+"""Groups of the consumer protocol (KIP-848): the coordinator assigns, and members get there one by one.
+
+Reading order
+    group.py, member.py      what is known, and which epochs say how far who is
+    heartbeat.py             the one request there is: join, stay, leave
+    target.py                what members are to have; reconcile.py: from what they have to that
+    fence.py, timeouts.py    members that go
+    records.py, replay.py    what is written to __consumer_offsets, and what it does
+    validation.py, describe.py
+"""
