@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ConnectionFailed,
         CorruptRecords,
         DeliveryTimedOut,
+        EndedBy,
         FencedInstance,
         GroupNotEmpty,
         GroupNotFound,
@@ -54,7 +55,9 @@ if TYPE_CHECKING:
         RequestTimedOut,
         SerializationFailed,
         TopicAlreadyExists,
+        TransactionAbortable,
         TransactionAborted,
+        TransactionOutcomeUnknown,
         Undelivered,
         UnknownTopicOrPartition,
         UnsupportedVersion,
@@ -95,6 +98,7 @@ __all__ = [
     "Delivered",
     "Delivery",
     "DeliveryTimedOut",
+    "EndedBy",
     "ErrorCode",
     "FencedInstance",
     "FoundOffset",
@@ -128,7 +132,9 @@ __all__ = [
     "TopicAlreadyExists",
     "TopicDescription",
     "TopicPartition",
+    "TransactionAbortable",
     "TransactionAborted",
+    "TransactionOutcomeUnknown",
     "Undelivered",
     "UnknownTopicOrPartition",
     "UnsupportedVersion",
@@ -146,11 +152,11 @@ _HOMES = {
     "odradek.consumer.attempts": "DeadLetterTopic process",
     "odradek.errors": (
         "AuthenticationFailed AuthorizationFailed BootstrapFailed BrokerError BufferFull CommitFailed "
-        "ConnectionFailed CorruptRecords DeliveryTimedOut FencedInstance GroupNotEmpty GroupNotFound "
+        "ConnectionFailed CorruptRecords DeliveryTimedOut EndedBy FencedInstance GroupNotEmpty GroupNotFound "
         "InvalidConfig InvalidRecord InvalidRequest InvalidTopic NoOffset NotEnoughReplicas OdradekError "
         "OffsetOutOfRange PolicyViolation ProducerClosed ProducerFenced ProtocolError RecordTooLarge "
-        "RequestTimedOut SerializationFailed TopicAlreadyExists TransactionAborted Undelivered UnknownTopicOrPartition "
-        "UnsupportedVersion"
+        "RequestTimedOut SerializationFailed TopicAlreadyExists TransactionAbortable TransactionAborted "
+        "TransactionOutcomeUnknown Undelivered UnknownTopicOrPartition UnsupportedVersion"
     ),
     "odradek.exactly_once": "exactly_once",
     "odradek.protocol.topic_partition": "TopicPartition",

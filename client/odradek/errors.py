@@ -8,6 +8,7 @@ BrokerError with its `code`. The rest are the client's own: nothing reachable, t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from odradek.protocol.errors import ErrorCode
@@ -29,6 +30,7 @@ __all__ = [
     "CoordinatorUnavailable",
     "CorruptRecords",
     "DeliveryTimedOut",
+    "EndedBy",
     "FencedInstance",
     "GroupNotEmpty",
     "GroupNotFound",
@@ -53,7 +55,9 @@ __all__ = [
     "RequestTimedOut",
     "SerializationFailed",
     "TopicAlreadyExists",
+    "TransactionAbortable",
     "TransactionAborted",
+    "TransactionOutcomeUnknown",
     "Undelivered",
     "UnknownMember",
     "UnknownTopicOrPartition",
@@ -183,9 +187,35 @@ class OutOfOrderSequence(BrokerError):
     """The broker misses an earlier batch of this producer."""
 
 
+class EndedBy(Enum):
+    """Who has ended a transaction over its producer's head, as far as the coordinator tells."""
+
+    NEWER_PRODUCER = (
+        "another producer with this id has been started since, or somebody has terminated its transaction, which looks "
+        "the same"
+    )
+    TIMEOUT = "a transaction took longer than transaction_timeout_ms, and the coordinator aborted it"
+    ADMINISTRATOR = (
+        "somebody has ended the transaction in a partition past its coordinator, as `odradek txn abort` and "
+        "kafka-transactions do"
+    )
+    EXPIRATION = "the coordinator has forgotten the id, as nobody has used it for transactional.id.expiration.ms"
+    UNKNOWN = (
+        "either another producer with this id has been started since, or a transaction took too long and was aborted "
+        "by the coordinator; nobody says which"
+    )
+
+
 @_answers(ErrorCode.PRODUCER_FENCED, ErrorCode.INVALID_PRODUCER_EPOCH)
 class ProducerFenced(BrokerError):
-    """A newer producer has taken over."""
+    """Nothing more can be done with this producer; `by` says who has seen to that."""
+
+    by = EndedBy.UNKNOWN
+
+
+@_answers(ErrorCode.TRANSACTION_ABORTABLE)
+class TransactionAbortable(BrokerError):
+    """The transaction cannot be committed. Once it is aborted, the producer goes on."""
 
 
 @_answers(
@@ -301,7 +331,13 @@ class ProducerClosed(OdradekError):
 
 
 class TransactionAborted(OdradekError):
-    """The record was part of a transaction that was aborted."""
+    """A record was part of a transaction that was aborted; or somebody else has ended the transaction: see `by`."""
+
+    by: EndedBy | None = None
+
+
+class TransactionOutcomeUnknown(OdradekError):
+    """A commit was asked for, and what became of it cannot be known: look whether the records are there."""
 
 
 class Undelivered(OdradekError):

@@ -10,9 +10,8 @@ Invariants
     A batch that was not committed is read again: by whoever has its partitions by then, or by this consumer, which is
     set back to its beginning before anything is raised.
 
-Where a commit was sent and nobody says what became of it (cancelled, and no answer within close_timeout_ms), this
-consumer is set back as well, though the batch may be committed: begin with a new consumer then, which starts where the
-group does.
+Where a commit was sent and nobody says what became of it (cancelled, and no answer within close_timeout_ms), only the
+group knows: this consumer goes on where that stands once the transaction is over, whichever way.
 """
 
 from __future__ import annotations
@@ -22,12 +21,13 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from odradek.errors import CommitFailed
+from odradek.errors import CommitFailed, TransactionAbortable, TransactionAborted
+from odradek.producer.transaction_scope import Outcome
 
 if TYPE_CHECKING:
     from odradek.consumer import Consumer
     from odradek.producer import Producer
-    from odradek.producer.transactions import Transaction
+    from odradek.producer.transaction_scope import Transaction
     from odradek.protocol.topic_partition import TopicPartition
     from odradek.record import Record
 
@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+READ_AGAIN = (CommitFailed, TransactionAbortable, TransactionAborted)
+"""The batch is aborted, and nothing keeps the next one from being begun."""
 
 
 @asynccontextmanager
@@ -45,7 +48,8 @@ async def exactly_once(
 
     A batch is committed when the next one is asked for, or when the block ends normally. Left by an exception or a
     cancellation, the block aborts; the consumer stands at the beginning of the batch then. Where partitions have gone
-    to another member meanwhile, the batch is aborted and the next one comes: it is that member's now.
+    to another member meanwhile, the batch is aborted and the next one comes: it is that member's now. Where the
+    transaction can only be aborted, be it that it took longer than transaction_timeout_ms, the batch comes again.
 
     Raises ValueError for a consumer without a group, with another commit= than "manual" or another isolation level than
     "read_committed", and for a producer without a transactional_id; and ProducerFenced.
@@ -83,6 +87,7 @@ class Batches(Generic[K, V]):
     async def __anext__(self) -> list[Record[K, V]]:
         """The next batch, once there is a record. The one before is committed, or was taken from us."""
         await self.commit()
+        await self._producer.settle()  # a consumer that does not know where to go on waits for what is open
         batch: list[Record[K, V]] = []
         while not batch:
             batch = await self._consumer.poll(self._max_records)
@@ -100,19 +105,18 @@ class Batches(Generic[K, V]):
         if scope is None:
             return
         try:
-            await self._transaction.commit_offsets(self._consumer)
-        except CommitFailed as error:
-            await self._leave(scope, error)
-            logger.info("a batch is aborted, and read again by whoever has its partitions: %s", error)
-        except BaseException as error:
-            await self._leave(scope, error)
-            raise
-        else:
+            try:
+                await self._transaction.commit_offsets(self._consumer)
+            except BaseException as error:
+                await self._leave(scope, error)
+                raise
             try:
                 await scope.__aexit__(None, None, None)
             except BaseException:
                 self._set_back()
                 raise
+        except READ_AGAIN as error:
+            logger.warning("a batch is aborted, and read again by whoever has its partitions: %s", error)
 
     async def abort(self, error: BaseException) -> None:
         """Abort the present batch, if there is one, because of an error that the caller raises."""
@@ -132,6 +136,9 @@ class Batches(Generic[K, V]):
     def _set_back(self) -> None:
         """Not where a partition was taken from us, be it ours again: it stands at what is committed."""
         ours = set(self._consumer.assignment) - self._consumer.taken_in_hand
-        for partition, offset in self._begin.items():
-            if partition in ours:
-                self._consumer.seek(partition, offset)
+        begin = {partition: offset for partition, offset in self._begin.items() if partition in ours}
+        if self._transaction.outcome is Outcome.UNKNOWN:
+            self._consumer.seek_to_committed(begin)
+            return
+        for partition, offset in begin.items():
+            self._consumer.seek(partition, offset)

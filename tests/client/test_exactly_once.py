@@ -137,26 +137,61 @@ async def test_a_batch_whose_commit_is_cancelled_on_its_way_is_not_read_again_on
     bootstrap: str, names: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, target = names
+    place = TopicPartition(source, 0)
     await fill(bootstrap, source, 2)
     async with Producer(bootstrap, transactional_id=target) as producer, reader(bootstrap, source) as consumer:
-        transactions = producer._sender.transactions
-        assert transactions is not None
-        end = transactions._end
-
-        async def end_and_be_cancelled(*, committed: bool) -> None:
-            cancelled.cancel()
-            await end(committed=committed)
-            await trio.lowlevel.checkpoint()
-
-        monkeypatch.setattr(transactions, "_end", end_and_be_cancelled)
-        with trio.CancelScope() as cancelled:
+        cancelled = _cancel_at_end(producer, monkeypatch, answers=True)
+        with cancelled:
             async with exactly_once(consumer, producer) as batches:
                 for record in await anext(batches):
                     await producer.send(target, record.value)
         monkeypatch.undo()
         assert cancelled.cancel_called
-        expected = await consumer.committed() or {TopicPartition(source, 0): 0}
-        assert {TopicPartition(source, 0): consumer.position(TopicPartition(source, 0))} == expected
+        assert {place: consumer.position(place)} == await consumer.committed(place)
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+async def test_a_batch_of_which_nobody_says_whether_it_was_committed_is_read_again_only_if_it_was_not(
+    bootstrap: str, names: tuple[str, str], monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    source, target = names
+    await fill(bootstrap, source, 3)
+    options: dict[str, Any] = {"transactional_id": target, "close_timeout_ms": 500}
+    async with Producer(bootstrap, **options) as producer, reader(bootstrap, source) as consumer:
+        cancelled = _cancel_at_end(producer, monkeypatch, answers=False, is_done=is_done)
+        with cancelled:
+            async with exactly_once(consumer, producer, max_records=2) as batches:
+                for record in await anext(batches):
+                    await producer.send(target, record.value)
+        monkeypatch.undo()
+        assert cancelled.cancelled_caught
+        with trio.fail_after(20):
+            async with exactly_once(consumer, producer) as batches:
+                async for batch in batches:
+                    for record in batch:
+                        await producer.send(target, record.value)
+                    if batch[-1].offset == 2:
+                        break
+    assert await visible(bootstrap, target, 3) == [b"0", b"1", b"2"]
+
+
+def _cancel_at_end(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch, *, answers: bool, is_done: bool = True
+) -> trio.CancelScope:
+    """Of the next transaction. `is_done`: EndTxn is carried out; `answers`: its answer comes as well."""
+    transactions, scope = producer._sender.transactions, trio.CancelScope()
+    assert transactions is not None
+    end = transactions._asker.ask
+
+    async def end_and_be_cancelled(*arguments: Any, **more: Any) -> Any:
+        scope.cancel()
+        answer = await end(*arguments, **more) if is_done else None
+        if not answers:
+            await trio.sleep_forever()
+        return answer
+
+    monkeypatch.setattr(transactions._asker, "ask", end_and_be_cancelled)
+    return scope
 
 
 async def _be_forgotten(consumer: Consumer[Any, Any]) -> None:

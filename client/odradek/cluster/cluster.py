@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -102,6 +102,11 @@ class Cluster:
         for address in self.config.bootstrap:
             self._pool.close(address)  # from here on by the addresses that the brokers give themselves
         self._nursery.start_soon(self._keep_fresh)
+
+    @property
+    def features(self) -> Mapping[str, int]:
+        """The finalized features of the cluster, as of the last time that a connection was opened."""
+        return self._pool.features
 
     def health(self) -> list[ConnectionHealth]:
         return self._pool.health()

@@ -8,13 +8,14 @@ a little, twice as long each time, with jitter.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
 import trio
 from msgspec import Struct
 
 from odradek.activity import Activities
 from odradek.cluster.connection import Connection
+from odradek.cluster.versions import ApiRanges
 from odradek.errors import ConnectionFailed, OdradekError, RequestTimedOut
 from odradek.network import Surroundings, reason_of
 
@@ -61,6 +62,7 @@ class ConnectionPool:
         self._client_id = client_id
         self._connect_timeout_s = connect_timeout_s
         self._places: dict[tuple[Hashable, str], Place] = {}
+        self._newest = ApiRanges.unknown()
 
     def existing(self, where: Hashable, purpose: str) -> Connection | None:
         """The connection, if it is open."""
@@ -99,6 +101,11 @@ class ConnectionPool:
             if place_where == where and place.connection is not None:
                 place.connection.close()
 
+    @property
+    def features(self) -> Mapping[str, int]:
+        """The finalized features of the cluster, as the broker knows them that knows the newest."""
+        return self._newest.features
+
     def health(self) -> list[ConnectionHealth]:
         now = trio.current_time()
         return [
@@ -132,4 +139,6 @@ class ConnectionPool:
         except BaseException:
             connection.close()
             raise
+        if connection.ranges.features_epoch >= self._newest.features_epoch:
+            self._newest = connection.ranges
         return connection

@@ -74,10 +74,12 @@ class Coordinator:
         purpose: str = "",
         at_most: int | None = None,
         timeout_s: float = math.inf,
+        on_failure: Callable[[OdradekError], None] = lambda _: None,
     ) -> R:
         """Ask, again and again while there is no coordinator. Errors of other kinds are the caller's to look at.
 
-        Raises what was said last when the time is over.
+        Raises what was said last when the time is over. `on_failure` hears of each attempt that may have been carried
+        out, and is made again.
         """
         deadline = trio.current_time() + timeout_s
         with self._cluster.activities.waiting(self._who, type(message).__name__):
@@ -101,5 +103,6 @@ class Coordinator:
                     error = failure
                 if trio.current_time() >= deadline:
                     raise error
+                on_failure(error)
                 self._cluster.activities.begin(self._who, str(error))
                 await trio.sleep(self._cluster.backoff_s)

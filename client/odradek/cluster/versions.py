@@ -13,10 +13,14 @@ from odradek.protocol.messages.api_versions import ApiVersionsResponse
 class ApiRanges:
     """What one broker announced."""
 
-    def __init__(self, ranges: Mapping[int, tuple[int, int]] | None, features: Mapping[str, int]) -> None:
+    def __init__(
+        self, ranges: Mapping[int, tuple[int, int]] | None, features: Mapping[str, int], features_epoch: int = -1
+    ) -> None:
         self._ranges = ranges
         self.features = features
         """Finalized features and their levels, such as transaction.version."""
+        self.features_epoch = features_epoch
+        """Rises whenever they change; -1 where it is not known."""
 
     @classmethod
     def unknown(cls) -> ApiRanges:
@@ -25,7 +29,8 @@ class ApiRanges:
     @classmethod
     def of(cls, answer: ApiVersionsResponse) -> ApiRanges:
         ranges = {api.api_key: (api.min_version, api.max_version) for api in answer.api_keys}
-        return cls(ranges, {feature.name: feature.max_version_level for feature in answer.finalized_features})
+        features = {feature.name: feature.max_version_level for feature in answer.finalized_features}
+        return cls(ranges, features, answer.finalized_features_epoch)
 
     def pick(self, request: type[ApiMessage], at_most: int | None = None) -> int:
         """The highest version that both know and that is not above `at_most`. Raises UnsupportedVersion."""

@@ -184,7 +184,7 @@ class Consumer(Generic[K, V]):
             coordinator, membership = self._group.coordinator, self._group.membership
         self._reader.group = self._group
         self._commits = Commits(self._cluster, coordinator, group, membership, self.config.instance_id)
-        self._possession.commits = self._reader.commits = self._commits
+        self._possession.commits = self._reader.commits = self._positions.commits = self._commits
 
     async def _keep_membership(self) -> None:
         """What is to stop before the last commit."""
@@ -353,6 +353,20 @@ class Consumer(Generic[K, V]):
         self._possession.drop_handed_out([state])
         state.seek(offset)
         self._fetcher.wake()
+
+    def seek_to_committed(self, otherwise: Mapping[TopicPartition, int]) -> None:
+        """Go on in these partitions where the group has committed by now; where it has committed nothing, at these
+        offsets. It is asked before more is handed out, and waits for transactions that are open.
+
+        Raises RuntimeError without a group.
+        """
+        if self._commits is None:
+            raise RuntimeError("a consumer without a group has committed nothing")
+        states = {self._subscription.state(partition): offset for partition, offset in otherwise.items()}
+        self._possession.drop_handed_out(list(states))
+        for state, offset in states.items():
+            state.forget_position(None, else_at=offset)
+        self._positions.wake()
 
     def seek_to_beginning(self, *partitions: TopicPartition) -> None:
         """Of all that are assigned, where none is named."""

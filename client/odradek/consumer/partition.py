@@ -88,6 +88,8 @@ class PartitionState:
         self.nearer_until = 0.0
         self.reset_to: int | None = None
         """A timestamp (or -1 end, -2 start) to look for an offset by."""
+        self.else_at: int | None = None
+        """To go on where the group has committed; at this offset, where it has committed nothing."""
         self.high_watermark = -1
         self.last_stable_offset = -1
         self.log_start_offset = -1
@@ -126,13 +128,13 @@ class PartitionState:
         self._drop()
         self.position = self.finished = self.fetch_offset = offset
         self.fetched_epoch = self.position_epoch = leader_epoch
-        self.reset_to = None
+        self.reset_to = self.else_at = None
 
-    def forget_position(self, reset_to: int | None) -> None:
-        """Where to go on has to be found out first."""
+    def forget_position(self, reset_to: int | None, else_at: int | None = None) -> None:
+        """Where to go on has to be found out first: by a timestamp, or from the group."""
         self._drop()
         self.position = None
-        self.reset_to = reset_to
+        self.reset_to, self.else_at = reset_to, else_at
 
     def take(self, offset: int, records: memoryview, aborted: AbortedTransactions | None) -> None:
         """Take in what was fetched from `offset` on. A batch that is cut off at the end will be fetched again.

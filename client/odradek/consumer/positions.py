@@ -1,4 +1,4 @@
-"""Finds out where to go on in partitions that have no position: by the start policy, or by a time."""
+"""Finds out where to go on in partitions that have no position: by the start policy, by a time, or from the group."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import trio
 
 from odradek.cluster.cluster import Cluster
 from odradek.cluster.leaders import ask_leaders, may_pass
+from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.partition import PartitionState
 from odradek.errors import NoOffset, OdradekError
@@ -38,14 +39,17 @@ class Positions:
         self._states = states
         self._on_found = on_found
         self._wakeup = Wakeup()
+        self._group_wakeup = Wakeup()
+        self.commits: Commits | None = None
 
     def wake(self) -> None:
         """There may be a partition without a position."""
         self._wakeup.set()
+        self._group_wakeup.set()
 
     def resume(self) -> None:
         """Partitions have been assigned: some may be fetched at once, some need a look-up."""
-        self._wakeup.set()
+        self.wake()
         self._on_found()
 
     def begin_without_offset(self, state: PartitionState) -> None:
@@ -58,6 +62,31 @@ class Positions:
         self.wake()
 
     async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._look_up_at_leaders)
+            nursery.start_soon(self._look_up_at_group)
+
+    async def _look_up_at_group(self) -> None:
+        """A transaction that is still open may hold this up for as long as it lasts."""
+        while True:
+            lost = [s for s in self._states() if s.position is None and s.else_at is not None and not s.held]
+            if not lost:
+                await self._group_wakeup.wait()
+                continue
+            versions = {state: state.version for state in lost}
+            assert self.commits is not None
+            with self._cluster.activities.waiting("positions", f"what is committed of {len(lost)} partitions"):
+                found: dict[TopicPartition, CommittedOffset | OdradekError] = {}
+                try:
+                    found |= await self.commits.fetch([state.topic_partition for state in lost], stable=True)
+                except OdradekError as error:
+                    found |= {state.topic_partition: error for state in lost}
+            for state in lost:
+                if state.version == versions[state]:
+                    _go_on_from(state, found.get(state.topic_partition))
+            self._on_found()
+
+    async def _look_up_at_leaders(self) -> None:
         while True:
             lost = [s for s in self._states() if s.position is None and s.reset_to is not None and not s.held]
             if not lost:
@@ -102,3 +131,14 @@ class Positions:
             state.forget_position(LATEST)  # no record so late: go to the end
         logger.debug("%s begins at %s", state.topic_partition, state.position)
         self._on_found()
+
+
+def _go_on_from(state: PartitionState, committed: CommittedOffset | OdradekError | None) -> None:
+    if isinstance(committed, OdradekError):
+        state.error, state.else_at = committed, None
+    elif committed is not None:
+        state.seek(committed.offset, committed.leader_epoch)
+        state.committed = committed.offset
+    else:
+        assert state.else_at is not None
+        state.seek(state.else_at)

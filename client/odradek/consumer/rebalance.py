@@ -110,7 +110,7 @@ class Possession:
             partitions = [state.topic_partition for state in states]
             committed = await self.commits.fetch(partitions, stable=self._config.reads_committed)
         for state in states:
-            if state.position is not None or state.reset_to is not None:
+            if state.position is not None or state.reset_to is not None or state.else_at is not None:
                 continue  # the program has moved it meanwhile
             known = committed.get(state.topic_partition)
             if known is None:

@@ -30,7 +30,7 @@ from odradek.producer.config import ProducerConfig, ProducerOptions
 from odradek.producer.outcomes import too_large
 from odradek.producer.partitioner import TopicQueues
 from odradek.producer.sender import Sender
-from odradek.producer.transactions import State, Transaction, Transactions
+from odradek.producer.transaction_scope import Transaction, TransactionScope
 from odradek.producer.wrong_record import explain
 from odradek.scope import background_nursery
 from odradek.topic import Topic
@@ -334,50 +334,35 @@ class Producer:
         become visible together. A block left by an exception or a cancellation aborts. Where a record could not be
         written, the transaction is aborted and the reason raised.
 
-        Raises ProducerFenced, and RuntimeError without a transactional_id or within another transaction.
+        Raises ProducerFenced, TransactionAborted where somebody else has ended the transaction and the producer can go
+        on, TransactionOutcomeUnknown, and RuntimeError without a transactional_id or within another transaction.
         """
-        transactions = self._sender.transactions
-        if transactions is None:
-            raise RuntimeError("the producer has no transactional_id")
-        if transactions.state is State.UNSETTLED:
-            await self._sender.drop_unsent()
-        await transactions.begin()
+        scope = self._transaction_scope()
+        transaction = await scope.begin()
         self._transaction_count += 1
         self._may_send = True
         try:
-            yield Transaction(transactions.add_offsets)
+            yield transaction
             self._may_send = False
             await self._deliver_all()
-            if transactions.failure is not None:
-                raise transactions.failure
+            scope.check_committable()
         except BaseException as error:
             self._may_send = False
-            transactions.leave()
-            self._sender.end_transaction()
-            try:
-                await self._abort(transactions)
-            except OdradekError as failure:
-                error.add_note(f"and while aborting the transaction: {failure}")
+            await scope.abort(transaction, error)
             raise
-        try:
-            await self._commit(transactions)
-        finally:
-            self._sender.end_transaction()
+        await scope.commit(transaction)
 
-    async def _commit(self, transactions: Transactions) -> None:
-        """A cancellation waits for the answer, for close_timeout_ms at most: then it is known how it has ended."""
-        with trio.move_on_after(self.config.close_timeout_ms / 1000) as patience:
-            patience.shield = True
-            await transactions.commit()
-        if patience.cancelled_caught:
-            await transactions.commit()
+    async def settle(self) -> None:
+        """Let the last transaction be over, where its end was sent and not waited for; the next one does so, too.
 
-    async def _abort(self, transactions: Transactions) -> None:
-        """Even when cancelled, but for no longer than close_timeout_ms: the next transaction ends what is open then."""
-        with trio.move_on_after(self.config.close_timeout_ms / 1000) as patience:
-            patience.shield = True
-            await self._sender.drop_unsent()
-            await transactions.abort()
+        Afterwards all of it is visible, or nothing ever will be. Raises ProducerFenced.
+        """
+        await self._transaction_scope().settle()
+
+    def _transaction_scope(self) -> TransactionScope:
+        if self._sender.transactions is None:
+            raise RuntimeError("the producer has no transactional_id")
+        return TransactionScope(self._sender, self._sender.transactions, self.config.close_timeout_ms / 1000)
 
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has. Raises what `send` raises of an unknown topic."""

@@ -21,9 +21,12 @@ LAST_VERSION_BY_NAME = 12
 LAST_VERSION_WITHOUT_TRANSACTIONS_V2 = 11
 
 
-def version_limit(batches: Sequence[Batch], image: ClusterImage, transactional_id: str | None) -> int | None:
-    """The highest version that these batches can be sent in, None for any: without ids, by name."""
-    if transactional_id is not None:
+def version_limit(batches: Sequence[Batch], image: ClusterImage, *, adds: bool = True) -> int | None:
+    """The highest version that these batches can be sent in, None for any: without ids, by name.
+
+    `adds`: whether a partition may become part of a transaction by what is sent to it.
+    """
+    if not adds:
         return LAST_VERSION_WITHOUT_TRANSACTIONS_V2
     known = all(_topic_id(image, batch.queue.topic) != ZERO_UUID for batch in batches)
     return None if known else LAST_VERSION_BY_NAME

@@ -127,7 +127,8 @@ class Sender:
     def _submit(self, connection: Connection, batches: list[Batch]) -> Reply[ProduceResponse] | Reply[None]:
         image = self._cluster.image
         transactional_id = self._config.transactional_id
-        version = connection.version_of(ProduceRequest, version_limit(batches, image, transactional_id))
+        adds = self.transactions is None or self.transactions.core.is_newer
+        version = connection.version_of(ProduceRequest, version_limit(batches, image, adds=adds))
         acks = self._config.required_acks
         request = build_request(batches, image, acks, self._config.request_timeout_ms, transactional_id)
         if acks == 0:
@@ -231,7 +232,7 @@ class Sender:
         if not isinstance(batch.error, TransactionAborted):  # of that, the transaction's block has told
             self.failed.append(batch)
         if self.transactions is not None:
-            self.transactions.fail(batch.error)
+            self.transactions.core.fail(batch.error)
 
     def _give_up(self, batch: Batch, error: OdradekError) -> None:
         """A batch that is in no queue any more."""

@@ -74,6 +74,7 @@ class Consumer(Face, Generic[K, V]):
     resume = asks(consumer.Consumer.resume)
     position = asks(consumer.Consumer.position)
     seek = asks(consumer.Consumer.seek)
+    seek_to_committed = asks(consumer.Consumer.seek_to_committed)
     seek_to_beginning = asks(consumer.Consumer.seek_to_beginning)
     seek_to_end = asks(consumer.Consumer.seek_to_end)
     seek_to_time = waits(consumer.Consumer.seek_to_time)

@@ -11,7 +11,8 @@ from odradek.producer.batch import Delivered
 from odradek.producer.batch import Delivery as AsyncDelivery
 from odradek.producer.config import ProducerOptions
 from odradek.producer.producer import HeadersArgument
-from odradek.producer.transactions import Transaction as AsyncTransaction
+from odradek.producer.transaction_scope import Outcome
+from odradek.producer.transaction_scope import Transaction as AsyncTransaction
 from odradek.sync.consumer import Consumer
 from odradek.sync.faces import Face, asks, waits
 from odradek.sync.thread import THREAD
@@ -46,6 +47,10 @@ class Transaction:
     def commit_offsets(self, consumer: Consumer[Any, Any]) -> None:
         """As `odradek.Transaction.commit_offsets`."""
         THREAD.run(self._inner.commit_offsets, consumer.inner)
+
+    @property
+    def outcome(self) -> Outcome:
+        return self._inner.outcome
 
 
 class Producer(Face):
@@ -86,6 +91,7 @@ class Producer(Face):
 
     send_many = waits(producer.Producer.send_many)
     flush = waits(producer.Producer.flush)
+    settle = waits(producer.Producer.settle)
     partitions = waits(producer.Producer.partitions)
     health = asks(producer.Producer.health)
 

@@ -11,6 +11,7 @@ import trio
 from odradek import (
     CommitFailed,
     Consumer,
+    EndedBy,
     Producer,
     ProducerFenced,
     RecordTooLarge,
@@ -34,7 +35,8 @@ def bootstrap(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     elif why_java_is_unavailable():
         pytest.skip(str(why_java_is_unavailable()))
     else:
-        broker = ApacheKafka(data_dir, heap_mb=512)
+        often = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "200"}
+        broker = ApacheKafka(data_dir, often, heap_mb=512)
     broker.start()
     try:
         yield broker.bootstrap
@@ -129,15 +131,39 @@ async def test_an_older_producer_of_the_same_id_is_fenced_and_told_why(bootstrap
         async with old.transaction():
             await old.send(topic, b"before")
         async with Producer(bootstrap, transactional_id=f"id-{topic}") as new:
-            with pytest.raises(ProducerFenced, match="another producer with this id"):
+            with pytest.raises(ProducerFenced, match="another producer with this id") as caught:
                 async with old.transaction():
                     await old.send(topic, b"zombie")
+            assert caught.value.by is EndedBy.NEWER_PRODUCER
             async with new.transaction():
                 await new.send(topic, b"after")
             with pytest.raises(ProducerFenced):
                 async with old.transaction():
                     pass
     assert await visible(bootstrap, topic) == [b"before", b"after"]
+
+
+async def test_a_transaction_that_takes_too_long_is_aborted_and_the_producer_goes_on(
+    bootstrap: str, new_topic: NewTopic
+) -> None:
+    topic = await trio.to_thread.run_sync(new_topic)
+    async with Producer(bootstrap, transactional_id=f"id-{topic}", transaction_timeout_ms=500) as producer:
+        with pytest.raises(TransactionAborted) as caught:
+            async with producer.transaction():
+                await producer.send_and_wait(topic, b"never")
+                with trio.fail_after(30):
+                    while await end_of_stable(bootstrap, topic) == 0:  # noqa: ASYNC110 (nobody tells)
+                        await trio.sleep(0.1)
+        assert caught.value.by is EndedBy.TIMEOUT
+        async with producer.transaction():
+            await producer.send(topic, b"afterwards")
+    assert await visible(bootstrap, topic) == [b"afterwards"]
+
+
+async def end_of_stable(bootstrap: str, topic: str) -> int:
+    partition = TopicPartition(topic, 0)
+    async with Consumer(bootstrap, topic, isolation_level="read_committed") as consumer:
+        return (await consumer.end_offsets(partition))[partition]
 
 
 async def test_a_copy_has_each_record_once_though_the_copier_dies_again_and_again(
@@ -191,7 +217,7 @@ async def test_offsets_of_a_member_that_was_replaced_are_refused(bootstrap: str,
         position = consumer.group_position()
         with pytest.raises(CommitFailed):
             async with producer.transaction() as transaction:
-                await transaction._add_offsets(
+                await transaction._transactions.add_offsets(
                     type(position)(group, position.generation + 7, position.member_id, None, position.offsets)
                 )
         assert await consumer.committed(TopicPartition(topic, 0)) == {}
