@@ -25,8 +25,8 @@ from odradek.cluster.connections import ConnectionHealth
 from odradek.errors import BufferFull, OdradekError, ProducerClosed, Undelivered, UnknownTopicOrPartition
 from odradek.network import parse_bootstrap
 from odradek.producer.accumulator import Headers, record_size
-from odradek.producer.batch import Delivered, Delivery
 from odradek.producer.config import ProducerConfig, ProducerOptions
+from odradek.producer.delivery import Delivered, Delivery
 from odradek.producer.outcomes import too_large
 from odradek.producer.partitioner import TopicQueues
 from odradek.producer.sender import Sender
