@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from odradek import Admin, GroupNotFound
 from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.display import show
+from odradek_cli.failures import Failed
 from odradek_cli.moves import COLUMNS as MOVED
 from odradek_cli.moves import Target, moves, named_partitions, parse_partitions
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, Failed, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
 from odradek_cli.when import BEGINNING, END, Place, parse_place
 
 group = Group("group", "Consumer groups.")

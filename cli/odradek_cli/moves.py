@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from odradek import Admin, Span, TopicPartition
-from odradek_cli.session import Failed
+from odradek_cli.failures import Failed
 from odradek_cli.when import END, Place
 
 

@@ -16,11 +16,12 @@ from msgspec import Struct
 from odradek import Admin, Consumer, TopicPartition
 from odradek_cli import rendering
 from odradek_cli.command import Argument, Option, UsageError
+from odradek_cli.failures import Failed
 from odradek_cli.filters import Filter, Raw, header_is, key_is, selected_by, value_has
 from odradek_cli.merge import Merge
 from odradek_cli.rendering import Render
 from odradek_cli.schemas.registry import Registry
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, Failed, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
 from odradek_cli.when import BEGINNING, END, Place, parse_place
 
 REGISTRY_VARIABLE = "ODRADEK_SCHEMA_REGISTRY"
