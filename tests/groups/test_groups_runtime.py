@@ -24,7 +24,8 @@ from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, Offs
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse
 from odradek.protocol.records.builder import BatchBuilder
 from odradek_broker.coordination.partitioning import coordinator_partition
-from odradek_broker.coordinators.runtime import CoordinatorUnavailable, ProducerStamp
+from odradek_broker.coordinators.batches import ProducerStamp
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 
 GROUP = "g"
 INDEX = coordinator_partition(GROUP, 4)

@@ -607,7 +607,7 @@ LATER = [
     ),
     _bug(
         "a coordinator reads only the last segment",
-        "coordinators/runtime.py",
+        "coordinators/loader.py",
         "        self._loaded_up_to = log.log_start_offset\n",
         "        self._loaded_up_to = log.segments.active.base_offset\n",
         needs=("groups",),

@@ -37,7 +37,8 @@ from odradek.protocol.messages.txn_offset_commit import (
 from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.transaction_errors import OF_COORDINATORS, abortable_since
-from odradek_broker.coordinators.runtime import CoordinatorUnavailable, ProducerStamp
+from odradek_broker.coordinators.batches import ProducerStamp
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 from odradek_broker.loop.slices import Slices, batched
 from odradek_broker.partitions.partition import Partition
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch

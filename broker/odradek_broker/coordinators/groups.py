@@ -26,10 +26,11 @@ from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, Offs
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from odradek_broker.controller.image import GROUP_TOPIC
 from odradek_broker.coordination.result import CoordinatorResult, Instant
+from odradek_broker.coordinators.batches import ProducerStamp
 from odradek_broker.coordinators.coordinators import Coordinators
 from odradek_broker.coordinators.group_partition import GroupPartition
 from odradek_broker.coordinators.image_topics import ImageTopics
-from odradek_broker.coordinators.runtime import CoordinatorUnavailable, ProducerStamp
+from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 from odradek_broker.groups.commit import refuse_commit
 from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
 from odradek_broker.groups.coordinator import GroupCoordinator

@@ -15,29 +15,28 @@ Invariants
 
 from __future__ import annotations
 
-import errno
 import itertools
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import trio
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
-from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers
-from odradek.protocol.records.builder import build_batch
-from odradek.protocol.records.record import Record, decode_batch
+from odradek.protocol.records.batch import BatchHeader
+from odradek.protocol.records.record import Record
 from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.coordination.result import Answer, CoordinatorResult, Instant
+from odradek_broker.coordinators.batches import BATCH_BYTES, ProducerStamp, batches_of, build
+from odradek_broker.coordinators.loader import Loader
 from odradek_broker.log.failures import LogFailed, OffsetOutOfRange
 from odradek_broker.log.validation import Refused
-from odradek_broker.loop.defects import survive
+from odradek_broker.loop.alarm import Alarm
 
 if TYPE_CHECKING:
-    from odradek_broker.log.log import Log
     from odradek_broker.partitions.commits import Commit
     from odradek_broker.partitions.partition import Partition
     from odradek_broker.ports.clock import Clock
@@ -66,11 +65,6 @@ class Core(Protocol):
 
 C = TypeVar("C", bound=Core)
 
-READ_BYTES = 1024 * 1024
-RECORDS_BETWEEN_CHECKPOINTS = 100
-BATCH_BYTES = 512 * 1024
-"""Records of one decision go into one batch up to here; only deletions and huge commits need several."""
-
 _OF_REFUSAL = {
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: ErrorCode.COORDINATOR_NOT_AVAILABLE,
     ErrorCode.NOT_ENOUGH_REPLICAS: ErrorCode.COORDINATOR_NOT_AVAILABLE,
@@ -89,13 +83,6 @@ class CoordinatorUnavailable(Exception):
     def __init__(self, error_code: ErrorCode) -> None:
         super().__init__(error_code.sentence)
         self.error_code = error_code
-
-
-class ProducerStamp(NamedTuple):
-    """Whose transaction a batch is part of."""
-
-    producer_id: int
-    producer_epoch: int
 
 
 class _Waiter:
@@ -132,9 +119,6 @@ class CoordinatorPartition(ABC, Generic[C]):
     def __init__(self, partition: Partition, coordinator: C, clock: Clock, *, is_only_copy: bool = False) -> None:
         """`is_only_copy`: what is damaged here nobody else has, so it is passed over."""
         self.partition = partition
-        self.damaged_at: int | None = None
-        """An offset from which on the log could not be read back as it was written."""
-        self._is_only_copy = is_only_copy
         self.leader_epoch = partition.leader_epoch
         self.coordinator = coordinator
         self._clock = clock
@@ -143,15 +127,20 @@ class CoordinatorPartition(ABC, Generic[C]):
         self._closed = False
         self._tickets = itertools.count(1)
         self._waiters: dict[int, _Waiter] = {}
-        self._loaded_up_to = 0
         self._appended_offset = -1
         """The last record that is in the log."""
         self._uncommitted: deque[tuple[Commit, list[Answer]]] = deque()
         """Answers, each with what must be committed before they may leave."""
         self._has_uncommitted = trio.Event()
-        self._sleeps_until_ms: int | None = None
-        self._earlier = trio.Event()
-        """A timer is due before the one that is slept for."""
+        self._alarm = Alarm(clock.monotonic_ms)
+        self._loader = Loader(
+            partition,
+            self.about,
+            replay=self._replay,
+            replay_control=self._replay_control,
+            pass_over=self._pass_over,
+            is_only_copy=is_only_copy,
+        )
 
     # ------------------------------------------------------------------------------------------------------ life
 
@@ -232,7 +221,7 @@ class CoordinatorPartition(ABC, Generic[C]):
             logger.info("%s: %s", self.partition, note)
         answers = list(result.answers)
         refusal = ErrorCode.NONE
-        for batch in _batches(result.records, min(BATCH_BYTES, self._max_batch_bytes // 2)):
+        for batch in batches_of(result.records, min(BATCH_BYTES, self._max_batch_bytes // 2)):
             refusal = self._append(batch, answers, producer)
             if refusal:
                 break
@@ -249,7 +238,7 @@ class CoordinatorPartition(ABC, Generic[C]):
     ) -> ErrorCode:
         """Append one batch and replay it; NONE, or why the log refuses it."""
         now = self.now()
-        batch = _build(records, now.wall_ms, producer)
+        batch = build(records, now.wall_ms, producer)
         if len(batch) > self._max_batch_bytes:
             logger.warning("%s takes no record of %d bytes: max.message.bytes", self.partition, len(batch))
             return ErrorCode.MESSAGE_TOO_LARGE
@@ -299,20 +288,14 @@ class CoordinatorPartition(ABC, Generic[C]):
     # ------------------------------------------------------------------------------------------------------ timers
 
     def _look_at_timers(self) -> None:
-        """Wake the watcher if something is due earlier than it thinks."""
-        deadline_ms = self.coordinator.next_deadline_ms
-        if deadline_ms is not None and (self._sleeps_until_ms is None or deadline_ms < self._sleeps_until_ms):
-            self._earlier.set()
+        self._alarm.set(self.coordinator.next_deadline_ms)
 
     async def _watch_timers(self) -> None:
         while True:
             while (timer := self.coordinator.pop_due(self.now())) is not None:
                 self._time_over(timer)
                 await trio.lowlevel.checkpoint()
-            self._earlier = trio.Event()
-            self._sleeps_until_ms = self.coordinator.next_deadline_ms
-            with trio.move_on_after(self._seconds_to_sleep()):
-                await self._earlier.wait()
+            await self._alarm.sleep_until(self.coordinator.next_deadline_ms)
 
     def _time_over(self, timer: Any) -> None:
         try:
@@ -324,100 +307,28 @@ class CoordinatorPartition(ABC, Generic[C]):
     def _survive_timer(self, timer: Any, defect: Exception) -> None:
         """Go on after a defect in what a timer was set for."""
 
-    def _seconds_to_sleep(self) -> float:
-        if self._sleeps_until_ms is None:
-            return float("inf")
-        return max(self._sleeps_until_ms - self._clock.monotonic_ms(), 0) / 1000
-
     # --------------------------------------------------------------------------------------------------- recovery
 
     async def _load(self) -> None:
-        """Replay the whole log: also what is not committed yet, for it may still be.
-
-        Raises OSError, LogFailed, OffsetOutOfRange, ProtocolError; where it is damaged, `damaged_at` says so.
-        """
-        log = self.partition.log
-        self._loaded_up_to = log.log_start_offset
-        while True:
-            try:
-                await self._load_on()
-                break
-            except (OSError, ProtocolError) as error:
-                if isinstance(error, OSError) and error.errno != errno.EIO:
-                    raise
-                self.damaged_at = self._loaded_up_to
-                if not self._is_only_copy:
-                    raise
-                self._loaded_up_to = _behind_damage(log, self.damaged_at)
-                logger.error(
-                    "%s cannot be read from offset %d up to %d, and no other broker has it: what it says of %s there "
-                    "is lost: %s",
-                    self.partition, self.damaged_at, self._loaded_up_to, self.about, error,
-                )  # fmt: skip
-        self._appended_offset = log.log_end_offset - 1
+        """Raises OSError, LogFailed, OffsetOutOfRange, ProtocolError; where it is damaged, `damaged_at` says so."""
+        await self._loader.load()
+        self._appended_offset = self.partition.log.log_end_offset - 1
         self.coordinator.begin(self.now())
         self._answer_when_committed([])
         self._loaded.set()
         self._tell_what_is_loaded()
 
-    async def _load_on(self) -> None:
-        """Replay from `_loaded_up_to` to the end; where that fails, it says how far it has come."""
-        while (found := self.partition.log.read(self._loaded_up_to, READ_BYTES)) is not None:
-            data, before = memoryview(found.read()), self._loaded_up_to
-            for position, header in iter_headers(data):
-                if self._is_sound(data, position, header):
-                    await self._replay_batch(data, position, header)
-                self._loaded_up_to = header.next_offset
-            if self._loaded_up_to <= before:
-                raise ProtocolError(f"there is no batch at offset {before}, where one should be")
-            await trio.lowlevel.checkpoint()
+    @property
+    def damaged_at(self) -> int | None:
+        """An offset from which on the log could not be read back as it was written."""
+        return self._loader.damaged_at
 
     @abstractmethod
     def _tell_what_is_loaded(self) -> None:
         """A line in the log of the process."""
 
-    def _is_sound(self, data: memoryview, position: int, header: BatchHeader) -> bool:
-        """Whether the batch is what was written; False where it is passed over. Raises ProtocolError."""
-        if crc_is_valid(data, position, header):
-            return True
-        fault = f"the batch at offset {header.base_offset} does not match its checksum"
-        if not self._is_only_copy:
-            raise ProtocolError(fault)
-        logger.error(
-            "%s: %s, and no other broker has it: what it says of %s is lost", self.partition, fault, self.about
-        )
-        return False
-
-    async def _replay_batch(self, data: memoryview, position: int, header: BatchHeader) -> None:
-        if header.is_control:
-            self._replay_control(data[position : position + header.size_bytes], header)
-            return
-        producer_id = header.producer_id if header.is_transactional else None
-        try:
-            records = decode_batch(data, position)
-        except ProtocolError as error:  # Its checksum is right: so it was written, and so everybody has it.
-            logger.error(
-                "%s: the batch at offset %d is passed over, and what it says of %s with it: %s",
-                self.partition, header.base_offset, self.about, error,
-            )  # fmt: skip
-            return
-        for number, record in enumerate(records, 1):
-            self._replay(record, producer_id)
-            if number % RECORDS_BETWEEN_CHECKPOINTS == 0:
-                await trio.lowlevel.checkpoint()
-
-    def _replay(self, record: Record, producer_id: int | None) -> None:
-        """Replay a record of the log; one that means nothing hurts no other."""
-        try:
-            if record.key is None:
-                raise ProtocolError("it has no key")
-            recorded = CoordinatorRecord(record.key, record.value)
-            self.coordinator.replay(recorded, record.offset, self.now(), producer_id)
-        except ProtocolError as error:
-            self._pass_over(record, error)
-        except Exception as defect:
-            survive(defect, f"{self.partition}: the record at offset {record.offset} is passed over")
-            self._pass_over(record, defect)
+    def _replay(self, record: CoordinatorRecord, offset: int, producer_id: int | None) -> None:
+        self.coordinator.replay(record, offset, self.now(), producer_id)
 
     @abstractmethod
     def _pass_over(self, record: Record, why: Exception) -> None:
@@ -428,52 +339,3 @@ class CoordinatorPartition(ABC, Generic[C]):
 
     def _committed(self, last_offset: int) -> None:
         """All records up to there will stay."""
-
-
-def _behind_damage(log: Log, damaged: int) -> int:
-    """The first offset from which a log can be read again behind one from which it cannot.
-
-    Its index leads past what is damaged, but only whoever asks for what lies behind an entry: so that is found by
-    longer and longer steps, and then by halves.
-    """
-    unreadable, step = damaged, 1
-    while (readable := damaged + step) < log.log_end_offset and not _is_readable(log, readable):
-        unreadable, step = readable, 2 * step
-    readable = min(readable, log.log_end_offset)
-    while readable - unreadable > 1:
-        middle = (readable + unreadable) // 2
-        if _is_readable(log, middle):
-            readable = middle
-        else:
-            unreadable = middle
-    return readable
-
-
-def _is_readable(log: Log, offset: int) -> bool:
-    try:
-        found = log.read(offset, 1)
-        return found is not None and any(header.next_offset > offset for _, header in iter_headers(found.read()))
-    except (OSError, ProtocolError):
-        return False
-
-
-def _batches(records: list[CoordinatorRecord], max_bytes: int) -> Iterable[list[CoordinatorRecord]]:
-    """Whole records, in order, in batches of about that size at most; a larger record is alone in its own."""
-    batch: list[CoordinatorRecord] = []
-    size_bytes = 0
-    for record in records:
-        record_bytes = len(record.key) + len(record.value or b"") + 32
-        if batch and size_bytes + record_bytes > max_bytes:
-            yield batch
-            batch, size_bytes = [], 0
-        batch.append(record)
-        size_bytes += record_bytes
-    if batch:
-        yield batch
-
-
-def _build(records: list[CoordinatorRecord], now_ms: int, producer: ProducerStamp | None) -> bytes:
-    entries = [Record(timestamp=now_ms, key=record.key, value=record.value) for record in records]
-    if producer is None:
-        return bytes(build_batch(entries))
-    return bytes(build_batch(entries, is_transactional=True, **producer._asdict()))

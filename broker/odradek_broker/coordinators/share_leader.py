@@ -21,6 +21,7 @@ from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import iter_headers
 from odradek_broker.coordinators.share_settings import EARLIEST, ShareGroupSettings, duration_ms
 from odradek_broker.log.failures import DamagedLog, OffsetOutOfRange
+from odradek_broker.loop.alarm import Alarm
 from odradek_broker.loop.slices import Slices
 from odradek_broker.partitions.commits import Commit, Commits
 from odradek_broker.partitions.offsets_by_time import Deposed, first_offset_by_time
@@ -93,8 +94,7 @@ class ShareLeader:
         self._scope = trio.CancelScope()
         self._stores, self._stored = Commits(), 0
         self._has_changes = trio.Event()
-        self._earlier = trio.Event()
-        self._sleeps_until_ms: int | None = None
+        self._alarm = Alarm(self._now_ms)
         self._fetchers: set[trio.Event] = set()
 
     # ---------------------------------------------------------------------------------------------------------- life
@@ -159,20 +159,12 @@ class ShareLeader:
     async def _watch_locks(self) -> None:
         core = self._shared
         while True:
-            self._earlier = trio.Event()
-            self._sleeps_until_ms = core.next_deadline_ms
-            with trio.move_on_after(self._seconds_to_sleep()):
-                await self._earlier.wait()
+            await self._alarm.sleep_until(core.next_deadline_ms)
             self._expire()
 
     def _expire(self) -> None:
         if self._shared.expire(self._now_ms()):
             self._changed()
-
-    def _seconds_to_sleep(self) -> float:
-        if self._sleeps_until_ms is None:
-            return float("inf")
-        return max(self._sleeps_until_ms - self._now_ms(), 0) / 1000
 
     async def _store_changes(self) -> ErrorCode:
         """Until there is an end to it: why."""
@@ -306,9 +298,7 @@ class ShareLeader:
             self._has_changes.set()
 
     def _look_at_locks(self) -> None:
-        deadline_ms = self._shared.next_deadline_ms
-        if deadline_ms is not None and (self._sleeps_until_ms is None or deadline_ms < self._sleeps_until_ms):
-            self._earlier.set()
+        self._alarm.set(self._shared.next_deadline_ms)
 
     def _wake_fetchers(self) -> None:
         for event in self._fetchers:
