@@ -10,8 +10,7 @@ from odradek_broker.log.strays import Stray, find_strays, remove_stray
 from odradek_broker.ports.disk import RealDisk
 from odradek_cli.command import Option, UsageError
 from odradek_cli.display import show
-from odradek_cli.failures import Failed
-from odradek_cli.session import AsJson
+from odradek_cli.session import AsJson, Failed
 
 COLUMNS = ["path", "topic", "partition", "bytes"]
 

@@ -31,10 +31,7 @@ _NO_CLAIMS = Claims({}, {})
 
 
 def verify_path(path: Path) -> Iterator[Checked]:
-    """Every file there. Raises OSError.
-
-    A broker that runs may remove any directory below meanwhile, with its topic: what is gone is passed over.
-    """
+    """Every file there. Raises OSError."""
     disk = RealDisk()
     if path.is_file():
         yield verify_segment(disk, str(path)).checked
@@ -49,11 +46,7 @@ def verify_path(path: Path) -> Iterator[Checked]:
         yield from verify_partition(disk, str(path), claims, _content_fault(path.resolve().name))
     for each in sorted(path.iterdir()):
         if each.is_dir():
-            try:
-                yield from verify_path(each)
-            except FileNotFoundError:
-                if each.exists():
-                    raise
+            yield from verify_path(each)
 
 
 def _content_fault(directory: str) -> BatchFault | None:

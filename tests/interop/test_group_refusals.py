@@ -5,18 +5,14 @@ The table says what Apache Kafka 4.4.0 answers; run with ODRADEK_INTEROP_BROKER=
 
 from __future__ import annotations
 
-import socket
-import struct
-from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from frames import Peer
 
-from odradek.protocol.codec import decode
-from odradek.protocol.headers import encode_request, read_response_header
 from odradek.protocol.messages.delete_groups import DeleteGroupsRequest
 from odradek.protocol.messages.describe_groups import DescribeGroupsRequest
 from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest
@@ -35,7 +31,6 @@ from odradek.protocol.messages.offset_delete import (
 )
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics
 from odradek.protocol.messages.sync_group import SyncGroupRequest
-from odradek.protocol.registry import response_class
 from referee import BrokerProcess
 
 TOPIC = "refusals"
@@ -218,53 +213,3 @@ def peer(broker: BrokerProcess) -> Peer:
 def test_requests_about_groups_are_answered_as_kafka_answers_them(peer: Peer) -> None:
     answers = {name: peer.codes(request, version) for name, (request, version, _) in CASES.items()}
     assert answers == {name: codes for name, (_, _, codes) in CASES.items()}
-
-
-class Peer:
-    """Sends frames, one connection each: what a broker closes for is said of it alone."""
-
-    def __init__(self, bootstrap: str) -> None:
-        host, _, port = bootstrap.rpartition(":")
-        self._address = host, int(port)
-
-    def codes(self, request: Any, version: int) -> Any:
-        """All error codes of the answer, from the outside in; "closed" where there is no answer."""
-        answer = self.ask(request, version)
-        return "closed" if answer is None else list(codes_in(answer))
-
-    def ask(self, request: Any, version: int) -> Any:
-        with socket.create_connection(self._address, timeout=20) as connection:
-            pieces: list[Any] = list(encode_request(request, version, 7, "refusals"))
-            connection.sendall(b"".join(pieces))
-            size = self._exactly(connection, 4)
-            if size is None:
-                return None
-            frame = self._exactly(connection, struct.unpack(">i", size)[0])
-        if frame is None:
-            return None
-        kind = response_class(request.API_KEY)
-        _, position = read_response_header(frame, kind, version)
-        return decode(kind, frame, version, position)
-
-    @staticmethod
-    def _exactly(connection: socket.socket, count: int) -> bytes | None:
-        received = b""
-        while len(received) < count:
-            try:
-                more = connection.recv(count - len(received))
-            except ConnectionResetError:
-                return None
-            if not more:
-                return None
-            received += more
-        return received
-
-
-def codes_in(message: Any) -> Iterator[int]:
-    for name in getattr(message, "__struct_fields__", ()):
-        value = getattr(message, name)
-        if name == "error_code":
-            yield int(value)
-        elif isinstance(value, list):
-            for each in value:
-                yield from codes_in(each)

@@ -17,9 +17,7 @@ from odradek_broker.controller.frame import frame
 from odradek_broker.metadata.follow import BACKOFF_SECONDS, HEARTBEAT_VERSION, RemoteController
 from odradek_broker.metadata.messages import FollowMetadataResponse, ForwardResponse
 from odradek_broker.ports.clock import SystemClock
-from odradek_broker.ports.network import Address, Stream
-from odradek_broker.ports.tcp import TcpStream
-from odradek_broker.ports.tcp_network import TcpNetwork
+from odradek_broker.ports.network import Address, Stream, TcpNetwork, TcpStream
 from tests.apis.small_broker import FixedClock
 
 TERM_MS = 300

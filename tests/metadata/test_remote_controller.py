@@ -21,9 +21,7 @@ from odradek_broker.metadata.messages import (
     TellMetadataResponse,
 )
 from odradek_broker.ports.clock import SystemClock
-from odradek_broker.ports.network import Address
-from odradek_broker.ports.tcp import TcpStream
-from odradek_broker.ports.tcp_network import TcpNetwork
+from odradek_broker.ports.network import Address, TcpNetwork, TcpStream
 from tests.metadata.test_lease import SmallController
 
 

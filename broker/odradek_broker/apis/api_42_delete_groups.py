@@ -1,4 +1,4 @@
-"""DeleteGroups (API key 42), versions 0-3: delete empty groups with their offsets.
+"""DeleteGroups (API key 42), versions 0-3: delete empty groups with their offsets, and what they share.
 
 Behaviour
     Groups are decided one by one, each once; the answer comes when the deletions are committed.
@@ -28,6 +28,7 @@ async def handle(request: DeleteGroupsRequest, context: RequestContext) -> Delet
 
 async def _delete(group_id: str, context: RequestContext) -> DeletableGroupResult:
     try:
-        return await context.broker.groups.delete(group_id)
+        error = await context.broker.share_membership.delete_state(group_id)
+        return DeletableGroupResult(group_id, error) if error else await context.broker.groups.delete(group_id)
     except CoordinatorUnavailable as unavailable:
         return DeletableGroupResult(group_id, unavailable.error_code)

@@ -12,6 +12,7 @@ from odradek_broker.config.units import HOUR_MS, MIB, MINUTE_MS, SECOND_MS
 class ShareGroupConfig(TransactionConfig, frozen=True, kw_only=True):
     """Share groups."""
 
+    group_share_max_size: Annotated[int, Setting("Members that a share group may have.", INT, between(1, 1000))] = 200
     group_share_session_timeout_ms: Annotated[
         int, Setting("A member of a share group that is silent for so long is removed.", INT, at_least(1))
     ] = 45 * SECOND_MS

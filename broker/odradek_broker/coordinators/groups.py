@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
@@ -153,6 +153,10 @@ class GroupsRuntime(Coordinators[GroupPartition]):
             group_id, lambda core, _now, _: CoordinatorResult([], core.describe_consumer_group(group_id))
         )
 
+    async def act(self, group_id: str, act: Callable[..., R], *arguments: Any) -> R:
+        """What an act upon the groups comes to, called with (table, topics, step) and the arguments."""
+        return await self._ask(group_id, lambda core, now, _: core.act(now, lambda *at_hand: act(*at_hand, *arguments)))
+
     async def delete(self, group_id: str) -> DeletableGroupResult:
         return await self._ask(group_id, lambda core, now, _: core.delete(group_id, now))
 
@@ -199,6 +203,7 @@ def _settings(config: BrokerConfig) -> GroupSettings:
         offset_metadata_max_bytes=config.offset_metadata_max_bytes,
         offsets_retention_ms=config.offsets_retention_minutes * MINUTE_MS,
         offsets_retention_check_interval_ms=config.offsets_retention_check_interval_ms,
+        group_share_session_timeout_ms=config.group_share_session_timeout_ms,
         group_consumer_session_timeout_ms=config.group_consumer_session_timeout_ms,
         group_consumer_heartbeat_interval_ms=config.group_consumer_heartbeat_interval_ms,
         group_consumer_max_size=config.group_consumer_max_size,

@@ -11,7 +11,7 @@ and when each member was last heard of. Members of classic groups simply join th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container
+from collections.abc import Callable, Collection, Container
 from typing import TypeVar
 
 from odradek.protocol.errors import ErrorCode
@@ -60,6 +60,8 @@ from odradek_broker.groups.leave import leave, refuse_leave
 from odradek_broker.groups.records import GroupRecord, OffsetRecord, read_record
 from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.settings import GroupSettings
+from odradek_broker.groups.share.group import ShareGroup
+from odradek_broker.groups.share.records import ShareGroupRecord
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.sync import heartbeat, sync
 from odradek_broker.groups.table import GroupTable
@@ -98,7 +100,7 @@ class GroupCoordinator:
         if fault:
             return step.result(refuse_join(fault, request.member_id))
         group = self._table.any_or_new(request.group_id)
-        if group.is_empty and not isinstance(group, ClassicGroup):
+        if group.is_empty and isinstance(group, ConsumerGroup):
             step.records += group.tombstones()
             group = self._table.put(ClassicGroup(request.group_id, group.offsets))
         if not isinstance(group, ClassicGroup):
@@ -152,10 +154,16 @@ class GroupCoordinator:
             raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Consumer group {group_id} not found.")
         if group is None:
             return ConsumerGroup(group_id)
-        if joins and group.is_empty:
+        if joins and isinstance(group, ClassicGroup) and group.is_empty:
             step.records += group.tombstones()
             return ConsumerGroup(group_id)
         raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
+
+    def act(self, now: Instant, act: Callable[[GroupTable, Topics, Step], R]) -> CoordinatorResult[R]:
+        """Let somebody act upon the groups, as share groups do; what is to be recorded is left with the step."""
+        step = self._step(now)
+        response = act(self._table, self.topics, step)
+        return step.result(response)
 
     # ---------------------------------------------------------------------------------------------------- offsets
 
@@ -179,13 +187,16 @@ class GroupCoordinator:
     ) -> Verdict:
         if isinstance(group, ClassicGroup):
             return may_commit(group, request, step, transactional=transactional)
-        assert isinstance(group, ConsumerGroup)
+        if not isinstance(group, ConsumerGroup):
+            return lambda _topic, _partition: ErrorCode.GROUP_ID_NOT_FOUND
         error = check_committer(group, request, version, self.topics, transactional=transactional)
         return lambda _topic, _partition: error
 
     def fetch(self, request: OffsetFetchRequestGroup, *, require_stable: bool) -> OffsetFetchResponseGroup:
         group = self.groups.get(request.group_id)
         error = check_fetcher(group, request) if isinstance(group, ConsumerGroup) else ErrorCode.NONE
+        if isinstance(group, ShareGroup):
+            error = ErrorCode.GROUP_ID_NOT_FOUND
         if error:
             return OffsetFetchResponseGroup(request.group_id, error_code=error)
         return fetch_offsets(group, request, require_stable=require_stable)
@@ -195,7 +206,7 @@ class GroupCoordinator:
         if not request.group_id:
             return step.result(OffsetDeleteResponse(error_code=ErrorCode.INVALID_GROUP_ID))
         group = self.groups.get(request.group_id)
-        if group is None:
+        if group is None or isinstance(group, ShareGroup):
             return step.result(OffsetDeleteResponse(error_code=ErrorCode.GROUP_ID_NOT_FOUND))
         return step.result(delete_offsets(group, request, step))
 
@@ -241,6 +252,8 @@ class GroupCoordinator:
             self._table.replay_classic(meaning, step)
         elif isinstance(meaning, ConsumerGroupRecord):
             self._table.replay_consumer(meaning, step)
+        elif isinstance(meaning, ShareGroupRecord):
+            self._table.replay_share(meaning, step)
         return step.answers
 
     def complete_transaction(self, producer_id: int, *, commit: bool) -> None:

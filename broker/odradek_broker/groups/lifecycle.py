@@ -10,6 +10,8 @@ from odradek_broker.groups.consumer.group import ConsumerGroup
 from odradek_broker.groups.consumer.timeouts import begin_session, cancel_timers, rebalance_clock
 from odradek_broker.groups.group import ClassicGroup
 from odradek_broker.groups.kinds import Group
+from odradek_broker.groups.share import heartbeat as share
+from odradek_broker.groups.share.group import ShareGroup
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.timers import Timer, TimerKind
 from odradek_broker.groups.topics import Topics
@@ -17,7 +19,10 @@ from odradek_broker.groups.topics import Topics
 
 def time_over(group: Group, timer: Timer, topics: Topics, step: Step) -> None:
     """Do what a timer was set for."""
-    if timer.kind is TimerKind.EXPIRY:
+    if isinstance(group, ShareGroup):
+        if timer.kind is TimerKind.SESSION:
+            share.session_over(group, timer.member_id, topics, step)
+    elif timer.kind is TimerKind.EXPIRY:
         expire_offsets(group, step)
     elif isinstance(group, ConsumerGroup):
         if timer.kind is TimerKind.SESSION:
@@ -39,6 +44,9 @@ def begin_sessions(group: Group, step: Step) -> None:
         for consumer in group.members.values():
             begin_session(group, consumer.member_id, step)
             rebalance_clock(group, consumer, step)
+    elif isinstance(group, ShareGroup):
+        for member_id in group.members:
+            step.set_timer(TimerKind.SESSION, step.settings.group_share_session_timeout_ms, group.group_id, member_id)
     elif isinstance(group, ClassicGroup):
         for member in group.members.values():
             rebalance.set_session(group, member, step)
@@ -49,6 +57,10 @@ def disband(group: Group, step: Step) -> None:
     if isinstance(group, ConsumerGroup):
         for member_id in group.members:
             cancel_timers(group.group_id, member_id, step)
+        group.disband()
+    elif isinstance(group, ShareGroup):
+        for member_id in group.members:
+            step.cancel_timer(TimerKind.SESSION, group.group_id, member_id)
         group.disband()
     elif isinstance(group, ClassicGroup):
         for member in group.members.values():

@@ -25,6 +25,8 @@ from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek_broker.coordination.record import NUMBER_BYTES, CoordinatorRecord, framed, int16_at_front
 from odradek_broker.groups.consumer.records import KINDS as CONSUMER_GROUP_KINDS
 from odradek_broker.groups.consumer.records import ConsumerGroupRecord, read_consumer_record
+from odradek_broker.groups.share.records import KINDS as SHARE_GROUP_KINDS
+from odradek_broker.groups.share.records import ShareGroupRecord, read_share_record
 
 GROUP_VALUE_VERSION = 3
 OFFSET_VALUE_VERSION = 3
@@ -51,7 +53,7 @@ class GroupRecord(Struct, frozen=True):
     value: GroupMetadataValue | None
 
 
-GroupTopicRecord: TypeAlias = OffsetRecord | GroupRecord | ConsumerGroupRecord
+GroupTopicRecord: TypeAlias = OffsetRecord | GroupRecord | ConsumerGroupRecord | ShareGroupRecord
 
 
 def offset_record(group_id: str, topic: str, partition: int, value: OffsetCommitValue | None) -> CoordinatorRecord:
@@ -88,6 +90,8 @@ def read_record(key: Buffer, value: Buffer | None) -> GroupTopicRecord | None:
         )
     if kind in CONSUMER_GROUP_KINDS:
         return read_consumer_record(kind, key, value)
+    if kind in SHARE_GROUP_KINDS:
+        return read_share_record(kind, key, value)
     return None
 
 
@@ -101,6 +105,8 @@ def subject_of(key: Buffer) -> tuple[str, str]:
         return decode(GroupMetadataKey, key, 0, NUMBER_BYTES).group, ""
     if kind in CONSUMER_GROUP_KINDS:
         return read_consumer_record(kind, key, None).group_id, ""
+    if kind in SHARE_GROUP_KINDS:
+        return read_share_record(kind, key, None).group_id, ""
     raise ProtocolError(f"a record of the unknown kind {kind}")
 
 

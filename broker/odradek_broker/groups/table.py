@@ -21,11 +21,14 @@ from odradek_broker.groups.kinds import Group
 from odradek_broker.groups.offsets import CommittedOffset
 from odradek_broker.groups.rebalance import dismiss
 from odradek_broker.groups.records import GroupRecord, OffsetRecord
+from odradek_broker.groups.share.group import ShareGroup
+from odradek_broker.groups.share.records import ShareGroupRecord
+from odradek_broker.groups.share.replay import replay as replay_share_group
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.sync import assignment_is_on_record
 from odradek_broker.groups.timers import TimerKind
 
-G = TypeVar("G", ClassicGroup, ConsumerGroup)
+G = TypeVar("G", ClassicGroup, ConsumerGroup, ShareGroup)
 
 
 class GroupTable:
@@ -105,6 +108,16 @@ class GroupTable:
         replay_consumer_group(group, record, step)
         if group.is_empty and not group.recorded and group.offsets:
             self._in_place_of(group, ClassicGroup(record.group_id))
+        self.forget_if_void(group)
+
+    def replay_share(self, record: ShareGroupRecord, step: Step) -> None:
+        group = self.groups.get(record.group_id)
+        if not isinstance(group, ShareGroup):
+            if record.value is None:
+                return
+            self._release_reserved(group, step)
+            group = self._in_place_of(group, ShareGroup(record.group_id))
+        replay_share_group(group, record, step)
         self.forget_if_void(group)
 
     def _in_place_of(self, former: Group | None, group: G) -> G:

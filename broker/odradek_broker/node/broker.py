@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.effective import broker_config, newly_inert
 from odradek_broker.controller.min_insync import overruled
+from odradek_broker.coordinators.end_offsets import EndOffsets
 from odradek_broker.coordinators.groups import GroupsRuntime
 from odradek_broker.coordinators.share_groups import ShareGroupsRuntime
+from odradek_broker.coordinators.share_membership import ShareMembership
 from odradek_broker.coordinators.transaction_markers import TransactionMarkers
 from odradek_broker.coordinators.transactions import TransactionsRuntime
 from odradek_broker.log.failures import LogFailed
@@ -92,6 +94,8 @@ class Broker:
         self.markers = TransactionMarkers(context, self.replicas, self.groups)
         self.transactions = TransactionsRuntime(context, self.replicas, self.replica_logs, controller, self.markers)
         self.sharing = ShareGroupsRuntime(context, self.replicas, self.replica_logs, controller, self.looks)
+        self.share_membership = ShareMembership(context, self.groups, self.sharing.persister)
+        self.end_offsets = EndOffsets(context, self.replicas)
         self.isr_changes = IsrChanges(context, self.partitions, controller)
         self.metadata_note = MetadataNote(context, controller, directory, workers)
         self.reachability = Reachability(context.clock)
@@ -176,6 +180,7 @@ class Broker:
         self.groups.close()
         self.transactions.close()
         self.sharing.close()
+        self.end_offsets.close()
         for partition in self.partitions.values():
             partition.wake_everybody()
 
