@@ -21,6 +21,7 @@ from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, Offs
 from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.groups.consumer.group import ConsumerGroup
 from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
+from odradek_broker.groups.consumer.regexes import resolve
 from odradek_broker.groups.topics import Topic, topic_of
 
 SESSION_MS, HEARTBEAT_MS, REBALANCE_MS = 45_000, 5_000, 60_000
@@ -34,8 +35,8 @@ def topic_id(name: str) -> bytes:
 class FakeTopics:
     """So many partitions of each topic."""
 
-    def __init__(self, counts: Mapping[str, int], version: int = 0) -> None:
-        self.version = version
+    def __init__(self, counts: Mapping[str, int], version: int = 0, names_version: int = 0) -> None:
+        self.version, self.names_version = version, names_version
         self._topics = {name: topic_of(name, topic_id(name), [[]] * count) for name, count in counts.items()}
 
     def get(self, name: str) -> Topic | None:
@@ -58,8 +59,10 @@ class ConsumerScene(Scene):
 
     def set_topics(self, **counts: int) -> None:
         """Metadata has changed: topics with so many partitions are there too; none with 0."""
+        before, version = self.core.topics, self.core.topics.version + 1
         self.counts = {name: count for name, count in (self.counts | counts).items() if count}
-        self.core.topics = FakeTopics(self.counts, self.core.topics.version + 1)
+        came = self.counts.keys() - set(before.names())
+        self.core.topics = FakeTopics(self.counts, version, version if came else before.names_version)
 
     def restarted_consumers(self) -> ConsumerScene:
         """A new coordinator over the same log."""
@@ -77,8 +80,13 @@ class ConsumerScene(Scene):
         self, request: ConsumerGroupHeartbeatRequest, *, version: int = 1, client_id: str = "c"
     ) -> ConsumerGroupHeartbeatResponse:
         self.tickets += 1
+        topics = self.core.topics
         sender = HeartbeatSender(
-            version=version, new_member_id=f"made-{self.tickets}", client_id=client_id, client_host="/h"
+            version=version,
+            new_member_id=f"made-{self.tickets}",
+            client_id=client_id,
+            client_host="/h",
+            resolved=resolve(self.core.regexes_to_resolve(request, self.now), topics.names(), topics.version),
         )
         return self.carry_out(self.core.consumer_heartbeat(request, sender, self.now))
 

@@ -118,7 +118,7 @@ class MemoryBroker:
         self.controller = self
         self.replica_logs = self.replicas = self
         self.reachability = Reachability(self.clock)
-        self.groups = GroupsRuntime(self, self, self)  # type: ignore[arg-type]
+        self.groups = GroupsRuntime(self, self, self, self)  # type: ignore[arg-type]
 
     def set_topics(self, *names: str, group_topic: bool = True, partitions: int = 1) -> None:
         one = PartitionImage(replicas=(1,), isr=(1,), leader=1)
@@ -138,6 +138,11 @@ class MemoryBroker:
     async def wait_opened(self, topics: Collection[str]) -> None:
         """Logs in memory are open."""
         await trio.lowlevel.checkpoint()
+
+    async def look(self, job: Any) -> Any:
+        """No worker, but a moment all the same."""
+        await trio.lowlevel.checkpoint()
+        return job()
 
     async def create_topic_if_missing(self, name: str) -> ErrorCode:
         if name == GROUP_TOPIC and name not in self.image.topics:

@@ -7,6 +7,7 @@ Behaviour
     No such group, or a classic one that has members    GROUP_ID_NOT_FOUND
     Not a member                     UNKNOWN_MEMBER_ID; of an instance that another has: FENCED_INSTANCE_ID
     An instance whose member has not left    UNRELEASED_INSTANCE_ID
+    No regular expression            INVALID_REGULAR_EXPRESSION
     Another epoch                    FENCED_MEMBER_EPOCH, but for the last one while the answer may have been lost
     The group is full                GROUP_MAX_SIZE_REACHED
 Versions

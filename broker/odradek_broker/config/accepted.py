@@ -50,7 +50,7 @@ _NAMES = """
     controller.socket.timeout.ms cordoned.log.dirs create.topic.policy.class.name
     delete.records.purgatory.purge.interval.requests early.start.listeners fetch.purgatory.purge.interval.requests
     follower.fetch.last.tiered.offset.enable group.consumer.migration.policy
-    group.consumer.regex.refresh.interval.ms host.name initial.broker.registration.timeout.ms
+    host.name initial.broker.registration.timeout.ms
     inter.broker.protocol.version leader.imbalance.per.broker.percentage
     log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size log.cleaner.io.max.bytes.per.second
     log.cleaner.threads log.dir.failure.timeout.ms log.initial.task.delay.ms log.local.retention.bytes

@@ -147,6 +147,14 @@ class GroupConfig(ReplicationConfig, frozen=True, kw_only=True):
     group_consumer_max_assignment_interval_ms: Annotated[
         int, Setting("The longest such time that a group's own configuration may say.", INT, at_least(0))
     ] = 15 * SECOND_MS
+    group_consumer_regex_refresh_interval_ms: Annotated[
+        int,
+        Setting(
+            "How often it is looked which topics the regular expressions mean that members have subscribed to.",
+            INT,
+            at_least(10_000),
+        ),
+    ] = 10 * MINUTE_MS
     offset_metadata_max_bytes: Annotated[
         int, Setting("The longest note that may accompany a committed offset.", INT, at_least(0))
     ] = 4096

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
@@ -33,6 +34,7 @@ from odradek_broker.coordinators.image_topics import ImageTopics
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 from odradek_broker.groups.commit import refuse_commit
 from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
+from odradek_broker.groups.consumer.regexes import Resolved, resolve
 from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.join import Joiner
 from odradek_broker.groups.settings import GroupSettings
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
     from odradek_broker.context import NodeContext
     from odradek_broker.controller.image import MetadataImage
+    from odradek_broker.loop.looks import Looks
     from odradek_broker.partitions.partition import Partition
     from odradek_broker.partitions.replica_logs import ReplicaLogs
     from odradek_broker.partitions.replica_manager import ReplicaManager
@@ -55,9 +58,12 @@ class GroupsRuntime(Coordinators[GroupPartition]):
 
     topic = GROUP_TOPIC
 
-    def __init__(self, context: NodeContext, replicas: ReplicaManager, logs: ReplicaLogs) -> None:
+    def __init__(self, context: NodeContext, replicas: ReplicaManager, logs: ReplicaLogs, looks: Looks) -> None:
         super().__init__(context, replicas, logs)
+        self._looks = looks
         self._topics = ImageTopics(context.image)
+        self._resolving: set[str] = set()
+        """Groups whose regular expressions are being resolved."""
 
     def _make(self, partition: Partition, *, is_only_copy: bool) -> GroupPartition:
         coordinator = GroupCoordinator(_settings(self._context.config))
@@ -109,10 +115,31 @@ class GroupsRuntime(Coordinators[GroupPartition]):
         self, request: ConsumerGroupHeartbeatRequest, version: int, client_id: str, client_host: str
     ) -> ConsumerGroupHeartbeatResponse:
         """ConsumerGroupHeartbeat: of the consumer protocol."""
+        found = await self.find(request.group_id)
         sender = HeartbeatSender(
-            version=version, new_member_id=str(self._new_uuid()), client_id=client_id, client_host=client_host
+            version=version,
+            new_member_id=str(self._new_uuid()),
+            client_id=client_id,
+            client_host=client_host,
+            resolved=await self._resolve(request, found),
         )
-        return await self._ask(request.group_id, lambda core, now, _: core.consumer_heartbeat(request, sender, now))
+        return await found.ask(lambda now, _: found.coordinator.consumer_heartbeat(request, sender, now))
+
+    async def _resolve(self, request: ConsumerGroupHeartbeatRequest, found: GroupPartition) -> Resolved:
+        """Look through the names of all topics, beside the loop, where this heartbeat needs it.
+
+        Of those who come while it is looked for their group, only one with an expression of its own looks too.
+        """
+        group_id = request.group_id
+        expressions = found.coordinator.regexes_to_resolve(request, found.now())
+        if not expressions or (group_id in self._resolving and not request.subscribed_topic_regex):
+            return Resolved()
+        self._resolving.add(group_id)
+        try:
+            names, version = list(self._topics.names()), self._topics.version
+            return await self._looks.look(partial(resolve, expressions, names, version))
+        finally:
+            self._resolving.discard(group_id)
 
     async def commit(
         self,
@@ -209,4 +236,5 @@ def _settings(config: BrokerConfig) -> GroupSettings:
         group_consumer_max_size=config.group_consumer_max_size,
         group_consumer_assignors=config.group_consumer_assignors,
         group_consumer_assignment_interval_ms=config.group_consumer_assignment_interval_ms,
+        group_consumer_regex_refresh_interval_ms=config.group_consumer_regex_refresh_interval_ms,
     )

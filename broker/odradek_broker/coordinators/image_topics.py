@@ -18,8 +18,11 @@ class ImageTopics:
         self._image = image
         self._racks = {broker_id: broker.rack for broker_id, broker in image.brokers.items() if broker.rack}
         self._made: dict[str, tuple[TopicImage, Topic]] = {}
+        self.names_version = image.offset
         if before is not None and before._racks == self._racks:
             self._made = before._made
+        if before is not None and image.topics.keys() <= before._image.topics.keys():
+            self.names_version = before.names_version
 
     @property
     def version(self) -> int:

@@ -50,6 +50,7 @@ from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
 from odradek_broker.groups.consumer.member import JOINING_EPOCH
 from odradek_broker.groups.consumer.offsets import check_committer, check_fetcher
 from odradek_broker.groups.consumer.records import ConsumerGroupRecord
+from odradek_broker.groups.consumer.regexes import to_resolve
 from odradek_broker.groups.consumer.validation import refuse_malformed
 from odradek_broker.groups.describe import describe, matching
 from odradek_broker.groups.fetch import fetch_offsets
@@ -143,6 +144,14 @@ class GroupCoordinator:
             return CoordinatorResult(
                 [], ConsumerGroupHeartbeatResponse(error_code=refusal.error_code, error_message=refusal.message)
             )
+
+    def regexes_to_resolve(self, request: ConsumerGroupHeartbeatRequest, now: Instant) -> frozenset[str]:
+        """Regular expressions that are to be resolved, beside the loop, before this heartbeat is decided upon."""
+        group, interval_ms = (
+            self._table.consumer(request.group_id),
+            self.settings.group_consumer_regex_refresh_interval_ms,
+        )
+        return to_resolve(group, request, self.topics.names_version, now.wall_ms, interval_ms)
 
     def _consumer_group(self, request: ConsumerGroupHeartbeatRequest, step: Step) -> ConsumerGroup:
         """The group, which may have to begin with this request. Raises Refusal."""

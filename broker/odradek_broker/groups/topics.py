@@ -37,6 +37,10 @@ class Topics(Protocol):
     def version(self) -> int:
         """Rises whenever anything in the metadata changes."""
 
+    @property
+    def names_version(self) -> int:
+        """That at which a topic last came to be."""
+
     def get(self, name: str) -> Topic | None: ...
 
     def name_of(self, topic_id: bytes) -> str | None: ...
@@ -47,7 +51,7 @@ class Topics(Protocol):
 class NoTopics:
     """Before any metadata is known."""
 
-    version = -1
+    version = names_version = -1
 
     def get(self, name: str) -> Topic | None:
         return None

@@ -90,7 +90,7 @@ class Broker:
             context.random,
         )
         self.checkpoints = Checkpoints(context, self.partitions, directory.checkpoints, workers)
-        self.groups = GroupsRuntime(context, self.replicas, self.replica_logs)
+        self.groups = GroupsRuntime(context, self.replicas, self.replica_logs, self.looks)
         self.markers = TransactionMarkers(context, self.replicas, self.groups)
         self.transactions = TransactionsRuntime(context, self.replicas, self.replica_logs, controller, self.markers)
         self.sharing = ShareGroupsRuntime(context, self.replicas, self.replica_logs, controller, self.looks)

@@ -22,6 +22,7 @@ from odradek.protocol.messages.consumer_group_heartbeat import (
     TopicPartitions,
 )
 from odradek_broker.groups.assignors.spec import Assignment
+from odradek_broker.groups.consumer.draft import Draft
 from odradek_broker.groups.consumer.fence import find_member, leave
 from odradek_broker.groups.consumer.group import ConsumerGroup
 from odradek_broker.groups.consumer.member import JOINING_EPOCH, LEAVING_FOR_A_WHILE_EPOCH, ConsumerMember
@@ -32,7 +33,8 @@ from odradek_broker.groups.consumer.records import (
     removal_of,
     target_record,
 )
-from odradek_broker.groups.consumer.target import Epochs, next_epochs, topic_ids, update_target
+from odradek_broker.groups.consumer.regexes import Resolved, refuse_if_invalid
+from odradek_broker.groups.consumer.target import begin_epoch_if_needed, existing, update_target
 from odradek_broker.groups.consumer.timeouts import begin_session
 from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.step import Step
@@ -48,6 +50,8 @@ class HeartbeatSender(Struct, frozen=True, kw_only=True):
     """The id for one that has none yet; never given before."""
     client_id: str = ""
     client_host: str = ""
+    resolved: Resolved = Resolved()
+    """What was found out of what `regexes_to_resolve` had named."""
 
 
 def heartbeat(
@@ -61,12 +65,14 @@ def heartbeat(
     owned = _owned(request)
     former = _find_or_admit(group, member_id, request, owned, step)
     member = _as_it_is_now(former, request, sender)
+    refuse_if_invalid(member.subscribed_topic_regex, sender.resolved)
     if member != former:
         step.records.append(member_record(group.group_id, member))
-    topics_changed = member.subscribed_topic_names != former.subscribed_topic_names
-    epochs = next_epochs(group, former, member, topics, step)
-    target = update_target(group, member, epochs, topics, step)
-    moved = _step_towards(group, member, epochs, target, owned, topics, step, topics_changed=topics_changed)
+    draft = Draft(group, former, member, topics, step)
+    draft.take_regexes(sender.resolved)
+    begin_epoch_if_needed(draft)
+    target = update_target(draft)
+    moved = _step_towards(draft, target, owned)
     begin_session(group, member_id, step)
     return ConsumerGroupHeartbeatResponse(
         member_id=member_id,
@@ -190,30 +196,21 @@ def _first(said: str | None, known: str | None) -> str | None:
 # ---------------------------------------------------------------------------------------------------- what it has
 
 
-def _step_towards(
-    group: ConsumerGroup,
-    member: ConsumerMember,
-    epochs: Epochs,
-    target: Assignment,
-    owned: Assignment | None,
-    topics: Topics,
-    step: Step,
-    *,
-    topics_changed: bool,
-) -> ConsumerMember:
-    if not topics_changed and member.is_reconciled_to(epochs.assignment):
+def _step_towards(draft: Draft, target: Assignment, owned: Assignment | None) -> ConsumerMember:
+    group, member = draft.group, draft.member
+    if not draft.subscription_changed and member.is_reconciled_to(draft.assignment_epoch):
         return member
     # A static member that is back holds what it holds under its former id until this is on record.
     held_as = group.static_members.get(member.instance_id or "", member.member_id)
     goal = Goal(
-        epoch=epochs.assignment,
+        epoch=draft.assignment_epoch,
         target=target,
-        topics=topic_ids(group.names_of(member), topics),
-        topics_changed=topics_changed,
+        topics=frozenset(each.topic_id for each in existing(draft.names_of(member), draft.topics)),
+        topics_changed=draft.subscription_changed,
         is_free=lambda topic_id, partition: group.is_free(topic_id, partition, held_as),
         owned=owned,
     )
     moved = reconcile(member, goal)
     if moved != member:
-        step.records.append(current_assignment_record(group.group_id, moved))
+        draft.step.records.append(current_assignment_record(group.group_id, moved))
     return moved
