@@ -22,10 +22,12 @@ from odradek_broker.node.node import Node
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.descriptors import claim
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
-from odradek_broker.ports.network import Address, TcpNetwork
+from odradek_broker.ports.network import Address
+from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.server.loop_watch import watch_loop
 from odradek_broker.server.server import Server
-from odradek_cli.session import sentence_of
+from odradek_broker.tls.check import check_tls
+from odradek_cli.failures import sentence_of
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ ENDS = (
 def load_or_exit(file: Path | None, overrides: Mapping[str, str]) -> BrokerConfig:
     """The configuration from file, environment and flags; with mistakes in it, a line for each and exit code 2."""
     try:
-        loaded = load_broker_config(file, os.environ, overrides)
+        loaded = load_broker_config(file, os.environ, overrides, check_tls)
     except ConfigError as error:
         for mistake in error.mistakes:
             print(f"odradek: {mistake}", file=sys.stderr)

@@ -16,7 +16,8 @@ from odradek.testing.chaos.history import Fault, History
 from odradek.testing.chaos.run import Plan, Verdict, run
 from odradek.testing.cluster import Journal
 from odradek_cli.command import Option, UsageError
-from odradek_cli.session import FAILED, Failed, parse_pairs
+from odradek_cli.failures import FAILED, Failed
+from odradek_cli.session import parse_pairs
 from odradek_cli.session import run as run_work
 
 _duration = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")

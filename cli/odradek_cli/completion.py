@@ -134,7 +134,8 @@ def _ask_broker(kind: Completes, before: Sequence[str]) -> list[str]:
 
     from odradek import Admin
     from odradek_cli.reach import check_reachable
-    from odradek_cli.session import BOOTSTRAP_VARIABLE, default_bootstrap
+    from odradek_cli.session import default_bootstrap
+    from odradek_cli.variables import BOOTSTRAP_VARIABLE
 
     given = [before[i + 1] for i, word in enumerate(before[:-1]) if word in ("-b", "--bootstrap-server")]
     bootstrap = given[-1] if given else os.environ.get(BOOTSTRAP_VARIABLE) or default_bootstrap()

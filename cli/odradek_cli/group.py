@@ -1,22 +1,39 @@
-"""`odradek group`: who consumes, and how far they are."""
+"""`odradek group`: who consumes, and how far they are; and moving them elsewhere."""
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
-from odradek import Admin
-from odradek_cli.command import Argument, Group, Option
+from odradek import Admin, GroupNotFound
+from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.display import show
+from odradek_cli.failures import Failed
+from odradek_cli.moves import COLUMNS as MOVED
+from odradek_cli.moves import Target, moves, named_partitions, parse_partitions
 from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
+from odradek_cli.when import BEGINNING, END, Place, parse_place
 
 group = Group("group", "Consumer groups.")
 
-COLUMNS = ["group", "topic", "partition", "committed", "end", "lag", "lag_bytes", "lag_seconds", "member", "host"]
+LAGS = ["group", "topic", "partition", "committed", "end", "lag", "lag_bytes", "lag_seconds", "member", "host"]
+MEMBERS = ["group", "member", "instance", "client", "host", "partitions"]
+
+Name = Annotated[str, Argument("The group.", completes="group")]
+Topics = Annotated[
+    list[str] | None, Argument("TOPIC, or TOPIC:0,2; else all that the group has committed in.", completes="topic")
+]
 
 
 @group.command("list")
-def list_groups(as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> None:
+def list_groups(
+    state: Annotated[list[str] | None, Option(help="Only groups in this state, such as Empty.")] = None,
+    type: Annotated[list[str] | None, Option(help="Only of this type: classic, consumer, share.")] = None,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+) -> None:
     """List groups with their states."""
+    states, types = ({word.lower() for word in words or ()} for words in (state, type))
 
     async def work() -> None:
         async with Admin(bootstrap) as admin:
@@ -24,6 +41,7 @@ def list_groups(as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRA
         rows: list[dict[str, Any]] = [
             {"group": each.group_id, "state": each.state, "type": each.group_type}
             for each in sorted(found, key=lambda each: each.group_id)
+            if (not states or each.state.lower() in states) and (not types or each.group_type.lower() in types)
         ]
         show(["group", "state", "type"], rows, as_json=as_json)
 
@@ -32,7 +50,7 @@ def list_groups(as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRA
 
 @group.command()
 def describe(
-    name: Annotated[str, Argument("The group.", completes="group")],
+    name: Name,
     committed: Annotated[
         bool, Option("--committed", help="Lag of consumers that read only what is committed.")
     ] = False,
@@ -63,6 +81,142 @@ def describe(
                     "host": None if owner is None else owner.client_host,
                 }
             )
-        show(COLUMNS, rows, as_json=as_json)
+        show(LAGS, rows, as_json=as_json)
 
     run(work, bootstrap)
+
+
+@group.command()
+def members(name: Name, as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> None:
+    """Show who is in the group, from where, and which partitions each has."""
+
+    async def work() -> None:
+        async with Admin(bootstrap) as admin:
+            described = await admin.describe_group(name)
+        rows: list[dict[str, Any]] = [
+            {
+                "group": name,
+                "member": each.member_id,
+                "instance": each.instance_id,
+                "client": each.client_id,
+                "host": each.client_host,
+                "partitions": [str(partition) for partition in sorted(each.partitions)],
+            }
+            for each in described.members
+        ]
+        show(MEMBERS, rows, as_json=as_json)
+
+    run(work, bootstrap)
+
+
+@group.command()
+def delete(
+    names: Annotated[list[str], Argument("Groups without members.", completes="group")],
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+) -> None:
+    """Delete groups with all that they have committed."""
+
+    async def work() -> None:
+        async with Admin(bootstrap) as admin:
+            for name in names:
+                await admin.delete_group(name)
+
+    run(work, bootstrap)
+
+
+@group.command()
+def reset(
+    name: Name,
+    topics: Topics = None,
+    to_time: Annotated[
+        str | None, Option(metavar="TIME", help="The first record from then on: 2026-01-31T12:00, or -2h.")
+    ] = None,
+    to_offset: Annotated[int | None, Option(min=0, help="This offset, or the beginning or end next to it.")] = None,
+    shift: Annotated[int | None, Option(help="So many offsets on; below 0, back.")] = None,
+    to_earliest: Annotated[bool, Option("--to-earliest", help="Where the partitions begin.")] = False,
+    to_latest: Annotated[bool, Option("--to-latest", help="Where the partitions end.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Show what would become of it, and change nothing.")] = False,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+) -> None:
+    """Let a group without members go on elsewhere, and show how many records that skips or repeats."""
+    target = _target(to_time, to_offset, shift, to_earliest, to_latest)
+    named = _named(topics)
+
+    async def work() -> None:
+        async with Admin(bootstrap) as admin:
+            await _check_nobody_is_in(admin, name, may_be_new=bool(named))
+            committed = {each: found.offset for each, found in (await admin.group_offsets(name)).items()}
+            partitions = await named_partitions(admin, named) if named else sorted(committed)
+            decided = await moves(admin, partitions, committed, target)
+            if not dry_run:
+                await admin.alter_group_offsets(name, {each.partition: each.after for each in decided})
+        show(MOVED, [each.row(name) for each in decided], as_json=as_json)
+
+    run(work, bootstrap)
+
+
+@group.command("delete-offsets")
+def delete_offsets(
+    name: Name,
+    topics: Annotated[list[str], Argument("TOPIC, or TOPIC:0,2.", completes="topic")],
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+) -> None:
+    """Forget what a group has committed in topics that no member subscribes to."""
+    named = _named(topics)
+
+    async def work() -> None:
+        async with Admin(bootstrap) as admin:
+            committed = await admin.group_offsets(name)
+            meant = [
+                each
+                for topic, numbers in named
+                for each in committed
+                if each.topic == topic and (not numbers or each.partition in numbers)
+            ]
+            if not meant:
+                raise Failed(f"group {name} has committed nothing there")
+            await admin.delete_group_offsets(name, meant)
+
+    run(work, bootstrap)
+
+
+def _named(topics: list[str] | None) -> list[tuple[str, list[int]]]:
+    try:
+        return [parse_partitions(each) for each in topics or ()]
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _target(
+    to_time: str | None, to_offset: int | None, shift: int | None, to_earliest: bool, to_latest: bool
+) -> Target:
+    given: list[Target] = []
+    if to_time is not None:
+        try:
+            place = parse_place(to_time, time.time_ns() // 1_000_000)
+        except ValueError as error:
+            raise UsageError(f"--to-time {error}") from None
+        if place.timestamp_ms is None:
+            raise UsageError(f"--to-time {to_time}: a time, such as 2026-01-31T12:00 or -2h")
+        given.append(Target(place))
+    if to_offset is not None:
+        given.append(Target(Place(offset=to_offset)))
+    if shift is not None:
+        given.append(Target(shift=shift))
+    given += [Target(place) for place, is_meant in ((BEGINNING, to_earliest), (END, to_latest)) if is_meant]
+    if len(given) != 1:
+        raise UsageError("say where to: one of --to-time, --to-offset, --shift, --to-earliest, --to-latest")
+    return given[0]
+
+
+async def _check_nobody_is_in(admin: Admin, name: str, *, may_be_new: bool) -> None:
+    """A group that is not there yet may be given offsets to begin at. Raises Failed, GroupNotFound."""
+    try:
+        described = await admin.describe_group(name)
+    except GroupNotFound:
+        if not may_be_new:
+            raise
+        return
+    if described.members:
+        raise Failed(f"group {name} has {len(described.members)} members: stop them first")

@@ -16,8 +16,9 @@ from odradek.protocol.records.record import decode_batch
 from odradek_broker.log.verification import Checked
 from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.display import show
+from odradek_cli.failures import Failed
 from odradek_cli.segment_files import batches_of
-from odradek_cli.session import AsJson, Failed
+from odradek_cli.session import AsJson
 from odradek_cli.strays import strays
 from odradek_cli.verify import verify_path
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from odradek_cli.command import Command, Group, UsageError, command_of
 from odradek_cli.help_text import help_of_command, help_of_group
 from odradek_cli.parsing import HELP, HelpWanted, arguments_of, guess
-from odradek_cli.session import PROFILE_VARIABLE
+from odradek_cli.variables import PROFILE_VARIABLE
 
 PROGRAM = "odradek"
 SUMMARY = "A broker that Kafka's clients take for Kafka, and tools for it."
@@ -131,7 +131,7 @@ def _carry_out(command: Command, words: Sequence[str]) -> int:
 
 
 def _exit_code(error: BaseException) -> int:
-    from odradek_cli.session import is_foreseen, sentence_of
+    from odradek_cli.failures import is_foreseen, sentence_of
 
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -17,9 +17,10 @@ from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
 from odradek_broker.election.etcd import EtcdUnavailable
 from odradek_cli.command import Argument, Group, Option, UsageError
+from odradek_cli.failures import Failed
 from odradek_cli.metadata_source import Decided, Journal, NoMetadata, in_directory, in_etcd, running
 from odradek_cli.metadata_text import fields_of, line_of, rows_of
-from odradek_cli.session import AsJson, Failed
+from odradek_cli.session import AsJson
 from odradek_cli.when import show_moment
 
 metadata = Group("metadata", "The cluster's metadata.")

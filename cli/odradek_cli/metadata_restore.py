@@ -21,7 +21,8 @@ from odradek_broker.log.directory import LOCK, META_PROPERTIES
 from odradek_broker.metadata.messages import TellMetadataRequest, TellMetadataResponse
 from odradek_broker.metadata.peer import Peer, PeerUnreachable
 from odradek_broker.ports.disk import RealDisk
-from odradek_broker.ports.network import Address, TcpNetwork
+from odradek_broker.ports.network import Address
+from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_cli.metadata_source import METADATA_LOG
 
 PATIENCE_S = 10.0

@@ -21,9 +21,9 @@ from odradek_broker.election.gateway import HttpGateway
 from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES
 from odradek_broker.ports.disk import RealDisk
+from odradek_cli.failures import Failed
 from odradek_cli.running import NoCluster, find_cluster
 from odradek_cli.segment_files import batches_of
-from odradek_cli.session import Failed
 
 METADATA_LOG = f"{METADATA_TOPIC}-0"
 CONTROLLER = "controller"

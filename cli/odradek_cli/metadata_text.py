@@ -9,7 +9,12 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from odradek.protocol.sasl.scram import NUMBERS
+from odradek_broker.config.setting import HIDDEN
 from odradek_broker.controller.image import BrokerImage, MetadataImage, PartitionImage, ResourceType
+
+SECRETS = {"salt", "stored_key", "server_key", "salted_password"}
+"""Fields of records from which a password could be guessed at leisure."""
 
 Fields = dict[str, Any]
 
@@ -17,7 +22,7 @@ Fields = dict[str, Any]
 def fields_of(record: Struct) -> Fields:
     """A record's fields; without those at their default, but for ids, where 0 is somebody."""
     return {
-        _camel(each.name): _plain(value)
+        _camel(each.name): HIDDEN if each.name in SECRETS else _plain(value)
         for each in structs.fields(record)
         if not _is_default(value := getattr(record, each.name), each.default) or each.name.endswith("id")
     }
@@ -37,6 +42,8 @@ def rows_of(image: MetadataImage) -> Iterator[tuple[str, Fields]]:
     for (kind, name), values in sorted(image.configs.items()):
         for key, value in sorted(values.items()):
             yield "config", {"of": ResourceType(kind).name.lower(), "resource": name, "name": key, "value": value}
+    for (mechanism, user), keys in sorted(image.scram.items()):
+        yield "scramUser", {"name": user, "mechanism": NUMBERS.get(mechanism), "iterations": keys.iterations}
 
 
 def line_of(head: str, fields: Mapping[str, Any]) -> str:

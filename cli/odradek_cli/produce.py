@@ -15,10 +15,11 @@ import trio
 from odradek import Producer
 from odradek_cli.command import Argument, Option, UsageError
 from odradek_cli.display import Progress
+from odradek_cli.failures import Failed
 from odradek_cli.input import Lines, read_all
 from odradek_cli.json_lines import Headers, parse_line
 from odradek_cli.pace import Pace
-from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, Failed, parse_pairs, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, parse_pairs, run
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 MAX_RECORD_BYTES = 1024 * 1024

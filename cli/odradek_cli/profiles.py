@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from odradek_cli.command import UsageError
+from odradek_cli.failures import Failed
 from odradek_cli.parsing import guess
-from odradek_cli.session import PROFILE_VARIABLE, Failed
+from odradek_cli.variables import PROFILE_VARIABLE
 
 KEY = "bootstrap-server"
 

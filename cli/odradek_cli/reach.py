@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from odradek.network import Address, parse_bootstrap, reason_of
-from odradek_cli.session import Failed
+from odradek_cli.failures import Failed
 
 PATIENCE_S = 1.0
 TO_DO = "start one with `odradek up`, or name another with -b HOST:PORT"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from odradek_cli.session import Failed
+from odradek_cli.failures import Failed
 
 
 class NoCluster(Failed):

@@ -1,4 +1,4 @@
-"""What every command that talks to a broker shares: where it is, and which errors are foreseen."""
+"""What every command that talks to a broker shares: where it is, and how its work is run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 from odradek_cli.command import Option, UsageError
+from odradek_cli.variables import BOOTSTRAP_VARIABLE
 
-BOOTSTRAP_VARIABLE = "ODRADEK_BOOTSTRAP_SERVER"
-PROFILE_VARIABLE = "ODRADEK_PROFILE"
 DEFAULT_PORT = 9092
 DEFAULT_BOOTSTRAP = f"localhost:{DEFAULT_PORT}"
 
@@ -48,12 +47,6 @@ Bootstrap = Annotated[
 ]
 AsJson = Annotated[bool, Option("--json", help="One JSON object a line.")]
 
-FAILED = 1
-
-
-class Failed(Exception):
-    """A command cannot do what it was told to, and this is the line that says why: exit code 1."""
-
 
 def run(work: Callable[[], Awaitable[None]], bootstrap: str | None = None) -> None:
     """Run a command's work on Trio. With `bootstrap`, raise Failed at once where every address there refuses."""
@@ -67,22 +60,6 @@ def run(work: Callable[[], Awaitable[None]], bootstrap: str | None = None) -> No
         await work()
 
     trio.run(checked)
-
-
-def is_foreseen(error: BaseException) -> bool:
-    """Whether one line says enough of it."""
-    if isinstance(error, Failed | OSError | ValueError):
-        return True
-    from odradek.errors import OdradekError, ProtocolError
-
-    return isinstance(error, OdradekError | ProtocolError)
-
-
-def sentence_of(error: BaseException) -> str:
-    """What went wrong, for people: of an OSError the file and the reason, without a number."""
-    if not isinstance(error, OSError) or error.strerror is None:
-        return str(error)
-    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
 def parse_pairs(given: Sequence[str], option: str) -> dict[str, str]:

@@ -10,7 +10,8 @@ from odradek_broker.log.strays import Stray, find_strays, remove_stray
 from odradek_broker.ports.disk import RealDisk
 from odradek_cli.command import Option, UsageError
 from odradek_cli.display import show
-from odradek_cli.session import AsJson, Failed
+from odradek_cli.failures import Failed
+from odradek_cli.session import AsJson
 
 COLUMNS = ["path", "topic", "partition", "bytes"]
 

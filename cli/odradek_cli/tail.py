@@ -16,6 +16,7 @@ from msgspec import Struct
 from odradek import Admin, Consumer, TopicPartition
 from odradek_cli import rendering
 from odradek_cli.command import Argument, Option, UsageError
+from odradek_cli.failures import Failed
 from odradek_cli.filters import Filter, Raw, header_is, key_is, selected_by, value_has
 from odradek_cli.merge import Merge
 from odradek_cli.rendering import Render
@@ -36,6 +37,8 @@ class Wish(Struct, frozen=True):
     """What the command line asks for."""
 
     topics: tuple[str, ...]
+    group: str | None
+    """Begin where this group would go on."""
     start: Place
     until: Place | None
     last: int | None
@@ -45,14 +48,19 @@ class Wish(Struct, frozen=True):
 
 
 def tail(
-    topics: Annotated[list[str] | None, Argument("One topic or more.", completes="topic")] = None,
+    topics: Annotated[
+        list[str] | None, Argument("One topic or more; with --group, else all that it reads.", completes="topic")
+    ] = None,
     start: Annotated[
         str | None,
         Option("--from", metavar="PLACE", help="Offset, time (2026-01-31T12:00), -10m, earliest or latest."),
     ] = None,
+    group: Annotated[
+        str | None, Option(metavar="GROUP", help="What this group would read next.", completes="group")
+    ] = None,
     until: Annotated[str | None, Option(metavar="PLACE", help="Offset or time at which to stop.")] = None,
     last: Annotated[int | None, Option("--last", "-n", min=1, help="The newest so many records.")] = None,
-    follow: Annotated[bool | None, Option(help="Go on as records come [unless --last or --until].")] = None,
+    follow: Annotated[bool | None, Option(help="Go on as records come [unless --last, --until or --group].")] = None,
     key: Annotated[str | None, Option(help="Only records with this key.")] = None,
     grep: Annotated[
         str | None, Option(metavar="REGEX", help="Only where this regular expression is in value or key.")
@@ -76,7 +84,9 @@ def tail(
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Show records and follow what comes, several topics merged by time."""
-    if not topics:
+    if group is not None and (start is not None or last is not None):
+        raise UsageError("--group says where to begin: it excludes --from and --last")
+    if not topics and group is None:
         is_meant = format is not None and "%" not in format
         raise UsageError("-f is --format; without it records are followed anyway" if is_meant else "TOPICS is missing")
     now_ms = time.time_ns() // 1_000_000
@@ -85,13 +95,14 @@ def tail(
         filters += [key_is(key)] if key is not None else []
         filters += [value_has(grep)] if grep is not None else []
         wish = Wish(
-            topics=tuple(topics),
+            topics=tuple(topics or ()),
+            group=group,
             start=parse_place(start, now_ms) if start is not None else BEGINNING if until is not None else END,
             until=None if until is None else parse_place(until, now_ms),
             last=last,
-            follow=follow if follow is not None else last is None and until is None,
+            follow=follow if follow is not None else last is None and until is None and group is None,
             filters=tuple(filters),
-            render=_render(as_json, raw, format, base64, several_topics=len(topics) > 1),
+            render=_render(as_json, raw, format, base64, several_topics=len(topics or ()) != 1),
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -100,14 +111,19 @@ def tail(
 
     async def work() -> None:
         async with Admin(bootstrap) as admin:
-            described = await admin.describe_topics(*wish.topics)
+            committed = {} if wish.group is None else await admin.group_offsets(wish.group)
+            names = wish.topics or sorted({each.topic for each in committed})
+            if not names:
+                raise Failed(f"group {wish.group} has committed nothing; say which topics are meant")
+            described = await admin.describe_topics(*names)
         partitions = [
             TopicPartition(name, each.index) for name, found in described.items() for each in found.partitions
         ]
+        nexts = {each: committed[each].offset for each in partitions if each in committed}
         async with Consumer(bootstrap, start="earliest", max_partition_fetch_bytes=FETCH_BYTES) as consumer:
             await consumer.assign(partitions)
             async with schemas or nullcontext():
-                await _show(consumer, partitions, wish, schemas)
+                await _show(consumer, partitions, nexts, wish, schemas)
 
     run(work, bootstrap)
 
@@ -137,11 +153,16 @@ def _plain(raw: bool, format: str | None, several_topics: bool) -> Render:
 async def _show(
     consumer: Consumer[bytes | None, bytes | None],
     partitions: Sequence[TopicPartition],
+    nexts: dict[TopicPartition, int],
     wish: Wish,
     schemas: Registry | None,
 ) -> None:
+    """`nexts`: where the group would go on, as far as it has committed anything."""
     ends = await consumer.end_offsets(*partitions)
     starts = await _starts(consumer, partitions, ends, wish)
+    if wish.group is not None:
+        begins = await consumer.beginning_offsets(*partitions)
+        starts = {each: min(max(begins[each], nexts.get(each, 0)), ends[each]) for each in partitions}
     for partition, offset in starts.items():
         consumer.seek(partition, offset)
     merge = Merge({partition: end if starts[partition] < end else 0 for partition, end in ends.items()})

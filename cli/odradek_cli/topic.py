@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from odradek import Admin, TopicAlreadyExists, TopicPartition
 from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.display import show
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, Failed, parse_pairs, run
+from odradek_cli.failures import Failed
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, parse_pairs, run
 from odradek_cli.when import END, Place, parse_place
 
 topic = Group("topic", "Topics and their configuration.")

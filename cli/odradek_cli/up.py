@@ -17,10 +17,11 @@ from odradek.network import MAX_PORT, Address
 from odradek_broker.config import settings_in
 from odradek_cli.broker_process import load_or_exit, run_broker, say_ready
 from odradek_cli.command import Option, UsageError
+from odradek_cli.failures import sentence_of
 from odradek_cli.greeting import greet
 from odradek_cli.logs import set_up_logging
 from odradek_cli.running import announced
-from odradek_cli.session import parse_pairs, sentence_of
+from odradek_cli.session import parse_pairs
 
 if TYPE_CHECKING:
     from odradek.testing import Cluster

@@ -31,7 +31,10 @@ _NO_CLAIMS = Claims({}, {})
 
 
 def verify_path(path: Path) -> Iterator[Checked]:
-    """Every file there. Raises OSError."""
+    """Every file there. Raises OSError.
+
+    A broker that runs may remove any directory below meanwhile, with its topic: what is gone is passed over.
+    """
     disk = RealDisk()
     if path.is_file():
         yield verify_segment(disk, str(path)).checked
@@ -46,7 +49,11 @@ def verify_path(path: Path) -> Iterator[Checked]:
         yield from verify_partition(disk, str(path), claims, _content_fault(path.resolve().name))
     for each in sorted(path.iterdir()):
         if each.is_dir():
-            yield from verify_path(each)
+            try:
+                yield from verify_path(each)
+            except FileNotFoundError:
+                if each.exists():
+                    raise
 
 
 def _content_fault(directory: str) -> BatchFault | None:

@@ -195,13 +195,18 @@ class SmallBroker:
         return self.partitions.setdefault((topic, index), made)
 
     async def ask(
-        self, api: ModuleType, request: Struct, version: int | None = None, local: tuple[str, int] = ("10.0.0.1", 9092)
+        self,
+        api: ModuleType,
+        request: Struct,
+        version: int | None = None,
+        local: tuple[str, int] = ("10.0.0.1", 9092),
+        listener: str = "PLAINTEXT",
     ) -> Any:
         """The handler's answer, with request and answer encoded and decoded in a version (the newest)."""
         version = api.VERSIONS.stop - 1 if version is None else version
         assert version in api.VERSIONS
         request = decode(type(request), encode(request, version), version)
-        context = RequestContext(cast(Any, self), {}, version, "test", Caller(("10.0.0.9", 40000), local))
+        context = RequestContext(cast(Any, self), {}, version, "test", Caller(("10.0.0.9", 40000), local, listener))
         answer = api.handle(request, context)
         response = await answer if isinstance(answer, Awaitable) else answer
         assert response.API_KEY == request.API_KEY  # type: ignore[attr-defined]

@@ -151,12 +151,13 @@ async def test_a_topic_named_twice_is_answered_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "local", "told"),
+    ("config", "listener", "local", "told"),
     [
-        (BrokerConfig(), ("10.0.0.1", 9092), ("10.0.0.1", 9092)),
-        (BrokerConfig(), ("::ffff:10.0.0.1", 9092), ("10.0.0.1", 9092)),
+        (BrokerConfig(), "PLAINTEXT", ("10.0.0.1", 9092), ("10.0.0.1", 9092)),
+        (BrokerConfig(), "PLAINTEXT", ("::ffff:10.0.0.1", 9092), ("10.0.0.1", 9092)),
         (
             BrokerConfig(advertised_listeners=(Listener("PLAINTEXT", "public", 19092),)),
+            "PLAINTEXT",
             ("10.0.0.1", 9092),
             ("public", 19092),
         ),
@@ -165,16 +166,17 @@ async def test_a_topic_named_twice_is_answered_once() -> None:
                 listeners=(Listener("INSIDE", "", 9092), Listener("OUTSIDE", "", 9093)),
                 advertised_listeners=(Listener("INSIDE", "in", 1), Listener("OUTSIDE", "out", 2)),
             ),
+            "OUTSIDE",
             ("10.0.0.1", 9093),
             ("out", 2),
         ),
     ],
 )
 async def test_a_client_is_told_the_advertised_address_or_the_one_it_has_used(
-    config: BrokerConfig, local: tuple[str, int], told: tuple[str, int]
+    config: BrokerConfig, listener: str, local: tuple[str, int], told: tuple[str, int]
 ) -> None:
     broker = await SmallBroker(config).start()
-    response = await broker.ask(api_03_metadata, MetadataRequest(topics=[]), local=local)
+    response = await broker.ask(api_03_metadata, MetadataRequest(topics=[]), local=local, listener=listener)
     assert [(each.host, each.port) for each in response.brokers] == [told]
 
 

@@ -20,16 +20,11 @@ from odradek.protocol.messages.alter_replica_log_dirs import (
     AlterReplicaLogDirsRequest,
     AlterReplicaLogDirTopic,
 )
-from odradek.protocol.messages.alter_user_scram_credentials import (
-    AlterUserScramCredentialsRequest,
-    ScramCredentialDeletion,
-    ScramCredentialUpsertion,
-)
 from odradek.protocol.messages.api_versions import ApiVersionsRequest
 from odradek.protocol.messages.create_delegation_token import CreateDelegationTokenRequest
 from odradek.protocol.messages.describe_client_quotas import ComponentData, DescribeClientQuotasRequest
 from odradek.protocol.messages.describe_delegation_token import DescribeDelegationTokenRequest
-from odradek.protocol.messages.describe_user_scram_credentials import DescribeUserScramCredentialsRequest, UserName
+from odradek.protocol.messages.describe_user_scram_credentials import DescribeUserScramCredentialsRequest
 from odradek.protocol.messages.expire_delegation_token import ExpireDelegationTokenRequest
 from odradek.protocol.messages.get_telemetry_subscriptions import GetTelemetrySubscriptionsRequest
 from odradek.protocol.messages.push_telemetry import PushTelemetryRequest
@@ -50,7 +45,6 @@ from odradek_broker.apis import (
     api_48_describe_client_quotas,
     api_49_alter_client_quotas,
     api_50_describe_user_scram_credentials,
-    api_51_alter_user_scram_credentials,
     api_64_unregister_broker,
     api_71_get_telemetry_subscriptions,
     api_72_push_telemetry,
@@ -114,24 +108,6 @@ async def test_a_quota_that_nobody_would_keep_to_is_not_taken() -> None:
     assert "quota" in answer.error_message
     described = await broker.ask(api_48_describe_client_quotas, DescribeClientQuotasRequest())
     assert list(described.entries) == []
-
-
-async def test_credentials_that_nobody_would_ask_for_are_not_taken() -> None:
-    broker = await SmallBroker().start()
-    request = AlterUserScramCredentialsRequest(
-        [ScramCredentialDeletion("gone", 1)], [ScramCredentialUpsertion("new", 1, 4096, b"salt", b"salted")]
-    )
-    answers = (await broker.ask(api_51_alter_user_scram_credentials, request)).results
-    assert {answer.user: answer.error_code for answer in answers} == {
-        "gone": ErrorCode.RESOURCE_NOT_FOUND,
-        "new": ErrorCode.UNSUPPORTED_SASL_MECHANISM,
-    }
-    named = DescribeUserScramCredentialsRequest([UserName("new"), UserName("twice"), UserName("twice")])
-    described = (await broker.ask(api_50_describe_user_scram_credentials, named)).results
-    assert {answer.user: answer.error_code for answer in described} == {
-        "new": ErrorCode.RESOURCE_NOT_FOUND,
-        "twice": ErrorCode.DUPLICATE_RESOURCE,
-    }
 
 
 async def test_a_replica_can_only_move_to_the_directory_in_which_it_is() -> None:

@@ -9,8 +9,8 @@ import trio
 from trio.testing import MockClock
 
 from odradek import Producer
+from odradek_cli.failures import Failed
 from odradek_cli.produce import TOPIC_WITHIN_S, _wait_for_topic
-from odradek_cli.session import Failed
 
 
 class Slow:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from odradek_cli.command import UsageError
+from odradek_cli.failures import Failed
 from odradek_cli.profiles import bootstrap_of_profile
-from odradek_cli.session import Failed
 from referee import Odradek
 from tests.cli.commands import Run, call
 

@@ -16,9 +16,9 @@ import fastavro
 import pytest
 
 from odradek import Record
+from odradek_cli.failures import Failed
 from odradek_cli.filters import Raw
 from odradek_cli.schemas.registry import Registry
-from odradek_cli.session import Failed
 
 PLACE = {"type": "record", "name": "Place", "fields": [{"name": "city", "type": "string"}]}
 ORDER = {

@@ -12,9 +12,10 @@ import trio
 
 from odradek_cli import running
 from odradek_cli.command import UsageError
+from odradek_cli.failures import Failed
 from odradek_cli.reach import check_reachable
 from odradek_cli.running import NoCluster, all_running, announced, find_cluster
-from odradek_cli.session import DEFAULT_BOOTSTRAP, Failed, default_bootstrap
+from odradek_cli.session import DEFAULT_BOOTSTRAP, default_bootstrap
 
 
 @pytest.fixture(autouse=True)

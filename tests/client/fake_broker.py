@@ -149,6 +149,10 @@ class FakeBroker:
         """What to do with the next requests of that class."""
         self._scripts[request].extend(steps)
 
+    def forget_script(self, request: type) -> None:
+        """Answer the next of them as they should be."""
+        self._scripts[request].clear()
+
     def count(self, request: type) -> int:
         """How many of them came."""
         return sum(isinstance(message, request) for message in self.seen)

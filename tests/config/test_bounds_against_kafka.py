@@ -17,6 +17,7 @@ from tests.protocol.messages.java_program import run_java_program, skip_without_
 
 BITS = {"SHORT": 16, "INT": 32, "LONG": 64}
 NOT_KAFKAS = {
+    "bootstrap.scram.users",
     "controller.journal",
     "dynamic.config.ignore",
     "etcd.endpoints",

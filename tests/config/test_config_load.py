@@ -10,11 +10,12 @@ from odradek_broker.config import BrokerConfig, ConfigError, Listener, LoadedCon
 from odradek_broker.config.broker_config import broker_keys
 from odradek_broker.config.properties import parse_properties
 from odradek_broker.config.setting import SettingError, render
+from odradek_broker.tls.check import check_tls
 
 
 def mistakes(**overrides: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load_broker_config(overrides={name.replace("_", "."): text for name, text in overrides.items()})
+        load_broker_config(None, {}, {name.replace("_", "."): text for name, text in overrides.items()}, check_tls)
     assert str(caught.value).splitlines() == caught.value.mistakes
     return caught.value.mistakes
 

@@ -11,7 +11,7 @@ from odradek_broker.election.candidate import Candidate, Leader, Term
 from odradek_broker.election.etcd import KeyValue
 from odradek_broker.election.etcd_journal import EtcdJournal, leader_key
 from odradek_broker.ports.clock import SystemClock
-from odradek_broker.ports.network import TcpNetwork
+from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.ports.workers import ThreadWorkers
 
 

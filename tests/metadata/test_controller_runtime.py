@@ -43,7 +43,8 @@ from odradek_broker.metadata.messages import (
     ForwardRequest,
     ForwardResponse,
 )
-from odradek_broker.ports.network import TcpNetwork, TcpStream
+from odradek_broker.ports.tcp import TcpStream
+from odradek_broker.ports.tcp_network import TcpNetwork
 from tests.apis.small_broker import MemoryJournal, SmallBroker
 
 

@@ -17,7 +17,9 @@ from odradek_broker.controller.frame import frame
 from odradek_broker.metadata.follow import BACKOFF_SECONDS, HEARTBEAT_VERSION, RemoteController
 from odradek_broker.metadata.messages import FollowMetadataResponse, ForwardResponse
 from odradek_broker.ports.clock import SystemClock
-from odradek_broker.ports.network import Address, Stream, TcpNetwork, TcpStream
+from odradek_broker.ports.network import Address, Stream
+from odradek_broker.ports.tcp import TcpStream
+from odradek_broker.ports.tcp_network import TcpNetwork
 from tests.apis.small_broker import FixedClock
 
 TERM_MS = 300

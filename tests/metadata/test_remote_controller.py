@@ -21,7 +21,9 @@ from odradek_broker.metadata.messages import (
     TellMetadataResponse,
 )
 from odradek_broker.ports.clock import SystemClock
-from odradek_broker.ports.network import Address, TcpNetwork, TcpStream
+from odradek_broker.ports.network import Address
+from odradek_broker.ports.tcp import TcpStream
+from odradek_broker.ports.tcp_network import TcpNetwork
 from tests.metadata.test_lease import SmallController
 
 

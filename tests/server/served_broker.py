@@ -38,7 +38,7 @@ from odradek_broker.node.broker import Broker
 from odradek_broker.node.node import Node
 from odradek_broker.ports.clock import Clock, SystemClock
 from odradek_broker.ports.disk import Disk, RealDisk
-from odradek_broker.ports.network import TcpNetwork
+from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.server.memory import MemoryBudget
 from odradek_broker.server.server import Server
 

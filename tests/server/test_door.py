@@ -25,7 +25,7 @@ from odradek.protocol.messages.incremental_alter_configs import (
 )
 from odradek_broker.config.address_limits import parse_address_limits
 from odradek_broker.ports.descriptors import FILES_OF_A_LOG, RESERVED, claim, divide
-from odradek_broker.ports.network import TcpNetwork
+from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.server import known_hosts
 from odradek_broker.server.door import Door
 

@@ -22,7 +22,7 @@ from odradek_broker.config import BrokerConfig
 from odradek_broker.config.broker_config import broker_keys
 from odradek_broker.log.segments import KEPT_OPEN, Segments
 from odradek_broker.metadata.peer import MOST_IDLE, Peer
-from odradek_broker.ports.network import TcpNetwork
+from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.server.connection import MAX_PENDING
 
 ROOT = Path(__file__).parents[2]

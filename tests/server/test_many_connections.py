@@ -14,7 +14,8 @@ import trio
 from served_broker import Peer, frame_of, serving
 
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
-from odradek_broker.ports.network import Address, TcpNetwork
+from odradek_broker.ports.network import Address
+from odradek_broker.ports.tcp_network import TcpNetwork
 from referee import Odradek
 
 COUNT = 2_000

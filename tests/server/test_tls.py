@@ -20,7 +20,7 @@ from odradek.protocol.messages.describe_configs import (
     DescribeConfigsResponse,
 )
 from odradek_broker.ports.handshakes import MOST_UNDER_WAY, HandshakeFailed, Handshakes
-from odradek_broker.ports.network import TcpNetwork
+from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.tls.contexts import server_context
 from odradek_broker.tls.renewal import RenewedTls
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from odradek_broker.config import BrokerConfig, load_broker_config
 from odradek_broker.config.load import ConfigError
+from odradek_broker.tls.check import check_tls
 from odradek_broker.tls.stores import KeyStore, StoreError, load_key_store, load_trust_store
 
 NOW = datetime.now(UTC)
@@ -26,7 +27,9 @@ PASSWORD = "open sesame"
 
 
 def config(**settings: str) -> BrokerConfig:
-    return load_broker_config(None, {}, {name.replace("_", "."): text for name, text in settings.items()}).config
+    return load_broker_config(
+        None, {}, {name.replace("_", "."): text for name, text in settings.items()}, check_tls
+    ).config
 
 
 def key_store(**settings: str) -> KeyStore:

@@ -37,6 +37,7 @@ from odradek_broker.security.principal import ANONYMOUS, Principal
 if TYPE_CHECKING:
     from odradek_broker.node.broker import Broker
     from odradek_broker.ports.network import Address
+    from odradek_broker.security.login import Login
 
 Answer: TypeAlias = ApiMessage | None
 
@@ -86,6 +87,8 @@ class Caller(Struct):
     """The name of the listener by which it came."""
     principal: Principal = ANONYMOUS
     """As whom it acts: by its certificate or its login, where the listener asks for one."""
+    login: Login | None = None
+    """How far its login has come, where the listener asks for one."""
     software: str = "software that has not said its name"
     """Name and version, from its ApiVersions request (KIP-511)."""
     farewells: dict[str, Callable[[], None]] = {}

@@ -1,15 +1,18 @@
 """DescribeUserScramCredentials (API key 50), version 0: which users can log in with SCRAM.
 
 Behaviour
-    There are none. A user that is named   RESOURCE_NOT_FOUND, and DUPLICATE_RESOURCE where it is named twice
+    Nobody named                     everybody
+    A user that there is not         RESOURCE_NOT_FOUND, and DUPLICATE_RESOURCE where one is named twice
+    No key of anybody is told.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.describe_user_scram_credentials import (
+    CredentialInfo,
     DescribeUserScramCredentialsRequest,
     DescribeUserScramCredentialsResponse,
     DescribeUserScramCredentialsResult,
@@ -22,13 +25,20 @@ REQUEST, VERSIONS = DescribeUserScramCredentialsRequest, range(1)
 def handle(
     request: DescribeUserScramCredentialsRequest, context: RequestContext
 ) -> DescribeUserScramCredentialsResponse:
-    named = Counter(user.name for user in request.users or ())
+    known: dict[str, list[CredentialInfo]] = defaultdict(list)
+    for (mechanism, user), keys in sorted(context.broker.image.scram.items()):
+        known[user].append(CredentialInfo(mechanism, keys.iterations))
+    named = Counter(user.name for user in request.users or ()) or Counter(known.keys())
     return DescribeUserScramCredentialsResponse(
-        error_message=None, results=[_result(name, times) for name, times in named.items()]
+        error_message=None, results=[_result(name, times, known.get(name, [])) for name, times in named.items()]
     )
 
 
-def _result(name: str, times: int) -> DescribeUserScramCredentialsResult:
+def _result(name: str, times: int, infos: list[CredentialInfo]) -> DescribeUserScramCredentialsResult:
     if times > 1:
-        return DescribeUserScramCredentialsResult(name, ErrorCode.DUPLICATE_RESOURCE, "the user is named twice")
-    return DescribeUserScramCredentialsResult(name, ErrorCode.RESOURCE_NOT_FOUND, f"there is no user {name!r}")
+        why = f"Cannot describe SCRAM credentials for the same user twice in a single request: {name}"
+        return DescribeUserScramCredentialsResult(name, ErrorCode.DUPLICATE_RESOURCE, why)
+    if not infos:
+        why = f"Attempt to describe a user credential that does not exist: {name}"
+        return DescribeUserScramCredentialsResult(name, ErrorCode.RESOURCE_NOT_FOUND, why)
+    return DescribeUserScramCredentialsResult(name, error_message=None, credential_infos=infos)

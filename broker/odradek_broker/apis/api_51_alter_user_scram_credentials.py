@@ -1,28 +1,30 @@
-"""AlterUserScramCredentials (API key 51), version 0: who can log in with SCRAM.
+"""AlterUserScramCredentials (API key 51), version 0: who can log in with SCRAM, and with which password.
 
 Behaviour
-    A deletion                       RESOURCE_NOT_FOUND: there are no users
-    Anything else                    UNSUPPORTED_SASL_MECHANISM and a sentence: what nobody asks for is not written down
+    The controller decides (controller/scram_users.py). No controller answers: REQUEST_TIMED_OUT for each user
 """
 
 from __future__ import annotations
 
-from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.alter_user_scram_credentials import (
     AlterUserScramCredentialsRequest,
     AlterUserScramCredentialsResponse,
     AlterUserScramCredentialsResult,
 )
 from odradek_broker.apis import RequestContext
+from odradek_broker.metadata.client import ControllerUnavailable
 
 REQUEST, VERSIONS = AlterUserScramCredentialsRequest, range(1)
 
 
-def handle(request: AlterUserScramCredentialsRequest, context: RequestContext) -> AlterUserScramCredentialsResponse:
-    no_logins = (ErrorCode.UNSUPPORTED_SASL_MECHANISM, "this broker asks nobody to log in, so no credentials are kept")
-    no_user = (ErrorCode.RESOURCE_NOT_FOUND, "there is no such user")
-    answers = {deletion.name: no_user for deletion in request.deletions}
-    answers |= {upsertion.name: no_logins for upsertion in request.upsertions}
-    return AlterUserScramCredentialsResponse(
-        results=[AlterUserScramCredentialsResult(name, *answer) for name, answer in answers.items()]
-    )
+async def handle(
+    request: AlterUserScramCredentialsRequest, context: RequestContext
+) -> AlterUserScramCredentialsResponse:
+    try:
+        return await context.broker.controller.ask(request, AlterUserScramCredentialsResponse, context.version)
+    except ControllerUnavailable as error:
+        code = error.error_code
+        named = [*(each.name for each in request.deletions), *(each.name for each in request.upsertions)]
+        return AlterUserScramCredentialsResponse(
+            results=[AlterUserScramCredentialsResult(user, code, code.sentence) for user in dict.fromkeys(named)]
+        )

@@ -45,7 +45,7 @@ _NAMES = """
     add.partitions.to.txn.retry.backoff.max.ms add.partitions.to.txn.retry.backoff.ms advertised.host.name
     advertised.port allow.everyone.if.no.acl.found alter.config.policy.class.name background.threads
     broker.id.generation.enable client.quota.callback.class compression.gzip.level compression.lz4.level
-    compression.zstd.level config.providers connection.failed.authentication.delay.ms connections.max.reauth.ms
+    compression.zstd.level config.providers
     control.plane.listener.name controlled.shutdown.max.retries controlled.shutdown.retry.backoff.ms
     controller.socket.timeout.ms cordoned.log.dirs create.topic.policy.class.name
     delete.records.purgatory.purge.interval.requests early.start.listeners fetch.purgatory.purge.interval.requests

@@ -4,6 +4,7 @@ An attribute is the key with underscores for dots (log.segment.bytes -> log_segm
 rest. Defaults are Kafka 4.3's but for these, each for a reason:
 
     listeners               127.0.0.1:9092: nobody from outside is let in before somebody has decided so
+    sasl.enabled.mechanisms    SCRAM: Kerberos, Kafka's default, is not supported
     security.inter.broker.protocol    not set: without it, brokers reach each other by the first listener
     advertised.listeners    not set: a client is told the address by which it came, so a container's port works at once
     node.id                 1: there need not be a configuration at all
@@ -24,11 +25,12 @@ from typing import Any, get_args, get_type_hints
 
 from msgspec import Struct, structs
 
-from odradek_broker.config.listener import Listener
+from odradek_broker.config.listener import WITH_LOGIN, Listener
 from odradek_broker.config.listener_overrides import Place
+from odradek_broker.config.login_keys import LoginConfig
+from odradek_broker.config.logins import check_logins
 from odradek_broker.config.setting import Setting, render
 from odradek_broker.config.share_keys import ShareCoordinatorConfig
-from odradek_broker.config.tls_keys import TlsConfig
 from odradek_broker.config.units import HOUR_MS, MINUTE_MS
 
 
@@ -106,7 +108,7 @@ def broker_keys() -> dict[str, BrokerKey]:
     return keys
 
 
-LISTENER_KEYS = frozenset(field.name.replace("_", ".") for field in structs.fields(TlsConfig))
+LISTENER_KEYS = frozenset(field.name.replace("_", ".") for field in structs.fields(LoginConfig))
 """Keys that may be set for one listener alone."""
 
 
@@ -188,8 +190,11 @@ def _check_roles(config: BrokerConfig) -> list[str]:
 
 
 def _check_protocols(config: BrokerConfig) -> list[str]:
-    return [
-        f"listeners: {listener} has no protocol; see listener.security.protocol.map"
-        for listener in config.listeners
-        if config.protocol_of(listener.name) is None
-    ]
+    mistakes = []
+    for listener in config.listeners:
+        protocol = config.protocol_of(listener.name)
+        if protocol is None:
+            mistakes.append(f"listeners: {listener} has no protocol; see listener.security.protocol.map")
+        elif protocol in WITH_LOGIN:
+            mistakes += [f"listeners: {listener.name}: {wrong}" for wrong in check_logins(config, listener.name)]
+    return mistakes

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from msgspec import Struct, structs
 
 from odradek_broker.config.accepted import ALIASES, REFUSED, has_no_effect
 from odradek_broker.config.broker_config import LISTENER_KEYS, BrokerConfig, broker_keys, check_together
-from odradek_broker.config.listener import OVER_TLS
 from odradek_broker.config.listener_overrides import PREFIX, Place, split_override
 from odradek_broker.config.properties import parse_properties
 from odradek_broker.config.setting import SettingError, render
@@ -57,8 +56,12 @@ def load_broker_config(
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
     overrides: Mapping[str, str] | None = None,
+    check: Callable[[BrokerConfig], list[str]] = lambda config: [],
 ) -> LoadedConfig:
-    """Put the sources together. Raises ConfigError, also where the file cannot be read."""
+    """Put the sources together. Raises ConfigError, also where the file cannot be read.
+
+    `check`: what else may be wrong, a line each; asked where all settings are right by themselves.
+    """
     mistakes: list[str] = []
     notices: list[str] = []
     given: dict[str, _Given] = {}
@@ -67,19 +70,10 @@ def load_broker_config(
     given.update(_from_environment(environment or {}, notices))
     given.update((name, _Given(text, "flag")) for name, text in (overrides or {}).items())
     config = _build(*_without_inert(_unaliased(given), mistakes, notices), mistakes, notices)
-    mistakes += [] if mistakes else [*check_together(config), *_check_tls(config)]
+    mistakes += [] if mistakes else [*check_together(config), *check(config)]
     if mistakes:
         raise ConfigError(mistakes)
     return LoadedConfig(config, tuple(notices))
-
-
-def _check_tls(config: BrokerConfig) -> list[str]:
-    """The library for certificates is imported only where there are some."""
-    if all(config.protocol_of(listener.name) not in OVER_TLS for listener in config.listeners):
-        return []
-    from odradek_broker.tls.check import check_tls
-
-    return check_tls(config)
 
 
 # ----------------------------------------------------------------------------------------------------------- sources

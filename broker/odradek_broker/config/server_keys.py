@@ -13,6 +13,7 @@ from odradek_broker.config.listener import (
     parse_listener,
     parse_protocol_map,
 )
+from odradek_broker.config.login_keys import LoginConfig
 from odradek_broker.config.setting import (
     INT,
     INT_MAX,
@@ -27,7 +28,6 @@ from odradek_broker.config.setting import (
     not_empty,
     one_of,
 )
-from odradek_broker.config.tls_keys import TlsConfig
 from odradek_broker.config.units import HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS
 
 LIVE = Dynamic.CLUSTER
@@ -36,7 +36,7 @@ ROLES = ("broker", "controller")
 JOURNALS = ("file", "etcd")
 
 
-class IdentityConfig(TlsConfig, frozen=True, kw_only=True):
+class IdentityConfig(LoginConfig, frozen=True, kw_only=True):
     """Who this broker is and where it is found."""
 
     node_id: Annotated[int, Setting("The number of this broker, different from every other's.", INT, at_least(0))] = 1

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from odradek.protocol.sasl.scram import ScramKeys
 from odradek.protocol.schema import ZERO_UUID
 
 NO_LEADER = -1
@@ -129,6 +130,8 @@ class MetadataImage(Struct, frozen=True, kw_only=True):
     configs: Mapping[tuple[int, str], Mapping[str, str]] = MappingProxyType({})
     features: Mapping[str, int] = MappingProxyType({})
     next_producer_id: int = 0
+    scram: Mapping[tuple[int, str], ScramKeys] = MappingProxyType({})
+    """What is kept of users' passwords, by the number of the mechanism and the user."""
 
     def topic_by_id(self, topic_id: bytes) -> TopicImage | None:
         name = self.topic_names.get(topic_id)

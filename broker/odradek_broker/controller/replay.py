@@ -21,9 +21,12 @@ from odradek.protocol.messages.metadata_records import (
     ProducerIdsRecord,
     RegisterBrokerRecord,
     RemoveTopicRecord,
+    RemoveUserScramCredentialRecord,
     TopicRecord,
     UnregisterBrokerRecord,
+    UserScramCredentialRecord,
 )
+from odradek.protocol.sasl.scram import ScramKeys
 from odradek_broker.controller.image import (
     NO_LEADER,
     BrokerImage,
@@ -58,6 +61,7 @@ class _Draft:
         self.configs = dict(old.configs)
         self.features = dict(old.features)
         self.next_producer_id = old.next_producer_id
+        self.scram = dict(old.scram)
         self._partitions: dict[str, dict[int, PartitionImage]] = {}
 
     def partitions(self, topic_id: bytes) -> dict[int, PartitionImage]:
@@ -82,6 +86,7 @@ class _Draft:
             configs=self.configs,
             features=self.features,
             next_producer_id=self.next_producer_id,
+            scram=self.scram,
         )
 
 
@@ -201,6 +206,15 @@ def _producer_ids(draft: _Draft, record: ProducerIdsRecord) -> None:
     draft.next_producer_id = record.next_producer_id
 
 
+def _scram(draft: _Draft, record: UserScramCredentialRecord) -> None:
+    kept = ScramKeys(record.salt, record.stored_key, record.server_key, record.iterations)
+    draft.scram[(record.mechanism, record.name)] = kept
+
+
+def _remove_scram(draft: _Draft, record: RemoveUserScramCredentialRecord) -> None:
+    del draft.scram[(record.mechanism, record.name)]
+
+
 def _nothing(draft: _Draft, record: NoOpRecord) -> None:
     """Only its offset counts."""
 
@@ -216,5 +230,7 @@ _replayers: dict[type[Struct], Callable[[_Draft, Any], None]] = {
     UnregisterBrokerRecord: _unregister_broker,
     FeatureLevelRecord: _feature_level,
     ProducerIdsRecord: _producer_ids,
+    UserScramCredentialRecord: _scram,
+    RemoveUserScramCredentialRecord: _remove_scram,
     NoOpRecord: _nothing,
 }

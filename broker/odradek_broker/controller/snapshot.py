@@ -16,6 +16,7 @@ from odradek.protocol.messages.metadata_records import (
     TopicRecord,
 )
 from odradek_broker.controller.image import BrokerImage, MetadataImage, PartitionImage
+from odradek_broker.controller.scram_users import scram_record
 
 
 def records_of(image: MetadataImage) -> Iterator[Struct]:
@@ -31,6 +32,8 @@ def records_of(image: MetadataImage) -> Iterator[Struct]:
     for (kind, name), values in image.configs.items():
         for key, value in values.items():
             yield ConfigRecord(resource_type=kind, resource_name=name, name=key, value=value)
+    for (mechanism, user), keys in image.scram.items():
+        yield scram_record(user, mechanism, keys)
     if image.next_producer_id:
         yield ProducerIdsRecord(broker_id=-1, broker_epoch=-1, next_producer_id=image.next_producer_id)
 

@@ -198,7 +198,8 @@ def _indexes(disk: Disk, path: str, segment: _Segment, *, is_active: bool) -> It
         try:
             data = disk.read_file(name)
         except FileNotFoundError:
-            if size and not is_active and suffix != filenames.TRANSACTION_INDEX:
+            is_missed = size and not is_active and suffix != filenames.TRANSACTION_INDEX
+            if is_missed and disk.exists(segment.checked.path):
                 yield Checked(name, 0, ["it is not there"])
             continue
         try:

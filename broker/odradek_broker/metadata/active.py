@@ -29,6 +29,7 @@ from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsR
 from odradek.protocol.messages.alter_configs import AlterConfigsRequest
 from odradek.protocol.messages.alter_partition import AlterPartitionRequest
 from odradek.protocol.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest
+from odradek.protocol.messages.alter_user_scram_credentials import AlterUserScramCredentialsRequest
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
 from odradek.protocol.messages.broker_registration import (
     BrokerRegistrationRequest,
@@ -68,6 +69,7 @@ from odradek_broker.controller.reassignments import alter_reassignments
 from odradek_broker.controller.replay import replay
 from odradek_broker.controller.replica_faults import RegistrationRequest, ReplicaFaultsRequest, take_replica_faults
 from odradek_broker.controller.result import Result
+from odradek_broker.controller.scram_users import alter_scram_users, first_users
 from odradek_broker.controller.snapshot import records_of
 from odradek_broker.controller.stamps import TERM_BYTES, Stamps
 from odradek_broker.controller.tail import MetadataTail
@@ -170,6 +172,7 @@ class ControllerRuntime(ControllerClient):
         self._all_heard = trio.Event()
         self._hear_until = 0.0
         self._decisions: dict[type, Decision] = {
+            AlterUserScramCredentialsRequest: lambda image, request, _: alter_scram_users(image, request),
             AllocateProducerIdsRequest: lambda image, request, _: allocate_producer_ids(image, request),
             AlterConfigsRequest: lambda image, request, _: alter_configs(image, request, config),
             AlterPartitionRequest: lambda image, request, _: alter_partition(image, request, config),
@@ -219,7 +222,8 @@ class ControllerRuntime(ControllerClient):
         Raises OSError, ProtocolError; with rivals also ControllerUnavailable.
         """
         self._image = await self._workers.run(self._replay_journal)
-        records = bootstrap() if self._image.offset < 0 else []
+        is_new = self._image.offset < 0
+        records = [*bootstrap(), *first_users(self.static_config, self._random)] if is_new else []
         records += one_truth(self._image, self.static_config)
         if records:
             with self._beginning():

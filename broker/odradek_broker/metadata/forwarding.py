@@ -17,7 +17,8 @@ out twice, or once though the client was told that the time was over; never afte
     ElectLeaders                    the second answer is ELECTION_NOT_NEEDED
     AlterConfigs, IncrementalAlterConfigs, AlterPartitionReassignments, UnregisterBroker, UpdateFeatures
                                     nothing
-    What names no epoch (the last four lines) may meet what somebody else has asked for between the two, and undo it.
+    AlterUserScramCredentials       the second answer to a deletion is RESOURCE_NOT_FOUND
+    What names no epoch (the last five lines) may meet what somebody else has asked for between the two, and undo it.
 """
 
 from __future__ import annotations

@@ -29,6 +29,8 @@ from odradek.protocol.framing import BASE_BYTES, FrameBuffer
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import Answer, Caller, Held, Later
 from odradek_broker.ports.handshakes import HandshakeFailed
+from odradek_broker.security.login import Login, Phase
+from odradek_broker.security.refused import LoginRefused
 from odradek_broker.server.progress import DEADLINE_MS, UNKNOWN, Progress
 from odradek_broker.server.unsupported import Unsupported
 
@@ -67,13 +69,15 @@ class Connection:
         clock: Clock,
         max_frame_bytes: int,
         entrance: Entrance,
+        login: Login | None = None,
     ) -> None:
         self._stream = stream
         self._entrance = entrance
         self._dispatcher = dispatcher
         self._memory = memory
         self._clock = clock
-        self._buffer = FrameBuffer(max_frame_bytes)
+        self._max_frame_bytes = max_frame_bytes
+        self._buffer = FrameBuffer(max_frame_bytes if login is None else min(entrance.login_bytes, max_frame_bytes))
         self._pending: deque[tuple[Slot, Answer | Awaitable[Answer]]] = deque()
         self._changed = trio.lowlevel.ParkingLot()
         self._scope = trio.CancelScope()
@@ -91,7 +95,9 @@ class Connection:
         self._peer_gone = False
         self._silent = False
         """An answer was left out, as the peer has gone: what comes behind it is not said either."""
-        self._caller = Caller(stream.peer, stream.local, entrance.listener)
+        self._caller = Caller(stream.peer, stream.local, entrance.listener, login=login)
+        self._login = login
+        self._since_ms = self.active_ms
         self._since_checkpoint = 0
 
     async def serve(self) -> None:
@@ -108,6 +114,10 @@ class Connection:
             who = (*self._stream.peer, self._caller.software)
             logger.warning("closing the connection of %s:%d (%s): %s", *who, _first_line(errors))
         except* HandshakeFailed as errors:
+            logger.info(
+                "%s:%d does not come in by %s: %s", *self._stream.peer, self._caller.listener, _first_line(errors)
+            )
+        except* LoginRefused as errors:
             logger.info(
                 "%s:%d does not come in by %s: %s", *self._stream.peer, self._caller.listener, _first_line(errors)
             )
@@ -145,7 +155,9 @@ class Connection:
         """Called about once a second: give memory back, close what stands still."""
         if now_ms - self.active_ms >= SHRINK_AFTER_MS:
             self._shrink()
-        if self._sending.since_ms != UNKNOWN:
+        if self._login is not None and self._login.is_pending and now_ms - self._since_ms >= DEADLINE_MS:
+            is_over = True  # whoever it is has had time to say so
+        elif self._sending.since_ms != UNKNOWN:
             is_over = self._sending.is_over(self._stream.taken_bytes(), now_ms)
         elif self._handling and self._memory.keeps_others_waiting:
             is_over = now_ms - self.active_ms >= DEADLINE_MS
@@ -179,6 +191,8 @@ class Connection:
 
     async def _read_requests(self) -> None:
         while True:
+            if self._login is not None:
+                await self._heed(self._login)
             frame = self._buffer.next_frame()
             if frame is None:
                 if not await self._receive():
@@ -186,6 +200,8 @@ class Connection:
                 continue
             self._arriving.since_ms = UNKNOWN
             await self._let_others_run()
+            if self._login is not None and not await self._passes(self._login, frame):
+                continue
             call = await self._dispatcher.read(frame, self._caller)
             slot = Slot(call.answer_version, call.correlation_id)
             if isinstance(call, Unsupported):
@@ -200,6 +216,32 @@ class Connection:
                     answer = await self._work(answer)
                 del frame, call
                 await self._answer_in_turn(slot, answer)
+
+    async def _heed(self, login: Login) -> None:
+        """What has become of the login. Raises LoginRefused where that is the end."""
+        if login.phase is Phase.IN:
+            self._buffer.max_frame_bytes = self._max_frame_bytes
+        elif login.phase is Phase.OUT:
+            await self._all_answered()
+            raise LoginRefused(f"its login by {login.mechanism or 'a mechanism that is not offered'} was refused")
+
+    async def _passes(self, login: Login, frame: memoryview) -> bool:
+        """Whether a request may be asked now; False for a bare token of a login, which is none and is answered here.
+
+        Raises ProtocolError, LoginRefused.
+        """
+        if not login.takes_bare_tokens:
+            login.admit(int.from_bytes(frame[:2], "big", signed=True), self.active_ms)
+            return True
+        await self._all_answered()
+        try:
+            step = login.authenticate(bytes(frame), self.active_ms, self._clock.now_ms())
+        except LoginRefused:
+            await trio.sleep(self._entrance.refusal_delay_s)
+            raise
+        self._caller.principal = login.principal
+        await self._stream.send([len(step.token).to_bytes(4, "big"), step.token])
+        return False
 
     async def _let_others_run(self) -> None:
         """Requests that take no answer, or have to wait for it, never wait themselves."""

@@ -43,7 +43,7 @@ class Dispatcher:
     """Knows every API of this broker."""
 
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+        self.broker = broker
         self._apis = load_apis()
 
     async def read(self, frame: memoryview, caller: Caller) -> Call | Unsupported:
@@ -55,7 +55,7 @@ class Dispatcher:
         api, version = self._apis.get(header.api_key), header.api_version
         if api is None or version not in api.versions:
             return unsupported(header, api)
-        context = RequestContext(self._broker, self._apis, version, header.client_id, caller)
+        context = RequestContext(self.broker, self._apis, version, header.client_id, caller)
         if is_flexible(api.request, version):
             position = skip_tags(frame, position)
         # Bytes behind the message are passed over, as Kafka does: librdkafka 2.16 leaves some behind Metadata v13.
@@ -63,7 +63,7 @@ class Dispatcher:
             request, _ = decode_prefix(api.request, frame, version, position, ELEMENTS_AT_ONCE)
         except TooManyElements:
             read = partial(decode_prefix, api.request, frame, version, position)
-            request, _ = await self._broker.looks.look(read)
+            request, _ = await self.broker.looks.look(read)
         return Call(api, header.correlation_id, request, context)
 
     async def write(self, response: ApiMessage, version: int, correlation_id: int) -> list[Sized]:
@@ -72,4 +72,4 @@ class Dispatcher:
             return encode_response(response, version, correlation_id, ELEMENTS_AT_ONCE)
         except TooManyElements:
             write = partial(encode_response, response, version, correlation_id)
-            return await self._broker.looks.look(write)
+            return await self.broker.looks.look(write)

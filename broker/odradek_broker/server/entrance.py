@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.config.listener import OVER_TLS, WITH_LOGIN
 from odradek_broker.security.principal import ANONYMOUS, USER, Principal
+from odradek_broker.server.logins import Logins
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
+    from odradek_broker.node.broker import Broker
+    from odradek_broker.security.login import Login
     from odradek_broker.tls.renewal import RenewedTls
 
 
@@ -24,7 +27,15 @@ class Entrance:
         self.is_guarded = protocol in WITH_LOGIN or (self._by_certificate and config.ssl_client_auth == "required")
         """Whether nobody comes in without having shown who they are."""
         self._rules = config.ssl_principal_mapping_rules
+        self.login_bytes = config.sasl_server_max_receive_size
+        """The largest request of somebody who has not logged in."""
+        self.refusal_delay_s = config.connection_failed_authentication_delay_ms / 1000
+        self._logins = Logins(config, listener) if protocol in WITH_LOGIN else None
         self.tls = _tls_of(listener, config) if protocol in OVER_TLS else None
+
+    def new_login(self, broker: Broker) -> Login | None:
+        """For one connection; None where nobody has to log in."""
+        return None if self._logins is None else self._logins.new(broker)
 
     def principal(self, certificate: bytes | None) -> Principal:
         """As whom somebody acts who has shown this certificate (DER), or none. Raises ProtocolError."""

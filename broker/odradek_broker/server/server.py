@@ -220,7 +220,13 @@ class Server:
         """Counted from now on, not from when its task begins: many may be accepted before that."""
         max_frame_bytes = self._context.config.socket_request_max_bytes
         connection = Connection(
-            stream, dispatcher, self._memory.share(stream.peer[0]), self._clock, max_frame_bytes, entrance
+            stream,
+            dispatcher,
+            self._memory.share(stream.peer[0]),
+            self._clock,
+            max_frame_bytes,
+            entrance,
+            entrance.new_login(dispatcher.broker),
         )
         self._connections.add(connection)
         if is_counted:

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from odradek_broker.config.listener import OVER_TLS
-from odradek_broker.tls.contexts import client_context, server_context
-from odradek_broker.tls.stores import StoreError
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
 
 
 def check_tls(config: BrokerConfig) -> list[str]:
+    """The library for certificates is imported only where there are some."""
+    if all(config.protocol_of(listener.name) not in OVER_TLS for listener in config.listeners):
+        return []
+    from odradek_broker.tls.contexts import client_context, server_context
+
     mistakes = []
     for listener in config.listeners:
         if config.protocol_of(listener.name) in OVER_TLS:
@@ -25,6 +28,8 @@ def check_tls(config: BrokerConfig) -> list[str]:
 
 
 def _tried(listener: str, make: Callable[[BrokerConfig], object], config: BrokerConfig) -> list[str]:
+    from odradek_broker.tls.stores import StoreError
+
     try:
         make(config)
     except StoreError as error:

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from odradek import Record
+from odradek_cli.failures import Failed
 from odradek_cli.filters import Raw
-from odradek_cli.session import Failed
 
 if TYPE_CHECKING:
     from odradek_cli.schemas.avro import Decode

@@ -14,7 +14,7 @@ from msgspec import Struct
 from odradek.cluster.metadata import ClusterImage
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.consumer.config import ConsumerConfig
-from odradek.consumer.partition import PartitionState
+from odradek.consumer.partition import PartitionState, corrupt
 from odradek.errors import broker_error
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
@@ -108,7 +108,7 @@ class Fetches:
         return (
             state.position is not None
             and not (state.paused or state.held or state.is_fetching)
-            and state.error is None
+            and (state.error is None or state.may_pass)
             and state.buffered_bytes < self._config.max_partition_fetch_bytes
             and state.not_before <= now_s
         )
@@ -177,6 +177,8 @@ class Fetches:
         state = asked.state
         code = data.error_code
         if code == ErrorCode.NONE:
+            if state.may_pass:
+                state.error, state.may_pass = None, False
             state.high_watermark = data.high_watermark
             state.last_stable_offset = data.last_stable_offset
             state.log_start_offset = data.log_start_offset
@@ -202,12 +204,25 @@ class Fetches:
         if code in STALE_METADATA:
             self._put_off(asked, retry_at)
             return True
+        if code == ErrorCode.CORRUPT_MESSAGE:
+            self._put_off(asked, retry_at)
+            self._cannot_be_read(state, asked.offset)
+            return False
         error = broker_error(code, f"fetching {state.topic_partition} at offset {asked.offset}")
         if error.retriable:
             self._put_off(asked, retry_at)
         else:
-            state.error = error
+            state.error, state.may_pass = error, False
         return False
+
+    def _cannot_be_read(self, state: PartitionState, offset: int) -> None:
+        """The broker's log is damaged there, and no other broker has it whole, or it would have been sent to that one.
+
+        Whoever reads is told, as by Java's consumer; should the log be mended, the same fetch brings its records.
+        """
+        if state.is_drained:
+            state.error = corrupt(state.topic_partition, offset, "the broker cannot read it, its log is damaged there")
+            state.may_pass = True
 
     def _sent_nearer(self, asked: Asked, replica: int, retry_at: float) -> None:
         """Asked there at once; but who is sent there by another than the leader, or is there already, waits."""

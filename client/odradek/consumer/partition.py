@@ -94,7 +94,9 @@ class PartitionState:
         self.last_stable_offset = -1
         self.log_start_offset = -1
         self.error: OdradekError | None = None
-        """To be raised to whoever reads next."""
+        """To be raised to whoever reads next, behind the records that are here."""
+        self.may_pass = False
+        """The error is one that the broker may get over: it is asked on meanwhile."""
         self.buffered_bytes = 0
         self._chunks: deque[Chunk] = deque()
         self._open: RecordsOfBatch | None = None
@@ -150,7 +152,7 @@ class PartitionState:
             if last.next_offset <= offset:
                 raise ProtocolError(f"what is sent ends before offset {last.next_offset}")
         except ProtocolError as error:
-            self.error = corrupt(self.topic_partition, offset, error)
+            self.error, self.may_pass = corrupt(self.topic_partition, offset, error), False
             return
         self._chunks.append(chunk)
         self.buffered_bytes += sum(header.size_bytes for _, header in chunk.batches)
@@ -220,7 +222,7 @@ class PartitionState:
         self._open = None
         self._decoded = ()
         self.buffered_bytes = 0
-        self.error = None
+        self.error, self.may_pass = None, False
         self.is_fetching = False
 
 

@@ -144,7 +144,7 @@ class Reader:
     def _begin_next_batch(self, *, raising: bool) -> bool:
         """Put the next decoded batch under the cursor. What a partition has to say is raised, or kept for later."""
         while (state := self._subscription.next_readable()) is not None:
-            if state.error is not None:
+            if state.error is not None and not state.has_records:
                 if raising:
                     raise state.error
                 return False

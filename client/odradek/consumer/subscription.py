@@ -99,7 +99,7 @@ class Subscription:
     def next_readable(self) -> PartitionState | None:
         """A partition with records or an error to hand out; each gets its turn."""
         for place, state in enumerate(self._turn):
-            if state.error is not None or (state.has_records and not (state.paused or state.held)):
+            if not (state.paused or state.held) if state.has_records else state.error is not None:
                 self._turn.append(self._turn.pop(place))
                 return state
         return None

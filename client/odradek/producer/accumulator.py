@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from odradek.cluster.metadata import ClusterImage
-from odradek.producer.batch import Batch
 from odradek.producer.config import ProducerConfig
 from odradek.producer.partitioner import TopicQueues
-from odradek.producer.queue import PartitionQueue
+from odradek.producer.queue import Batch, PartitionQueue
 
 Headers = Sequence[tuple[str, bytes | None]]
 

@@ -16,7 +16,7 @@ written would be taken for a copy of it, and lost.
 from __future__ import annotations
 
 from odradek.errors import BrokerError, DeliveryTimedOut, OdradekError, RecordTooLarge, broker_error
-from odradek.producer.batch import Batch
+from odradek.producer.queue import Batch
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.produce import PartitionProduceResponse
 

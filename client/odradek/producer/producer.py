@@ -25,8 +25,8 @@ from odradek.cluster.connections import ConnectionHealth
 from odradek.errors import BufferFull, OdradekError, ProducerClosed, Undelivered, UnknownTopicOrPartition
 from odradek.network import parse_bootstrap
 from odradek.producer.accumulator import Headers, record_size
-from odradek.producer.batch import Delivered, Delivery
 from odradek.producer.config import ProducerConfig, ProducerOptions
+from odradek.producer.delivery import Delivered, Delivery
 from odradek.producer.outcomes import too_large
 from odradek.producer.partitioner import TopicQueues
 from odradek.producer.sender import Sender
@@ -277,10 +277,16 @@ class Producer:
         What becomes of them is told by `flush`, or at the end of the scope. A cancellation, and an error, leave those
         taken that came before. Raises what `send` raises.
         """
-        pairs: Headers = tuple(headers.items() if isinstance(headers, Mapping) else headers)
-        overhead = record_size(key, None, pairs)
         await trio.lowlevel.checkpoint_if_cancelled()
-        queues, timestamp_ms = await self._wait_until_ready(topic), self._now_ms()
+        try:
+            pairs: Headers = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+            wrong = explain(topic, key, None, pairs, partition)
+            if wrong is not None:
+                raise wrong
+            overhead = record_size(key, None, pairs)
+            queues, timestamp_ms = await self._wait_until_ready(topic), self._now_ms()
+        except (TypeError, ValueError) as error:
+            raise explain(topic, key, None, headers, partition) or error from None
         accumulator, batch_size = self._accumulator, self._batch_size
         for value in values:
             if self._budget <= 0 or accumulator.used_bytes >= self._buffer_memory or not self._may_send:

@@ -4,6 +4,11 @@
               ^           |
               +-- retried-+
 
+    open        takes records
+    closed      takes no more, waits for its turn; has a sequence once it has been drained for the first time
+    in flight   part of a request that is not answered yet
+    done        acknowledged (`base_offset`) or given up (`error`); never left again
+
 Invariants
     Batches leave `closed` from its front, and a batch that comes back goes in front of all that were never sent: with
     sequences, by sequence.
@@ -18,11 +23,109 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+import trio
+
 from odradek.cluster.metadata import NO_LEADER
-from odradek.producer.batch import Batch
 from odradek.producer.sequences import Sequences
 from odradek.protocol.records.builder import BatchBuilder
 from odradek.protocol.records.codecs import Codec
+
+NO_TIMESTAMP = -1
+
+
+class Batch:
+    """Made by a PartitionQueue."""
+
+    __slots__ = (
+        "_count",
+        "_event",
+        "append",
+        "attempts",
+        "base_offset",
+        "base_sequence",
+        "builder",
+        "created_at",
+        "error",
+        "is_done",
+        "last_error",
+        "log_append_time",
+        "payload",
+        "producer_epoch",
+        "producer_id",
+        "queue",
+        "serial",
+        "size_bytes",
+        "wanted",
+        "watched",
+    )
+
+    def __init__(self, queue: PartitionQueue, serial: int, builder: BatchBuilder, created_at: float) -> None:
+        self.queue = queue
+        self.serial = serial
+        """Its place in the partition's order."""
+        self.builder: BatchBuilder | None = builder
+        self.append = builder.append
+        """(key, value, headers, timestamp in ms) -> place in the batch."""
+        self.created_at = created_at
+        self._count = 0
+        self.size_bytes = 0
+        self.wanted = False
+        """Somebody waits for it: it is not to linger."""
+        self.payload: bytes | bytearray | None = None
+        self.attempts = 0
+        self.producer_id = -1
+        self.producer_epoch = -1
+        self.base_sequence = -1
+        self.is_done = False
+        self.base_offset = -1
+        self.log_append_time = NO_TIMESTAMP
+        self.error: BaseException | None = None
+        self.last_error: BaseException | None = None
+        self.watched: set[int] | None = None
+        """Records whose outcome somebody waits for, or has seen."""
+        self._event: trio.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<Batch {self.queue.topic}-{self.queue.partition} of {self.count}, sequence {self.base_sequence}>"
+
+    @property
+    def count(self) -> int:
+        """Records in it."""
+        return self._count if self.builder is None else self.builder.count
+
+    def complete(self, base_offset: int, log_append_time: int) -> None:
+        assert not self.is_done
+        self.base_offset = base_offset
+        self.log_append_time = log_append_time
+        self._finish()
+
+    def fail(self, error: BaseException) -> None:
+        assert not self.is_done
+        self.error = error
+        self._finish()
+
+    @property
+    def unwatched_count(self) -> int:
+        """Records whose outcome nobody has asked for."""
+        return self.count - len(self.watched or ())
+
+    def _finish(self) -> None:
+        self.is_done = True
+        self._count = self.count
+        self.builder = None
+        del self.append
+        self.payload = None
+        if self._event is not None:
+            self._event.set()
+
+    async def wait(self) -> None:
+        """Until it is done, in whichever way."""
+        if self.is_done:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._event is None:
+            self._event = trio.Event()
+        await self._event.wait()
 
 
 class PartitionQueue:

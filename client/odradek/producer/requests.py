@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from odradek.cluster.metadata import ClusterImage
-from odradek.producer.batch import Batch
+from odradek.producer.queue import Batch
 from odradek.protocol.messages.produce import (
     PartitionProduceData,
     PartitionProduceResponse,

@@ -16,10 +16,10 @@ from odradek.cluster.connection import Connection, Reply
 from odradek.cluster.metadata import NO_LEADER, BrokerAddress
 from odradek.errors import ConnectionFailed, OdradekError, ProducerClosed, TransactionAborted
 from odradek.producer.accumulator import Accumulator
-from odradek.producer.batch import Batch
 from odradek.producer.config import ProducerConfig
 from odradek.producer.identity import Admission, Identity
 from odradek.producer.outcomes import Outcomes, timed_out
+from odradek.producer.queue import Batch
 from odradek.producer.requests import build_request, match_answers, version_limit
 from odradek.producer.transactions import Transactions
 from odradek.protocol.messages.produce import ProduceRequest, ProduceResponse

@@ -16,12 +16,23 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-from odradek.producer.batch import Batch
+from typing import Protocol
 
 SEQUENCE_MODULUS = 2**31
 LAST_EPOCH = 2**15 - 1
 NO_PRODUCER_ID = -1
+
+
+class Numbered(Protocol):
+    """A batch, as far as its numbers go."""
+
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    payload: bytes | bytearray | None
+
+    @property
+    def count(self) -> int: ...
 
 
 class Sequences:
@@ -46,12 +57,12 @@ class Sequences:
         self.producer_id, self.epoch, self.next_sequence = producer_id, epoch, 0
         self.is_proven = False
 
-    def acknowledged(self, batch: Batch) -> None:
+    def acknowledged(self, batch: Numbered) -> None:
         """The broker has written it, so it knows us."""
         if (batch.producer_id, batch.producer_epoch) == (self.producer_id, self.epoch):
             self.is_proven = True
 
-    def number(self, batch: Batch) -> None:
+    def number(self, batch: Numbered) -> None:
         """Give a batch its numbers, unless it has them from an earlier attempt."""
         if batch.base_sequence >= 0:
             return
@@ -60,7 +71,7 @@ class Sequences:
         batch.base_sequence = self.next_sequence
         self.next_sequence = (self.next_sequence + batch.count) % SEQUENCE_MODULUS
 
-    def take_back(self, refused: Batch) -> bool:
+    def take_back(self, refused: Numbered) -> bool:
         """Use the numbers of a batch again that was surely not written. False where later ones are numbered already."""
         if refused.base_sequence < 0 or (refused.producer_id, refused.producer_epoch) != (self.producer_id, self.epoch):
             return False
@@ -69,7 +80,7 @@ class Sequences:
         self.next_sequence = refused.base_sequence
         return True
 
-    def renew(self, unsettled: Iterable[Batch]) -> None:
+    def renew(self, unsettled: Iterable[Numbered]) -> None:
         """Go on under the next epoch; the batches, all surely not written, lose their numbers.
 
         When the epochs of a producer id are used up, a new identity is needed.

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from odradek.topic import Topic
+
 
 def explain(topic: Any, key: Any, value: Any, headers: Any, partition: Any) -> TypeError | None:
     """A TypeError that says what to do; None where nothing is wrong with these."""
+    if isinstance(topic, Topic):
+        return TypeError("send_many takes the name of a topic, and bytes: the values of a Topic go by send, one by one")
     if not isinstance(topic, str):
         return TypeError(f"a topic is its name or a Topic, not {_type(topic)}")
     for what, data in (("key", key), ("value", value)):

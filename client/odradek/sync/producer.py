@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any, Unpack
 
 from odradek import producer
-from odradek.producer.batch import Delivered
-from odradek.producer.batch import Delivery as AsyncDelivery
 from odradek.producer.config import ProducerOptions
+from odradek.producer.delivery import Delivered
+from odradek.producer.delivery import Delivery as AsyncDelivery
 from odradek.producer.producer import HeadersArgument
 from odradek.producer.transaction_scope import Outcome
 from odradek.producer.transaction_scope import Transaction as AsyncTransaction

@@ -125,6 +125,45 @@ async def test_bytes_that_are_no_records_are_a_consumers_error_and_others_go_on(
             assert (await anext(consumer)).value == b"on"
 
 
+def damaged(offsets: range) -> Any:
+    """A broker whose log cannot be read there, and is held by nobody else."""
+
+    def answer(request: FetchRequest, answer: Any) -> Any:
+        if all(each.fetch_offset not in offsets for topic in request.topics for each in topic.partitions):
+            return answer
+        (topic,) = answer.responses
+        refused = [replace(each, error_code=ErrorCode.CORRUPT_MESSAGE) for each in topic.partitions]
+        return replace(answer, responses=[replace(topic, partitions=refused)])
+
+    return answer
+
+
+async def test_what_a_broker_cannot_read_is_raised_behind_what_comes_before_and_comes_once_it_is_mended(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    broker.script(FetchRequest, *[damaged(range(3, 10))] * 1000)
+    async with Consumer("fake", "orders", surroundings=broker.surroundings, max_partition_fetch_bytes=80) as consumer:
+        with trio.fail_after(20):
+            assert await read(consumer, 3) == [0, 1, 2]
+            for _ in range(3):
+                with pytest.raises(CorruptRecords, match="orders-0 at offset 3: the broker cannot read it"):
+                    await anext(consumer)
+            await trio.sleep(5)
+            assert broker.count(FetchRequest) < 100, "it is asked on, and not in a storm"
+            broker.forget_script(FetchRequest)
+            await trio.sleep(1)
+            assert await read(consumer, 7) == [3, 4, 5, 6, 7, 8, 9]
+
+
+async def test_a_seek_leads_past_what_a_broker_cannot_read(broker: FakeBroker, autojump_clock: Any) -> None:
+    broker.script(FetchRequest, *[damaged(range(6))] * 1000)
+    async with Consumer("fake", "orders", surroundings=broker.surroundings) as consumer:
+        with trio.fail_after(20), pytest.raises(CorruptRecords):
+            await anext(consumer)
+        consumer.seek(ORDERS, 6)
+        assert await read(consumer, 1) == [6]
+
+
 # ------------------------------------------------------------------------------------------- without a leader
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from odradek.errors import BrokerError, ConnectionFailed, DeliveryTimedOut
-from odradek.producer.batch import Batch
 from odradek.producer.outcomes import Outcomes
-from odradek.producer.queue import PartitionQueue
+from odradek.producer.queue import Batch, PartitionQueue
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.produce import PartitionProduceResponse
 from odradek.protocol.records.codecs import Codec

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odradek.producer.batch import Batch
-from odradek.producer.queue import PartitionQueue
+from odradek.producer.queue import Batch, PartitionQueue
 from odradek.producer.sequences import LAST_EPOCH, SEQUENCE_MODULUS
 from odradek.protocol.records.codecs import Codec
 

@@ -25,6 +25,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest
 from odradek.protocol.messages.produce import ProduceRequest, ProduceResponse
 from odradek.protocol.records.record import decode_records
+from odradek.topic import Topic
 
 
 def answering(code: ErrorCode) -> Any:
@@ -372,6 +373,25 @@ async def test_a_cancelled_send_has_not_taken_the_record(broker: FakeBroker, aut
             await producer.send("orders", b"v")
         assert scope.cancelled_caught
     assert values_in(broker) == []
+
+
+@pytest.mark.parametrize("values", [[], [b"v"]])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"topic": 42}, "a topic is its name or a Topic, not int"),
+        ({"topic": Topic("orders", value=str)}, "send_many takes the name of a topic"),
+        ({"key": "text"}, "a key is bytes or None, not str"),
+        ({"headers": 5}, "headers are a mapping"),
+    ],
+)
+async def test_many_records_or_none_that_cannot_be_sent_are_refused_with_what_to_do(
+    broker: FakeBroker, autojump_clock: Any, wrong: dict[str, Any], said: str, values: list[bytes]
+) -> None:
+    arguments: dict[str, Any] = {"topic": "orders", **wrong}
+    async with Producer("fake", surroundings=broker.surroundings) as producer:
+        with pytest.raises(TypeError, match=said):
+            await producer.send_many(arguments.pop("topic"), values, **arguments)
 
 
 async def test_what_is_not_bytes_is_refused_and_leaves_nothing_behind(broker: FakeBroker, autojump_clock: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from odradek.producer.wrong_record import explain
+from odradek.topic import Topic
 
 OR_TOPIC = "make bytes of it, or send to Topic('t', {}={})"
 
@@ -15,6 +16,10 @@ OR_TOPIC = "make bytes of it, or send to Topic('t', {}={})"
     ("wrong", "said"),
     [
         ({"topic": b"t"}, "a topic is its name or a Topic, not bytes"),
+        (
+            {"topic": Topic("t", value=str)},
+            "send_many takes the name of a topic, and bytes: the values of a Topic go by send, one by one",
+        ),
         ({"value": "text"}, "a value is bytes or None, not str: " + OR_TOPIC.format("value", "str")),
         ({"value": {"a": 1}}, "a value is bytes or None, not dict: " + OR_TOPIC.format("value", "dict")),
         ({"value": bytearray()}, "a value is bytes or None, not bytearray: " + OR_TOPIC.format("value", "bytearray")),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from odradek_broker.groups.consumer.group import ConsumerGroup, ResolvedRegex
+from odradek_broker.groups.consumer.group import ConsumerGroup
 from odradek_broker.groups.consumer.member import ConsumerMember
 from odradek_broker.groups.consumer.records import regex_record, regex_tombstone
 from odradek_broker.groups.consumer.regexes import Resolved
+from odradek_broker.groups.consumer.resolved_regex import ResolvedRegex
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.topics import Topics
 

@@ -24,12 +24,11 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import ClassVar
 
-from msgspec import Struct
-
 from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.groups.assignors.spec import NO_PARTITIONS, Assignment
 from odradek_broker.groups.consumer import records
 from odradek_broker.groups.consumer.member import ConsumerMember
+from odradek_broker.groups.consumer.resolved_regex import ResolvedRegex
 from odradek_broker.groups.kinds import GroupKind
 from odradek_broker.groups.offsets import GroupOffsets
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
@@ -45,15 +44,6 @@ class ConsumerGroupState(StrEnum):
     ASSIGNING = "Assigning"
     RECONCILING = "Reconciling"
     STABLE = "Stable"
-
-
-class ResolvedRegex(Struct, frozen=True):
-    """The topics whose names a regular expression matches."""
-
-    topics: frozenset[str]
-    version: int
-    """Of the metadata that was looked through."""
-    timestamp_ms: int
 
 
 class ConsumerGroup:

@@ -34,7 +34,7 @@ from odradek_broker.groups.assignors.spec import Assignment
 from odradek_broker.groups.consumer.member import ConsumerMember, Partitions
 
 if TYPE_CHECKING:
-    from odradek_broker.groups.consumer.group import ResolvedRegex
+    from odradek_broker.groups.consumer.resolved_regex import ResolvedRegex
 
 Key: TypeAlias = (
     ConsumerGroupMetadataKey

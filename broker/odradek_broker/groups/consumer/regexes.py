@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
-from odradek_broker.groups.consumer.group import ConsumerGroup, ResolvedRegex
+from odradek_broker.groups.consumer.group import ConsumerGroup
+from odradek_broker.groups.consumer.resolved_regex import ResolvedRegex
 from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.regex import InvalidRegex, Regex
 

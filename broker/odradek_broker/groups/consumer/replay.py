@@ -25,7 +25,7 @@ from odradek.protocol.messages.consumer_group_records import (
     ConsumerGroupTargetAssignmentMetadataValue,
     TopicPartitions,
 )
-from odradek_broker.groups.consumer.group import FIRST_EPOCH, NEVER_MS, ConsumerGroup, ResolvedRegex
+from odradek_broker.groups.consumer.group import FIRST_EPOCH, NEVER_MS, ConsumerGroup
 from odradek_broker.groups.consumer.member import (
     LEAVING_EPOCH,
     NOTHING_HELD,
@@ -34,6 +34,7 @@ from odradek_broker.groups.consumer.member import (
     Partitions,
 )
 from odradek_broker.groups.consumer.records import ConsumerGroupRecord
+from odradek_broker.groups.consumer.resolved_regex import ResolvedRegex
 from odradek_broker.groups.consumer.timeouts import cancel_timers, rebalance_clock
 from odradek_broker.groups.step import Step
 

@@ -22,6 +22,9 @@ class ScramCredentialUpsertion(Struct, frozen=True):
     salt: Bytes = b""
     salted_password: Bytes = b""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"  # a secret is in it
+
 
 class AlterUserScramCredentialsRequest(Struct, frozen=True):
     API_KEY: ClassVar[int] = 51

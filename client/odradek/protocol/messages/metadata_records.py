@@ -232,6 +232,9 @@ class UserScramCredentialRecord(Struct, frozen=True):
     server_key: Bytes = b""
     iterations: Int32 = 0
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"  # a secret is in it
+
 
 class RemoveUserScramCredentialRecord(Struct, frozen=True):
     API_KEY: ClassVar[int] = 22

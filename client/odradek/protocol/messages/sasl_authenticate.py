@@ -20,6 +20,9 @@ class SaslAuthenticateRequest(Struct, frozen=True):
 
     auth_bytes: Bytes = b""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"  # a secret is in it
+
 
 class SaslAuthenticateResponse(Struct, frozen=True):
     API_KEY: ClassVar[int] = 36

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from random import Random
+from typing import Protocol
 
 import trio
 
@@ -14,9 +15,7 @@ from odradek.errors import UnknownTopicOrPartition
 from odradek.producer import Producer
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.testing.chaos.history import REMAINS
-
-if TYPE_CHECKING:
-    from odradek.testing.chaos.faults import Nemesis
+from odradek.testing.cluster import Cluster
 
 SMALL_SEGMENT_BYTES, USUAL_SEGMENT_BYTES = 1 << 20, 1 << 30
 MADE_ANEW = "chaos-made-anew"
@@ -26,7 +25,21 @@ REQUEST_TIMEOUT_MS, DELIVERY_TIMEOUT_MS = 3_000, 20_000
 _numbers = itertools.count()
 
 
-async def elect_preferred(nemesis: Nemesis, hold_s: float) -> None:
+class Asking(Protocol):
+    """Who asks for an operation: it says on what, and keeps what was done."""
+
+    cluster: Cluster
+    random: Random
+
+    @property
+    def topic(self) -> str: ...
+
+    def place(self) -> TopicPartition: ...
+
+    def did(self, what: str, to: str) -> None: ...
+
+
+async def elect_preferred(nemesis: Asking, hold_s: float) -> None:
     """Leadership goes back to the first replicas, all at once."""
     async with _admin(nemesis) as admin:
         nemesis.did("elect-preferred", nemesis.topic)
@@ -34,7 +47,7 @@ async def elect_preferred(nemesis: Nemesis, hold_s: float) -> None:
     await trio.sleep(hold_s / 4)
 
 
-async def reassign(nemesis: Nemesis, hold_s: float) -> None:
+async def reassign(nemesis: Asking, hold_s: float) -> None:
     """One partition's replicas in another order or on other brokers, and all of them back again."""
     place = nemesis.place()
     brokers = list(range(len(nemesis.cluster.brokers)))
@@ -47,7 +60,7 @@ async def reassign(nemesis: Nemesis, hold_s: float) -> None:
         await admin.reassign({place: nemesis.random.sample(brokers, len(replicas))})
 
 
-async def min_insync(nemesis: Nemesis, hold_s: float) -> None:
+async def min_insync(nemesis: Asking, hold_s: float) -> None:
     """min.insync.replicas down to 1 for a while, and as it was."""
     topic = nemesis.place().topic
     async with _admin(nemesis) as admin:
@@ -57,7 +70,7 @@ async def min_insync(nemesis: Nemesis, hold_s: float) -> None:
         await admin.alter_configs(topic, delete=["min.insync.replicas"])
 
 
-async def segments(nemesis: Nemesis, hold_s: float) -> None:
+async def segments(nemesis: Asking, hold_s: float) -> None:
     """Segments so small that logs roll all the time."""
     topic = nemesis.place().topic
     async with _admin(nemesis) as admin:
@@ -67,7 +80,7 @@ async def segments(nemesis: Nemesis, hold_s: float) -> None:
         await admin.alter_configs(topic, delete=["segment.bytes", "segment.ms"])
 
 
-async def make_anew(nemesis: Nemesis, hold_s: float) -> None:
+async def make_anew(nemesis: Asking, hold_s: float) -> None:
     """A topic is deleted and made under the same name: it begins at offset 0 and has nothing of the one before."""
     nemesis.did("make-anew", MADE_ANEW)
     async with _admin(nemesis) as admin:
@@ -87,7 +100,7 @@ async def make_anew(nemesis: Nemesis, hold_s: float) -> None:
         nemesis.did(REMAINS, f"{MADE_ANEW}: {RECORDS} records went to {offsets[:3]}..., and {found[:3]}... are there")
 
 
-async def _read(nemesis: Nemesis, count: int) -> list[tuple[int, bytes]]:
+async def _read(nemesis: Asking, count: int) -> list[tuple[int, bytes]]:
     """All that the topic has, once there are so many."""
     place = TopicPartition(MADE_ANEW, 0)
     found: list[tuple[int, bytes]] = []
@@ -99,12 +112,12 @@ async def _read(nemesis: Nemesis, count: int) -> list[tuple[int, bytes]]:
     return found
 
 
-def _admin(nemesis: Nemesis) -> Admin:
+def _admin(nemesis: Asking) -> Admin:
     up = [broker.address for broker in nemesis.cluster.brokers if broker.pid is not None]
     return Admin(",".join(up or [nemesis.cluster.bootstrap]), request_timeout_ms=int(OPERATION_S * 1000))
 
 
-OPERATIONS: dict[str, Callable[[Nemesis, float], Awaitable[None]]] = {
+OPERATIONS: dict[str, Callable[[Asking, float], Awaitable[None]]] = {
     "elect-preferred": elect_preferred,
     "reassign": reassign,
     "min-insync": min_insync,

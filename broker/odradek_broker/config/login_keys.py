@@ -1,0 +1,50 @@
+"""Keys of logins, by Kafka's names. Each may be given for one listener, and for one mechanism there:
+listener.name.<listener>.<mechanism>.<key>.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from odradek.protocol.sasl.scram import HASHES
+from odradek_broker.config.listener_overrides import MECHANISMS
+from odradek_broker.config.setting import INT, LIST, LONG, PASSWORD, STRING, Secret, Setting, at_least, each_of, one_of
+from odradek_broker.config.tls_keys import TlsConfig
+from odradek_broker.config.units import KIB
+from odradek_broker.security.first_users import FirstUsers, parse_first_users
+
+
+class LoginConfig(TlsConfig, frozen=True, kw_only=True):
+    """How others log in here, and how this broker logs in with others."""
+
+    sasl_enabled_mechanisms: Annotated[
+        tuple[str, ...],
+        Setting("By which mechanisms one can log in; Kerberos (GSSAPI) is not among them.", LIST, each_of(*MECHANISMS)),
+    ] = tuple(HASHES)
+    sasl_jaas_config: Annotated[
+        Secret | None,
+        Setting(
+            "User and password of this broker, and for PLAIN the users that can log in, as a line of JAAS.",
+            PASSWORD,
+            build=Secret,
+        ),
+    ] = None
+    sasl_mechanism_inter_broker_protocol: Annotated[
+        str, Setting("By which mechanism this broker logs in with others.", STRING, one_of(*MECHANISMS))
+    ] = "SCRAM-SHA-512"
+    sasl_server_max_receive_size: Annotated[
+        int, Setting("The largest request of somebody who has not logged in.", INT, at_least(1))
+    ] = 512 * KIB
+    connections_max_reauth_ms: Annotated[int, Setting("After so long one has to log in anew; 0 for never.", LONG)] = 0
+    bootstrap_scram_users: Annotated[
+        FirstUsers | None,
+        Setting(
+            "The users that a new cluster begins with, as SCRAM-SHA-512=[name=USER,password=PASSWORD]; of no effect on "
+            "one that is there already. A key of Odradek's own.",
+            PASSWORD,
+            build=parse_first_users,
+        ),
+    ] = None
+    connection_failed_authentication_delay_ms: Annotated[
+        int, Setting("How long somebody who was refused waits to hear it.", INT, at_least(0))
+    ] = 100

@@ -1,0 +1,52 @@
+"""Users and passwords that stand in the settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from odradek_broker.config.setting import SettingError
+from odradek_broker.security.jaas import JaasLine, parse_jaas
+
+if TYPE_CHECKING:
+    from odradek_broker.config.broker_config import BrokerConfig
+
+NO_LINE = JaasLine("", {})
+
+
+def jaas_line(config: BrokerConfig, listener: str, mechanism: str) -> JaasLine:
+    """Of one mechanism at one listener; without options where there is none. Raises SettingError."""
+    line = config.at(listener, mechanism).sasl_jaas_config
+    if line is None:
+        return NO_LINE
+    try:
+        return parse_jaas(line.text)
+    except ValueError as error:
+        raise SettingError(f"sasl.jaas.config for {mechanism} {error}") from None
+
+
+def check_logins(config: BrokerConfig, listener: str) -> list[str]:
+    """What is wrong with the logins of a listener."""
+    here = config.at(listener)
+    mistakes = [] if here.sasl_enabled_mechanisms else ["sasl.enabled.mechanisms is empty: nobody could log in"]
+    ours = config.sasl_mechanism_inter_broker_protocol
+    logs_in = listener == config.inter_broker_listener and not _is_alone(config)
+    if logs_in and ours not in here.sasl_enabled_mechanisms:
+        mistakes.append(f"sasl.mechanism.inter.broker.protocol is {ours}, which is not in sasl.enabled.mechanisms")
+    for mechanism in here.sasl_enabled_mechanisms:
+        try:
+            line = jaas_line(config, listener, mechanism)
+        except SettingError as error:
+            mistakes.append(str(error))
+            continue
+        if mechanism == "PLAIN" and not line.users:
+            key = f"listener.name.{listener.lower()}.plain.sasl.jaas.config"
+            mistakes.append(f'nobody can log in by PLAIN: {key} names no user (user_NAME="password")')
+        if logs_in and mechanism == ours and not {"username", "password"} <= line.options.keys():
+            key = f"listener.name.{listener.lower()}.{mechanism.lower()}.sasl.jaas.config"
+            mistakes.append(f"this broker cannot log in with others: {key} lacks username and password")
+    return mistakes
+
+
+def _is_alone(config: BrokerConfig) -> bool:
+    """Whether it has nobody to log in with: it decides itself."""
+    return not config.controller_quorum_bootstrap_servers and set(config.process_roles) == {"broker", "controller"}

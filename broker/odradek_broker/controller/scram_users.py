@@ -1,0 +1,99 @@
+"""Users that log in by SCRAM: who there is, and with which password, of which only keys are kept (KIP-554)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.alter_user_scram_credentials import (
+    AlterUserScramCredentialsRequest,
+    AlterUserScramCredentialsResponse,
+    AlterUserScramCredentialsResult,
+    ScramCredentialDeletion,
+    ScramCredentialUpsertion,
+)
+from odradek.protocol.messages.metadata_records import RemoveUserScramCredentialRecord, UserScramCredentialRecord
+from odradek.protocol.sasl.scram import LEAST_ITERATIONS, NUMBERS, ScramKeys, salted_password, scram_keys
+from odradek_broker.controller.image import MetadataImage
+from odradek_broker.controller.placement import Randomness
+from odradek_broker.controller.result import Refusal, Result
+
+if TYPE_CHECKING:
+    from odradek_broker.config import BrokerConfig
+
+MOST_ITERATIONS = 16_384
+"""As with Kafka."""
+
+LONGEST_NAME = 4096
+SALT_BYTES = 24
+
+Change: TypeAlias = ScramCredentialDeletion | ScramCredentialUpsertion
+
+
+def alter_scram_users(
+    image: MetadataImage, request: AlterUserScramCredentialsRequest
+) -> Result[AlterUserScramCredentialsResponse]:
+    """Each user for itself: one that is refused is left as it was, in all that was asked of it."""
+    changes: list[Change] = [*request.deletions, *request.upsertions]
+    times = Counter((change.name, change.mechanism) for change in changes)
+    results: dict[str, AlterUserScramCredentialsResult] = {}
+    records: dict[str, list[Struct]] = {}
+    for change in changes:
+        name = change.name
+        results.setdefault(name, AlterUserScramCredentialsResult(name, error_message=None))
+        try:
+            if times[(name, change.mechanism)] > 1:
+                raise Refusal(ErrorCode.DUPLICATE_RESOURCE, "a credential is named twice in one request")
+            records.setdefault(name, []).append(_record(image, change))
+        except Refusal as refusal:
+            results[name] = AlterUserScramCredentialsResult(name, refusal.error_code, refusal.message)
+    done = [record for name, made in records.items() if not results[name].error_code for record in made]
+    return Result(done, AlterUserScramCredentialsResponse(results=list(results.values())))
+
+
+def first_users(config: BrokerConfig, random: Randomness) -> list[Struct]:
+    """The records of those that a new cluster begins with."""
+    numbers = {mechanism: number for number, mechanism in NUMBERS.items()}
+    records: list[Struct] = []
+    named = config.bootstrap_scram_users
+    for user in () if named is None else named.users:
+        salt = random.randbytes(SALT_BYTES)
+        salted = salted_password(user.mechanism, user.password, salt, user.iterations)
+        keys = scram_keys(user.mechanism, salted, salt, user.iterations)
+        records.append(scram_record(user.name, numbers[user.mechanism], keys))
+    return records
+
+
+def scram_record(user: str, mechanism: int, keys: ScramKeys) -> UserScramCredentialRecord:
+    return UserScramCredentialRecord(
+        name=user,
+        mechanism=mechanism,
+        salt=keys.salt,
+        stored_key=keys.stored_key,
+        server_key=keys.server_key,
+        iterations=keys.iterations,
+    )
+
+
+def _record(image: MetadataImage, change: Change) -> Struct:
+    """Raises Refusal."""
+    if not 0 < len(change.name) <= LONGEST_NAME:
+        why = "Username must not be empty" if not change.name else "the name of the user is too long"
+        raise Refusal(ErrorCode.UNACCEPTABLE_CREDENTIAL, why)
+    if change.mechanism not in NUMBERS:
+        raise Refusal(ErrorCode.UNSUPPORTED_SASL_MECHANISM, "Unknown SCRAM mechanism")
+    if isinstance(change, ScramCredentialDeletion):
+        if (change.mechanism, change.name) not in image.scram:
+            why = "Attempt to delete a user credential that does not exist"
+            raise Refusal(ErrorCode.RESOURCE_NOT_FOUND, why)
+        return RemoveUserScramCredentialRecord(name=change.name, mechanism=change.mechanism)
+    if not LEAST_ITERATIONS <= change.iterations <= MOST_ITERATIONS:
+        why = "Too few iterations" if change.iterations < LEAST_ITERATIONS else "Too many iterations"
+        raise Refusal(ErrorCode.UNACCEPTABLE_CREDENTIAL, why)
+    if not change.salt or not change.salted_password:
+        raise Refusal(ErrorCode.UNACCEPTABLE_CREDENTIAL, "salt and password must not be empty")
+    keys = scram_keys(NUMBERS[change.mechanism], bytes(change.salted_password), bytes(change.salt), change.iterations)
+    return scram_record(change.name, change.mechanism, keys)

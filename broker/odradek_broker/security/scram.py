@@ -1,0 +1,97 @@
+"""SCRAM, the broker's side.
+
+Invariants
+    The client's last message has to be for our nonce, and to prove that it has the password: each of the two.
+    A user that there is not is asked for a proof like any other, with a salt that stays the same: who tries names
+    learns nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+
+from odradek.protocol.sasl.scram import (
+    LEAST_ITERATIONS,
+    ScramKeys,
+    attributes,
+    decode_base64,
+    digest,
+    encode_base64,
+    keyed,
+    unescaped,
+    xor,
+)
+from odradek_broker.security.principal import USER, Principal
+from odradek_broker.security.refused import LoginRefused
+
+LONGEST_NAME = 4096
+
+
+class ScramServer:
+    """`keys_of` is asked once for a user's keys; None for one that there is not."""
+
+    expires_ms: int | None = None
+
+    def __init__(self, mechanism: str, keys_of: Callable[[str], ScramKeys | None], nonce: str, secret: bytes) -> None:
+        """`nonce`: random. `secret`: random, and the same for all logins: salts of nobody are made of it."""
+        self.principal: Principal | None = None
+        self._mechanism = mechanism
+        self._keys_of = keys_of
+        self._nonce = nonce
+        self._secret = secret
+        self._user = ""
+        self._keys: ScramKeys | None = None
+        self._gs2 = self._asked = self._answered = ""
+
+    def step(self, token: bytes) -> bytes:
+        try:
+            text = token.decode()
+            return self._finish(text) if self._answered else self._begin(text)
+        except ValueError:
+            raise self._refusal() from None
+
+    def _begin(self, text: str) -> bytes:
+        flag, acts_as, self._asked = text.split(",", 2)
+        self._gs2 = f"{flag},{acts_as},"
+        said = attributes(self._asked)
+        if flag not in ("n", "y") or list(said)[:2] != ["n", "r"] or not said["r"]:
+            raise ValueError("channel binding, or something that is no first message")
+        self._user = unescaped(said["n"])
+        if not 0 < len(self._user) <= LONGEST_NAME:
+            raise ValueError("a name that nobody has")
+        if acts_as and unescaped(acts_as.removeprefix("a=")) != self._user:
+            raise LoginRefused(
+                "Authentication failed: Client requested an authorization id that is different from username"
+            )
+        self._keys = self._keys_of(self._user)
+        keys = self._keys or self._keys_of_nobody()
+        self._nonce = said["r"] + self._nonce
+        self._answered = f"r={self._nonce},s={encode_base64(keys.salt)},i={keys.iterations}"
+        return self._answered.encode()
+
+    def _finish(self, text: str) -> bytes:
+        without_proof, _, proof = text.rpartition(",p=")
+        said = attributes(without_proof)
+        if list(said)[:2] != ["c", "r"] or decode_base64(said["c"]) != self._gs2.encode():
+            raise ValueError("not the channel that was begun")
+        if not hmac.compare_digest(said["r"].encode(), self._nonce.encode()):
+            raise ValueError("not our nonce")
+        keys = self._keys or self._keys_of_nobody()
+        message = f"{self._asked},{self._answered},{without_proof}".encode()
+        client_key = xor(decode_base64(proof), keyed(self._mechanism, keys.stored_key, message))
+        fits = hmac.compare_digest(digest(self._mechanism, client_key), keys.stored_key)
+        if self._keys is None or not fits:
+            raise ValueError("not the password")
+        self.principal = Principal(USER, self._user)
+        return f"v={encode_base64(keyed(self._mechanism, keys.server_key, message))}".encode()
+
+    def _keys_of_nobody(self) -> ScramKeys:
+        made = keyed(self._mechanism, self._secret, self._user.encode())
+        return ScramKeys(made[:16], made, made, LEAST_ITERATIONS)
+
+    def _refusal(self) -> LoginRefused:
+        return LoginRefused(
+            "Authentication failed during authentication due to invalid credentials with SASL mechanism "
+            + self._mechanism
+        )
