@@ -615,8 +615,8 @@ LATER = [
     _bug(
         "offsets expire at once",
         "groups/commit.py",
-        "    return now_ms - since_ms >= step.settings.offsets_retention_ms",
-        "    return now_ms - since_ms >= 1000",
+        "group.empty_since_ms) >= step.settings.offsets_retention_ms",
+        "group.empty_since_ms) >= 1000",
         needs=("groups",),
     ),
     _bug(

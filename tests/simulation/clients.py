@@ -6,7 +6,7 @@ import math
 from random import Random
 
 import trio
-from operations import admin_of
+from operations import admin_of, make_what_is_missing
 from scene import Claim, Outcome, Scene, Write
 
 from odradek import Consumer, Producer, TopicPartition
@@ -78,14 +78,18 @@ class Writer:
             async with self._producer() as producer:
                 left = [place for place in left if not await self._is_written(producer, place)]
             if left:
+                await make_what_is_missing(scene)
                 await trio.sleep(AGAIN_S)
 
     async def _is_written(self, producer: Producer, place: TopicPartition) -> bool:
-        """Not, where the producer has asked a broker that has not heard of the partition yet."""
+        """Not, where the producer has asked a broker that has not heard of the partition yet, or the topic has gone."""
         write, delivery = await self.send(producer, *place)
         if delivery is None:
             return False
         await self.settle(write, delivery)
+        partitions = self._scene.partitions_of(place.topic)
+        if write.outcome is not Outcome.OK and place.partition >= partitions:
+            return partitions > 0  # somebody has made it again by asking for it, with as many as are usual
         if write.outcome is not Outcome.OK:
             self._scene.violated(f"liveness: nothing can be written to {place}: {write.error}")
         return True

@@ -13,14 +13,13 @@ from clients import Writer, be_a_member, drain, everything, look_up_commits, rea
 from deterministic_trio import run_in_virtual_time
 from faults import ETCD_FAULTS, FAULTS, ROT, heal, restart_the_failed
 from msgspec import structs
-from operations import OPERATIONS, admin_of, create, operate
+from operations import OPERATIONS, admin_of, create, make_what_is_missing, operate
 from oracles import judge
 from scene import Outcome, Scene
 from world import World
 from worlds import WorldPlan, draw
 
 from odradek import TopicPartition
-from odradek.errors import OdradekError
 
 EVERY_FAULT = FAULTS | ETCD_FAULTS | ROT
 REST_S = 0.5
@@ -186,23 +185,11 @@ async def _become_whole(scene: Scene) -> None:
         await restart_the_failed(world)
         while not world.is_all_in_sync or not all(scene.partitions_of(topic.name) for topic in scene.plan.topics):
             await world.start()  # one whose disk had failed may have ended only now
-            await _make_what_is_missing(scene)
+            await make_what_is_missing(scene)
             await trio.sleep(0.5)
         return
     scene.violated(f"liveness: not all replicas are in sync again: {'; '.join(world.out_of_sync)}")
     await trio.lowlevel.checkpoint()
-
-
-async def _make_what_is_missing(scene: Scene) -> None:
-    """A topic that was deleted when the faults ended, before it was made again."""
-    missing = [topic for topic in scene.plan.topics if not scene.partitions_of(topic.name)]
-    if missing:
-        async with admin_of(scene) as admin:
-            for topic in missing:
-                try:
-                    await create(scene, admin, topic, Random(0))
-                except OdradekError as error:
-                    scene.world.note(f"{topic.name} cannot be made again yet: {error}")
 
 
 async def _to_the_end(scene: Scene, what: Callable[[], Awaitable[None]], name: str, within_s: float) -> None:
