@@ -12,11 +12,12 @@ from odradek_cli.failures import Failed
 from odradek_cli.moves import COLUMNS as MOVED
 from odradek_cli.moves import Target, moves, named_partitions, parse_partitions
 from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
-from odradek_cli.when import BEGINNING, END, Place, parse_place
+from odradek_cli.when import BEGINNING, END, Place, parse_place, show_moment
 
 group = Group("group", "Consumer groups.")
 
 LAGS = ["group", "topic", "partition", "committed", "end", "lag", "lag_bytes", "lag_seconds", "member", "host"]
+REBALANCES = ["group", "time", "generation", "cause", "member", "client", "host", "seconds", "members"]
 MEMBERS = ["group", "member", "instance", "client", "host", "partitions"]
 
 Name = Annotated[str, Argument("The group.", completes="group")]
@@ -105,6 +106,32 @@ def members(name: Name, as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_
             for each in described.members
         ]
         show(MEMBERS, rows, as_json=as_json)
+
+    run(work, bootstrap)
+
+
+@group.command()
+def history(name: Name, as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> None:
+    """Show the group's last rebalances: when, why, who caused each, and how long it took."""
+
+    async def work() -> None:
+        async with Admin(bootstrap) as admin:
+            found = await admin.group_history(name)
+        rows: list[dict[str, Any]] = [
+            {
+                "group": name,
+                "time": show_moment(each.began_ms),
+                "generation": each.generation,
+                "cause": each.cause,
+                "member": each.member_id,
+                "client": each.client_id,
+                "host": each.client_host,
+                "seconds": each.took_s,
+                "members": each.member_count,
+            }
+            for each in found
+        ]
+        show(REBALANCES, rows, as_json=as_json)
 
     run(work, bootstrap)
 

@@ -111,6 +111,19 @@ def test_what_members_have_is_shown_and_is_not_moved_under_their_hands(run: Run,
     assert name not in run("group", "list", "--state", "Stable").stdout
 
 
+def test_the_history_of_a_group_says_who_came_and_who_went(run: Run, broker: Odradek, name: str) -> None:
+    async def come_and_go() -> None:
+        async with Consumer(broker.bootstrap, name, group=name, client_id="reader") as consumer:
+            await consumer.wait_assigned()
+
+    trio.run(come_and_go)
+    told = [
+        (row["client"], row["cause"].partition(":")[0]) for row in rows(run("group", "history", name, "--json").stdout)
+    ]
+    assert told == [("reader", "has joined"), ("reader", "has left")]
+    assert "GROUP_ID_NOT_FOUND" in run("group", "history", "nobody", code=1).stderr
+
+
 def test_tail_shows_what_a_group_would_read_next(run: Run, name: str) -> None:
     assert run("tail", name, "--group", name, "--format", "%p:%o ").stdout.split() == [
         *(f"1:{number}" for number in range(4)),

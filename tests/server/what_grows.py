@@ -109,6 +109,7 @@ TESTS = {
     ),
     "Open segments of a partition": ("server/test_limits.py::test_a_log_keeps_few_of_its_sealed_segments_open",),
     "Index of a segment": ("log/test_indexes.py::test_the_tail_has_a_bound",),
+    "Sums of records of a segment": ("log/test_remaining.py::test_the_marks_of_a_segment_have_a_bound",),
     "Idempotent producers of a partition": (
         "log/test_producer_state.py::test_a_producer_is_forgotten_by_when_it_was_heard_not_by_its_timestamps",
     ),
@@ -119,6 +120,9 @@ TESTS = {
     "Members of a group": ("groups/test_group_membership.py::test_a_full_group_takes_nobody_in_but_keeps_its_members",),
     "Session of a member": ("groups/test_group_membership.py::test_the_session_timeout_has_bounds",),
     "Note of a committed offset": ("groups/test_group_offsets.py::test_metadata_has_a_limit",),
+    "Rebalances that a group remembers": (
+        "groups/test_group_history.py::test_no_more_than_the_last_ones_are_kept_and_of_a_clients_words_only_the_first",
+    ),
     "Groups and their offsets": (
         "groups/test_group_offsets.py::test_an_offset_expires_when_its_time_is_over_and_not_before",
     ),
@@ -284,6 +288,7 @@ CONTAINERS = {
     "odradek_broker.groups.step.Step.answers": REQUEST,
     "odradek_broker.groups.step.Step.notes": REQUEST,
     "odradek_broker.groups.step.Step.records": REQUEST,
+    "odradek_broker.groups.history.History._rebalances": "Rebalances that a group remembers",
     "odradek_broker.groups.table.GroupTable._transactions": GROUPS,
     "odradek_broker.groups.table.GroupTable.groups": GROUPS,
     "odradek_broker.coordination.timers.Timers._deadlines": GROUPS,
@@ -312,6 +317,8 @@ CONTAINERS = {
     "odradek_broker.log.snapshots.Snapshots.offsets": REPLICAS,
     "odradek_broker.log.tail.Tail._last_offsets": "Index of a segment",
     "odradek_broker.log.tail.Tail._positions": "Index of a segment",
+    "odradek_broker.log.remaining.Aborted._of": REQUEST,
+    "odradek_broker.log.tally.Tally._marks": "Sums of records of a segment",
     "odradek_broker.ports.hang_ups.HangUps._watched": CONNECTIONS,
     "odradek_broker.ports.workers.ThreadWorkers._jobs": REPLICAS,
     "odradek_broker.ports.workers.ThreadWorkers._threads": FIXED,

@@ -36,6 +36,7 @@ from odradek_broker.groups.commit import refuse_commit
 from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
 from odradek_broker.groups.consumer.regexes import Resolved, resolve
 from odradek_broker.groups.coordinator import GroupCoordinator
+from odradek_broker.groups.history import Rebalance
 from odradek_broker.groups.join import Joiner
 from odradek_broker.groups.settings import GroupSettings
 
@@ -183,6 +184,11 @@ class GroupsRuntime(Coordinators[GroupPartition]):
     async def act(self, group_id: str, act: Callable[..., R], *arguments: Any) -> R:
         """What an act upon the groups comes to, called with (table, topics, step) and the arguments."""
         return await self._ask(group_id, lambda core, now, _: core.act(now, lambda *at_hand: act(*at_hand, *arguments)))
+
+    async def rebalances(self, group_id: str) -> tuple[Rebalance, ...] | None:
+        """None where there is no such group."""
+        found = await self.find(group_id)
+        return found.coordinator.rebalances(group_id)
 
     async def delete(self, group_id: str) -> DeletableGroupResult:
         return await self._ask(group_id, lambda core, now, _: core.delete(group_id, now))

@@ -55,6 +55,7 @@ from odradek_broker.groups.consumer.validation import refuse_malformed
 from odradek_broker.groups.describe import describe, matching
 from odradek_broker.groups.fetch import fetch_offsets
 from odradek_broker.groups.group import ClassicGroup
+from odradek_broker.groups.history import Rebalance
 from odradek_broker.groups.join import Joiner, fault_of_join, join, refuse_join
 from odradek_broker.groups.kinds import Group
 from odradek_broker.groups.leave import leave, refuse_leave
@@ -162,10 +163,10 @@ class GroupCoordinator:
         if group is None and not joins:
             raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Consumer group {group_id} not found.")
         if group is None:
-            return ConsumerGroup(group_id)
+            return self._table.to_come(group_id)
         if joins and isinstance(group, ClassicGroup) and group.is_empty:
             step.records += group.tombstones()
-            return ConsumerGroup(group_id)
+            return self._table.to_come(group_id)
         raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
 
     def act(self, now: Instant, act: Callable[[GroupTable, Topics, Step], R]) -> CoordinatorResult[R]:
@@ -234,6 +235,11 @@ class GroupCoordinator:
     def describe_consumer_group(self, group_id: str) -> consumer_group_describe.DescribedGroup:
         default = self.settings.group_consumer_assignors[0]
         return describe_consumer_group(group_id, self.groups.get(group_id), self.topics, default)
+
+    def rebalances(self, group_id: str) -> tuple[Rebalance, ...] | None:
+        """The last ones of a group, the oldest first; None where there is no such group."""
+        group = self.groups.get(group_id)
+        return None if group is None else group.history.rebalances
 
     def list_groups(self, states: Collection[str] = (), types: Collection[str] = ()) -> list[ListedGroup]:
         return matching(self.groups.values(), states, types)

@@ -34,6 +34,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.group_metadata import GroupMetadataValue, MemberMetadata
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol
 from odradek_broker.coordination.record import CoordinatorRecord
+from odradek_broker.groups.history import History
 from odradek_broker.groups.kinds import GroupKind
 from odradek_broker.groups.member import Member
 from odradek_broker.groups.offsets import GroupOffsets
@@ -67,6 +68,7 @@ class ClassicGroup:
     def __init__(self, group_id: str, offsets: GroupOffsets | None = None) -> None:
         self.group_id = group_id
         self.offsets = GroupOffsets() if offsets is None else offsets
+        self.history = History()
         self.state = GroupState.EMPTY
         self.state_since_ms = -1
         """By the wall clock; -1 where no record has said so."""
@@ -194,6 +196,7 @@ class ClassicGroup:
         self.generation = self.generation + 1 if self.generation < MAX_GENERATION else 1
         self.is_first_rebalance = self.newcomers = False
         self.unsynced = set(self.members)
+        self.history.ended(self.generation, len(self.members), wall_ms)
         if self.members:
             self.protocol_name = choose_protocol(self.members)
             self.transition_to(GroupState.COMPLETING_REBALANCE, wall_ms)

@@ -8,6 +8,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from odradek_broker.coordination.record import fits
 from odradek_broker.groups.group import ClassicGroup, GroupState, choose_protocol
+from odradek_broker.groups.history import Cause
 from odradek_broker.groups.member import Member
 from odradek_broker.groups.rebalance import (
     answer_join,
@@ -108,7 +109,7 @@ def _admit(group: ClassicGroup, request: JoinGroupRequest, joiner: Joiner, membe
     group.add(member, request.protocol_type)
     group.newcomers = group.is_first_rebalance
     step.set_timer(TimerKind.SESSION, NEW_MEMBER_JOIN_TIMEOUT_MS, group.group_id, member_id)
-    prepare_or_complete(group, step)
+    prepare_or_complete(group, Cause.by(member, "has joined", request.reason), step)
 
 
 def _member(request: JoinGroupRequest, joiner: Joiner, member_id: str) -> Member:
@@ -156,7 +157,8 @@ def _join_as_known(
     if group.state is GroupState.STABLE and unchanged and not leads:
         return current_generation(group, member)
     _join_again(member, request, joiner, step)
-    prepare_or_complete(group, step)
+    what = "leads, and asks for a rebalance" if unchanged else "wants something else"
+    prepare_or_complete(group, Cause.by(member, what, request.reason), step)
     return None
 
 
@@ -192,7 +194,7 @@ def _join_as_static(
     group.replace(former_id, member)
     member.join_ticket = joiner.ticket
     set_session(group, member, step)
-    prepare_or_complete(group, step)
+    prepare_or_complete(group, Cause.by(member, "is back as a static member", request.reason), step)
     return None
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from odradek_broker.coordination.record import CoordinatorRecord
+from odradek_broker.groups.history import History
 from odradek_broker.groups.offsets import GroupOffsets
 
 
@@ -27,6 +28,7 @@ class Group(Protocol):
     kind: ClassVar[GroupKind]
     group_id: str
     offsets: GroupOffsets
+    history: History
 
     @property
     def state(self) -> str:

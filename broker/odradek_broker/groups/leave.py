@@ -5,6 +5,7 @@ from __future__ import annotations
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse
 from odradek_broker.groups.group import ClassicGroup
+from odradek_broker.groups.history import Cause
 from odradek_broker.groups.rebalance import after_removal, drop_member, release_reserved
 from odradek_broker.groups.step import Step
 
@@ -15,10 +16,12 @@ def leave(group: ClassicGroup, request: LeaveGroupRequest, step: Step) -> LeaveG
     It does not for an id that was only reserved: who hands it back had no part in the generation.
     """
     identities = identities_of(request)
-    count = len(group.members)
+    before = dict(group.members)
     errors = [_leave_one(group, identity, step) for identity in identities]
-    if len(group.members) < count:
-        after_removal(group, step)
+    gone = [member for member_id, member in before.items() if member_id not in group.members]
+    if gone:
+        reason = next((each.reason for each in identities if each.member_id == gone[0].member_id), None)
+        after_removal(group, Cause.by(gone[0], "has left", reason), step)
     return answer_leave(request, identities, errors)
 
 

@@ -14,6 +14,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupResponse, JoinGroupResponseMember
 from odradek.protocol.messages.sync_group import SyncGroupResponse
 from odradek_broker.groups.group import ClassicGroup, GroupState
+from odradek_broker.groups.history import Cause
 from odradek_broker.groups.member import Member
 from odradek_broker.groups.records import group_record
 from odradek_broker.groups.step import Step
@@ -22,16 +23,17 @@ from odradek_broker.groups.timers import TimerKind
 NAMES_SAID = 3
 
 
-def prepare_or_complete(group: ClassicGroup, step: Step) -> None:
+def prepare_or_complete(group: ClassicGroup, cause: Cause, step: Step) -> None:
     """A member has joined, or wants something else: begin a rebalance, or see whether the one at work is done."""
     if group.state is GroupState.PREPARING_REBALANCE:
         maybe_complete_join(group, step)
     else:
-        prepare_rebalance(group, step)
+        prepare_rebalance(group, cause, step)
 
 
-def prepare_rebalance(group: ClassicGroup, step: Step) -> None:
+def prepare_rebalance(group: ClassicGroup, cause: Cause, step: Step) -> None:
     """Ask everybody to join again."""
+    group.history.began(cause, step.now.wall_ms)
     for member in group.members.values():
         if member.sync_ticket is not None:
             answer_sync(group, member, step, ErrorCode.REBALANCE_IN_PROGRESS)
@@ -112,10 +114,12 @@ def sync_time_over(group: ClassicGroup, step: Step) -> None:
     """Remove the members that have never asked for their assignment."""
     assert group.state in (GroupState.COMPLETING_REBALANCE, GroupState.STABLE)
     late = [member for member_id, member in group.members.items() if member_id in group.unsynced]
+    waited_s = group.rebalance_timeout_ms / 1000
     for member in late:
         drop_member(group, member, step)
     if late:
-        prepare_rebalance(group, step)
+        cause = Cause.by(late[0], f"has not asked for its assignment within {waited_s:g} s")
+        prepare_rebalance(group, cause, step)
 
 
 def session_over(group: ClassicGroup, member_id: str, step: Step) -> None:
@@ -127,7 +131,7 @@ def session_over(group: ClassicGroup, member_id: str, step: Step) -> None:
     if member.is_waiting and not member.is_new:
         return  # It is waiting for us; its session goes on once it has been answered.
     drop_member(group, member, step)
-    after_removal(group, step)
+    after_removal(group, Cause.by(member, f"was silent for {member.session_timeout_ms / 1000:g} s"), step)
 
 
 def release_reserved(group: ClassicGroup, member_id: str, step: Step) -> None:
@@ -138,10 +142,10 @@ def release_reserved(group: ClassicGroup, member_id: str, step: Step) -> None:
         maybe_complete_join(group, step)
 
 
-def after_removal(group: ClassicGroup, step: Step) -> None:
+def after_removal(group: ClassicGroup, cause: Cause, step: Step) -> None:
     """The members that are left divide what there is among themselves."""
     if group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
-        prepare_rebalance(group, step)
+        prepare_rebalance(group, cause, step)
     elif group.state is GroupState.PREPARING_REBALANCE:
         maybe_complete_join(group, step)
 

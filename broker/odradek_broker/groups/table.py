@@ -38,6 +38,7 @@ class GroupTable:
         self.groups: dict[str, Group] = {}
         self._transactions: dict[int, set[str]] = {}
         """The groups in which a producer's open transaction has offsets."""
+        self._to_come: ConsumerGroup | None = None
 
     # ----------------------------------------------------------------------------------------------------- finding
 
@@ -53,8 +54,19 @@ class GroupTable:
         """A group that has nothing but offsets is a classic one."""
         return self.groups.get(group_id) or self.put(ClassicGroup(group_id))
 
+    def to_come(self, group_id: str) -> ConsumerGroup:
+        """A consumer group to decide from, which is there once that is on record: then with the history it has now."""
+        self._to_come = ConsumerGroup(group_id)
+        former = self.groups.get(group_id)
+        if former is not None:
+            self._to_come.history = former.history
+        return self._to_come
+
     def put(self, group: Group) -> Group:
-        """From now on the group id is this group's."""
+        """From now on the group id is this group's, and with it what has happened."""
+        former = self.groups.get(group.group_id)
+        if former is not None:
+            group.history = former.history
         self.groups[group.group_id] = group
         return group
 
@@ -104,7 +116,7 @@ class GroupTable:
             if record.value is None:
                 return
             self._release_reserved(group, step)
-            group = self._in_place_of(group, ConsumerGroup(record.group_id))
+            group = self._in_place_of(group, self._come(record.group_id))
         replay_consumer_group(group, record, step)
         if group.is_empty and not group.recorded and group.offsets:
             self._in_place_of(group, ClassicGroup(record.group_id))
@@ -120,13 +132,19 @@ class GroupTable:
         replay_share_group(group, record, step)
         self.forget_if_void(group)
 
+    def _come(self, group_id: str) -> ConsumerGroup:
+        group, decided = ConsumerGroup(group_id), self._to_come
+        if decided is not None and decided.group_id == group_id:
+            group.history, self._to_come = decided.history, None
+        return group
+
     def _in_place_of(self, former: Group | None, group: G) -> G:
         """Raises ProtocolError where somebody is in the one before: nobody has written down that they have gone."""
         if former is not None and not former.is_empty:
             raise ProtocolError(f"group {group.group_id!r} has members as a {former.kind} group")
         if former is not None:
             group.offsets = former.offsets
-        self.groups[group.group_id] = group
+        self.put(group)
         return group
 
     def _release_reserved(self, group: Group | None, step: Step) -> None:

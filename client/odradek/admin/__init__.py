@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odradek.admin.configs import ConfigAdmin, ConfigEntry, ConfigSource, ResourceType
-from odradek.admin.groups import GroupAdmin, GroupDescription, GroupListing, MemberDescription
+from odradek.admin.groups import GroupAdmin, GroupDescription, GroupListing, MemberDescription, RebalanceDescription
 from odradek.admin.log_dirs import LogDirAdmin
 from odradek.admin.records import ClusterDescription, RecordAdmin
 from odradek.admin.replicas import Reassignment, ReplicaAdmin
@@ -23,6 +23,7 @@ __all__ = [
     "GroupListing",
     "MemberDescription",
     "Reassignment",
+    "RebalanceDescription",
     "ResourceType",
     "TopicDescription",
 ]

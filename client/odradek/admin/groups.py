@@ -15,6 +15,7 @@ from odradek.lag import Lag, Span, count_records
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import consumer_group_describe as consumer_groups
 from odradek.protocol.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
+from odradek.protocol.messages.describe_group_history import DescribeGroupHistoryRequest, DescribeGroupHistoryResponse
 from odradek.protocol.messages.describe_groups import DescribedGroup, DescribeGroupsRequest, DescribeGroupsResponse
 from odradek.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 from odradek.protocol.messages.offset_delete import (
@@ -62,6 +63,24 @@ class GroupDescription(Struct, frozen=True):
     group_type: str
     coordinator: int
     members: tuple[MemberDescription, ...]
+
+
+class RebalanceDescription(Struct, frozen=True):
+    """One rebalance of a group."""
+
+    began_ms: int
+    """By the coordinator's clock."""
+    took_s: float | None
+    """None while it goes on."""
+    generation: int | None
+    """That it has brought; in a group of the newer protocol, the group's epoch. None while it goes on."""
+    cause: str
+    """A sentence without its subject, the member: `has joined`; with it where no member caused it."""
+    member_id: str | None
+    client_id: str | None
+    client_host: str | None
+    member_count: int
+    """When it ended."""
 
 
 class GroupAdmin(AdminBase):
@@ -120,6 +139,32 @@ class GroupAdmin(AdminBase):
         found, code = take_fetched(answer)
         raise_for(code, group_id)
         return found
+
+    async def group_history(self, group_id: str) -> list[RebalanceDescription]:
+        """The last rebalances since the group's coordinator has it, the oldest first: why, by whom, and for how long.
+
+        Raises GroupNotFound; UnsupportedVersion where the broker is Apache Kafka, which remembers none.
+        """
+        answer = await self._coordinator(group_id).ask_until_answered(
+            DescribeGroupHistoryRequest(group_id),
+            DescribeGroupHistoryResponse,
+            lambda answer: answer.error_code,
+            timeout_s=self._timeout_s,
+        )
+        raise_for(answer.error_code, group_id)
+        return [
+            RebalanceDescription(
+                began_ms=each.began_ms,
+                took_s=None if each.took_ms < 0 else each.took_ms / 1000,
+                generation=None if each.generation < 0 else each.generation,
+                cause=each.cause,
+                member_id=each.member_id or None,
+                client_id=each.client_id or None,
+                client_host=each.client_host or None,
+                member_count=each.members,
+            )
+            for each in answer.rebalances
+        ]
 
     async def group_lag(self, group_id: str, *, read_committed: bool = False) -> dict[TopicPartition, Lag]:
         """How far the group is behind in all partitions that it has committed in: what a consumer would still get.

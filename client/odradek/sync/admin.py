@@ -27,6 +27,7 @@ class Admin(Face):
     describe_group = waits(admin.Admin.describe_group)
     delete_group = waits(admin.Admin.delete_group)
     group_offsets = waits(admin.Admin.group_offsets)
+    group_history = waits(admin.Admin.group_history)
     group_lag = waits(admin.Admin.group_lag)
     alter_group_offsets = waits(admin.Admin.alter_group_offsets)
     delete_group_offsets = waits(admin.Admin.delete_group_offsets)

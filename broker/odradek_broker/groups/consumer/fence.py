@@ -25,6 +25,7 @@ from odradek_broker.groups.consumer.records import (
     removal_of,
     target_metadata_record,
 )
+from odradek_broker.groups.history import Cause
 from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.topics import Topics, metadata_hash
@@ -38,7 +39,7 @@ def leave(
     if request.member_epoch == LEAVING_FOR_A_WHILE_EPOCH:
         step.records.append(current_assignment_record(group.group_id, _away(member)))
     else:
-        fence(group, [member], topics, step)
+        fence(group, [member], Cause.by(member, "has left"), topics, step)
     return ConsumerGroupHeartbeatResponse(member_id=request.member_id, member_epoch=request.member_epoch)
 
 
@@ -67,7 +68,7 @@ def find_member(group: ConsumerGroup, member_id: str, instance_id: str | None) -
     return member
 
 
-def fence(group: ConsumerGroup, leaving: Iterable[ConsumerMember], topics: Topics, step: Step) -> None:
+def fence(group: ConsumerGroup, leaving: Iterable[ConsumerMember], cause: Cause, topics: Topics, step: Step) -> None:
     """Remove members, and let the group begin a new epoch without them."""
     gone = {member.member_id: member for member in leaving}
     if not gone:
@@ -79,8 +80,10 @@ def fence(group: ConsumerGroup, leaving: Iterable[ConsumerMember], topics: Topic
     dropped = {member.subscribed_topic_regex for member in gone.values()} - wanted
     step.records += [regex_tombstone(group.group_id, each) for each in sorted(filter(None, dropped))]
     epoch = group.next_epoch
+    group.history.began(cause, step.now.wall_ms, epoch)
     step.records.append(epoch_record(group.group_id, epoch, metadata_hash(group.topics_of(left), topics)))
     if not left:
+        group.history.ended(epoch, 0, step.now.wall_ms)
         step.records.append(target_metadata_record(group.group_id, epoch, NEVER_MS))
 
 
@@ -88,19 +91,17 @@ def session_over(group: ConsumerGroup, member_id: str, topics: Topics, step: Ste
     """The member has not been heard of for its session."""
     member = group.members.get(member_id)
     if member is not None:
-        session_s = step.settings.group_consumer_session_timeout_ms / 1000
-        step.notes.append(
-            f"group {group.group_id!r}: member {member_id} was silent for {session_s:g} s, and is removed"
-        )
-        fence(group, [member], topics, step)
+        what = f"was silent for {step.settings.group_consumer_session_timeout_ms / 1000:g} s"
+        step.notes.append(f"group {group.group_id!r}: member {member_id} {what}, and is removed")
+        fence(group, [member], Cause.by(member, what), topics, step)
 
 
 def rebalance_time_over(group: ConsumerGroup, member_id: str, topics: Topics, step: Step) -> None:
     """The member has had its rebalance timeout to give up partitions, while others wait for them."""
     member = group.members.get(member_id)
     if member is not None and member.state is MemberState.UNREVOKED_PARTITIONS:
+        what = f"has not given up its partitions within {member.rebalance_timeout_ms / 1000:g} s"
         step.notes.append(
-            f"group {group.group_id!r}: member {member_id} at {member.client_host} has not given up its partitions "
-            f"within {member.rebalance_timeout_ms / 1000:g} s, and is removed"
+            f"group {group.group_id!r}: member {member_id} at {member.client_host} {what}, and is removed"
         )
-        fence(group, [member], topics, step)
+        fence(group, [member], Cause.by(member, what), topics, step)

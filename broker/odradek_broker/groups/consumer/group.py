@@ -29,6 +29,7 @@ from odradek_broker.groups.assignors.spec import NO_PARTITIONS, Assignment
 from odradek_broker.groups.consumer import records
 from odradek_broker.groups.consumer.member import ConsumerMember
 from odradek_broker.groups.consumer.resolved_regex import ResolvedRegex
+from odradek_broker.groups.history import History
 from odradek_broker.groups.kinds import GroupKind
 from odradek_broker.groups.offsets import GroupOffsets
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
@@ -57,6 +58,7 @@ class ConsumerGroup:
     def __init__(self, group_id: str, offsets: GroupOffsets | None = None) -> None:
         self.group_id = group_id
         self.offsets = GroupOffsets() if offsets is None else offsets
+        self.history = History()
         self.epoch = FIRST_EPOCH
         self.metadata_hash = NO_TOPICS_HASH
         self.assignment_epoch = FIRST_EPOCH

@@ -25,7 +25,7 @@ from odradek.protocol.messages.consumer_group_records import (
     ConsumerGroupTargetAssignmentMetadataValue,
     TopicPartitions,
 )
-from odradek_broker.groups.consumer.group import FIRST_EPOCH, NEVER_MS, ConsumerGroup
+from odradek_broker.groups.consumer.group import FIRST_EPOCH, NEVER_MS, ConsumerGroup, ConsumerGroupState
 from odradek_broker.groups.consumer.member import (
     LEAVING_EPOCH,
     NOTHING_HELD,
@@ -101,6 +101,8 @@ def _replay_current(group: ConsumerGroup, member_id: str, value: object, step: S
         )
         group.put_member(member)
         rebalance_clock(group, member, step)
+        if group.history.current is not None and group.state is ConsumerGroupState.STABLE:
+            group.history.ended(group.epoch, len(group.members), step.now.wall_ms)
     elif member_id in group.members:
         gone = {"member_epoch": LEAVING_EPOCH, "previous_member_epoch": LEAVING_EPOCH}
         held = {"assigned": NOTHING_HELD, "pending_revocation": NOTHING_HELD}

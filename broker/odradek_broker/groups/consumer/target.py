@@ -14,6 +14,7 @@ from odradek_broker.groups.consumer.records import (
     target_metadata_record,
     target_record,
 )
+from odradek_broker.groups.history import Cause
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.topics import Topic, Topics, metadata_hash
 
@@ -28,11 +29,20 @@ def begin_epoch_if_needed(draft: Draft) -> None:
     hashed = metadata_hash(wanted, topics)
     if changed or hashed != group.metadata_hash:
         draft.epoch = group.next_epoch
+        group.history.began(_cause(draft, changed), step.now.wall_ms, draft.epoch)
         step.records.append(epoch_record(group.group_id, draft.epoch, hashed))
         if group.has_partition_metadata:
             step.records.append(partition_metadata_tombstone(group.group_id))
     else:
         group.checked_version = topics.version
+
+
+def _cause(draft: Draft, changed: bool) -> Cause:
+    if not changed:
+        return Cause("topics that members subscribe to have changed")
+    if draft.former.member_id not in draft.group.members:
+        return Cause.by(draft.member, "has joined")
+    return Cause.by(draft.member, "wants something else")
 
 
 def _prefers_another(draft: Draft) -> bool:

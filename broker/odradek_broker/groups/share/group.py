@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.groups.assignors.spec import NO_PARTITIONS, Assignment
+from odradek_broker.groups.history import History
 from odradek_broker.groups.kinds import GroupKind
 from odradek_broker.groups.offsets import GroupOffsets
 from odradek_broker.groups.share import records
@@ -61,6 +62,8 @@ class ShareGroup:
         self.group_id = group_id
         self.offsets = GroupOffsets()
         """None: who shares commits no offsets."""
+        self.history = History()
+        """Stays empty: where nobody waits for anybody there are no rebalances."""
         self.epoch = 0
         self.metadata_hash = NO_TOPICS_HASH
         self.assignment_epoch = 0
