@@ -7,11 +7,11 @@ partition is asked for again only when little of it is left in the buffer.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from msgspec import Struct
 
-from odradek.cluster.metadata import ClusterImage
+from odradek.cluster.metadata import NO_LEADER, ClusterImage
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.partition import PartitionState, corrupt
@@ -73,7 +73,7 @@ class Fetches:
         self._config = config
         self._image = image
 
-    def plan(self, states: Iterable[PartitionState], busy: set[int], now_s: float) -> dict[int, FetchPlan]:
+    def plan(self, states: Iterable[PartitionState], busy: Container[int], now_s: float) -> dict[int, FetchPlan]:
         """For each broker that is not busy, what to ask of it now."""
         room = self._config.prefetch_bytes
         by_source: dict[int, list[Asked]] = {}
@@ -96,6 +96,11 @@ class Fetches:
         if state.nearer is not None and now_s < state.nearer_until and state.nearer in self._image.brokers:
             return state.nearer
         return self._image.leader(*state.topic_partition)
+
+    def has_moved(self, plan: FetchPlan, now_s: float) -> bool:
+        """Whether a partition that was asked for has to be asked for elsewhere by now."""
+        sources = ((each.source, self._source(each.state, now_s)) for each in plan.asked if each.is_current)
+        return any(now not in (asked, NO_LEADER) for asked, now in sources)
 
     def next_retry_at(self, states: Iterable[PartitionState], now_s: float) -> float:
         """When a partition may be asked for again that is put off; infinity if none is."""

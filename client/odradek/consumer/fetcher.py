@@ -1,4 +1,8 @@
-"""Keeps the buffers of assigned partitions filled: one fetch under way for each broker that leads some of them."""
+"""Keeps the buffers of assigned partitions filled: one fetch under way for each broker that leads some of them.
+
+A broker that hangs keeps nothing that another leads by now: a fetch that has been under way for longer than a broker
+waits for records is reason to look who leads, and a fetch of what has moved is given up.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 import trio
+from msgspec import Struct
 
 from odradek.cluster.cluster import Cluster
 from odradek.cluster.metadata import BrokerAddress
@@ -17,6 +22,18 @@ from odradek.protocol.messages.fetch import FetchRequest, FetchResponse
 from odradek.wakeup import Wakeup
 
 logger = logging.getLogger(__name__)
+
+
+OVERDUE_SECONDS = 3.0
+"""How long behind fetch_max_wait_ms an answer is before it is asked, again and again, who leads."""
+
+
+class UnderWay(Struct):
+    """A fetch."""
+
+    plan: FetchPlan
+    scope: trio.CancelScope
+    overdue_at: float
 
 
 class Fetcher:
@@ -34,7 +51,8 @@ class Fetcher:
         self._config = config
         self._states = states
         self._fetches = Fetches(config, cluster.image)
-        self._busy: set[int] = set()
+        self._under_way: dict[int, UnderWay] = {}
+        """By broker."""
         self._wakeup = Wakeup()
 
     def wake(self) -> None:
@@ -46,17 +64,30 @@ class Fetcher:
             nursery.start_soon(self._follow_metadata)
             while True:
                 now = trio.current_time()
-                for leader, plan in self._fetches.plan(self._states(), self._busy, now).items():
-                    self._busy.add(leader)
+                for leader, plan in self._fetches.plan(self._states(), self._under_way, now).items():
+                    overdue_at = now + self._config.fetch_max_wait_ms / 1000 + OVERDUE_SECONDS
+                    self._under_way[leader] = UnderWay(plan, trio.CancelScope(), overdue_at)
                     still_fetching(plan.asked, True)
-                    nursery.start_soon(self._fetch, leader, plan)
+                    nursery.start_soon(self._fetch, leader, plan, self._under_way[leader].scope)
                 self._note_leaderless()
-                await self._wakeup.wait(self._fetches.next_retry_at(self._states(), now))
+                retry_at = self._fetches.next_retry_at(self._states(), now)
+                await self._wakeup.wait(min(retry_at, self._next_overdue_at(now)))
 
-    async def _fetch(self, leader: int, plan: FetchPlan) -> None:
+    def _next_overdue_at(self, now: float) -> float:
+        """When to ask again who leads; where that is now, it is asked."""
+        for fetch in self._under_way.values():
+            if fetch.overdue_at <= now:
+                fetch.overdue_at = now + OVERDUE_SECONDS
+                self._cluster.wish_refresh()
+        return min((fetch.overdue_at for fetch in self._under_way.values()), default=float("inf"))
+
+    async def _fetch(self, leader: int, plan: FetchPlan, scope: trio.CancelScope) -> None:
         waits_until = trio.current_time() + self._config.fetch_max_wait_ms / 1000
         try:
-            answer = await self._ask(leader, plan)
+            with scope:
+                answer = await self._ask(leader, plan)
+            if scope.cancelled_caught:
+                return
         except OdradekError as error:
             logger.debug("fetching from broker %d: %s", leader, error)
             if not error.retriable:
@@ -72,7 +103,7 @@ class Fetcher:
                 self._cluster.wish_refresh()
         finally:
             still_fetching(plan.asked, False)
-            self._busy.discard(leader)
+            del self._under_way[leader]
             self._wakeup.set()
             self._on_arrival()
 
@@ -99,4 +130,7 @@ class Fetcher:
     async def _follow_metadata(self) -> None:
         while True:
             await self._cluster.changed.wait()
+            for fetch in self._under_way.values():
+                if self._fetches.has_moved(fetch.plan, trio.current_time()):
+                    fetch.scope.cancel()
             self._wakeup.set()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 from crc32c import crc32c
-from fake_broker import FakeBroker
+from fake_broker import NODE_ID, FakeBroker
 from msgspec.structs import replace
 
 from odradek import CommitFailed, Consumer, CorruptRecords, Producer, TopicPartition
@@ -162,6 +162,45 @@ async def test_a_seek_leads_past_what_a_broker_cannot_read(broker: FakeBroker, a
             await anext(consumer)
         consumer.seek(ORDERS, 6)
         assert await read(consumer, 1) == [6]
+
+
+# ------------------------------------------------------------------------------------------ a leader that hangs
+
+
+def unanswered(request: Any, answer: Any) -> None:
+    """A step of a script."""
+
+
+async def test_a_leader_that_hangs_keeps_no_partition_that_another_leads(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    """Its connection is open, and no answer comes; request_timeout_ms is half a minute."""
+
+    def moved(_: Any, answer: Any) -> Any:
+        if not broker.count(FetchRequest):
+            return answer
+        (topic,) = answer.topics
+        elsewhere = [replace(each, leader_id=NODE_ID + 1, leader_epoch=1) for each in topic.partitions]
+        brokers = [*answer.brokers, replace(answer.brokers[0], node_id=NODE_ID + 1)]
+        return replace(answer, brokers=brokers, topics=[replace(topic, partitions=elsewhere)])
+
+    broker.script(FetchRequest, unanswered)
+    broker.script(MetadataRequest, *[moved] * 100)
+    async with Consumer("fake", "orders", surroundings=broker.surroundings) as consumer:
+        begun = trio.current_time()
+        assert await read(consumer, 10) == list(range(10))
+        assert trio.current_time() - begun < 5
+    assert broker.count(MetadataRequest) < 10
+
+
+async def test_who_waits_for_a_leader_that_hangs_asks_who_leads_and_not_in_a_storm(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    broker.script(FetchRequest, unanswered)
+    async with Consumer("fake", "orders", surroundings=broker.surroundings) as consumer:
+        assert await consumer.poll(timeout_s=20) == []
+    assert broker.count(FetchRequest) == 1
+    assert 3 < broker.count(MetadataRequest) < 10
 
 
 # ------------------------------------------------------------------------------------------- without a leader
