@@ -11,6 +11,7 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
+from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.controller.frame import unframe
 from odradek_broker.controller.image import MetadataImage
@@ -58,6 +59,10 @@ async def _ask(address: Address, found: Found) -> None:
         return
     finally:
         peer.close()
+    if answer.error_code:
+        error_name = ErrorCode.from_code(answer.error_code).name
+        found.silent.append(f"{address[0]}:{address[1]} tells its metadata to brokers only ({error_name})")
+        return
     image = replay(MetadataImage(cluster_id=answer.cluster_id), records, answer.last_offset)
     found.known.append(Known(f"node {answer.node_id} at {address[0]}:{address[1]}", image, answer.epoch))
 

@@ -44,6 +44,8 @@ def rows_of(image: MetadataImage) -> Iterator[tuple[str, Fields]]:
             yield "config", {"of": ResourceType(kind).name.lower(), "resource": name, "name": key, "value": value}
     for (mechanism, user), keys in sorted(image.scram.items()):
         yield "scramUser", {"name": user, "mechanism": NUMBERS.get(mechanism), "iterations": keys.iterations}
+    for _, acl in sorted(image.acls.by_id.items()):
+        yield "acl", {"rule": str(acl)}
 
 
 def line_of(head: str, fields: Mapping[str, Any]) -> str:

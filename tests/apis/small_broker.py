@@ -28,6 +28,7 @@ from odradek_broker.metadata.recent_deletions import RecentDeletions
 from odradek_broker.partitions.commits import Commit, Commits
 from odradek_broker.ports.network import Network
 from odradek_broker.ports.workers import ThreadWorkers
+from odradek_broker.security.authorizer import Authorizer
 
 
 class MemoryJournal:
@@ -131,6 +132,7 @@ class SmallBroker:
     ) -> None:
         self.config = config or BrokerConfig()
         self.node_id = self.config.node_id
+        self.authorizer: Authorizer | None = None
         self.clock = FixedClock()
         self.journal = journal or MemoryJournal()
         self.images: list[tuple[MetadataImage, MetadataImage]] = []

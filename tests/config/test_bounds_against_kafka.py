@@ -18,6 +18,7 @@ from tests.protocol.messages.java_program import run_java_program, skip_without_
 BITS = {"SHORT": 16, "INT": 32, "LONG": 64}
 NOT_KAFKAS = {
     "bootstrap.scram.users",
+    "allow.everyone.if.no.acl.found",
     "controller.journal",
     "dynamic.config.ignore",
     "etcd.endpoints",
@@ -27,8 +28,9 @@ NOT_KAFKAS = {
     "log.flush.policy",
     "max.incremental.fetch.session.cache.partitions",
     "max.replicas.per.broker",
+    "super.users",
 }
-"""Of these the two throttles are Kafka's, but among its quotas."""
+"""Of these the two throttles are Kafka's, but among its quotas; and its authorizer reads two for itself."""
 
 OURS_IS_NARROWER = {
     "broker.heartbeat.interval.ms": "a time that is waited for",

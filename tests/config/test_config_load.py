@@ -99,7 +99,8 @@ def test_all_mistakes_are_told_at_once_and_name_their_source(tmp_path: Path) -> 
         ("group.min.session.timeout.ms", "1800001", "group.max.session.timeout.ms"),
         ("queued.max.request.bytes", "1000", "socket.request.max.bytes"),
         ("broker.session.timeout.ms", "3999", "half of"),
-        ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "not supported"),
+        ("authorizer.class.name", "kafka.security.authorizer.AclAuthorizer", "StandardAuthorizer"),
+        ("super.users", "User:a;admin", "User:NAME"),
     ],
 )
 def test_a_wrong_value_is_one_line(name: str, text: str, wrong: str) -> None:

@@ -7,6 +7,8 @@ from random import Random
 
 from msgspec import Struct
 
+from odradek.protocol import acl as words
+from odradek.protocol.acl import Operation, PatternType, Permission
 from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from odradek.protocol.messages.alter_partition import (
     AlterPartitionRequest,
@@ -19,7 +21,9 @@ from odradek.protocol.messages.alter_partition_reassignments import (
     ReassignablePartition,
     ReassignableTopic,
 )
+from odradek.protocol.messages.create_acls import AclCreation, CreateAclsRequest
 from odradek.protocol.messages.create_topics import CreateTopicsRequest
+from odradek.protocol.messages.delete_acls import DeleteAclsFilter, DeleteAclsRequest
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from odradek.protocol.messages.incremental_alter_configs import (
     AlterableConfig,
@@ -28,6 +32,7 @@ from odradek.protocol.messages.incremental_alter_configs import (
 )
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.acls import create_acls, delete_acls
 from odradek_broker.controller.alter_partition import alter_partition
 from odradek_broker.controller.configs import incremental_alter_configs
 from odradek_broker.controller.create_topics import create_topics
@@ -56,7 +61,9 @@ def decisions(random: Random, count: int, image: MetadataImage) -> Iterator[tupl
 def _decide(random: Random, image: MetadataImage) -> list[Struct]:
     broker = image.brokers.get(random.choice(BROKERS))
     topic = random.choice(list(image.topics.values())) if image.topics else None
-    kind = random.randrange(10)
+    kind = random.randrange(11)
+    if kind == 10:
+        return _change_acls(random, image)
     if broker is None or kind == 0:
         id = random.choice(BROKERS) if broker is None else broker.broker_id
         endpoint = Endpoint("PLAINTEXT", f"b{id}", random.randrange(1, 65536))
@@ -114,3 +121,19 @@ def _decide(random: Random, image: MetadataImage) -> list[Struct]:
         ),
         CONFIG,
     ).records
+
+
+def _change_acls(random: Random, image: MetadataImage) -> list[Struct]:
+    name, principal = f"t{random.randrange(2)}", f"User:u{random.randrange(2)}"
+    if random.random() < 0.3:
+        gone = DeleteAclsFilter(
+            words.ResourceType.ANY, name, PatternType.ANY, principal, None, Operation.ANY, Permission.ANY
+        )
+        return delete_acls(image, DeleteAclsRequest([gone])).records
+    pattern = random.choice([PatternType.LITERAL, PatternType.PREFIXED])
+    operation, permission = (
+        random.choice([Operation.READ, Operation.ALL]),
+        random.choice([Permission.DENY, Permission.ALLOW]),
+    )
+    new = AclCreation(words.ResourceType.TOPIC, name, pattern, principal, "*", operation, permission)
+    return create_acls(image, CreateAclsRequest([new]), random.randbytes).records

@@ -108,7 +108,7 @@ def test_the_refusal_is_one_line_with_the_place_the_consequence_and_the_remedy(k
         f"{keeper.segment}, position {keeper.ends[1]}, offset {len(BOOTSTRAP)}: a batch does not match its checksum"
         in line
     )
-    assert f"what was decided from offset 3 on, up to offset {offset}, would be forgotten" in line
+    assert f"what was decided from offset {len(BOOTSTRAP)} on, up to offset {offset}, would be forgotten" in line
     assert f"odradek metadata restore --data-dir {keeper.path} --from HOST:PORT" in line
 
 

@@ -7,6 +7,13 @@ them all. One that is new stands here with what bounds it, or it is a leak.
 from __future__ import annotations
 
 TESTS = {
+    "ACLs": ("controller/test_acl_decisions.py::test_what_would_be_too_much_in_all_is_refused_as_a_whole",),
+    "ACLs that one request changes": (
+        "controller/test_acl_decisions.py::test_a_request_with_too_many_changes_makes_none",
+    ),
+    "Permissions that a connection remembers": (
+        "apis/test_asking.py::test_no_more_than_a_thousand_permissions_are_remembered",
+    ),
     "Connections of a broker": (
         "server/test_many_connections.py::test_no_more_than_max_connections_are_let_in_however_many_come_at_once",
         "server/test_door.py::test_no_client_can_keep_those_of_another_address_out",
@@ -198,6 +205,13 @@ BUFFERED = "Records that wait to be acknowledged"
 FETCHED = "Batches that wait to be handed out"
 
 CONTAINERS = {
+    "odradek_broker.apis.permissions.asking.Asking._allowed": "Permissions that a connection remembers",
+    "odradek_broker.security.acl_index.AclDraft._by_id": "ACLs",
+    "odradek_broker.security.acl_index.AclDraft._grants": "ACLs",
+    "odradek_broker.security.acl_index.AclDraft._lengths": "ACLs",
+    "odradek_broker.security.acl_index.AclDraft._own": REQUEST,
+    "odradek_broker.security.acl_index.AclDraft._patterns": "ACLs",
+    "odradek_broker.security.acl_index.AclDraft._patterns_of": "ACLs",
     "odradek.activity.Activities._waits": MINE,
     "odradek.cluster.cluster.Cluster._asked": MINE,
     "odradek.cluster.cluster.Cluster._topics": MINE,

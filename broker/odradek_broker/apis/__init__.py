@@ -35,6 +35,8 @@ from odradek.protocol.headers import ApiMessage
 from odradek_broker.security.principal import ANONYMOUS, Principal
 
 if TYPE_CHECKING:
+    from odradek.protocol.acl import Operation, ResourceType
+    from odradek_broker.apis.permissions.asking import Asking
     from odradek_broker.node.broker import Broker
     from odradek_broker.ports.network import Address
     from odradek_broker.security.login import Login
@@ -91,6 +93,8 @@ class Caller(Struct):
     """How far its login has come, where the listener asks for one."""
     software: str = "software that has not said its name"
     """Name and version, from its ApiVersions request (KIP-511)."""
+    asking: Asking | None = None
+    """On whose behalf it has last been asked for a permission."""
     farewells: dict[str, Callable[[], None]] = {}
     """Called, each once, when the connection is over."""
 
@@ -103,6 +107,12 @@ class RequestContext(Struct, frozen=True):
     version: int
     client_id: str | None
     caller: Caller
+    asking: Asking | None = None
+    """None where nobody is asked for permission."""
+
+    def may(self, operation: Operation, resource_type: ResourceType, name: str) -> bool:
+        """For the few handlers that ask for themselves (apis/permissions)."""
+        return self.asking is None or self.asking.may(operation, resource_type, name)
 
 
 def load_apis() -> dict[int, Api]:

@@ -16,6 +16,8 @@ Behaviour
     A partition that is named twice                 is read once, as it was named last
     A throttled follower that is not in sync        no records while leader.replication.throttled.rate is used up
     An unknown topic id                             UNKNOWN_TOPIC_ID, with the id
+    A topic that may not be read, or a follower     TOPIC_AUTHORIZATION_FAILED
+    that is no broker
     Batches that do not read back                   KAFKA_STORAGE_ERROR, and another in-sync replica is to lead; where
                                                     there is none CORRUPT_MESSAGE, for one can only seek past them
     Of many partitions each SLICE is read by itself: others run between them (loop/slices.py)
@@ -32,6 +34,7 @@ from typing import NamedTuple, TypeVar
 
 import trio
 
+from odradek.protocol.acl import Operation, ResourceType
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.fetch import (
     AbortedTransaction,
@@ -44,6 +47,7 @@ from odradek.protocol.messages.fetch import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
+from odradek_broker.apis.permissions.asking import Asking
 from odradek_broker.config.coordination_keys import RACK_AWARE
 from odradek_broker.log.failures import DamagedLog, OffsetOutOfRange
 from odradek_broker.loop.slices import SLICE, Slices
@@ -161,13 +165,21 @@ async def _find(request: FetchRequest, session: FetchSession | None, context: Re
 
 def _partition(key: PartitionKey, request: FetchRequest, context: RequestContext) -> Partition | ErrorCode:
     topic, index = key
-    from_any = context.version >= FIRST_VERSION_WITH_RACKS and _replica_id(request) < 0
-    if isinstance(topic, bytes):
-        name = context.broker.topic_name(topic)
-        if name is None:
-            return ErrorCode.UNKNOWN_TOPIC_ID
-        return context.broker.replicas.partition(name, index, follower_too=from_any)
-    return context.broker.replicas.partition(topic, index, follower_too=from_any)
+    is_consumer = _replica_id(request) < 0
+    name = context.broker.topic_name(topic) if isinstance(topic, bytes) else topic
+    if context.asking is not None and not _is_permitted(name, context.asking, is_consumer=is_consumer):
+        return ErrorCode.TOPIC_AUTHORIZATION_FAILED
+    if name is None:
+        return ErrorCode.UNKNOWN_TOPIC_ID
+    from_any = is_consumer and context.version >= FIRST_VERSION_WITH_RACKS
+    return context.broker.replicas.partition(name, index, follower_too=from_any)
+
+
+def _is_permitted(name: str | None, asking: Asking, *, is_consumer: bool) -> bool:
+    """Followers are brokers. Asked anew whenever the partition is looked at: a permission may be taken back."""
+    if not is_consumer:
+        return asking.may_cluster(Operation.CLUSTER_ACTION)
+    return name is None or asking.may(Operation.READ, ResourceType.TOPIC, name)
 
 
 async def _named(request: FetchRequest, *, by_id: bool) -> dict[PartitionKey, FetchPartition]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from odradek.protocol.acl import Operation, ResourceType
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnPartitionResult,
@@ -104,7 +105,8 @@ def _faults(
 
 
 def _fault(partition: TopicPartition, context: RequestContext, *, is_producer: bool) -> ErrorCode:
-    if is_producer and partition.topic in INTERNAL_TOPICS:
+    may_write = context.may(Operation.WRITE, ResourceType.TOPIC, partition.topic)
+    if is_producer and (partition.topic in INTERNAL_TOPICS or not may_write):
         return ErrorCode.TOPIC_AUTHORIZATION_FAILED
     known = context.broker.image.partition(*partition) is not None
     return ErrorCode.NONE if known else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

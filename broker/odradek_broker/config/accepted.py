@@ -10,7 +10,6 @@ ALIASES = {"broker.id": "node.id"}
 """Older names of keys that have an effect."""
 
 REFUSED = {
-    "authorizer.class.name": "access control is not supported, so what it should protect would be open",
     "remote.log.storage.system.enable": "records are kept on local disks only",
 }
 """Keys that may be there only without a value (or false), and why."""
@@ -43,7 +42,7 @@ PREFIXES = (
 
 _NAMES = """
     add.partitions.to.txn.retry.backoff.max.ms add.partitions.to.txn.retry.backoff.ms advertised.host.name
-    advertised.port allow.everyone.if.no.acl.found alter.config.policy.class.name background.threads
+    advertised.port alter.config.policy.class.name background.threads
     broker.id.generation.enable client.quota.callback.class compression.gzip.level compression.lz4.level
     compression.zstd.level config.providers
     control.plane.listener.name controlled.shutdown.max.retries controlled.shutdown.retry.backoff.ms
@@ -62,7 +61,7 @@ _NAMES = """
     offsets.commit.required.acks offsets.load.buffer.size offsets.topic.compression.codec password.encoder.secret port
     principal.builder.class producer.purgatory.purge.interval.requests queued.max.requests
     replica.socket.receive.buffer.bytes replica.socket.timeout.ms reserved.broker.max.id
-    security.providers server.max.startup.time.ms super.users telemetry.max.bytes
+    security.providers server.max.startup.time.ms telemetry.max.bytes
     transaction.partition.verification.enable transaction.state.log.load.buffer.size
     transaction.abort.timed.out.transaction.cleanup.interval.ms transaction.two.phase.commit.enable
     unclean.leader.election.interval.ms

@@ -29,12 +29,12 @@ from odradek_broker.config.listener import WITH_LOGIN, Listener
 from odradek_broker.config.listener_overrides import Place
 from odradek_broker.config.login_keys import LoginConfig
 from odradek_broker.config.logins import check_logins
+from odradek_broker.config.permission_keys import PermissionConfig
 from odradek_broker.config.setting import Setting, render
-from odradek_broker.config.share_keys import ShareCoordinatorConfig
 from odradek_broker.config.units import HOUR_MS, MINUTE_MS
 
 
-class BrokerConfig(ShareCoordinatorConfig, frozen=True, kw_only=True):
+class BrokerConfig(PermissionConfig, frozen=True, kw_only=True):
     """What holds for one broker. Made by `load_broker_config`; in tests directly, from attributes."""
 
     given: frozenset[str] = frozenset()

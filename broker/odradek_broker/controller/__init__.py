@@ -18,6 +18,7 @@ replay makes the same image: there is no second path.
     assignment.py       whether brokers can carry what is asked for
     create_topics.py, create_partitions.py, delete_topics.py
     configs.py          change configurations
+    acls.py             create and delete ACLs
     effective.py        what the configuration comes to on one broker
     min_insync.py       min.insync.replicas: one truth, and what its changes do to partitions
     membership.py       brokers come and go

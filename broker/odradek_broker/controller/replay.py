@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from odradek.protocol.messages.metadata_records import (
+    AccessControlEntryRecord,
     BrokerRegistrationChangeRecord,
     ConfigRecord,
     FeatureLevelRecord,
@@ -20,6 +21,7 @@ from odradek.protocol.messages.metadata_records import (
     PartitionRecord,
     ProducerIdsRecord,
     RegisterBrokerRecord,
+    RemoveAccessControlEntryRecord,
     RemoveTopicRecord,
     RemoveUserScramCredentialRecord,
     TopicRecord,
@@ -27,6 +29,7 @@ from odradek.protocol.messages.metadata_records import (
     UserScramCredentialRecord,
 )
 from odradek.protocol.sasl.scram import ScramKeys
+from odradek_broker.controller.acls import acl_of
 from odradek_broker.controller.image import (
     NO_LEADER,
     BrokerImage,
@@ -36,6 +39,7 @@ from odradek_broker.controller.image import (
     ResourceType,
     TopicImage,
 )
+from odradek_broker.security.acl_index import AclDraft
 
 NO_LEADER_CHANGE = -2
 
@@ -63,6 +67,7 @@ class _Draft:
         self.next_producer_id = old.next_producer_id
         self.scram = dict(old.scram)
         self._partitions: dict[str, dict[int, PartitionImage]] = {}
+        self._acls: AclDraft | None = None
 
     def partitions(self, topic_id: bytes) -> dict[int, PartitionImage]:
         """The partitions of a topic, to be changed in place."""
@@ -72,6 +77,12 @@ class _Draft:
             self._partitions[name] = dict(topic.partitions)
             self.topics[name] = structs.replace(topic, partitions=self._partitions[name])
         return self._partitions[name]
+
+    def acls(self) -> AclDraft:
+        """The ACLs, to be changed in place."""
+        if self._acls is None:
+            self._acls = AclDraft(self._old.acls)
+        return self._acls
 
     def forget(self, name: str) -> None:
         self._partitions.pop(name, None)
@@ -87,6 +98,7 @@ class _Draft:
             features=self.features,
             next_producer_id=self.next_producer_id,
             scram=self.scram,
+            acls=self._old.acls if self._acls is None else self._acls.index(),
         )
 
 
@@ -215,6 +227,14 @@ def _remove_scram(draft: _Draft, record: RemoveUserScramCredentialRecord) -> Non
     del draft.scram[(record.mechanism, record.name)]
 
 
+def _acl(draft: _Draft, record: AccessControlEntryRecord) -> None:
+    draft.acls().add(record.id, acl_of(record))
+
+
+def _remove_acl(draft: _Draft, record: RemoveAccessControlEntryRecord) -> None:
+    draft.acls().remove(record.id)
+
+
 def _nothing(draft: _Draft, record: NoOpRecord) -> None:
     """Only its offset counts."""
 
@@ -232,5 +252,7 @@ _replayers: dict[type[Struct], Callable[[_Draft, Any], None]] = {
     ProducerIdsRecord: _producer_ids,
     UserScramCredentialRecord: _scram,
     RemoveUserScramCredentialRecord: _remove_scram,
+    AccessControlEntryRecord: _acl,
+    RemoveAccessControlEntryRecord: _remove_acl,
     NoOpRecord: _nothing,
 }

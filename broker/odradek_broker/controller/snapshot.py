@@ -15,6 +15,7 @@ from odradek.protocol.messages.metadata_records import (
     RegisterBrokerRecord,
     TopicRecord,
 )
+from odradek_broker.controller.acls import record_of
 from odradek_broker.controller.image import BrokerImage, MetadataImage, PartitionImage
 from odradek_broker.controller.scram_users import scram_record
 
@@ -34,6 +35,8 @@ def records_of(image: MetadataImage) -> Iterator[Struct]:
             yield ConfigRecord(resource_type=kind, resource_name=name, name=key, value=value)
     for (mechanism, user), keys in image.scram.items():
         yield scram_record(user, mechanism, keys)
+    for acl_id, acl in image.acls.by_id.items():
+        yield record_of(acl_id, acl)
     if image.next_producer_id:
         yield ProducerIdsRecord(broker_id=-1, broker_epoch=-1, next_producer_id=image.next_producer_id)
 

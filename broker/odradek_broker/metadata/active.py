@@ -36,14 +36,17 @@ from odradek.protocol.messages.broker_registration import (
     BrokerRegistrationResponse,
     Listener,
 )
+from odradek.protocol.messages.create_acls import CreateAclsRequest
 from odradek.protocol.messages.create_partitions import CreatePartitionsRequest
 from odradek.protocol.messages.create_topics import CreateTopicsRequest
+from odradek.protocol.messages.delete_acls import DeleteAclsRequest
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest
 from odradek.protocol.messages.elect_leaders import ElectLeadersRequest
 from odradek.protocol.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
 from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from odradek.protocol.messages.update_features import UpdateFeaturesRequest
 from odradek_broker.config import BrokerConfig
+from odradek_broker.controller.acls import create_acls, delete_acls
 from odradek_broker.controller.alter_partition import alter_partition
 from odradek_broker.controller.configs import alter_configs, incremental_alter_configs
 from odradek_broker.controller.create_partitions import create_partitions
@@ -103,8 +106,10 @@ PROBE_TIMEOUT_SECONDS = 1.0
 LONG = {
     AlterConfigsRequest,
     AlterPartitionReassignmentsRequest,
+    CreateAclsRequest,
     CreatePartitionsRequest,
     CreateTopicsRequest,
+    DeleteAclsRequest,
     DeleteTopicsRequest,
     ElectLeadersRequest,
     IncrementalAlterConfigsRequest,
@@ -179,8 +184,10 @@ class ControllerRuntime(ControllerClient):
             AlterPartitionReassignmentsRequest: lambda image, request, _: alter_reassignments(image, request, config),
             BrokerHeartbeatRequest: lambda image, request, _: take_heartbeat(image, request, config),
             BrokerRegistrationRequest: lambda image, request, _: register_broker(image, request, config),
+            CreateAclsRequest: lambda image, request, _: create_acls(image, request, random.randbytes),
             CreatePartitionsRequest: lambda image, request, _: create_partitions(image, request, config, random),
             CreateTopicsRequest: lambda image, request, _: create_topics(image, request, config, random),
+            DeleteAclsRequest: lambda image, request, _: delete_acls(image, request),
             DeleteTopicsRequest: lambda image, request, version: delete_topics(image, request, config, version),
             ElectLeadersRequest: lambda image, request, _: elect_leaders(image, request, config),
             IncrementalAlterConfigsRequest: lambda image, request, _: incremental_alter_configs(image, request, config),

@@ -15,10 +15,11 @@ out twice, or once though the client was told that the time was over; never afte
     CreateTopics, CreatePartitions  the second answer is TOPIC_ALREADY_EXISTS, or INVALID_PARTITIONS
     DeleteTopics                    the second answer is UNKNOWN_TOPIC_OR_PARTITION
     ElectLeaders                    the second answer is ELECTION_NOT_NEEDED
-    AlterConfigs, IncrementalAlterConfigs, AlterPartitionReassignments, UnregisterBroker, UpdateFeatures
-                                    nothing
     AlterUserScramCredentials       the second answer to a deletion is RESOURCE_NOT_FOUND
-    What names no epoch (the last five lines) may meet what somebody else has asked for between the two, and undo it.
+    DeleteAcls                      the second answer names none of them
+    CreateAcls, AlterConfigs, IncrementalAlterConfigs, AlterPartitionReassignments, UnregisterBroker,
+    UpdateFeatures                  nothing
+    What names no epoch (from DeleteTopics on) may meet what somebody else has asked for between the two, and undo it.
 """
 
 from __future__ import annotations

@@ -105,3 +105,5 @@ class TellMetadataResponse(Struct, frozen=True):
     """Of the last record."""
     records: Array[Bytes] = ()
     """They make the whole image. Each as controller/frame.py frames it."""
+    error_code: Annotated[Int16, Tag(0)] = 0
+    """CLUSTER_AUTHORIZATION_FAILED: who asks is no broker."""

@@ -34,6 +34,7 @@ from odradek_broker.partitions.replica_fetchers import ReplicaFetchers
 from odradek_broker.partitions.replica_logs import ReplicaLogs
 from odradek_broker.partitions.replica_manager import ReplicaManager
 from odradek_broker.replication.throttle import Throttle
+from odradek_broker.security.authorizer import Authorizer
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
@@ -71,6 +72,8 @@ class Broker:
         """Whom to ask for decisions."""
         self._seat = seat
         config = context.config
+        self.authorizer = _authorizer(config)
+        """None where nobody is asked for permission."""
         self.looks = Looks(workers)
         self.flusher = Flusher(workers, sync=config.log_flush_policy == "sync", doubt_caches=directory.doubt_caches)
         self.partitions: Partitions = {}
@@ -208,3 +211,9 @@ class Broker:
                     self.directory.mark_clean(self.controller.broker_epoch)
         except (OSError, LogFailed) as error:
             logger.error("the data directory could not be left cleanly: %s", error)
+
+
+def _authorizer(config: BrokerConfig) -> Authorizer | None:
+    if not config.authorizer_class_name:
+        return None
+    return Authorizer(config.super_users.names, config.allow_everyone_if_no_acl_found)

@@ -28,16 +28,18 @@ from msgspec import Struct
 from odradek.protocol.framing import BASE_BYTES, FrameBuffer
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import Answer, Caller, Held, Later
+from odradek_broker.apis.permissions.rules import Finish
 from odradek_broker.ports.handshakes import HandshakeFailed
 from odradek_broker.security.login import Login, Phase
 from odradek_broker.security.refused import LoginRefused
+from odradek_broker.server.dispatcher import Call, Forbidden
 from odradek_broker.server.progress import DEADLINE_MS, UNKNOWN, Progress
 from odradek_broker.server.unsupported import Unsupported
 
 if TYPE_CHECKING:
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.network import Stream
-    from odradek_broker.server.dispatcher import Call, Dispatcher
+    from odradek_broker.server.dispatcher import Dispatcher
     from odradek_broker.server.entrance import Entrance
     from odradek_broker.server.memory import Share
 
@@ -56,6 +58,8 @@ class Slot(Struct, frozen=True, gc=False):
 
     version: int
     correlation_id: int
+    finish: Finish | None = None
+    """What completes the answer before it is sent."""
 
 
 class Connection:
@@ -203,8 +207,11 @@ class Connection:
             if self._login is not None and not await self._passes(self._login, frame):
                 continue
             call = await self._dispatcher.read(frame, self._caller)
-            slot = Slot(call.answer_version, call.correlation_id)
-            if isinstance(call, Unsupported):
+            finish = call.finish if isinstance(call, Call) else None
+            slot = Slot(call.answer_version, call.correlation_id, finish)
+            if isinstance(call, Forbidden):
+                await self._answer_in_turn(slot, call.response)
+            elif isinstance(call, Unsupported):
                 logger.info("%s:%d (%s) asks for %s", *self._stream.peer, self._caller.software, call.sentence)
                 await self._answer_in_turn(slot, call.response)
             elif call.api.holds:
@@ -331,6 +338,8 @@ class Connection:
             self._changed.unpark_all()
 
     async def _send(self, slot: Slot, response: Answer) -> None:
+        if slot.finish is not None:
+            response = await self._dispatcher.finish(slot.finish, response)
         if response is None:
             return
         pieces = await self._dispatcher.write(response, slot.version, slot.correlation_id)

@@ -1,0 +1,128 @@
+"""Whether one caller may do one thing.
+
+Allowed decisions are remembered while the ACLs are what they were, so that a producer's or a consumer's next request
+costs one look into a dictionary. Refusals are decided anew, and noted anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from odradek.protocol.acl import CLUSTER_NAME, OPERATIONS, Operation, ResourceType, operation_bits
+from odradek.protocol.errors import ErrorCode
+from odradek_broker.security.acl_index import AclIndex
+from odradek_broker.security.authorizer import Authorizer, Decision, asker
+
+if TYPE_CHECKING:
+    from odradek_broker.apis import Caller
+    from odradek_broker.config import BrokerConfig
+    from odradek_broker.controller.image import MetadataImage, TopicImage
+    from odradek_broker.ports.network import Address
+    from odradek_broker.security.principal import Principal
+
+MAX_REMEMBERED = 1_000
+
+
+class Audit(Protocol):
+    """Keeps what was decided."""
+
+    def note(self, asking: Asking, operation: int, resource_type: int, name: str, decision: Decision) -> None: ...
+
+
+class Node(Protocol):
+    """What is known of the topics: a Broker."""
+
+    @property
+    def config(self) -> BrokerConfig: ...
+
+    @property
+    def image(self) -> MetadataImage: ...
+
+
+class NotPermitted(Exception):
+    """The request as a whole is refused."""
+
+    def __init__(self, error: ErrorCode) -> None:
+        super().__init__(error.sentence)
+        self.error = error
+
+
+class Asking:
+    """On behalf of one principal, from one address. Made for a connection, and anew when another one has logged in."""
+
+    def __init__(
+        self, authorizer: Authorizer, principal: Principal, peer: Address, node: Node, audit: Audit | None = None
+    ) -> None:
+        self.principal = principal
+        self.host = peer[0]
+        self._asker = asker(str(principal), self.host)
+        self._authorizer = authorizer
+        self._node = node
+        self._audit = audit
+        self._acls: AclIndex | None = None
+        self._allowed: set[tuple[int, int, str]] = set()
+
+    def may(self, operation: int, resource_type: int, name: str, *, quietly: bool = False) -> bool:
+        """`quietly`: a refusal is nobody's fault, as there is another way."""
+        acls = self._node.image.acls
+        if acls is not self._acls or len(self._allowed) > MAX_REMEMBERED:
+            self._acls, self._allowed = acls, set()
+        asked = (operation, resource_type, name)
+        if asked in self._allowed:
+            return True
+        decision = self._authorizer.decide(acls, self._asker, operation, resource_type, name)
+        if decision.allowed:
+            self._allowed.add(asked)
+        self._note(operation, resource_type, name, decision, quietly=quietly)
+        return decision.allowed
+
+    def may_any(self, operation: int, resource_type: int) -> bool:
+        """With at least one resource of the type."""
+        decision = self._authorizer.decide_any(self._node.image.acls, self._asker, operation, resource_type)
+        self._note(operation, resource_type, "*", decision, quietly=False)
+        return decision.allowed
+
+    def may_cluster(self, operation: int, *, quietly: bool = False) -> bool:
+        return self.may(operation, ResourceType.CLUSTER, CLUSTER_NAME, quietly=quietly)
+
+    def may_know(self, topic: str) -> bool:
+        """Whether the caller may be told of a topic that it has not named."""
+        return self.may(Operation.DESCRIBE, ResourceType.TOPIC, topic, quietly=True)
+
+    def operations(self, resource_type: ResourceType, name: str) -> int:
+        """All that may be done with a resource, as a bit field (KIP-430)."""
+        possible = OPERATIONS[resource_type]
+        return operation_bits(*(each for each in possible if self.may(each, resource_type, name, quietly=True)))
+
+    def cluster_operations(self) -> int:
+        """The same of the cluster; 0 for who may not even know of it."""
+        if not self.may_cluster(Operation.DESCRIBE, quietly=True):
+            return 0
+        return self.operations(ResourceType.CLUSTER, CLUSTER_NAME)
+
+    @property
+    def makes_topics(self) -> bool:
+        """Whether a topic that is asked for is made."""
+        return self._node.config.auto_create_topics_enable
+
+    @property
+    def topics(self) -> Mapping[str, TopicImage]:
+        return self._node.image.topics
+
+    def topic_name(self, topic_id: bytes) -> str | None:
+        return self._node.image.topic_names.get(topic_id)
+
+    def topic_exists(self, name: str) -> bool:
+        return name in self._node.image.topics
+
+    def _note(self, operation: int, resource_type: int, name: str, decision: Decision, *, quietly: bool) -> None:
+        if self._audit is not None and (decision.allowed or not quietly):
+            self._audit.note(self, operation, resource_type, name, decision)
+
+
+def asking_for(caller: Caller, authorizer: Authorizer, node: Node) -> Asking:
+    """The same for a connection until somebody else logs in."""
+    if caller.asking is None or caller.asking.principal != caller.principal:
+        caller.asking = Asking(authorizer, caller.principal, caller.peer, node)
+    return caller.asking

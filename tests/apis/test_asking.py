@@ -1,0 +1,70 @@
+"""What a connection may do is decided by the ACLs as they are now, and remembered for as long as they are these."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from msgspec import structs
+
+from odradek.protocol.acl import Operation, ResourceType
+from odradek_broker.apis.permissions import asking
+from odradek_broker.apis.permissions.asking import Asking, Audit, Node
+from odradek_broker.controller.image import MetadataImage
+from odradek_broker.security.acl_index import AclIndex
+from odradek_broker.security.authorizer import Authorizer, Decision
+from odradek_broker.security.principal import Principal
+from tests.security.acl_texts import index
+
+READ, TOPIC = Operation.READ, ResourceType.TOPIC
+ALICE = Principal("User", "alice")
+
+
+class Notes:
+    """An audit log that a test can read."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, bool]] = []
+
+    def note(self, asking: Asking, operation: int, resource_type: int, name: str, decision: Decision) -> None:
+        self.seen.append((name, decision.allowed))
+
+
+def node(acls: AclIndex) -> SimpleNamespace:
+    return SimpleNamespace(image=structs.replace(MetadataImage(cluster_id="test"), acls=acls))
+
+
+def asking_of(node: SimpleNamespace, audit: Audit | None = None) -> Asking:
+    return Asking(Authorizer(), ALICE, ("10.0.0.7", 1234), cast("Node", node), audit)
+
+
+def test_a_permission_that_is_taken_back_is_gone_with_the_next_image() -> None:
+    own = node(index("allow User:alice * READ TOPIC LITERAL t"))
+    asked = asking_of(own)
+    assert asked.may(READ, TOPIC, "t")
+    assert asked.may(READ, TOPIC, "t")
+    own.image = structs.replace(own.image, acls=index())
+    assert not asked.may(READ, TOPIC, "t")
+    own.image = structs.replace(own.image, acls=index("allow User:alice * READ TOPIC LITERAL t"))
+    assert asked.may(READ, TOPIC, "t")
+
+
+def test_an_allowance_is_noted_once_and_a_refusal_every_time() -> None:
+    notes = Notes()
+    asked = asking_of(node(index("allow User:alice * READ TOPIC LITERAL t")), notes)
+    for _ in range(3):
+        asked.may(READ, TOPIC, "t")
+        asked.may(READ, TOPIC, "u")
+        asked.may(READ, TOPIC, "v", quietly=True)
+    assert notes.seen == [("t", True), ("u", False), ("u", False), ("u", False)]
+
+
+def test_no_more_than_a_thousand_permissions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "MAX_REMEMBERED", 3)
+    notes = Notes()
+    asked = asking_of(node(index("allow User:alice * READ TOPIC LITERAL *")), notes)
+    for name in "abcde" * 2:
+        assert asked.may(READ, TOPIC, name)
+        assert len(asked._allowed) <= 4
+    assert len(notes.seen) == 10
