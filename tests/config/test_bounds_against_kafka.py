@@ -56,6 +56,7 @@ OURS_IS_NARROWER = {
     "replica.high.watermark.checkpoint.interval.ms": "zero would write without a pause",
     "replica.lag.time.max.ms": "a time that is waited for",
     "request.timeout.ms": "a time that is waited for",
+    "sasl.server.max.receive.size": "a size",
     "transaction.state.log.segment.bytes": "as for other topics",
 }
 PROBES = (-(2**63), -(2**31), -(2**15), -2, -1, 0, 1, 2, 2**15 - 1, 2**31 - 1, 2**63 - 1)

@@ -285,6 +285,7 @@ class SimStream:
         self.local = local
         self.peer = peer
         self.other: SimStream
+        self.retires_at = math.inf
         self.is_silent = False
         """Whoever had it is gone, and has not said so."""
         self._network = network

@@ -30,6 +30,7 @@ from odradek_broker.config.listener_overrides import Place
 from odradek_broker.config.login_keys import LoginConfig
 from odradek_broker.config.logins import check_logins
 from odradek_broker.config.permission_keys import PermissionConfig
+from odradek_broker.config.server_keys import ROLES
 from odradek_broker.config.setting import Setting, render
 from odradek_broker.config.units import HOUR_MS, MINUTE_MS
 
@@ -73,6 +74,11 @@ class BrokerConfig(PermissionConfig, frozen=True, kw_only=True):
     def inter_broker_listener(self) -> str:
         """The name of the listener by which the others reach this process."""
         return self.inter_broker_listener_name or self.security_inter_broker_protocol or self.listeners[0].name
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it needs nobody to begin with; others may still name it as their controller."""
+        return not self.controller_quorum_bootstrap_servers and set(self.process_roles) == set(ROLES)
 
     def is_given(self, name: str) -> bool:
         return name in self.given

@@ -29,7 +29,10 @@ def check_logins(config: BrokerConfig, listener: str) -> list[str]:
     here = config.at(listener)
     mistakes = [] if here.sasl_enabled_mechanisms else ["sasl.enabled.mechanisms is empty: nobody could log in"]
     ours = config.sasl_mechanism_inter_broker_protocol
-    logs_in = listener == config.inter_broker_listener and not _is_alone(config)
+    if ours == "OAUTHBEARER" and not config.is_alone and listener == config.inter_broker_listener:
+        mistakes.append("sasl.mechanism.inter.broker.protocol cannot be OAUTHBEARER: brokers log in by a password")
+        return mistakes
+    logs_in = listener == config.inter_broker_listener and not config.is_alone
     if logs_in and ours not in here.sasl_enabled_mechanisms:
         mistakes.append(f"sasl.mechanism.inter.broker.protocol is {ours}, which is not in sasl.enabled.mechanisms")
     for mechanism in here.sasl_enabled_mechanisms:
@@ -45,8 +48,3 @@ def check_logins(config: BrokerConfig, listener: str) -> list[str]:
             key = f"listener.name.{listener.lower()}.{mechanism.lower()}.sasl.jaas.config"
             mistakes.append(f"this broker cannot log in with others: {key} lacks username and password")
     return mistakes
-
-
-def _is_alone(config: BrokerConfig) -> bool:
-    """Whether it has nobody to log in with: it decides itself."""
-    return not config.controller_quorum_bootstrap_servers and set(config.process_roles) == {"broker", "controller"}

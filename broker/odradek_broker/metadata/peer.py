@@ -53,6 +53,11 @@ class Channel:
             raise ProtocolError(f"answer {correlation_id} to request {self._correlation_id}")
         return decode(answer, frame, version, position)
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it may be used for another request."""
+        return trio.current_time() < self._stream.retires_at
+
     def close(self) -> None:
         self._stream.close()
 
@@ -71,7 +76,7 @@ class Peer:
         channel: Channel | None = None
         try:
             with trio.fail_after(timeout_s):
-                channel = self._idle.pop() if self._idle else await self._connect()
+                channel = self._take_idle() or await self._connect()
                 response = await channel.ask(request, answer, version)
         except (OSError, ProtocolError, trio.ClosedResourceError, trio.TooSlowError) as error:
             self._give_up(channel)
@@ -91,6 +96,14 @@ class Peer:
         for channel in self._idle:
             channel.close()
         self._idle.clear()
+
+    def _take_idle(self) -> Channel | None:
+        while self._idle:
+            channel = self._idle.pop()
+            if channel.is_fresh:
+                return channel
+            channel.close()
+        return None
 
     async def _connect(self) -> Channel:
         return Channel(await self._network.connect(*self.address), self._client_id)

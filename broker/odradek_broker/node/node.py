@@ -33,6 +33,7 @@ from odradek_broker.metadata.active import ControllerRuntime
 from odradek_broker.metadata.client import ControllerClient
 from odradek_broker.metadata.follow import RemoteController
 from odradek_broker.metadata.seat import ControllerSeat
+from odradek_broker.metadata.secured import between_brokers
 from odradek_broker.node.broker import Broker
 from odradek_broker.node.candidacy import new_cluster_id, stand_as_candidate
 from odradek_broker.node.housekeeping import Housekeeping
@@ -66,6 +67,7 @@ class Node:
         make_workers: Callable[[], Workers] = lambda: ThreadWorkers(FLUSH_THREADS),
         make_gateway: Callable[[], Gateway] = HttpGateway,
     ) -> None:
+        network = between_brokers(network, config, random)
         self.context = NodeContext(config, disk=disk, clock=clock, random=random, network=network)
         self.seat = ControllerSeat()
         self.broker: Broker | None = None

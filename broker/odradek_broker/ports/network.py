@@ -34,6 +34,8 @@ class Stream(Protocol):
 
     peer: Address
     local: Address
+    retires_at: float
+    """The moment (Trio's time) from which whoever has connected is to use another one instead."""
 
     async def open(self) -> bytes | None:
         """Agree with the peer on how to speak; return the certificate that it has shown (DER), if it has shown one.

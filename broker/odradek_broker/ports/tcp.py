@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import struct
@@ -41,6 +42,7 @@ class TcpStream:
         self._hang_ups = hang_ups
         self.peer: Address = connected.getpeername()[:2]
         self.local: Address = connected.getsockname()[:2]
+        self.retires_at = math.inf
         self._sent_bytes = 0
         self._operations = 0
         self._bytes = 0
