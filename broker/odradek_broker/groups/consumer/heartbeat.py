@@ -200,14 +200,12 @@ def _step_towards(draft: Draft, target: Assignment, owned: Assignment | None) ->
     group, member = draft.group, draft.member
     if not draft.subscription_changed and member.is_reconciled_to(draft.assignment_epoch):
         return member
-    # A static member that is back holds what it holds under its former id until this is on record.
-    held_as = group.static_members.get(member.instance_id or "", member.member_id)
     goal = Goal(
         epoch=draft.assignment_epoch,
         target=target,
         topics=frozenset(each.topic_id for each in existing(draft.names_of(member), draft.topics)),
         topics_changed=draft.subscription_changed,
-        is_free=lambda topic_id, partition: group.is_free(topic_id, partition, held_as),
+        is_free=lambda topic_id, partition: group.is_free(topic_id, partition, member.member_id),
         owned=owned,
     )
     moved = reconcile(member, goal)
