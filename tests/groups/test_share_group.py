@@ -13,8 +13,9 @@ from odradek.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatR
 from odradek_broker.groups.share import calls
 from odradek_broker.groups.share.assignor import assign
 from odradek_broker.groups.share.describe import describe_share_group
-from odradek_broker.groups.share.group import ShareGroup, ShareTopic
+from odradek_broker.groups.share.group import ShareGroup
 from odradek_broker.groups.share.heartbeat import ShareHeartbeatSender
+from odradek_broker.groups.share.member import ShareTopic
 
 A, B = topic_id("a"), topic_id("b")
 Held = dict[bytes, list[int]]

@@ -16,8 +16,8 @@ from odradek_broker.coordinators.share_persister import each_at_once
 from odradek_broker.coordinators.share_settings import share_group_settings
 from odradek_broker.groups.share import calls
 from odradek_broker.groups.share.describe import describe_share_group
-from odradek_broker.groups.share.group import ShareTopic
 from odradek_broker.groups.share.heartbeat import ShareHeartbeatSender
+from odradek_broker.groups.share.member import ShareTopic
 from odradek_broker.sharing.records import StateKey
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ Who has which records is decided by the partitions' leaders (sharing/); here is 
 partitions have begun to be shared.
 
 Reading order
-    group.py        ShareGroup: members, epochs, partitions that are initialized
+    group.py        ShareGroup: members (member.py), epochs, partitions that are initialized
     heartbeat.py    join, stay, leave
     assignor.py     who gets which partitions
     calls.py        what may be asked, offsets too

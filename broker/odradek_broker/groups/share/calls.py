@@ -12,7 +12,7 @@ from typing import NamedTuple
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse
 from odradek_broker.groups.refusal import Refusal
-from odradek_broker.groups.share.group import ShareGroup, ShareTopic
+from odradek_broker.groups.share.group import ShareGroup
 from odradek_broker.groups.share.heartbeat import (
     JOINING_EPOCH,
     LEAVING_EPOCH,
@@ -20,6 +20,7 @@ from odradek_broker.groups.share.heartbeat import (
     heartbeat,
     refuse_malformed,
 )
+from odradek_broker.groups.share.member import ShareTopic
 from odradek_broker.groups.share.records import epoch_record, initialized_record
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.table import GroupTable

@@ -9,7 +9,8 @@ from odradek.protocol.messages.share_group_describe import Member as DescribedMe
 from odradek_broker.groups.assignors.spec import Assignment
 from odradek_broker.groups.kinds import Group
 from odradek_broker.groups.share.assignor import NAME
-from odradek_broker.groups.share.group import ShareGroup, ShareMember
+from odradek_broker.groups.share.group import ShareGroup
+from odradek_broker.groups.share.member import ShareMember
 from odradek_broker.groups.topics import Topics
 
 

@@ -16,38 +16,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
 
-from msgspec import Struct
-
 from odradek_broker.coordination.record import CoordinatorRecord
-from odradek_broker.groups.assignors.spec import NO_PARTITIONS, Assignment
+from odradek_broker.groups.assignors.spec import Assignment
 from odradek_broker.groups.history import History
 from odradek_broker.groups.kinds import GroupKind
 from odradek_broker.groups.offsets import GroupOffsets
 from odradek_broker.groups.share import records
+from odradek_broker.groups.share.member import ShareMember, ShareTopic
 from odradek_broker.groups.topics import NO_TOPICS_HASH
 
 EMPTY, STABLE = "Empty", "Stable"
 PROTOCOL_TYPE = "share"
-
-
-class ShareMember(Struct, frozen=True, kw_only=True):
-    """A member of a share group."""
-
-    member_id: str
-    member_epoch: int = 0
-    previous_member_epoch: int = 0
-    rack_id: str | None = None
-    client_id: str = ""
-    client_host: str = ""
-    subscribed_topic_names: frozenset[str] = frozenset()
-    assigned: Assignment = NO_PARTITIONS
-
-
-class ShareTopic(Struct, frozen=True):
-    """A topic of which partitions are initialized."""
-
-    name: str
-    partitions: frozenset[int]
 
 
 class ShareGroup:

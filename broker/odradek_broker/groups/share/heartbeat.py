@@ -27,7 +27,8 @@ from odradek_broker.coordination.record import fits
 from odradek_broker.groups.assignors.spec import NO_PARTITIONS, Assignment
 from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.share import assignor
-from odradek_broker.groups.share.group import ShareGroup, ShareMember, ShareTopic
+from odradek_broker.groups.share.group import ShareGroup
+from odradek_broker.groups.share.member import ShareMember, ShareTopic
 from odradek_broker.groups.share.records import (
     current_assignment_record,
     epoch_record,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -28,9 +28,7 @@ from odradek.protocol.messages.share_group_records import (
 from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek_broker.coordination.record import NUMBER_BYTES, CoordinatorRecord, framed, int16_at_front
 from odradek_broker.groups.assignors.spec import Assignment
-
-if TYPE_CHECKING:
-    from odradek_broker.groups.share.group import ShareMember, ShareTopic
+from odradek_broker.groups.share.member import ShareMember, ShareTopic
 
 Key: TypeAlias = (
     ShareGroupMetadataKey

@@ -18,7 +18,8 @@ from odradek.protocol.messages.share_group_records import (
     ShareGroupTargetAssignmentMetadataKey,
     ShareGroupTargetAssignmentMetadataValue,
 )
-from odradek_broker.groups.share.group import ShareGroup, ShareMember, ShareTopic
+from odradek_broker.groups.share.group import ShareGroup
+from odradek_broker.groups.share.member import ShareMember, ShareTopic
 from odradek_broker.groups.share.records import ShareGroupRecord
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.timers import TimerKind
