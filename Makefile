@@ -40,6 +40,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/structure
 
 pytest: $(INSTALLED)
 	$(BIN)/python -m pytest $(IN_WORKERS) -m "not soak"

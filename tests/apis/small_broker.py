@@ -23,6 +23,7 @@ from odradek_broker.controller.tail import MetadataTail
 from odradek_broker.log.config import LogConfig
 from odradek_broker.loop.looks import Looks
 from odradek_broker.metadata.active import ControllerRuntime
+from odradek_broker.metadata.local import LocalController
 from odradek_broker.metadata.reachability import Reachability
 from odradek_broker.metadata.recent_deletions import RecentDeletions
 from odradek_broker.partitions.commits import Commit, Commits
@@ -140,7 +141,7 @@ class SmallBroker:
         self.looks = Looks(self.workers)
         self.replica_logs = NoLogs()
         self.replicas = self
-        self.controller = ControllerRuntime(
+        self.runtime = ControllerRuntime(
             self.journal,
             self.config,
             self.clock,
@@ -150,6 +151,7 @@ class SmallBroker:
             self.workers,
             network,
         )
+        self.controller = LocalController(self.runtime)
         self.disk = SimpleNamespace(free_bytes=lambda path: 12345, total_bytes=lambda path: 23456)
         self.partitions: dict[tuple[str, int], Any] = {}
         self.reachability = Reachability(self.clock)
@@ -158,7 +160,7 @@ class SmallBroker:
         self.checkpoints = SmallCheckpoints()
 
     async def start(self) -> SmallBroker:
-        await self.controller.start()
+        await self.runtime.start()
         await self.controller.join(
             BrokerRegistrationRequest(
                 broker_id=self.node_id,
@@ -178,8 +180,8 @@ class SmallBroker:
     def take(self, records: Sequence[Struct]) -> None:
         """Let these be the next that were decided."""
         offset = self.journal.append(records, 0)
-        self.controller._image = replay(self.image, records, offset)
-        self.controller._tail = MetadataTail(offset + 1)
+        self.runtime._decider.image = replay(self.image, records, offset)
+        self.runtime._decider.tail = MetadataTail(offset + 1)
 
     def previous_epoch(self) -> int:
         known = self.image.brokers.get(self.node_id)

@@ -187,7 +187,7 @@ async def test_other_brokers_are_told_unless_they_are_fenced_or_have_not_our_lis
         endpoints = (Endpoint(name, f"h{broker_id}", broker_id),)
         image = replay(image, join(image, broker_id, None, endpoints, "rack"))
     fence = BrokerRegistrationChangeRecord(broker_id=3, broker_epoch=image.brokers[3].epoch, fenced=1)
-    broker.controller._image = replay(image, [fence])
+    broker.runtime._decider.image = replay(image, [fence])
     response = await ask(broker, [])
     assert [(each.node_id, each.host, each.rack) for each in response.brokers] == [
         (1, "10.0.0.1", None),
@@ -200,13 +200,13 @@ async def test_a_leader_that_is_gone_or_out_of_reach_is_no_leader() -> None:
     await broker.create("t")
     image = broker.image
     me = image.brokers[1]
-    broker.controller._image = structs.replace(image, brokers={1: structs.replace(me, fenced=True)})
+    broker.runtime._decider.image = structs.replace(image, brokers={1: structs.replace(me, fenced=True)})
     (topic,) = (await ask(broker, named("t"))).topics
     (partition,) = topic.partitions
     assert (partition.error_code, partition.leader_id) == (ErrorCode.LEADER_NOT_AVAILABLE, -1)
     assert partition.offline_replicas == [1]
     broker.node_id = 9
-    broker.controller._image = structs.replace(image, brokers={1: structs.replace(me, endpoints=())})
+    broker.runtime._decider.image = structs.replace(image, brokers={1: structs.replace(me, endpoints=())})
     for version, error in ((6, ErrorCode.LISTENER_NOT_FOUND), (5, ErrorCode.LEADER_NOT_AVAILABLE)):
         (topic,) = (await ask(broker, named("t"), version)).topics
         assert topic.partitions[0].error_code == error

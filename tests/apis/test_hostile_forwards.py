@@ -19,7 +19,7 @@ async def test_a_negative_time_to_wait_for_metadata_is_none(max_wait_ms: int) ->
     broker = await SmallBroker().start()
     request = FollowMetadataRequest(next_offset=broker.image.offset + 1, max_wait_ms=max_wait_ms)
     with trio.fail_after(5):
-        answer = await answer_follow(broker.controller, request)
+        answer = await answer_follow(broker.runtime, request)
     assert (answer.error_code, answer.last_offset) == (ErrorCode.NONE, broker.image.offset)
 
 
@@ -28,5 +28,5 @@ async def test_inner_versions_that_do_not_exist_are_refused_and_remembered_nowhe
     before = codec.decoder.cache_info().currsize, codec.encoder.cache_info().currsize
     for version in (-1, 99, 2**15 - 1, -(2**15)):
         with pytest.raises(ProtocolError, match="has no version"):
-            await answer_forward(broker.controller, ForwardRequest(CreateTopicsRequest.API_KEY, version, b""), {})
+            await answer_forward(broker.runtime, ForwardRequest(CreateTopicsRequest.API_KEY, version, b""), {})
     assert (codec.decoder.cache_info().currsize, codec.encoder.cache_info().currsize) == before

@@ -37,7 +37,7 @@ async def torn_journal() -> MemoryJournal:
 
 
 async def started(journal: MemoryJournal, session_ms: int = 9000) -> ControllerRuntime:
-    controller = SmallBroker(BrokerConfig(broker_session_timeout_ms=session_ms), journal).controller
+    controller = SmallBroker(BrokerConfig(broker_session_timeout_ms=session_ms), journal).runtime
     await controller.start()
     return controller
 

@@ -84,16 +84,17 @@ def close(gate: threading.Semaphore) -> None:
 
 async def test_a_new_journal_begins_with_feature_levels_what_holds_for_all_and_the_brokers_registration() -> None:
     broker = await SmallBroker().start()
+    levels = len(broker.image.features)
     kinds = [type(record).__name__ for entry in broker.journal.entries for record in entry.records]
     assert kinds == [
-        *["FeatureLevelRecord"] * 3,
+        *["FeatureLevelRecord"] * levels,
         "ConfigRecord",
         "RegisterBrokerRecord",
         "BrokerRegistrationChangeRecord",
     ]
     assert broker.image.features["metadata.version"] == 30
-    assert broker.image.brokers[1].epoch == 4
-    assert [(old.offset, new.offset) for old, new in broker.images] == [(3, 5)]
+    assert broker.image.brokers[1].epoch == levels + 1
+    assert [(old.offset, new.offset) for old, new in broker.images] == [(levels, levels + 2)]
 
 
 async def test_after_a_restart_everything_is_as_it_was_but_for_new_leader_epochs() -> None:
@@ -160,7 +161,7 @@ async def test_what_does_not_fit_the_metadata_is_never_written_down() -> None:
     """No controller could read that journal any more."""
     broker = await SmallBroker().start()
     count = len(broker.journal.entries)
-    broker.controller._decisions[DeleteTopicsRequest] = lambda *_: Result([RemoveTopicRecord(topic_id=b"?" * 16)], None)
+    broker.runtime._decisions[DeleteTopicsRequest] = lambda *_: Result([RemoveTopicRecord(topic_id=b"?" * 16)], None)
     with pytest.raises(KeyError):
         await broker.controller.ask(delete("t"), DeleteTopicsResponse, 6)
     assert len(broker.journal.entries) == count
@@ -192,7 +193,7 @@ async def test_no_snapshot_is_begun_once_the_journal_may_have_more_in_it_than_is
         async with trio.open_nursery() as nursery:
             nursery.start_soon(is_over, broker)
             await journal.waits()
-            nursery.start_soon(broker.controller.run)
+            nursery.start_soon(broker.runtime.run)
             await wait_all_tasks_blocked()  # a snapshot is due, and waits until that is decided
             journal.gate.release()
     assert begun == []
@@ -203,7 +204,7 @@ async def test_what_cannot_be_written_down_is_not_decided_and_may_be_tried_again
     before, broker.journal.failure = broker.image, OSError("no space left")
     with pytest.raises(JournalUnavailable, match="no space left"):
         await broker.controller.ask(create("t"), CreateTopicsResponse, 7)
-    assert broker.controller.may_decide()
+    assert broker.runtime.may_decide()
     assert broker.image is before
     assert len(broker.images) == 1
     broker.journal.failure = None
@@ -220,13 +221,13 @@ async def test_a_controller_whose_journal_is_over_answers_nothing_from_that_mome
     broker.journal.failure = None
     beat = BrokerHeartbeatRequest(broker_id=1, broker_epoch=broker.image.brokers[1].epoch, current_metadata_offset=99)
     forwarded = ForwardRequest(beat.API_KEY, 1, encode(beat, 1))
-    assert (await answer_forward(broker.controller, forwarded, {})).error_code == ErrorCode.NOT_CONTROLLER
+    assert (await answer_forward(broker.runtime, forwarded, {})).error_code == ErrorCode.NOT_CONTROLLER
     with pytest.raises(JournalOver):
         await broker.controller.ask(create("t"), CreateTopicsResponse, 7)
     assert broker.image is before
     assert not broker.controller.has_lease
     with pytest.RaisesGroup(DiskFailed):
-        await broker.controller.run()
+        await broker.runtime.run()
 
 
 async def test_a_refusal_writes_nothing() -> None:
@@ -325,7 +326,7 @@ async def heard_of(broker: SmallBroker, broker_id: int) -> int:
 async def let_in(broker: SmallBroker) -> int:
     """Broker 2, whose connection then ends; its epoch."""
     epoch = await heard_of(broker, 2)
-    broker.controller.connection_lost(2, epoch)
+    broker.runtime.connection_lost(2, epoch)
     return epoch
 
 
@@ -367,7 +368,7 @@ async def test_a_late_probe_of_a_brokers_earlier_life_leaves_the_present_one_alo
     broker = await SmallBroker(network=network).start()
     assert await register(broker, b"the first one...", 9) == 0
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(broker.controller.run)
+        nursery.start_soon(broker.runtime.run)
         await wait_all_tasks_blocked()
         await let_in(broker)
         await network.asked.wait()
@@ -377,7 +378,7 @@ async def test_a_late_probe_of_a_brokers_earlier_life_leaves_the_present_one_alo
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert not broker.image.brokers[2].fenced
-    assert broker.controller._heartbeats.silent(broker.config.broker_session_timeout_ms) == [(2, epoch)], (
+    assert broker.runtime._fencing.heartbeats.silent(broker.config.broker_session_timeout_ms) == [(2, epoch)], (
         "when it is silent for a session, it is seen"
     )
 
@@ -392,8 +393,8 @@ async def test_who_is_heard_of_while_the_disk_is_slow_to_fence_another_is_not_fe
     close(journal.gate)
     broker.clock.passed_ms = 400
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(broker.controller.run)
-        while not broker.controller._lock.locked():  # noqa: ASYNC110 (nobody tells)
+        nursery.start_soon(broker.runtime.run)
+        while not broker.runtime._decider._lock.locked():  # noqa: ASYNC110 (nobody tells)
             await trio.sleep(0.001)
         async with trio.open_nursery() as both:
             both.start_soon(heard_of, broker, 3)
@@ -414,13 +415,13 @@ async def test_a_broker_that_is_let_in_again_right_behind_its_fencing_is_watched
     epoch = await heard_of(broker, 2)
     close(journal.gate)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(broker.controller._fence, 2, epoch, "is gone")
+        nursery.start_soon(broker.runtime._fencing.fence, 2, epoch, "is gone")
         await wait_all_tasks_blocked()
         nursery.start_soon(heard_of, broker, 2)
         await wait_all_tasks_blocked()
         journal.gate.release(100)
     assert not broker.image.brokers[2].fenced
-    assert broker.controller._heartbeats.silent(broker.config.broker_session_timeout_ms) == [(2, epoch)]
+    assert broker.runtime._fencing.heartbeats.silent(broker.config.broker_session_timeout_ms) == [(2, epoch)]
 
 
 async def test_a_controller_that_stops_fences_nobody_for_a_silence_of_its_own_making() -> None:
@@ -430,11 +431,11 @@ async def test_a_controller_that_stops_fences_nobody_for_a_silence_of_its_own_ma
     assert await register(broker, bytes(16), 9) == 0
     await let_in(broker)
     epoch = broker.image.brokers[2].epoch
-    broker.controller.stop()
+    broker.runtime.stop()
     broker.clock.passed_ms = 400
-    assert broker.controller._heartbeats.silent(broker.clock.monotonic_ms()) == [(2, epoch)]
-    await broker.controller._fence(2, epoch, "is silent", only_if_silent=True)
-    await broker.controller._fence(2, epoch, "is gone")
+    assert broker.runtime._fencing.heartbeats.silent(broker.clock.monotonic_ms()) == [(2, epoch)]
+    await broker.runtime._fencing.fence(2, epoch, "is silent", only_if_silent=True)
+    await broker.runtime._fencing.fence(2, epoch, "is gone")
     assert not broker.image.brokers[2].fenced
 
 
@@ -447,12 +448,12 @@ def forwarded(request: ApiMessage, version: int, stamp: bytes) -> ForwardRequest
 
 async def test_what_is_forwarded_without_a_fresh_stamp_is_not_carried_out_and_gets_one() -> None:
     broker = await SmallBroker().start()
-    refused = await answer_forward(broker.controller, forwarded(create("t"), 7, b""), {})
+    refused = await answer_forward(broker.runtime, forwarded(create("t"), 7, b""), {})
     assert (refused.error_code, "t" in broker.image.topics) == (ErrorCode.OPERATION_NOT_ATTEMPTED, False)
-    made = await answer_forward(broker.controller, forwarded(create("t"), 7, refused.stamp), {})
+    made = await answer_forward(broker.runtime, forwarded(create("t"), 7, refused.stamp), {})
     assert (made.error_code, "t" in broker.image.topics) == (0, True)
     broker.clock.passed_ms += PATIENCE_MS
-    late = await answer_forward(broker.controller, forwarded(delete("t"), 6, made.stamp), {})
+    late = await answer_forward(broker.runtime, forwarded(delete("t"), 6, made.stamp), {})
     assert (late.error_code, "t" in broker.image.topics) == (ErrorCode.OPERATION_NOT_ATTEMPTED, True)
 
 
@@ -461,20 +462,20 @@ async def test_a_heartbeat_needs_no_stamp_and_gets_one() -> None:
     assert await register(broker, b"the first one...", 9) == 0
     epoch = broker.image.brokers[2].epoch
     beat = BrokerHeartbeatRequest(broker_id=2, broker_epoch=epoch, current_metadata_offset=epoch)
-    answer = await answer_forward(broker.controller, forwarded(beat, 1, b""), {})
+    answer = await answer_forward(broker.runtime, forwarded(beat, 1, b""), {})
     assert answer.error_code == 0
-    assert (await answer_forward(broker.controller, forwarded(create("t"), 7, answer.stamp), {})).error_code == 0
+    assert (await answer_forward(broker.runtime, forwarded(create("t"), 7, answer.stamp), {})).error_code == 0
 
 
 async def test_what_has_waited_for_a_slow_disk_until_its_sender_gave_up_is_not_carried_out() -> None:
     journal = SlowJournal()
     broker = await SmallBroker(journal=journal).start()
-    stamp = broker.controller.stamp()
+    stamp = broker.runtime.stamp()
     close(journal.gate)
     codes: list[int] = []
 
     async def forward(name: str) -> None:
-        codes.append((await answer_forward(broker.controller, forwarded(create(name), 7, stamp), {})).error_code)
+        codes.append((await answer_forward(broker.runtime, forwarded(create(name), 7, stamp), {})).error_code)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(forward, "first")
@@ -492,19 +493,19 @@ async def test_what_is_decided_while_the_right_to_decide_lapses_stands_and_is_no
     journal = SlowJournal()
     broker = await SmallBroker(journal=journal).start()
     rights = [True]
-    broker.controller._has_right = lambda: rights[0]
+    broker.runtime._has_right = lambda: rights[0]
     close(journal.gate)
     answers: list[ForwardResponse] = []
     follows: list[FollowMetadataResponse] = []
     before = broker.image.offset
 
     async def forward() -> None:
-        request = forwarded(create("t"), 7, broker.controller.stamp())
-        answers.append(await answer_forward(broker.controller, request, {}))
+        request = forwarded(create("t"), 7, broker.runtime.stamp())
+        answers.append(await answer_forward(broker.runtime, request, {}))
 
     async def follow() -> None:
         request = FollowMetadataRequest(next_offset=before + 1, max_wait_ms=60_000)
-        follows.append(await answer_follow(broker.controller, request))
+        follows.append(await answer_follow(broker.runtime, request))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(follow)
@@ -524,15 +525,15 @@ async def test_those_who_follow_are_told_of_nothing_that_may_not_be_in_the_journ
     broker.journal.failure = LogFailed("no answer of etcd")  # type: ignore[assignment]
     request = FollowMetadataRequest(next_offset=before + 1, max_wait_ms=50)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(answer_forward, broker.controller, forwarded(create("t"), 7, broker.controller.stamp()), {})
-        assert (await answer_follow(broker.controller, request)).error_code == ErrorCode.NOT_CONTROLLER
+        nursery.start_soon(answer_forward, broker.runtime, forwarded(create("t"), 7, broker.runtime.stamp()), {})
+        assert (await answer_follow(broker.runtime, request)).error_code == ErrorCode.NOT_CONTROLLER
     assert (broker.image.offset, len(broker.images)) == (before, 1)
 
 
 async def test_a_controller_that_stops_sends_those_who_follow_elsewhere() -> None:
     """With an answer at once for each question they would ask on and on, and in its own process never let it end."""
     broker = await SmallBroker().start()
-    controller, request = broker.controller, FollowMetadataRequest(broker_id=2, next_offset=1_000, max_wait_ms=60_000)
+    controller, request = broker.runtime, FollowMetadataRequest(broker_id=2, next_offset=1_000, max_wait_ms=60_000)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(answer_follow, controller, request)
         await wait_all_tasks_blocked()

@@ -401,11 +401,11 @@ LATER = [
     _bug(
         "a controller whose journal is over goes on hearing heartbeats",
         "metadata/active.py",
-        "        return self._has_right() and not self._journal_over.is_set()",
+        "        return self._has_right() and not self.journal_over.is_set()",
         "        return self._has_right()",
         (
             "metadata/active.py",
-            "        await self._journal_over.wait()\n        if",
+            "        await self.journal_over.wait()\n        if",
             "        await trio.sleep_forever()\n        if",
         ),
     ),
@@ -443,7 +443,7 @@ LATER = [
     _bug(
         "a new controller fences for silence at once",
         "metadata/active.py",
-        "        self._heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)\n",
+        "        self._fencing.heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)\n",
         "",
         needs=("etcd",),
         lasts_s=12.0,
@@ -458,9 +458,9 @@ LATER = [
     ),
     _bug(
         "who is heard of while the disk is slow is fenced all the same",
-        "metadata/active.py",
-        "only_if_silent and not self._heartbeats.is_silent(",
-        "False and not self._heartbeats.is_silent(",
+        "metadata/fencing.py",
+        "only_if_silent and not self.heartbeats.is_silent(",
+        "False and not self.heartbeats.is_silent(",
     ),
     _bug(
         "what comes late is carried out",
@@ -629,7 +629,7 @@ LATER = [
     _bug(
         "who is let in again right behind its fencing is watched by nobody",
         "metadata/active.py",
-        "forgotten.\n                self._hear(request)\n",
+        "forgotten.\n                self._fencing.hear(request.broker_id, request.broker_epoch)\n",
         "forgotten.\n                pass\n",
     ),
     # --------------------------------------------------------------------------- what was deleted, and what compaction needs

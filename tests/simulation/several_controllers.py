@@ -33,7 +33,7 @@ class Controllers:
 
     def look(self, active: Iterable[ControllerRuntime], now_s: float) -> None:
         for controller in active:
-            journal, image = controller._journal, controller.image
+            journal, image = controller._decider.journal, controller.image
             assert isinstance(journal, EtcdJournal)
             revision = journal._still_leading.revision
             key = self._etcd.store.keys.get(leader_key(PREFIX))
@@ -44,7 +44,7 @@ class Controllers:
             if image.offset > self._invariants.decided.offset:
                 self._invariants.look_at_controller(image, self._end_offset())
             else:
-                self._invariants.look_at_image(controller.static_config.node_id, image)
+                self._invariants.look_at_image(controller.config.node_id, image)
 
     def _end_offset(self) -> int:
         """Of what is in etcd."""

@@ -208,7 +208,7 @@ def test_a_torn_last_decision_that_nobody_was_told_of_costs_nothing() -> None:
         file.append(bytes(200))
         file.sync()
         await world.controller.start()
-        assert isinstance(journal := world.controller.broker.controller._journal, FileJournal)  # type: ignore[union-attr]
+        assert isinstance(journal := world.controller.active_controller._decider.journal, FileJournal)  # type: ignore[union-attr]
         assert journal.torn is not None
         await create(world, "v")
         await whole_again(world)

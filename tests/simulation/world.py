@@ -328,7 +328,7 @@ class World:
             if self.etcd is not None:
                 self._candidates.look([each for each in active if each is not None], trio.current_time())
             elif active and (controller := active[0]) is not None:
-                self.invariants.look_at_controller(controller.image, controller._journal._log.flushed_offset)  # type: ignore[attr-defined]
+                self.invariants.look_at_controller(controller.image, controller._decider.journal._log.flushed_offset)  # type: ignore[attr-defined]
             for number, node in enumerate(self.brokers):
                 if node.broker is not None:
                     self.invariants.look_at_image(number, node.broker.image)

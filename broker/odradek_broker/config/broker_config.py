@@ -25,10 +25,9 @@ from typing import Any, get_args, get_type_hints
 
 from msgspec import Struct, structs
 
-from odradek_broker.config.listener import WITH_LOGIN, Listener
+from odradek_broker.config.listener import Listener
 from odradek_broker.config.listener_overrides import Place
 from odradek_broker.config.login_keys import LoginConfig
-from odradek_broker.config.logins import check_logins
 from odradek_broker.config.permission_keys import PermissionConfig
 from odradek_broker.config.server_keys import ROLES
 from odradek_broker.config.setting import Setting, render
@@ -116,91 +115,3 @@ def broker_keys() -> dict[str, BrokerKey]:
 
 LISTENER_KEYS = frozenset(field.name.replace("_", ".") for field in structs.fields(LoginConfig))
 """Keys that may be set for one listener alone."""
-
-
-def check_together(config: BrokerConfig) -> list[str]:
-    """What is wrong with values that are right each for itself."""
-    mistakes = [*_check_identity(config), *_check_protocols(config), *_check_roles(config)]
-    if config.group_min_session_timeout_ms > config.group_max_session_timeout_ms:
-        mistakes.append("group.min.session.timeout.ms must not exceed group.max.session.timeout.ms")
-    mistakes += _check_consumer_groups(config)
-    if 0 < config.queued_max_request_bytes < config.socket_request_max_bytes:
-        mistakes.append("queued.max.request.bytes must be at least socket.request.max.bytes, or -1")
-    if config.broker_heartbeat_interval_ms * 2 > config.broker_session_timeout_ms:
-        mistakes.append("broker.heartbeat.interval.ms must be at most half of broker.session.timeout.ms")
-    return mistakes
-
-
-def _check_consumer_groups(config: BrokerConfig) -> list[str]:
-    session_ms, heartbeat_ms = config.group_consumer_session_timeout_ms, config.group_consumer_heartbeat_interval_ms
-    mistakes = [
-        f"group.consumer.{what} must be from group.consumer.min.{what} to group.consumer.max.{what}"
-        for what, least, value, most in (
-            (
-                "session.timeout.ms",
-                config.group_consumer_min_session_timeout_ms,
-                session_ms,
-                config.group_consumer_max_session_timeout_ms,
-            ),
-            (
-                "heartbeat.interval.ms",
-                config.group_consumer_min_heartbeat_interval_ms,
-                heartbeat_ms,
-                config.group_consumer_max_heartbeat_interval_ms,
-            ),
-            (
-                "assignment.interval.ms",
-                config.group_consumer_min_assignment_interval_ms,
-                config.group_consumer_assignment_interval_ms,
-                config.group_consumer_max_assignment_interval_ms,
-            ),
-        )
-        if not least <= value <= most
-    ]
-    if heartbeat_ms >= session_ms:
-        mistakes.append("group.consumer.heartbeat.interval.ms must be less than group.consumer.session.timeout.ms")
-    return mistakes
-
-
-def _check_identity(config: BrokerConfig) -> list[str]:
-    mistakes = []
-    names = {listener.name for listener in config.listeners}
-    if not config.listeners:
-        mistakes.append("listeners must name at least one address that clients can use")
-    for listener in config.advertised_listeners or ():
-        if listener.name not in names:
-            mistakes.append(f"advertised.listeners names {listener.name}, which is not among the listeners")
-        if listener.is_any_address or not listener.port:
-            mistakes.append(f"advertised.listeners must tell clients a host and a port, unlike {listener}")
-    named = ("inter.broker.listener.name", "security.inter.broker.protocol")
-    given = [(key, name) for key in named if (name := getattr(config, key.replace(".", "_"))) is not None]
-    if len(given) > 1:
-        mistakes.append(f"only one of {' and '.join(named)} may be set")
-    mistakes += [f"{key} is {name}, which is not a listener" for key, name in given if name not in names]
-    if config.log_dirs is not None and len(config.log_dirs) > 1:
-        mistakes.append("log.dirs may name one directory only: data is not spread over several disks")
-    return mistakes
-
-
-def _check_roles(config: BrokerConfig) -> list[str]:
-    mistakes = []
-    decides = "controller" in config.process_roles
-    if not decides and not config.controller_quorum_bootstrap_servers:
-        mistakes.append("process.roles=broker needs controller.quorum.bootstrap.servers: where its controller is")
-    if decides and config.controller_journal == "etcd":
-        if not config.etcd_endpoints:
-            mistakes.append("controller.journal=etcd needs etcd.endpoints: where etcd is")
-        if not config.controller_quorum_bootstrap_servers:
-            mistakes.append("controller.journal=etcd needs controller.quorum.bootstrap.servers: all controllers")
-    return mistakes
-
-
-def _check_protocols(config: BrokerConfig) -> list[str]:
-    mistakes = []
-    for listener in config.listeners:
-        protocol = config.protocol_of(listener.name)
-        if protocol is None:
-            mistakes.append(f"listeners: {listener} has no protocol; see listener.security.protocol.map")
-        elif protocol in WITH_LOGIN:
-            mistakes += [f"listeners: {listener.name}: {wrong}" for wrong in check_logins(config, listener.name)]
-    return mistakes

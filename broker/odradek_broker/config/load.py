@@ -21,10 +21,11 @@ from typing import Any
 from msgspec import Struct, structs
 
 from odradek_broker.config.accepted import ALIASES, REFUSED, has_no_effect
-from odradek_broker.config.broker_config import LISTENER_KEYS, BrokerConfig, broker_keys, check_together
+from odradek_broker.config.broker_config import LISTENER_KEYS, BrokerConfig, broker_keys
 from odradek_broker.config.listener_overrides import PREFIX, Place, split_override
 from odradek_broker.config.properties import parse_properties
 from odradek_broker.config.setting import SettingError, render
+from odradek_broker.config.together import check_together
 
 ENVIRONMENT_PREFIX = "ODRADEK_"
 COMMAND_LINE_VARIABLES = frozenset({"ODRADEK_BOOTSTRAP_SERVER", "ODRADEK_PROFILE", "ODRADEK_SCHEMA_REGISTRY"})

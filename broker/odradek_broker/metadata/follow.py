@@ -50,7 +50,8 @@ from odradek_broker.metadata.peer import Peer, PeerUnreachable
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
-    from odradek_broker.metadata.active import ControllerRuntime, OnImage
+    from odradek_broker.metadata.active import ControllerRuntime
+    from odradek_broker.metadata.decider import OnImage
     from odradek_broker.ports.clock import Clock
     from odradek_broker.ports.network import Address, Network
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     import trio
 
     from odradek_broker.controller.image import Endpoint, MetadataImage
-    from odradek_broker.metadata.active import ControllerRuntime
     from odradek_broker.metadata.follow import RemoteController
+    from odradek_broker.metadata.local import LocalController
     from odradek_broker.node.broker import Broker
 
 
 async def begin_as_controller(
-    broker: Broker, controller: ControllerRuntime, endpoints: tuple[Endpoint, ...], nursery: trio.Nursery
+    broker: Broker, controller: LocalController, endpoints: tuple[Endpoint, ...], nursery: trio.Nursery
 ) -> None:
     """The controller of this process begins; its broker, if there is one, is let in at once. Raises OSError."""
-    await controller.start()
+    await controller.runtime.start()
     if not broker.context.is_broker:
         broker.on_image(controller.image)
         return

@@ -32,6 +32,7 @@ from odradek_broker.log.strays import find_strays
 from odradek_broker.metadata.active import ControllerRuntime
 from odradek_broker.metadata.client import ControllerClient
 from odradek_broker.metadata.follow import RemoteController
+from odradek_broker.metadata.local import LocalController
 from odradek_broker.metadata.seat import ControllerSeat
 from odradek_broker.metadata.secured import between_brokers
 from odradek_broker.node.broker import Broker
@@ -131,7 +132,7 @@ class Node:
             logger.error("%s", line)
         controller: ControllerClient
         if remote is None:
-            controller = own = self._own_controller(directory, workers)
+            controller = own = LocalController(self._own_controller(directory, workers))
         else:
             controller, own = remote, None
             remote.seen = directory.seen_metadata
@@ -143,8 +144,8 @@ class Node:
                     directory.remove_directory(path)
                 if own is not None:
                     await begin_as_controller(broker, own, endpoints, nursery)
-                    self.seat.controller = own
-                    nursery.start_soon(own.run)
+                    self.seat.controller = own.runtime
+                    nursery.start_soon(own.runtime.run)
                 elif remote is not None and self.context.is_broker:
                     await join(broker, remote, endpoints, nursery)
                 await self._start(broker, nursery)

@@ -15,7 +15,6 @@ from odradek_broker.security.acl_index import AclIndex
 from odradek_broker.security.authorizer import Authorizer, Decision, asker
 
 if TYPE_CHECKING:
-    from odradek_broker.apis import Caller
     from odradek_broker.config import BrokerConfig
     from odradek_broker.controller.image import MetadataImage, TopicImage
     from odradek_broker.ports.network import Address
@@ -38,6 +37,14 @@ class Node(Protocol):
 
     @property
     def image(self) -> MetadataImage: ...
+
+
+class Calling(Protocol):
+    """Who is at the other end of a connection: a Caller."""
+
+    peer: Address
+    principal: Principal
+    asking: Asking | None
 
 
 class NotPermitted(Exception):
@@ -121,7 +128,7 @@ class Asking:
             self._audit.note(self, operation, resource_type, name, decision)
 
 
-def asking_for(caller: Caller, authorizer: Authorizer, node: Node) -> Asking:
+def asking_for(caller: Calling, authorizer: Authorizer, node: Node) -> Asking:
     """The same for a connection until somebody else logs in."""
     if caller.asking is None or caller.asking.principal != caller.principal:
         caller.asking = Asking(authorizer, caller.principal, caller.peer, node)
