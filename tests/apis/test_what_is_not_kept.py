@@ -9,12 +9,6 @@ import pytest
 from msgspec import Struct
 
 from odradek.protocol.errors import ErrorCode
-from odradek.protocol.messages.alter_client_quotas import (
-    AlterClientQuotasRequest,
-    AlterClientQuotasRequestEntryData,
-    EntityData,
-    OpData,
-)
 from odradek.protocol.messages.alter_replica_log_dirs import (
     AlterReplicaLogDir,
     AlterReplicaLogDirsRequest,
@@ -43,7 +37,6 @@ from odradek_broker.apis import (
     api_40_expire_delegation_token,
     api_41_describe_delegation_token,
     api_48_describe_client_quotas,
-    api_49_alter_client_quotas,
     api_50_describe_user_scram_credentials,
     api_64_unregister_broker,
     api_71_get_telemetry_subscriptions,
@@ -97,17 +90,6 @@ async def test_what_is_not_there_is_said_by_kafkas_error(api: ModuleType, reques
     broker = await SmallBroker().start()
     for version in api.VERSIONS:
         assert (await broker.ask(api, request_, version)).error_code == error
-
-
-async def test_a_quota_that_nobody_would_keep_to_is_not_taken() -> None:
-    broker = await SmallBroker().start()
-    entity = EntityData("client-id", "greedy")
-    entry = AlterClientQuotasRequestEntryData([entity], [OpData("consumer_byte_rate", 1.0, False)])
-    [answer] = (await broker.ask(api_49_alter_client_quotas, AlterClientQuotasRequest([entry]))).entries
-    assert (answer.error_code, list(answer.entity)) == (ErrorCode.INVALID_REQUEST, [entity])
-    assert "quota" in answer.error_message
-    described = await broker.ask(api_48_describe_client_quotas, DescribeClientQuotasRequest())
-    assert list(described.entries) == []
 
 
 async def test_a_replica_can_only_move_to_the_directory_in_which_it_is() -> None:

@@ -10,6 +10,12 @@ from msgspec import Struct
 from odradek.protocol import acl as words
 from odradek.protocol.acl import Operation, PatternType, Permission
 from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest
+from odradek.protocol.messages.alter_client_quotas import (
+    AlterClientQuotasRequest,
+    AlterClientQuotasRequestEntryData,
+    EntityData,
+    OpData,
+)
 from odradek.protocol.messages.alter_partition import (
     AlterPartitionRequest,
     AlterPartitionRequestPartitionData,
@@ -40,8 +46,10 @@ from odradek_broker.controller.delete_topics import delete_topics
 from odradek_broker.controller.image import Endpoint, MetadataImage, ResourceType
 from odradek_broker.controller.membership import begin_shutdown, bootstrap, fence_broker, unregister_broker
 from odradek_broker.controller.producer_ids import allocate_producer_ids
+from odradek_broker.controller.quotas import alter_client_quotas
 from odradek_broker.controller.reassignments import alter_reassignments
 from odradek_broker.controller.replay import replay
+from odradek_broker.security.quotas import FETCH, PRODUCE
 from tests.controller.images import creatable, join
 
 BROKERS = range(1, 6)
@@ -61,7 +69,9 @@ def decisions(random: Random, count: int, image: MetadataImage) -> Iterator[tupl
 def _decide(random: Random, image: MetadataImage) -> list[Struct]:
     broker = image.brokers.get(random.choice(BROKERS))
     topic = random.choice(list(image.topics.values())) if image.topics else None
-    kind = random.randrange(11)
+    kind = random.randrange(12)
+    if kind == 11:
+        return _change_quotas(random, image)
     if kind == 10:
         return _change_acls(random, image)
     if broker is None or kind == 0:
@@ -137,3 +147,12 @@ def _change_acls(random: Random, image: MetadataImage) -> list[Struct]:
     )
     new = AclCreation(words.ResourceType.TOPIC, name, pattern, principal, "*", operation, permission)
     return create_acls(image, CreateAclsRequest([new]), random.randbytes).records
+
+
+def _change_quotas(random: Random, image: MetadataImage) -> list[Struct]:
+    entity = [EntityData("user", random.choice([None, "alice"]))]
+    if random.random() < 0.5:
+        entity.append(EntityData("client-id", random.choice([None, "c"])))
+    change = OpData(random.choice([PRODUCE, FETCH]), random.randrange(1, 3) * 1000.0, random.random() < 0.3)
+    request = AlterClientQuotasRequest([AlterClientQuotasRequestEntryData(entity, [change])])
+    return alter_client_quotas(image, request).records

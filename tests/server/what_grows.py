@@ -8,6 +8,10 @@ from __future__ import annotations
 
 TESTS = {
     "ACLs": ("controller/test_acl_decisions.py::test_what_would_be_too_much_in_all_is_refused_as_a_whole",),
+    "Entities that have quotas": ("controller/test_quota_decisions.py::test_no_more_entities_than_that_have_quotas",),
+    "Clients whose use is measured for quotas": (
+        "server/test_throttling.py::test_who_was_silent_for_longest_is_forgotten_first",
+    ),
     "ACLs that one request changes": (
         "controller/test_acl_decisions.py::test_a_request_with_too_many_changes_makes_none",
     ),
@@ -205,6 +209,8 @@ BUFFERED = "Records that wait to be acknowledged"
 FETCHED = "Batches that wait to be handed out"
 
 CONTAINERS = {
+    "odradek_broker.security.quotas.Meter._samples": FIXED,
+    "odradek_broker.server.throttling.Meters._kept": "Clients whose use is measured for quotas",
     "odradek_broker.apis.permissions.asking.Asking._allowed": "Permissions that a connection remembers",
     "odradek_broker.security.acl_index.AclDraft._by_id": "ACLs",
     "odradek_broker.security.acl_index.AclDraft._grants": "ACLs",

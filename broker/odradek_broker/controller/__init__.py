@@ -19,6 +19,7 @@ replay makes the same image: there is no second path.
     create_topics.py, create_partitions.py, delete_topics.py
     configs.py          change configurations
     acls.py             create and delete ACLs
+    quotas.py           change and describe quotas
     effective.py        what the configuration comes to on one broker
     min_insync.py       min.insync.replicas: one truth, and what its changes do to partitions
     membership.py       brokers come and go

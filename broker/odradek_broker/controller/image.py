@@ -18,6 +18,7 @@ from msgspec import Struct
 from odradek.protocol.sasl.scram import ScramKeys
 from odradek.protocol.schema import ZERO_UUID
 from odradek_broker.security.acl_index import NO_ACLS, AclIndex
+from odradek_broker.security.quotas import Quotas
 
 NO_LEADER = -1
 METADATA_TOPIC = "__cluster_metadata"
@@ -134,6 +135,7 @@ class MetadataImage(Struct, frozen=True, kw_only=True):
     scram: Mapping[tuple[int, str], ScramKeys] = MappingProxyType({})
     """What is kept of users' passwords, by the number of the mechanism and the user."""
     acls: AclIndex = NO_ACLS
+    quotas: Quotas = MappingProxyType({})
 
     def topic_by_id(self, topic_id: bytes) -> TopicImage | None:
         name = self.topic_names.get(topic_id)

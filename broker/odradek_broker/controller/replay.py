@@ -6,7 +6,7 @@ an assertion stops the process before it acts on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct, structs
@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from odradek.protocol.messages.metadata_records import (
     AccessControlEntryRecord,
     BrokerRegistrationChangeRecord,
+    ClientQuotaRecord,
     ConfigRecord,
     FeatureLevelRecord,
     NoOpRecord,
@@ -39,7 +40,9 @@ from odradek_broker.controller.image import (
     ResourceType,
     TopicImage,
 )
+from odradek_broker.controller.quotas import entity_of
 from odradek_broker.security.acl_index import AclDraft
+from odradek_broker.security.quotas import Entity
 
 NO_LEADER_CHANGE = -2
 
@@ -68,6 +71,7 @@ class _Draft:
         self.scram = dict(old.scram)
         self._partitions: dict[str, dict[int, PartitionImage]] = {}
         self._acls: AclDraft | None = None
+        self._quotas: dict[Entity, Mapping[str, float]] | None = None
 
     def partitions(self, topic_id: bytes) -> dict[int, PartitionImage]:
         """The partitions of a topic, to be changed in place."""
@@ -84,6 +88,12 @@ class _Draft:
             self._acls = AclDraft(self._old.acls)
         return self._acls
 
+    def quotas(self) -> dict[Entity, Mapping[str, float]]:
+        """The quotas, to be changed in place."""
+        if self._quotas is None:
+            self._quotas = dict(self._old.quotas)
+        return self._quotas
+
     def forget(self, name: str) -> None:
         self._partitions.pop(name, None)
 
@@ -98,6 +108,7 @@ class _Draft:
             features=self.features,
             next_producer_id=self.next_producer_id,
             scram=self.scram,
+            quotas=self._old.quotas if self._quotas is None else self._quotas,
             acls=self._old.acls if self._acls is None else self._acls.index(),
         )
 
@@ -235,6 +246,17 @@ def _remove_acl(draft: _Draft, record: RemoveAccessControlEntryRecord) -> None:
     draft.acls().remove(record.id)
 
 
+def _quota(draft: _Draft, record: ClientQuotaRecord) -> None:
+    quotas, entity = draft.quotas(), entity_of(record.entity)
+    values = dict(quotas.pop(entity, {}))
+    if record.remove:
+        del values[record.key]
+    else:
+        values[record.key] = record.value
+    if values:
+        quotas[entity] = values
+
+
 def _nothing(draft: _Draft, record: NoOpRecord) -> None:
     """Only its offset counts."""
 
@@ -254,5 +276,6 @@ _replayers: dict[type[Struct], Callable[[_Draft, Any], None]] = {
     RemoveUserScramCredentialRecord: _remove_scram,
     AccessControlEntryRecord: _acl,
     RemoveAccessControlEntryRecord: _remove_acl,
+    ClientQuotaRecord: _quota,
     NoOpRecord: _nothing,
 }

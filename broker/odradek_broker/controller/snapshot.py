@@ -17,6 +17,7 @@ from odradek.protocol.messages.metadata_records import (
 )
 from odradek_broker.controller.acls import record_of
 from odradek_broker.controller.image import BrokerImage, MetadataImage, PartitionImage
+from odradek_broker.controller.quotas import quota_record
 from odradek_broker.controller.scram_users import scram_record
 
 
@@ -35,6 +36,9 @@ def records_of(image: MetadataImage) -> Iterator[Struct]:
             yield ConfigRecord(resource_type=kind, resource_name=name, name=key, value=value)
     for (mechanism, user), keys in image.scram.items():
         yield scram_record(user, mechanism, keys)
+    for entity, quotas in image.quotas.items():
+        for key, limit in quotas.items():
+            yield quota_record(entity, key, limit)
     for acl_id, acl in image.acls.by_id.items():
         yield record_of(acl_id, acl)
     if image.next_producer_id:

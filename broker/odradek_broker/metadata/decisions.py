@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, TypeAlias
 
 from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest
+from odradek.protocol.messages.alter_client_quotas import AlterClientQuotasRequest
 from odradek.protocol.messages.alter_configs import AlterConfigsRequest
 from odradek.protocol.messages.alter_partition import AlterPartitionRequest
 from odradek.protocol.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest
@@ -38,6 +39,7 @@ from odradek_broker.controller.membership import (
     unregister_broker,
 )
 from odradek_broker.controller.producer_ids import allocate_producer_ids
+from odradek_broker.controller.quotas import alter_client_quotas
 from odradek_broker.controller.reassignments import alter_reassignments
 from odradek_broker.controller.replica_faults import RegistrationRequest, ReplicaFaultsRequest, take_replica_faults
 from odradek_broker.controller.result import Result
@@ -49,6 +51,7 @@ Decision: TypeAlias = Callable[[MetadataImage, Any, int], Result[Any]]
 LONG = {
     AlterConfigsRequest,
     AlterPartitionReassignmentsRequest,
+    AlterClientQuotasRequest,
     CreateAclsRequest,
     CreatePartitionsRequest,
     CreateTopicsRequest,
@@ -65,6 +68,7 @@ def decisions(config: BrokerConfig, random: Random) -> dict[type, Decision]:
     return {
         AlterUserScramCredentialsRequest: lambda image, request, _: alter_scram_users(image, request),
         AllocateProducerIdsRequest: lambda image, request, _: allocate_producer_ids(image, request),
+        AlterClientQuotasRequest: lambda image, request, _: alter_client_quotas(image, request),
         AlterConfigsRequest: lambda image, request, _: alter_configs(image, request, config),
         AlterPartitionRequest: lambda image, request, _: alter_partition(image, request, config),
         AlterPartitionReassignmentsRequest: lambda image, request, _: alter_reassignments(image, request, config),

@@ -17,8 +17,8 @@ out twice, or once though the client was told that the time was over; never afte
     ElectLeaders                    the second answer is ELECTION_NOT_NEEDED
     AlterUserScramCredentials       the second answer to a deletion is RESOURCE_NOT_FOUND
     DeleteAcls                      the second answer names none of them
-    CreateAcls, AlterConfigs, IncrementalAlterConfigs, AlterPartitionReassignments, UnregisterBroker,
-    UpdateFeatures                  nothing
+    CreateAcls, AlterClientQuotas, AlterConfigs, IncrementalAlterConfigs, AlterPartitionReassignments,
+    UnregisterBroker, UpdateFeatures    nothing
     What names no epoch (from DeleteTopics on) may meet what somebody else has asked for between the two, and undo it.
 """
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from odradek_broker.server.dispatcher import Dispatcher
     from odradek_broker.server.entrance import Entrance
     from odradek_broker.server.memory import Share
+    from odradek_broker.server.throttling import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ class Slot(Struct, frozen=True, gc=False):
     correlation_id: int
     finish: Finish | None = None
     """What completes the answer before it is sent."""
+    usage: Usage | None = None
+    """What counts towards quotas."""
 
 
 class Connection:
@@ -103,6 +106,8 @@ class Connection:
         self._login = login
         self._since_ms = self.active_ms
         self._since_checkpoint = 0
+        self._muted_until_ms = UNKNOWN
+        """The peer has used more than its quota, and is not read before that."""
 
     async def serve(self) -> None:
         """Return when the connection is over; no fault of the peer's is raised."""
@@ -154,6 +159,7 @@ class Connection:
         """Answer what has been asked, take no more requests, and end."""
         self._draining = True
         self._stream.end_receiving()
+        self._changed.unpark_all()
 
     def tick(self, now_ms: int, max_idle_ms: int) -> None:
         """Called about once a second: give memory back, close what stands still."""
@@ -165,7 +171,7 @@ class Connection:
             is_over = self._sending.is_over(self._stream.taken_bytes(), now_ms)
         elif self._handling and self._memory.keeps_others_waiting:
             is_over = now_ms - self.active_ms >= DEADLINE_MS
-        elif self._pending or self._handling or self._waiting_for_memory:
+        elif self._pending or self._handling or self._waiting_for_memory or self._muted_until_ms != UNKNOWN:
             return  # it is not the peer that keeps the connection still
         elif self._arriving.since_ms != UNKNOWN and self._buffer.buffered_bytes:
             hurried = self._memory.keeps_others_waiting
@@ -197,6 +203,8 @@ class Connection:
         while True:
             if self._login is not None:
                 await self._heed(self._login)
+            if self._muted_until_ms != UNKNOWN:
+                await self._rest()
             frame = self._buffer.next_frame()
             if frame is None:
                 if not await self._receive():
@@ -208,7 +216,8 @@ class Connection:
                 continue
             call = await self._dispatcher.read(frame, self._caller)
             finish = call.finish if isinstance(call, Call) else None
-            slot = Slot(call.answer_version, call.correlation_id, finish)
+            usage = None if isinstance(call, Unsupported) else call.usage
+            slot = Slot(call.answer_version, call.correlation_id, finish, usage)
             if isinstance(call, Forbidden):
                 await self._answer_in_turn(slot, call.response)
             elif isinstance(call, Unsupported):
@@ -218,11 +227,32 @@ class Connection:
                 del frame  # of which the request may need nothing any more
                 await self._hold(slot, call)
             else:
+                began_ms = self._clock.monotonic_ms() if usage is not None else UNKNOWN
                 answer = call.api.handle(call.request, call.context)
                 if isinstance(answer, Held):
                     answer = await self._work(answer)
+                elif usage is not None:
+                    usage.worked_ms += self._clock.monotonic_ms() - began_ms
                 del frame, call
                 await self._answer_in_turn(slot, answer)
+
+    async def _rest(self) -> None:
+        """Until the quota allows more. What is sent meanwhile stays with the peer."""
+        while not self._draining and not self._peer_gone:
+            left_ms = self._muted_until_ms - self._clock.monotonic_ms()
+            if left_ms <= 0:
+                break
+            with trio.move_on_after(left_ms / 1000):
+                await self._changed.park()
+        self._muted_until_ms = UNKNOWN
+
+    def _settle(self, usage: Usage, response: Answer) -> Answer:
+        """What is told of the quotas; they hold from now on."""
+        now_ms = self._clock.monotonic_ms()
+        response, throttle_ms = self._dispatcher.settle(usage, response, now_ms)
+        if throttle_ms:
+            self._muted_until_ms = max(self._muted_until_ms, now_ms + throttle_ms)
+        return response
 
     async def _heed(self, login: Login) -> None:
         """What has become of the login. Raises LoginRefused where that is the end."""
@@ -340,6 +370,8 @@ class Connection:
     async def _send(self, slot: Slot, response: Answer) -> None:
         if slot.finish is not None:
             response = await self._dispatcher.finish(slot.finish, response)
+        if slot.usage is not None:
+            response = self._settle(slot.usage, response)
         if response is None:
             return
         pieces = await self._dispatcher.write(response, slot.version, slot.correlation_id)

@@ -10,14 +10,16 @@ from collections.abc import Sized
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from odradek.protocol.codec import TooManyElements, decode_prefix
 from odradek.protocol.headers import encode_response, is_flexible, read_request_header, skip_tags
 from odradek_broker.apis import Answer, Api, Caller, RequestContext, load_apis
 from odradek_broker.apis.permissions.asking import Asking, asking_for
-from odradek_broker.apis.permissions.guard import guard, is_long, is_long_to_finish
+from odradek_broker.apis.permissions.guard import finish_all, guard, is_long, is_long_to_finish
 from odradek_broker.apis.permissions.rules import Finish
+from odradek_broker.server.mutations import admit
+from odradek_broker.server.throttling import Throttling, Usage, told
 from odradek_broker.server.unsupported import Unsupported, unsupported
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Call(Struct, frozen=True, gc=False):
     context: RequestContext
     finish: Finish | None = None
     """What completes the handler's answer."""
+    usage: Usage | None = None
+    """What counts towards quotas; None where there are none."""
 
     @property
     def answer_version(self) -> int:
@@ -50,6 +54,7 @@ class Forbidden(Struct, frozen=True, gc=False):
     response: ApiMessage
     answer_version: int
     correlation_id: int
+    usage: Usage | None = None
 
 
 class Dispatcher:
@@ -58,6 +63,7 @@ class Dispatcher:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self._apis = load_apis()
+        self.throttling = Throttling()
 
     async def read(self, frame: memoryview, caller: Caller) -> Call | Unsupported | Forbidden:
         """Understand one frame. Raises ProtocolError, as for an API or a version for which there is no answer at all.
@@ -78,9 +84,14 @@ class Dispatcher:
         except TooManyElements:
             read = partial(decode_prefix, api.request, frame, version, position)
             request, _ = await self.broker.looks.look(read)
-        if asking is None:
-            return Call(api, header.correlation_id, request, context)
-        return await self._guard(Call(api, header.correlation_id, request, context), asking)
+        usage = self.throttling.usage(request, context, len(frame)) if self.broker.image.quotas else None
+        call = Call(api, header.correlation_id, request, context, usage=usage)
+        if asking is not None:
+            guarded = await self._guard(call, asking)
+            if isinstance(guarded, Forbidden):
+                return guarded
+            call = guarded
+        return call if usage is None else self._admit(call, usage)
 
     async def _guard(self, call: Call, asking: Asking) -> Call | Forbidden:
         """What is left of it by what the caller may do."""
@@ -90,8 +101,23 @@ class Dispatcher:
         else:
             guarded = guard(call.request, version, asking)
         if guarded.answer is not None:
-            return Forbidden(guarded.answer, version, call.correlation_id)
-        return Call(call.api, call.correlation_id, guarded.request, call.context, guarded.finish)
+            return Forbidden(guarded.answer, version, call.correlation_id, call.usage)
+        return structs.replace(call, request=guarded.request, finish=guarded.finish)
+
+    def _admit(self, call: Call, usage: Usage) -> Call:
+        """What is left of it by how much the caller may change."""
+        broker = self.broker
+        now_ms = broker.clock.monotonic_ms()
+        ruling = admit(call.request, call.context.version, usage, self.throttling, broker.image, broker.config, now_ms)
+        if ruling.finish is None:
+            return call
+        finishes = [finish for finish in (call.finish, ruling.finish) if finish is not None]
+        return structs.replace(call, request=ruling.request, finish=partial(finish_all, finishes))
+
+    def settle(self, usage: Usage, response: Answer, now_ms: int) -> tuple[Answer, int]:
+        """The answer, and how long its connection is not to be read after it."""
+        throttle_ms = self.throttling.settle(usage, response, self.broker.image, self.broker.config, now_ms)
+        return told(response, throttle_ms), throttle_ms
 
     async def finish(self, finish: Finish, response: Answer) -> Answer:
         """The answer, completed. Raises ProtocolError where the caller is to lose its connection instead."""

@@ -167,7 +167,7 @@ class Server:
                 self._turned_away += 1
                 await trio.sleep(REST_WHEN_OVERLOADED_SECONDS)
                 continue
-            if is_open or self._may_enter(stream):
+            if is_open or self._may_enter(stream, dispatcher):
                 nursery.start_soon(self._serve, self._admit(stream, dispatcher, entrance, is_counted=not is_open))
             else:
                 stream.close()
@@ -178,7 +178,7 @@ class Server:
         ours = self._context.config.inter_broker_listener
         return listener == ours and any(each.name != ours for each in self._context.config.listeners)
 
-    def _may_enter(self, stream: Stream) -> bool:
+    def _may_enter(self, stream: Stream, dispatcher: Dispatcher) -> bool:
         """Whether there is a place, or somebody else makes one.
 
         For a controller that is no broker its settings at start hold: who changed them could keep brokers from it.
@@ -186,6 +186,9 @@ class Server:
         config = self._context.config if self._context.is_broker else self._context.static_config
         most = min(config.max_connections, self._descriptors.connections or config.max_connections)
         why = self._door.refuse(stream.peer[0], config.max_connections_per_ip)
+        if why is None and (image := self._context.image).quotas:
+            now_ms = self._clock.monotonic_ms()
+            why = dispatcher.throttling.refuse_connection(stream.peer[0], image, self._context.config, now_ms)
         if why is None and not self._door.has_place(most):
             going = self._door.whose_place(stream.peer[0]) if most else None
             if going is not None:

@@ -40,10 +40,11 @@ def guard(request: Any, version: int, asking: Asking) -> Guarded:
         return Guarded(request, answer=permissions.refuse(request, version, refusal.error))
     if not finishes:
         return Guarded(request)
-    return Guarded(request, finishes[0] if len(finishes) == 1 else partial(_finish, finishes))
+    return Guarded(request, finishes[0] if len(finishes) == 1 else partial(finish_all, finishes))
 
 
-def _finish(finishes: list[Finish], response: Any) -> Any:
+def finish_all(finishes: list[Finish], response: Any) -> Any:
+    """From the last to the first."""
     for finish in reversed(finishes):
         response = finish(response)
     return response
