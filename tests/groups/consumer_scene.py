@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from group_scene import Scene
+from msgspec import structs
 
 from odradek.protocol.messages.consumer_group_describe import DescribedGroup
 from odradek.protocol.messages.consumer_group_heartbeat import (
@@ -22,6 +23,7 @@ from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.groups.consumer.group import ConsumerGroup
 from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
 from odradek_broker.groups.consumer.regexes import resolve
+from odradek_broker.groups.settings import GroupSettings
 from odradek_broker.groups.topics import Topic, topic_of
 
 SESSION_MS, HEARTBEAT_MS, REBALANCE_MS = 45_000, 5_000, 60_000
@@ -70,6 +72,9 @@ class ConsumerScene(Scene):
         scene.counts, scene.core.topics, scene.now_ms = self.counts, self.core.topics, self.now_ms
         scene.core.settings = self.core.settings
         return scene
+
+    def settings_with(self, **settings: object) -> GroupSettings:
+        return structs.replace(self.core.settings, **settings)
 
     def consumers(self, group: str = "g") -> ConsumerGroup:
         found = self.core.groups[group]

@@ -112,3 +112,31 @@ def test_partitions_move_to_one_who_joins_and_back_and_the_one_that_stays_keeps_
         assert len(stays.given_up) == PARTITIONS // 2
         poll_until(lambda: stays.owned == ALL, stays)
         assert len(stays.given_up) == PARTITIONS // 2, "nothing that it kept was ever taken away"
+
+
+@pytest.mark.slow
+def test_a_group_goes_over_to_the_consumer_protocol_and_back_while_it_reads(
+    broker: BrokerProcess, new_topic: NewTopic, admin: AdminClient
+) -> None:
+    classic = {
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "heartbeat.interval.ms": 200,
+        "session.timeout.ms": 10_000,
+    }
+    topic = new_topic(PARTITIONS)
+    with reading(broker, topic, **classic) as old:
+        poll_until(lambda: old.owned == ALL, old)
+        with reading(broker, topic) as new:
+            poll_until(lambda: len(old.owned) == len(new.owned) == PARTITIONS // 2, old, new)
+            assert _type_of(topic, admin) is ConsumerGroupType.CONSUMER
+            sent = fill(broker, topic, "meanwhile")
+            poll_until(lambda: len(old.values) + len(new.values) == PARTITIONS * len(sent), old, new)
+        poll_until(lambda: old.owned == ALL, old)
+        assert _type_of(topic, admin) is ConsumerGroupType.CLASSIC
+
+
+def _type_of(group: str, admin: AdminClient) -> ConsumerGroupType:
+    found = {each.group_id: each.type for each in admin.list_consumer_groups().result(10).valid}
+    kind: ConsumerGroupType = found[group]
+    return kind

@@ -4,7 +4,7 @@ Behaviour
     groups/consumer/ decides; the answer comes when what was decided is committed.
     The cluster has not agreed on it (feature group.version)    UNSUPPORTED_VERSION
     A field that cannot be           INVALID_REQUEST; an assignor that there is not: UNSUPPORTED_ASSIGNOR
-    No such group, or a classic one that has members    GROUP_ID_NOT_FOUND
+    No such group, or a classic one that may not become one of this protocol    GROUP_ID_NOT_FOUND
     Not a member                     UNKNOWN_MEMBER_ID; of an instance that another has: FENCED_INSTANCE_ID
     An instance whose member has not left    UNRELEASED_INSTANCE_ID
     No regular expression            INVALID_REGULAR_EXPRESSION

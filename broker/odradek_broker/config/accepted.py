@@ -48,7 +48,7 @@ _NAMES = """
     control.plane.listener.name controlled.shutdown.max.retries controlled.shutdown.retry.backoff.ms
     controller.socket.timeout.ms cordoned.log.dirs create.topic.policy.class.name
     delete.records.purgatory.purge.interval.requests early.start.listeners fetch.purgatory.purge.interval.requests
-    follower.fetch.last.tiered.offset.enable group.consumer.migration.policy
+    follower.fetch.last.tiered.offset.enable
     host.name initial.broker.registration.timeout.ms
     inter.broker.protocol.version leader.imbalance.per.broker.percentage
     log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size log.cleaner.io.max.bytes.per.second

@@ -28,6 +28,7 @@ RACK_AWARE = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 LEADER_ONLY = "org.apache.kafka.common.replica.LeaderSelector"
 SELECTORS = (RACK_AWARE, LEADER_ONLY)
 ASSIGNORS = ("uniform", "range")
+migration_policy = one_of("bidirectional", "upgrade", "downgrade", "disabled")
 
 
 def assignors(names: tuple[str, ...]) -> str | None:
@@ -137,6 +138,16 @@ class GroupConfig(ReplicationConfig, frozen=True, kw_only=True):
             assignors,
         ),
     ] = ("uniform", "range")
+    group_consumer_migration_policy: Annotated[
+        str,
+        Setting(
+            "Whether a classic group with members becomes one of the consumer protocol when somebody joins by that "
+            "(upgrade), and a classic one again when the last such member goes (downgrade).",
+            STRING,
+            migration_policy,
+            build=str.lower,
+        ),
+    ] = "bidirectional"
     group_consumer_assignment_interval_ms: Annotated[
         int,
         Setting("How long after one division of a group's partitions there may be another.", INT, at_least(0), LIVE),

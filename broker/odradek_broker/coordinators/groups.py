@@ -242,5 +242,6 @@ def _settings(config: BrokerConfig) -> GroupSettings:
         group_consumer_max_size=config.group_consumer_max_size,
         group_consumer_assignors=config.group_consumer_assignors,
         group_consumer_assignment_interval_ms=config.group_consumer_assignment_interval_ms,
+        group_consumer_migration_policy=config.group_consumer_migration_policy,
         group_consumer_regex_refresh_interval_ms=config.group_consumer_regex_refresh_interval_ms,
     )

@@ -43,11 +43,13 @@ from odradek_broker.groups.commit import (
     may_commit,
     refuse_commit,
 )
+from odradek_broker.groups.consumer import classic_members
 from odradek_broker.groups.consumer import heartbeat as consumer_heartbeat
 from odradek_broker.groups.consumer.describe import describe_consumer_group
 from odradek_broker.groups.consumer.group import ConsumerGroup
 from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
 from odradek_broker.groups.consumer.member import JOINING_EPOCH
+from odradek_broker.groups.consumer.migration import upgraded
 from odradek_broker.groups.consumer.offsets import check_committer, check_fetcher
 from odradek_broker.groups.consumer.records import ConsumerGroupRecord
 from odradek_broker.groups.consumer.regexes import to_resolve
@@ -105,32 +107,51 @@ class GroupCoordinator:
         if group.is_empty and isinstance(group, ConsumerGroup):
             step.records += group.tombstones()
             group = self._table.put(ClassicGroup(request.group_id, group.offsets))
+        if isinstance(group, ConsumerGroup):
+            return self._join_as_classic_member(group, request, joiner, step)
         if not isinstance(group, ClassicGroup):
             return step.result(refuse_join(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, request.member_id))
         return self._on(group, step, join(group, request, joiner, step))
 
+    def _join_as_classic_member(
+        self, group: ConsumerGroup, request: JoinGroupRequest, joiner: Joiner, step: Step
+    ) -> CoordinatorResult[JoinGroupResponse | None]:
+        try:
+            return step.result(classic_members.join(group, request, joiner, self.topics, step))
+        except Refusal as refusal:
+            return CoordinatorResult([], refuse_join(refusal.error_code, request.member_id))
+
     def sync(self, request: SyncGroupRequest, ticket: int, now: Instant) -> CoordinatorResult[SyncGroupResponse | None]:
-        step = self._step(now)
-        group = self._table.classic(request.group_id)
-        if group is None:
+        step, group = self._step(now), self.groups.get(request.group_id)
+        if isinstance(group, ClassicGroup):
+            return step.result(sync(group, request, ticket, step))
+        if not isinstance(group, ConsumerGroup):
             return step.result(SyncGroupResponse(error_code=_error_without_group(request.group_id)))
-        return step.result(sync(group, request, ticket, step))
+        try:
+            return step.result(classic_members.sync(group, request, self.topics, step))
+        except Refusal as refusal:
+            return step.result(SyncGroupResponse(error_code=refusal.error_code))
 
     def heartbeat(self, request: HeartbeatRequest, now: Instant) -> CoordinatorResult[HeartbeatResponse]:
-        step = self._step(now)
-        group = self._table.classic(request.group_id)
-        if group is None:
+        step, group = self._step(now), self.groups.get(request.group_id)
+        if isinstance(group, ClassicGroup):
+            return step.result(heartbeat(group, request, step))
+        if not isinstance(group, ConsumerGroup):
             return step.result(HeartbeatResponse(error_code=_error_without_group(request.group_id)))
-        return step.result(heartbeat(group, request, step))
+        try:
+            return step.result(HeartbeatResponse(error_code=classic_members.heartbeat(group, request, step)))
+        except Refusal as refusal:
+            return step.result(HeartbeatResponse(error_code=refusal.error_code))
 
     def leave(self, request: LeaveGroupRequest, now: Instant) -> CoordinatorResult[LeaveGroupResponse]:
-        step = self._step(now)
+        step, group = self._step(now), self.groups.get(request.group_id)
         if not request.group_id:
             return step.result(LeaveGroupResponse(error_code=ErrorCode.INVALID_GROUP_ID))
-        group = self._table.classic(request.group_id)
-        if group is None:
-            return step.result(refuse_leave(request, ErrorCode.UNKNOWN_MEMBER_ID))
-        return self._on(group, step, leave(group, request, step))
+        if isinstance(group, ClassicGroup):
+            return self._on(group, step, leave(group, request, step))
+        if isinstance(group, ConsumerGroup):
+            return step.result(classic_members.leave(group, request, self.topics, step))
+        return step.result(refuse_leave(request, ErrorCode.UNKNOWN_MEMBER_ID))
 
     def consumer_heartbeat(
         self, request: ConsumerGroupHeartbeatRequest, sender: HeartbeatSender, now: Instant
@@ -167,6 +188,10 @@ class GroupCoordinator:
         if joins and isinstance(group, ClassicGroup) and group.is_empty:
             step.records += group.tombstones()
             return self._table.to_come(group_id)
+        if joins and isinstance(group, ClassicGroup):
+            made = upgraded(group, self.topics, step)
+            made.history = self._table.to_come(group_id).history
+            return made
         raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
 
     def act(self, now: Instant, act: Callable[[GroupTable, Topics, Step], R]) -> CoordinatorResult[R]:

@@ -8,7 +8,8 @@ from odradek_broker.groups.commit import expire_offsets
 from odradek_broker.groups.consumer import fence
 from odradek_broker.groups.consumer.group import ConsumerGroup
 from odradek_broker.groups.consumer.timeouts import begin_session, cancel_timers, rebalance_clock
-from odradek_broker.groups.group import ClassicGroup
+from odradek_broker.groups.group import ClassicGroup, GroupState
+from odradek_broker.groups.history import Cause
 from odradek_broker.groups.kinds import Group
 from odradek_broker.groups.share import heartbeat as share
 from odradek_broker.groups.share.group import ShareGroup
@@ -27,7 +28,7 @@ def time_over(group: Group, timer: Timer, topics: Topics, step: Step) -> None:
     elif isinstance(group, ConsumerGroup):
         if timer.kind is TimerKind.SESSION:
             fence.session_over(group, timer.member_id, topics, step)
-        elif timer.kind is TimerKind.REBALANCE:
+        elif timer.kind in (TimerKind.REBALANCE, TimerKind.SYNC):
             fence.rebalance_time_over(group, timer.member_id, topics, step)
     elif isinstance(group, ClassicGroup):
         if timer.kind is TimerKind.SESSION:
@@ -36,6 +37,8 @@ def time_over(group: Group, timer: Timer, topics: Topics, step: Step) -> None:
             rebalance.rebalance_time_over(group, step)
         elif timer.kind is TimerKind.SYNC:
             rebalance.sync_time_over(group, step)
+        elif timer.kind is TimerKind.DOWNGRADE and group.state is GroupState.STABLE:
+            rebalance.prepare_rebalance(group, Cause("the last member of the consumer protocol has gone"), step)
 
 
 def begin_sessions(group: Group, step: Step) -> None:

@@ -22,4 +22,5 @@ class GroupSettings(Struct, frozen=True, kw_only=True):
     group_consumer_assignors: tuple[str, ...] = ("uniform", "range")
     """The first is that of groups whose members do not prefer any."""
     group_consumer_assignment_interval_ms: int = 1_000
+    group_consumer_migration_policy: str = "bidirectional"
     group_consumer_regex_refresh_interval_ms: int = 600_000

@@ -104,11 +104,22 @@ class GroupTable:
             if record.value is None:
                 return
             group = self._in_place_of(group, ClassicGroup(record.group_id))
+        if record.value is None and group.members:
+            self._give_over(group, step)
         for member in group.adopt(record.value or GroupMetadataValue(generation=group.generation)):
             dismiss(group, member, step, ErrorCode.FENCED_INSTANCE_ID)
         group.recorded = record.value is not None
         assignment_is_on_record(group, step)
         self.forget_if_void(group)
+
+    def _give_over(self, group: ClassicGroup, step: Step) -> None:
+        """The members go on in a group of the other protocol, as the next records say: there they have to join."""
+        for member in group.members.values():
+            dismiss(group, member, step, ErrorCode.REBALANCE_IN_PROGRESS)
+        self._release_reserved(group, step)
+        for kind in (TimerKind.REBALANCE, TimerKind.SYNC):
+            step.cancel_timer(kind, group.group_id)
+        group.disband(step.now.wall_ms)
 
     def replay_consumer(self, record: ConsumerGroupRecord, step: Step) -> None:
         group = self.groups.get(record.group_id)

@@ -6,6 +6,7 @@ Reading order
     draft.py, regexes.py     what it is about to change; expressions that members subscribe by
     target.py                what members are to have; reconcile.py: from what they have to that
     fence.py, timeouts.py    members that go
+    migration.py, classic_members.py, embedded.py    members that speak the classic protocol, until none does
     records.py, replay.py    what is written to __consumer_offsets, and what it does
     validation.py, describe.py
 """

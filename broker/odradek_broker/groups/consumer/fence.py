@@ -18,6 +18,7 @@ from odradek_broker.groups.consumer.member import (
     ConsumerMember,
     MemberState,
 )
+from odradek_broker.groups.consumer.migration import downgrade, is_to_be_downgraded
 from odradek_broker.groups.consumer.records import (
     current_assignment_record,
     epoch_record,
@@ -25,6 +26,7 @@ from odradek_broker.groups.consumer.records import (
     removal_of,
     target_metadata_record,
 )
+from odradek_broker.groups.consumer.timeouts import session_ms
 from odradek_broker.groups.history import Cause
 from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.step import Step
@@ -73,9 +75,12 @@ def fence(group: ConsumerGroup, leaving: Iterable[ConsumerMember], cause: Cause,
     gone = {member.member_id: member for member in leaving}
     if not gone:
         return
+    left = [member for member_id, member in group.members.items() if member_id not in gone]
+    if is_to_be_downgraded(group, left, step):
+        downgrade(group, left, topics, step)
+        return
     for member_id in gone:
         step.records += removal_of(group.group_id, member_id)
-    left = [member for member_id, member in group.members.items() if member_id not in gone]
     wanted = {member.subscribed_topic_regex for member in left}
     dropped = {member.subscribed_topic_regex for member in gone.values()} - wanted
     step.records += [regex_tombstone(group.group_id, each) for each in sorted(filter(None, dropped))]
@@ -91,16 +96,20 @@ def session_over(group: ConsumerGroup, member_id: str, topics: Topics, step: Ste
     """The member has not been heard of for its session."""
     member = group.members.get(member_id)
     if member is not None:
-        what = f"was silent for {step.settings.group_consumer_session_timeout_ms / 1000:g} s"
+        what = f"was silent for {session_ms(member, step) / 1000:g} s"
         step.notes.append(f"group {group.group_id!r}: member {member_id} {what}, and is removed")
         fence(group, [member], Cause.by(member, what), topics, step)
 
 
 def rebalance_time_over(group: ConsumerGroup, member_id: str, topics: Topics, step: Step) -> None:
-    """The member has had its rebalance timeout to give up partitions, while others wait for them."""
+    """The member has had its rebalance timeout to give up partitions, while others wait for them.
+
+    One that speaks the classic protocol: to join again, or to ask for its assignment.
+    """
     member = group.members.get(member_id)
-    if member is not None and member.state is MemberState.UNREVOKED_PARTITIONS:
-        what = f"has not given up its partitions within {member.rebalance_timeout_ms / 1000:g} s"
+    if member is not None and (member.uses_classic_protocol or member.state is MemberState.UNREVOKED_PARTITIONS):
+        did = "joined and synchronized" if member.uses_classic_protocol else "given up its partitions"
+        what = f"has not {did} within {member.rebalance_timeout_ms / 1000:g} s"
         step.notes.append(
             f"group {group.group_id!r}: member {member_id} at {member.client_host} {what}, and is removed"
         )

@@ -61,7 +61,7 @@ def heartbeat(
     if request.member_epoch < JOINING_EPOCH:
         return leave(group, request, topics, step)
     member_id = request.member_id or sender.new_member_id
-    _refuse_if_full(group, member_id, request.instance_id, step)
+    refuse_if_full(group, member_id, request.instance_id, step)
     owned = _owned(request)
     former = _find_or_admit(group, member_id, request, owned, step)
     member = _as_it_is_now(former, request, sender)
@@ -70,9 +70,7 @@ def heartbeat(
         step.records.append(member_record(group.group_id, member))
     draft = Draft(group, former, member, topics, step)
     draft.take_regexes(sender.resolved)
-    begin_epoch_if_needed(draft)
-    target = update_target(draft)
-    moved = _step_towards(draft, target, owned)
+    moved = advance(draft, owned)
     begin_session(group, member_id, step)
     return ConsumerGroupHeartbeatResponse(
         member_id=member_id,
@@ -104,7 +102,7 @@ def _owned(request: ConsumerGroupHeartbeatRequest) -> Assignment | None:
     return owned
 
 
-def _refuse_if_full(group: ConsumerGroup, member_id: str, instance_id: str | None, step: Step) -> None:
+def refuse_if_full(group: ConsumerGroup, member_id: str, instance_id: str | None, step: Step) -> None:
     most = step.settings.group_consumer_max_size
     if instance_id in group.static_members or member_id in group.members or len(group.members) < most:
         return
@@ -127,14 +125,14 @@ def _find_or_admit(
     if request.member_epoch == JOINING_EPOCH:
         former_id = group.static_members.get(request.instance_id or "")
         if former_id is not None:
-            return _replace_static(group, group.members[former_id], member_id, step)
+            return replace_static(group, group.members[former_id], member_id, step)
         return group.members.get(member_id) or ConsumerMember(member_id=member_id)
     member = find_member(group, member_id, request.instance_id)
     _refuse_epoch(member, request.member_epoch, owned)
     return member
 
 
-def _replace_static(group: ConsumerGroup, former: ConsumerMember, member_id: str, step: Step) -> ConsumerMember:
+def replace_static(group: ConsumerGroup, former: ConsumerMember, member_id: str, step: Step) -> ConsumerMember:
     """A static member is back, and has the place that it had, under another member id."""
     if former.member_epoch != LEAVING_FOR_A_WHILE_EPOCH and not former.uses_classic_protocol:
         raise Refusal(
@@ -194,6 +192,13 @@ def _first(said: str | None, known: str | None) -> str | None:
 
 
 # ---------------------------------------------------------------------------------------------------- what it has
+
+
+def advance(draft: Draft, owned: Assignment | None) -> ConsumerMember:
+    """Let the group begin a new epoch and have a new target, where that is due; the member one step towards it."""
+    begin_epoch_if_needed(draft)
+    target = update_target(draft)
+    return _step_towards(draft, target, owned)
 
 
 def _step_towards(draft: Draft, target: Assignment, owned: Assignment | None) -> ConsumerMember:

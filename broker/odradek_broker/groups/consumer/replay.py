@@ -35,8 +35,9 @@ from odradek_broker.groups.consumer.member import (
 )
 from odradek_broker.groups.consumer.records import ConsumerGroupRecord
 from odradek_broker.groups.consumer.resolved_regex import ResolvedRegex
-from odradek_broker.groups.consumer.timeouts import cancel_timers, rebalance_clock
+from odradek_broker.groups.consumer.timeouts import begin_session, cancel_timers, rebalance_clock
 from odradek_broker.groups.step import Step
+from odradek_broker.groups.timers import TimerKind
 
 
 def replay(group: ConsumerGroup, record: ConsumerGroupRecord, step: Step) -> None:
@@ -83,6 +84,8 @@ def _replay_member(group: ConsumerGroup, member_id: str, value: object, step: St
             classic=value.classic_member_metadata,
         )
     )
+    if not step.has_timer(TimerKind.SESSION, group.group_id, member_id):
+        begin_session(group, member_id, step)
 
 
 def _known(group: ConsumerGroup, member_id: str) -> ConsumerMember:
