@@ -118,6 +118,7 @@ class MemoryBroker:
         self.controller = self
         self.replica_logs = self.replicas = self
         self.reachability = Reachability(self.clock)
+        self.share_membership = self
         self.groups = GroupsRuntime(self, self, self, self)  # type: ignore[arg-type]
 
     def set_topics(self, *names: str, group_topic: bool = True, partitions: int = 1) -> None:
@@ -138,6 +139,11 @@ class MemoryBroker:
     async def wait_opened(self, topics: Collection[str]) -> None:
         """Logs in memory are open."""
         await trio.lowlevel.checkpoint()
+
+    async def delete_state(self, group_id: str) -> ErrorCode:
+        """As the membership of share groups: there is none."""
+        await trio.lowlevel.checkpoint()
+        return ErrorCode.NONE
 
     async def look(self, job: Any) -> Any:
         """No worker, but a moment all the same."""
