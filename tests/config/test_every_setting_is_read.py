@@ -53,9 +53,8 @@ def _outside() -> _Reads:
 @cache
 def _inside() -> _Reads:
     """By what a BrokerConfig says of itself, and by whoever puts it together or lays changes over it."""
-    return _reads_in(
-        *(BROKER / "config" / name for name in ("broker_config.py", "load.py", "effective.py", "logins.py"))
-    )
+    names = ("broker_config.py", "together.py", "load.py", "effective.py", "logins.py")
+    return _reads_in(*(BROKER / "config" / name for name in names))
 
 
 def _topic_key_is_read(key: TopicKey) -> bool:
