@@ -17,7 +17,7 @@ from odradek_broker.config import BrokerConfig, ConfigError, load_broker_config
 from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.election.etcd import EtcdUnavailable
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
-from odradek_broker.metadata.follow import NotAdmitted
+from odradek_broker.metadata.registration import NotAdmitted
 from odradek_broker.node.node import Node
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.descriptors import claim

@@ -14,8 +14,10 @@ from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
 from odradek.protocol.messages.metadata_records import RegisterBrokerRecord
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.frame import frame
-from odradek_broker.metadata.follow import BACKOFF_SECONDS, HEARTBEAT_VERSION, RemoteController
+from odradek_broker.metadata.controllers import BACKOFF_SECONDS
+from odradek_broker.metadata.heartbeat import HEARTBEAT_VERSION
 from odradek_broker.metadata.messages import FollowMetadataResponse, ForwardResponse
+from odradek_broker.metadata.remote import RemoteController
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.network import Address, Stream
 from odradek_broker.ports.tcp import TcpStream
@@ -101,9 +103,9 @@ async def lease_when_the_controller_dies(*, has_rivals: bool) -> list[bool]:
         address = await nursery.start(controller.serve)
         network = Refusals(TERM_MS // int(BACKOFF_SECONDS * 1000) * 3)
         broker = broker_of(address, network)
-        await broker.first_image()
+        await broker.follower.first_image()
         await nursery.start(broker.beat)
-        nursery.start_soon(broker.watch_lease, told.append)
+        nursery.start_soon(broker.lease.watch, told.append)
         controller.die()
         await network.enough.wait()
         nursery.cancel_scope.cancel()
@@ -168,7 +170,7 @@ async def test_a_broker_that_hears_that_it_is_fenced_has_no_lease_from_that_mome
         address = await nursery.start(controller.serve)
         broker = broker_of(address, TcpNetwork())
         await nursery.start(broker.beat)
-        nursery.start_soon(broker.watch_lease, told.append)
+        nursery.start_soon(broker.lease.watch, told.append)
         assert broker.has_lease
         controller.fences = True
         while not told:  # noqa: ASYNC110

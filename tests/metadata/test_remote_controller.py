@@ -13,13 +13,15 @@ from odradek.protocol.messages.broker_registration import BrokerRegistrationRequ
 from odradek.protocol.messages.metadata_records import BrokerEndpoint, ProducerIdsRecord, RegisterBrokerRecord
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.frame import frame
-from odradek_broker.metadata.follow import HEARTBEAT_VERSION, NotAdmitted, RemoteController
+from odradek_broker.metadata.heartbeat import HEARTBEAT_VERSION
 from odradek_broker.metadata.messages import (
     FollowMetadataRequest,
     FollowMetadataResponse,
     ForwardResponse,
     TellMetadataResponse,
 )
+from odradek_broker.metadata.registration import NotAdmitted
+from odradek_broker.metadata.remote import RemoteController
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.network import Address
 from odradek_broker.ports.tcp import TcpStream
@@ -58,10 +60,10 @@ async def test_a_broker_that_runs_acts_upon_nothing_that_another_cluster_has_dec
     """Its controller has been started on an empty directory, say: what it then knows of topics is nothing."""
     theirs = [snapshot("theirs", offset) for offset in (9, 10, 11)]
     remote = following(Scripted(snapshot("ours", 5), *theirs, snapshot("ours", 7)))
-    before = await remote.first_image()
+    before = await remote.follower.first_image()
     assert before.cluster_id == "ours"
     with trio.move_on_after(5):
-        await remote.follow()
+        await remote.follower.follow()
     assert (remote.image.cluster_id, remote.image.offset) == ("ours", 7)
     said = [record.message for record in caplog.records]
     assert len(said) == 1 and "of cluster theirs" in said[0] and "odradek metadata restore" in said[0]
@@ -138,9 +140,9 @@ async def test_what_others_have_told_meanwhile_is_not_done_again_when_the_contro
         address = await nursery.start(controller.serve)
         config = BrokerConfig(broker_heartbeat_interval_ms=50, node_id=1)
         remote = RemoteController([address], OneWay(), config, SystemClock(), on_image)
-        await remote.first_image()
+        await remote.follower.first_image()
         await nursery.start(remote.beat)
-        nursery.start_soon(remote.follow)
+        nursery.start_soon(remote.follower.follow)
         controller.refuses_heartbeats = True
         with trio.fail_after(10):
             await heard.wait()
@@ -171,7 +173,7 @@ async def test_a_broker_that_cannot_be_registered_asks_less_and_less_often(
 
         def close(self) -> None: ...
 
-    remote._peers = [Refusing()]
+    remote.controllers._peers = [Refusing()]
     with trio.move_on_after(60):
         await remote.register(BrokerRegistrationRequest(broker_id=1))
     assert 60 / 5 < asked < 30
@@ -193,8 +195,8 @@ async def test_a_broker_ends_where_the_controller_knows_another_by_its_id_but_no
         def close(self) -> None: ...
 
     remote, controller = following(Scripted(snapshot("ours", 5))), Forgetful()
-    await remote.first_image()
-    remote._heart = [controller]
+    await remote.follower.first_image()
+    remote.controllers._heart = [controller]
     with trio.move_on_after(5):
         await remote.beat()
     controller.offset = 5

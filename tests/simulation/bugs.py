@@ -269,15 +269,15 @@ COMMON = [
     ),
     _bug(
         "a lease has no end",
-        "metadata/follow.py",
-        "return self._clock.monotonic_ms() < self._lease_until_ms",
-        "return self._lease_until_ms >= 0",
+        "metadata/remote.py",
+        "return self._clock.monotonic_ms() < self.lease.until_ms",
+        "return self.lease.until_ms >= 0",
     ),
     _bug(
         "a lease counts from the heartbeat's answer",
-        "metadata/follow.py",
-        "            self._term_ms = answer.lease_ms\n            self._extend_lease(sent_ms)",
-        "            self._term_ms = answer.lease_ms\n            self._extend_lease(self._clock.monotonic_ms())",
+        "metadata/heartbeat.py",
+        "            self._term_ms = answer.lease_ms\n            self._lease.extend(sent_ms + self._term_ms)",
+        "            self._term_ms = answer.lease_ms\n            self._lease.extend(self._clock.monotonic_ms() + self._term_ms)",
     ),
     _bug(
         "a lease is as long as the controller's session",
@@ -287,9 +287,9 @@ COMMON = [
     ),
     _bug(
         "any refused connection extends a lease",
-        "metadata/follow.py",
-        "            if is_gone and self._is_only_controller and sent_ms < self._lease_until_ms:",
-        "            if is_gone:",
+        "metadata/heartbeat.py",
+        "        if is_gone and self._follower.is_only_controller and sent_ms < self._lease.until_ms:",
+        "        if is_gone:",
     ),
     _bug(
         "a snapshot of the metadata forgets eligible leaders",

@@ -47,8 +47,8 @@ from odradek.protocol.messages.produce import (
 )
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
-from odradek_broker.metadata.follow import RemoteController
 from odradek_broker.metadata.peer import Peer
+from odradek_broker.metadata.remote import RemoteController
 from odradek_broker.partitions.partition import Partition
 
 Job: TypeAlias = Callable[[], None]
@@ -198,7 +198,7 @@ def test_a_coordinator_whose_lease_lapsed_for_a_moment_coordinates_again() -> No
             return answer.topics[0].partitions[0].error_code
 
         world.network.cut(node.name, "controller")
-        lapses_at_s = controller._lease_until_ms / 1000
+        lapses_at_s = controller.lease.until_ms / 1000
         await trio.sleep_until(lapses_at_s - 0.004)
         for other in world.brokers:
             if other is not node:

@@ -211,7 +211,7 @@ async def _read(wanted: list[Wanted], request: FetchRequest, context: RequestCon
 def _read_on(reading: Reading, wanted: Sequence[Wanted], request: FetchRequest, context: RequestContext) -> Reading:
     """What was read before, and with it what these partitions have."""
     data, size, is_final = reading
-    left = min(request.max_bytes, context.broker.config.fetch_max_bytes) - size
+    left = min(request.max_bytes, context.broker.context.config.fetch_max_bytes) - size
     committed, replica = request.isolation_level == READ_COMMITTED, _replica_id(request)
     for key, fetch, partition in wanted:
         if isinstance(partition, ErrorCode):

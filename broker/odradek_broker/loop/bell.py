@@ -14,6 +14,10 @@ class Bell:
     def set(self) -> None:
         self._event.set()
 
+    def reset(self) -> None:
+        """Whatever it was set for has been seen to."""
+        self._event = trio.Event()
+
     async def wait(self) -> None:
         await self._event.wait()
         self._event = trio.Event()

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import trio
 
     from odradek_broker.controller.image import Endpoint, MetadataImage
-    from odradek_broker.metadata.follow import RemoteController
     from odradek_broker.metadata.local import LocalController
+    from odradek_broker.metadata.remote import RemoteController
     from odradek_broker.node.broker import Broker
 
 
@@ -37,14 +37,14 @@ async def join(
     broker: Broker, remote: RemoteController, endpoints: tuple[Endpoint, ...], nursery: trio.Nursery
 ) -> None:
     """Register, follow the metadata, and wait to be let in."""
-    registration = await _registration(broker, await remote.first_image(), endpoints)
+    registration = await _registration(broker, await remote.follower.first_image(), endpoints)
     epoch = await remote.register(registration)
     await broker.workers.run(partial(broker.directory.remember_epoch, epoch, synced=broker.flusher.syncs))
     await broker.workers.run(broker.replica_logs.lower_recovery_points)
     nursery.start_soon(broker.fetchers.run)
-    nursery.start_soon(remote.follow)
+    nursery.start_soon(remote.follower.follow)
     await nursery.start(remote.beat)
-    nursery.start_soon(remote.watch_lease, broker.on_lease)
+    nursery.start_soon(remote.lease.watch, broker.on_lease)
 
 
 async def _registration(broker: Broker, image: MetadataImage, endpoints: tuple[Endpoint, ...]) -> RegistrationRequest:

@@ -31,8 +31,8 @@ from odradek_broker.log.directory import META_PROPERTIES, LogDirectory
 from odradek_broker.log.strays import find_strays
 from odradek_broker.metadata.active import ControllerRuntime
 from odradek_broker.metadata.client import ControllerClient
-from odradek_broker.metadata.follow import RemoteController
 from odradek_broker.metadata.local import LocalController
+from odradek_broker.metadata.remote import RemoteController
 from odradek_broker.metadata.seat import ControllerSeat
 from odradek_broker.metadata.secured import between_brokers
 from odradek_broker.node.broker import Broker
@@ -90,7 +90,7 @@ class Node:
                 workers, gateway = self._make_workers(), self._make_gateway()
                 cluster_id = await stand_as_candidate(self.context, self.seat, workers, gateway, endpoints, candidates)
             elif remote is not None:
-                cluster_id = (await remote.first_image()).cluster_id
+                cluster_id = (await remote.follower.first_image()).cluster_id
             directory = self._open_directory(cluster_id)
             workers = self._make_workers()
             try:
@@ -135,7 +135,7 @@ class Node:
             controller = own = LocalController(self._own_controller(directory, workers))
         else:
             controller, own = remote, None
-            remote.seen = directory.seen_metadata
+            remote.follower.seen = directory.seen_metadata
         broker = self.broker = Broker(self.context, directory, workers, controller, self.seat)
         has_run = False
         try:

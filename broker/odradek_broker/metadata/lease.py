@@ -1,0 +1,62 @@
+"""A broker's lease: for how long it may act as a leader, unless it hears more.
+
+It lasts for so long as the answer to a heartbeat has said, counted from when that heartbeat was *sent*. The controller
+counts a session from when it came, which is later, and longer than the term that it tells (heartbeats.py). So a leader
+that is cut off stops before another can be elected. How long a session is only the controller knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from odradek_broker.ports.clock import Clock
+
+
+class Lease:
+    """Of one broker; by the clock that only runs forward."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.until_ms = -1
+        self._clock = clock
+        self._news = trio.Event()
+        self._is_over_for_good = False
+
+    @property
+    def is_held(self) -> bool:
+        return self._clock.monotonic_ms() < self.until_ms
+
+    async def watch(self, on_change: Callable[[bool], None]) -> None:
+        """Say each time that it has run out, or is there again, until cancelled."""
+        while True:
+            left_ms = self.until_ms - self._clock.monotonic_ms()
+            if left_ms > 0:
+                with trio.move_on_after(left_ms / 1000):
+                    await self._news.wait()
+            else:
+                on_change(False)
+                while not self.is_held:
+                    await self._news.wait()
+                on_change(True)
+
+    def end_for_good(self) -> None:
+        """This broker stops."""
+        self._is_over_for_good = True
+        self._set(self._clock.monotonic_ms())
+
+    def extend(self, until_ms: int) -> None:
+        """It lasts until then at least."""
+        if not self._is_over_for_good:
+            self._set(max(self.until_ms, until_ms))
+
+    def end(self, at_ms: int) -> None:
+        """It was over then: what has come later does not count."""
+        self._set(min(self.until_ms, at_ms))
+
+    def _set(self, until_ms: int) -> None:
+        self.until_ms = until_ms
+        self._news.set()
+        self._news = trio.Event()
