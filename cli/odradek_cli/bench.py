@@ -10,7 +10,7 @@ import trio
 from odradek import Admin, Consumer, Producer, TopicPartition
 from odradek_cli.command import Option
 from odradek_cli.display import Progress, show
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, security_for
 
 STEP = 1000
 
@@ -30,7 +30,7 @@ def bench(
     name = topic or f"odradek-bench-{time.time_ns()}"
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             if topic is None:
                 await admin.create_topic(name, partitions)
             try:
@@ -58,7 +58,7 @@ async def _partitions(admin: Admin, topic: str) -> list[TopicPartition]:
 
 async def _produce(bootstrap: str, topic: str, records: int, value: bytes, progress: Progress) -> float:
     started = time.perf_counter()
-    async with Producer(bootstrap) as producer:
+    async with Producer(bootstrap, security=security_for(bootstrap)) as producer:
         for number in range(records):
             await producer.send(topic, value)
             if number % STEP == 0:
@@ -70,7 +70,7 @@ async def _produce(bootstrap: str, topic: str, records: int, value: bytes, progr
 async def _consume(bootstrap: str, partitions: list[TopicPartition], records: int, progress: Progress) -> float:
     started = time.perf_counter()
     taken = 0
-    async with Consumer(bootstrap, start="earliest") as consumer:
+    async with Consumer(bootstrap, security=security_for(bootstrap), start="earliest") as consumer:
         await consumer.assign(partitions)
         while taken < records:
             taken += len(await consumer.poll(timeout_s=1))

@@ -8,7 +8,7 @@ from typing import Any
 from odradek import Admin
 from odradek_cli.command import Group
 from odradek_cli.display import show
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, security_for
 
 cluster = Group("cluster", "The cluster as a whole.")
 
@@ -21,7 +21,7 @@ def info(as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> N
     """Show the cluster's brokers, and how many of its partitions lack a replica or a leader."""
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             found = await admin.describe_cluster()
             topics = await admin.describe_topics(*await admin.list_topics(internal=True)) if found.brokers else {}
         partitions = [each for topic in topics.values() for each in topic.partitions]

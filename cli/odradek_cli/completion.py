@@ -134,7 +134,7 @@ def _ask_broker(kind: Completes, before: Sequence[str]) -> list[str]:
 
     from odradek import Admin
     from odradek_cli.reach import check_reachable
-    from odradek_cli.session import default_bootstrap
+    from odradek_cli.session import default_bootstrap, security_for
     from odradek_cli.variables import BOOTSTRAP_VARIABLE
 
     given = [before[i + 1] for i, word in enumerate(before[:-1]) if word in ("-b", "--bootstrap-server")]
@@ -143,7 +143,7 @@ def _ask_broker(kind: Completes, before: Sequence[str]) -> list[str]:
     async def ask() -> list[str]:
         with trio.move_on_after(WITHIN_S):
             await check_reachable(bootstrap)
-            async with Admin(bootstrap) as admin:
+            async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
                 if kind == "topic":
                     return await admin.list_topics()
                 return [each.group_id for each in await admin.list_groups()]

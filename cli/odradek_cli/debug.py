@@ -24,7 +24,7 @@ import trio
 from odradek import Admin, OdradekError, ResourceType, __version__
 from odradek_cli.command import Group, Option
 from odradek_cli.running import all_running
-from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, run, security_for
 
 debug = Group("debug", "For whoever is to help.")
 
@@ -81,7 +81,7 @@ def bundle(
 
     async def work() -> None:
         try:
-            async with Admin(bootstrap, connect_timeout_ms=PATIENCE_MS) as admin:
+            async with Admin(bootstrap, security=security_for(bootstrap), connect_timeout_ms=PATIENCE_MS) as admin:
                 await _add_cluster(made, admin)
         except OdradekError as error:
             made.missing.append(f"the cluster at {bootstrap}: {error}")

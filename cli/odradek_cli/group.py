@@ -11,7 +11,7 @@ from odradek_cli.display import show
 from odradek_cli.failures import Failed
 from odradek_cli.moves import COLUMNS as MOVED
 from odradek_cli.moves import Target, moves, named_partitions, parse_partitions
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, security_for
 from odradek_cli.when import BEGINNING, END, Place, parse_place, show_moment
 
 group = Group("group", "Consumer groups.")
@@ -37,7 +37,7 @@ def list_groups(
     states, types = ({word.lower() for word in words or ()} for words in (state, type))
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             found = await admin.list_groups()
         rows: list[dict[str, Any]] = [
             {"group": each.group_id, "state": each.state, "type": each.group_type}
@@ -61,7 +61,7 @@ def describe(
     """Show for each partition what the group has committed, its lag, and the member that has it."""
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             described = await admin.describe_group(name)
             lags = await admin.group_lag(name, read_committed=committed)
         owners = {partition: member for member in described.members for partition in member.partitions}
@@ -92,7 +92,7 @@ def members(name: Name, as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_
     """Show who is in the group, from where, and which partitions each has."""
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             described = await admin.describe_group(name)
         rows: list[dict[str, Any]] = [
             {
@@ -115,7 +115,7 @@ def history(name: Name, as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_
     """Show the group's last rebalances: when, why, who caused each, and how long it took."""
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             found = await admin.group_history(name)
         rows: list[dict[str, Any]] = [
             {
@@ -144,7 +144,7 @@ def delete(
     """Delete groups with all that they have committed."""
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             for name in names:
                 await admin.delete_group(name)
 
@@ -171,7 +171,7 @@ def reset(
     named = _named(topics)
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             await _check_nobody_is_in(admin, name, may_be_new=bool(named))
             committed = {each: found.offset for each, found in (await admin.group_offsets(name)).items()}
             partitions = await named_partitions(admin, named) if named else sorted(committed)
@@ -193,7 +193,7 @@ def delete_offsets(
     named = _named(topics)
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             committed = await admin.group_offsets(name)
             meant = [
                 each

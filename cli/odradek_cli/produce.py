@@ -19,7 +19,7 @@ from odradek_cli.failures import Failed
 from odradek_cli.input import Lines, read_all
 from odradek_cli.json_lines import Headers, parse_line
 from odradek_cli.pace import Pace
-from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, parse_pairs, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, Bootstrap, parse_pairs, run, security_for
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 MAX_RECORD_BYTES = 1024 * 1024
@@ -56,7 +56,13 @@ def produce(
     fixed_key = None if key is None else key.encode()
 
     async def work() -> None:
-        async with Producer(bootstrap, compression=codec, acks=level, max_request_size=MAX_RECORD_BYTES) as producer:
+        async with Producer(
+            bootstrap,
+            security=security_for(bootstrap),
+            compression=codec,
+            acks=level,
+            max_request_size=MAX_RECORD_BYTES,
+        ) as producer:
 
             async def send_plain(some: list[bytes]) -> None:
                 await producer.send_many(topic, some, key=fixed_key, headers=headers, partition=partition)

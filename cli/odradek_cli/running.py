@@ -34,6 +34,8 @@ class Running(msgspec.Struct, frozen=True):
     """HOST:PORT of each broker, by comma."""
     socket: str | None = None
     etcd: str | None = None
+    profile: str | None = None
+    """The file that says how its administrator connects, where one has to log in."""
 
 
 def registry() -> Path:
@@ -60,7 +62,14 @@ def _refuse_others(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def announced(data_dir: Path, bootstrap: str, *, etcd: str | None = None, has_socket: bool = False) -> Iterator[Path]:
+def announced(
+    data_dir: Path,
+    bootstrap: str,
+    *,
+    etcd: str | None = None,
+    profile: str | None = None,
+    has_socket: bool = False,
+) -> Iterator[Path]:
     """Let this process be found; the path is that of its socket. Raises OSError."""
     directory = registry()
     with contextlib.suppress(FileExistsError):
@@ -68,7 +77,7 @@ def announced(data_dir: Path, bootstrap: str, *, etcd: str | None = None, has_so
     _refuse_others(directory)
     entry, path = directory / f"{os.getpid()}.json", directory / f"{os.getpid()}.sock"
     path.unlink(missing_ok=True)
-    said = Running(str(data_dir.resolve()), bootstrap, str(path) if has_socket else None, etcd)
+    said = Running(str(data_dir.resolve()), bootstrap, str(path) if has_socket else None, etcd, profile)
     entry.write_bytes(msgspec.json.encode(said))
     try:
         yield path

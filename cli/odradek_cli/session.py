@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from odradek_cli.command import Option, UsageError
-from odradek_cli.variables import BOOTSTRAP_VARIABLE
+from odradek_cli.variables import BOOTSTRAP_VARIABLE, PROFILE_VARIABLE
+
+if TYPE_CHECKING:
+    from odradek.security import Security
 
 DEFAULT_PORT = 9092
 DEFAULT_BOOTSTRAP = f"localhost:{DEFAULT_PORT}"
@@ -19,12 +23,12 @@ def default_bootstrap() -> str:
     Of several that run it is the one that has Kafka's own port. Raises UsageError where none has,
     and as the profile does.
     """
-    from odradek_cli.profiles import bootstrap_of_profile
+    from odradek_cli.profiles import profile_in
     from odradek_cli.running import all_running
 
-    named = bootstrap_of_profile(os.environ)
-    if named is not None:
-        return named
+    profile = profile_in(os.environ)
+    if profile is not None:
+        return profile.bootstrap
     running = [each.bootstrap for each in all_running()]
     for bootstrap in running:
         if any(address.endswith(f":{DEFAULT_PORT}") for address in bootstrap.split(",")):
@@ -32,6 +36,21 @@ def default_bootstrap() -> str:
     if len(running) > 1:
         raise UsageError(f"several clusters run here: say which with -b ({'; '.join(running)})")
     return running[0] if running else DEFAULT_BOOTSTRAP
+
+
+def security_for(bootstrap: str) -> Security:
+    """How to speak with these brokers, and as whom: as the profile says that was asked for, else as `odradek up` does
+    that runs them. Raises UsageError, Failed.
+    """
+    from odradek.security import NO_SECURITY
+    from odradek_cli.profiles import profile_in, read_profile
+    from odradek_cli.running import all_running
+
+    profile = profile_in(os.environ)
+    if profile is not None and (profile.bootstrap == bootstrap or PROFILE_VARIABLE in os.environ):
+        return profile.security
+    known = next((each.profile for each in all_running() if each.bootstrap == bootstrap), None)
+    return NO_SECURITY if known is None else read_profile(Path(known)).security
 
 
 Bootstrap = Annotated[

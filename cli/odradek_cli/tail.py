@@ -21,7 +21,7 @@ from odradek_cli.filters import Filter, Raw, header_is, key_is, selected_by, val
 from odradek_cli.merge import Merge
 from odradek_cli.rendering import Render
 from odradek_cli.schemas.registry import Registry
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, security_for
 from odradek_cli.when import BEGINNING, END, Place, parse_place
 
 REGISTRY_VARIABLE = "ODRADEK_SCHEMA_REGISTRY"
@@ -110,7 +110,7 @@ def tail(
     schemas = None if registry is None else Registry(registry)
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             committed = {} if wish.group is None else await admin.group_offsets(wish.group)
             names = wish.topics or sorted({each.topic for each in committed})
             if not names:
@@ -120,7 +120,9 @@ def tail(
             TopicPartition(name, each.index) for name, found in described.items() for each in found.partitions
         ]
         nexts = {each: committed[each].offset for each in partitions if each in committed}
-        async with Consumer(bootstrap, start="earliest", max_partition_fetch_bytes=FETCH_BYTES) as consumer:
+        async with Consumer(
+            bootstrap, security=security_for(bootstrap), start="earliest", max_partition_fetch_bytes=FETCH_BYTES
+        ) as consumer:
             await consumer.assign(partitions)
             async with schemas or nullcontext():
                 await _show(consumer, partitions, nexts, wish, schemas)

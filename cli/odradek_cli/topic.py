@@ -9,7 +9,7 @@ from odradek import Admin, TopicAlreadyExists, TopicPartition
 from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.display import show
 from odradek_cli.failures import Failed
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, parse_pairs, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, parse_pairs, run, security_for
 from odradek_cli.when import END, Place, parse_place
 
 topic = Group("topic", "Topics and their configuration.")
@@ -37,7 +37,7 @@ def create(
     configs: dict[str, str | None] = {**parse_pairs(config or [], "--config")}
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             try:
                 await admin.create_topic(name, partitions, replication_factor, configs=configs)
             except TopicAlreadyExists:
@@ -56,7 +56,7 @@ def list_topics(
     """List topics with their numbers of partitions."""
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             names = await admin.list_topics(internal=internal)
             found = await admin.describe_topics(*names) if names else {}
         rows: list[dict[str, Any]] = [
@@ -80,7 +80,7 @@ def describe(
     """Show a topic's partitions, and the configuration that is not the default."""
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             described = await admin.describe_topic(name)
             entries = await admin.describe_configs(name)
         rows: list[dict[str, Any]] = [
@@ -120,7 +120,7 @@ def alter(
         raise UsageError("say what to change: --partitions, --config or --delete-config")
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             if changed or delete_config:
                 await admin.alter_configs(name, set=changed, delete=delete_config or ())
             if partitions is not None:
@@ -136,7 +136,7 @@ def delete(
     """Delete topics with all their records."""
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             for name in names:
                 await admin.delete_topic(name)
 
@@ -152,7 +152,7 @@ def sizes(
     """Show for each partition which offsets it has, and the bytes that it takes on its brokers' disks."""
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             partitions = await _partitions(admin, names or await admin.list_topics())
             begins = await admin.beginning_offsets(partitions)
             ends = await admin.end_offsets(partitions)
@@ -192,7 +192,7 @@ def trim(
         raise UsageError(f"--before {error}") from None
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             partitions = await _partitions(admin, [name])
             unknown = set(partition or ()) - {each.partition for each in partitions}
             if unknown:

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from odradek.protocol.errors import ErrorCode
     from odradek.protocol.topic_partition import TopicPartition
     from odradek.record import Record
+    from odradek.security import Security
     from odradek.serializers import Serializer, nullable
     from odradek.topic import Topic
 
@@ -123,6 +124,7 @@ __all__ = [
     "RecordTooLarge",
     "RequestTimedOut",
     "ResourceType",
+    "Security",
     "SerializationFailed",
     "Serializer",
     "Span",
@@ -166,6 +168,7 @@ _HOMES = {
     "odradek.producer": "Delivered Delivery Producer ProducerHealth",
     "odradek.protocol.errors": "ErrorCode",
     "odradek.record": "Record",
+    "odradek.security": "Security",
     "odradek.serializers": "Serializer nullable",
     "odradek.topic": "Topic",
 }

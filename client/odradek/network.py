@@ -46,8 +46,8 @@ class Stream(Protocol):
 
 
 class Network(Protocol):
-    async def connect(self, host: str, port: int) -> Stream:
-        """Open a stream. Raises OSError."""
+    async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Stream:
+        """Open a stream, over TLS where it is said how. Raises OSError, also where the other side is not believed."""
 
 
 class TcpStream:
@@ -105,7 +105,7 @@ class TcpStream:
 
 
 class TlsStream:
-    """A stream over TLS. The handshake happens with the first byte."""
+    """A stream over TLS, once the handshake is done."""
 
     def __init__(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
         self._stream = stream
@@ -114,7 +114,7 @@ class TlsStream:
         try:
             data = await self._stream.receive_some(len(buffer))
         except trio.BrokenResourceError as error:
-            raise OSError(f"TLS: {error.__cause__ or error}") from error
+            raise OSError(f"TLS: {tls_reason(error.__cause__ or error)}") from None
         buffer[: len(data)] = data
         return len(data)
 
@@ -122,28 +122,41 @@ class TlsStream:
         try:
             await self._stream.send_all(b"".join(cast("Sequence[bytes]", pieces)))
         except trio.BrokenResourceError as error:
-            raise OSError(f"TLS: {error.__cause__ or error}") from error
+            raise OSError(f"TLS: {tls_reason(error.__cause__ or error)}") from None
 
     def close(self) -> None:
         self._stream.transport_stream.socket.close()
 
 
 class TcpNetwork:
-    """The operating system's network, with TLS on top where a context is given."""
+    """The operating system's network."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
-
-    async def connect(self, host: str, port: int) -> Stream:
+    async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Stream:
         stream = await trio.open_tcp_stream(host, port)
-        if self._tls is not None:
-            return TlsStream(trio.SSLStream(stream, self._tls, server_hostname=host, https_compatible=True))
-        return TcpStream(_plain_socket(stream))
+        if tls is None:
+            return TcpStream(_plain_socket(stream))
+        over_tls = trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
+        try:
+            await over_tls.do_handshake()
+        except BaseException as error:
+            stream.socket.close()
+            if isinstance(error, trio.BrokenResourceError):
+                raise OSError(f"TLS: {tls_reason(error.__cause__ or error)}") from None
+            raise
+        return TlsStream(over_tls)
 
 
 def _plain_socket(stream: trio.SocketStream) -> socket.socket:
     """The operating system's socket inside of a Trio stream; the stream lets go of it."""
     return socket.socket(fileno=stream.socket.detach())
+
+
+def tls_reason(error: BaseException) -> str:
+    """Why two sides cannot speak with each other, in a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the broker's certificate is not believed: {error.verify_message}"
+    reason = getattr(error, "reason", None)
+    return reason.lower().replace("_", " ") if isinstance(reason, str) else str(error)
 
 
 def reason_of(error: BaseException) -> str:

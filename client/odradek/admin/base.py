@@ -18,6 +18,7 @@ from odradek.errors import broker_error
 from odradek.network import Surroundings, parse_bootstrap
 from odradek.protocol.errors import ErrorCode
 from odradek.scope import background_nursery
+from odradek.security import NO_SECURITY, Security
 
 
 class AdminOptions(TypedDict, total=False):
@@ -28,6 +29,7 @@ class AdminOptions(TypedDict, total=False):
     retry_backoff_ms: int
     metadata_max_age_ms: int
     client_id: str
+    security: Security
     surroundings: Surroundings
 
 
@@ -39,6 +41,8 @@ class AdminConfig(Struct, frozen=True, kw_only=True):
     retry_backoff_ms: int = 100
     metadata_max_age_ms: int = 300_000
     client_id: str = "odradek-admin"
+    security: Security = NO_SECURITY
+    """Whether TLS is spoken, and who we are."""
     surroundings: Surroundings = Surroundings()
 
 
@@ -80,6 +84,7 @@ class AdminBase:
             connect_timeout_ms=config.connect_timeout_ms,
             metadata_max_age_ms=config.metadata_max_age_ms,
             retry_backoff_ms=config.retry_backoff_ms,
+            security=config.security,
         )
         async with background_nursery() as nursery:
             self._cluster = Cluster(cluster_config, config.surroundings, self._activities, nursery)

@@ -26,6 +26,7 @@ from odradek.network import Address, Surroundings
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import ApiMessage
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from odradek.security import NO_SECURITY, Security
 from odradek.wakeup import Changes, Wakeup
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class ClusterConfig(Struct, frozen=True, kw_only=True):
     connect_timeout_ms: int
     metadata_max_age_ms: int
     retry_backoff_ms: int
+    security: Security = NO_SECURITY
     auto_create_topics: bool = False
     """Whether asking for a topic may create it, where the broker allows it too."""
 
@@ -72,6 +74,7 @@ class Cluster:
             activities,
             client_id=config.client_id,
             connect_timeout_s=config.connect_timeout_ms / 1000,
+            security=config.security,
         )
 
     @property

@@ -16,7 +16,8 @@ from __future__ import annotations
 import logging
 import struct
 from collections import deque
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import trio
@@ -94,6 +95,8 @@ class Connection:
         self._scope = trio.CancelScope()
         self._next_correlation_id = 0
         self._ended: OdradekError | None = None
+        self._held: deque[tuple[ApiMessage, Reply[Any]]] | None = None
+        """What has to wait until a new login is done."""
 
     @property
     def is_open(self) -> bool:
@@ -124,6 +127,20 @@ class Connection:
         """End the connection now; open replies fail."""
         self._end(reason or ConnectionFailed(f"the connection to {self.name} was closed"))
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within it only `request_alone` sends; what is submitted meanwhile is sent afterwards."""
+        self._held = deque()
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            for message, reply in held:
+                if self._ended is None:
+                    self._queue(message, reply)
+                else:
+                    reply.fail(self._ended)
+
     def version_of(self, request: type[ApiMessage], at_most: int | None = None) -> int:
         """The version in which to send. Raises UnsupportedVersion."""
         return self.ranges.pick(request, at_most)
@@ -134,18 +151,32 @@ class Connection:
         Raises ConnectionFailed, UnsupportedVersion, and BadAnswer where it has a value that the version cannot hold.
         """
         reply = self._reply_for(message, response, version)
-        self._queue(message, reply)
+        if self._held is None:
+            self._queue(message, reply)
+        else:
+            self._held.append((message, reply))
         return reply
 
     def submit_unanswered(self, message: ApiMessage, version: int | None = None) -> Reply[None]:
         """Queue a request that no answer will come for; its reply settles when the bytes are sent."""
         reply: Reply[None] = self._reply_for(message, None, version)
-        self._queue(message, reply)
+        if self._held is None:
+            self._queue(message, reply)
+        else:
+            self._held.append((message, reply))
         return reply
 
     async def request(self, message: ApiMessage, response: type[R], timeout_s: float, version: int | None = None) -> R:
         """Send and wait. Raises ConnectionFailed, RequestTimedOut, UnsupportedVersion."""
         return await self.submit(message, response, version).wait(timeout_s)
+
+    async def request_alone(
+        self, message: ApiMessage, response: type[R], timeout_s: float, version: int | None = None
+    ) -> R:
+        """As `request`, and within `alone` too."""
+        reply: Reply[R] = self._reply_for(message, response, version)
+        self._queue(message, reply)
+        return await reply.wait(timeout_s)
 
     async def negotiate(self, timeout_s: float) -> None:
         """Ask what the broker speaks, as KIP-511 wants it asked."""

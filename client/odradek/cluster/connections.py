@@ -8,6 +8,7 @@ a little, twice as long each time, with jitter.
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Hashable, Mapping
 
 import trio
@@ -15,9 +16,11 @@ from msgspec import Struct
 
 from odradek.activity import Activities
 from odradek.cluster.connection import Connection
+from odradek.cluster.login import log_in, stay_logged_in
 from odradek.cluster.versions import ApiRanges
 from odradek.errors import ConnectionFailed, OdradekError, RequestTimedOut
-from odradek.network import Surroundings, reason_of
+from odradek.network import Stream, Surroundings, reason_of
+from odradek.security import NO_SECURITY, Security
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +58,15 @@ class ConnectionPool:
         *,
         client_id: str | None,
         connect_timeout_s: float,
+        security: Security = NO_SECURITY,
     ) -> None:
         self._nursery = nursery
         self._surroundings = surroundings
         self._activities = activities
         self._client_id = client_id
         self._connect_timeout_s = connect_timeout_s
+        self._security = security
+        self._tls: ssl.SSLContext | None = None
         self._places: dict[tuple[Hashable, str], Place] = {}
         self._newest = ApiRanges.unknown()
 
@@ -123,7 +129,7 @@ class ConnectionPool:
     async def _open(self, host: str, port: int, name: str) -> Connection:
         try:
             with trio.fail_after(self._connect_timeout_s):
-                stream = await self._surroundings.network.connect(host, port)
+                stream = await self._connect(host, port)
         except (OSError, ValueError, OverflowError) as error:  # the last two: what can be no host, or no port
             raise ConnectionFailed(f"cannot connect to {name}: {reason_of(error)}") from error
         except trio.TooSlowError:
@@ -136,9 +142,27 @@ class ConnectionPool:
             raise
         try:
             await connection.negotiate(self._connect_timeout_s)
+            if self._security.logs_in:
+                await self._log_in(connection)
         except BaseException:
             connection.close()
             raise
         if connection.ranges.features_epoch >= self._newest.features_epoch:
             self._newest = connection.ranges
         return connection
+
+    async def _connect(self, host: str, port: int) -> Stream:
+        """Raises OSError, also where a certificate cannot be read or is not believed."""
+        network = self._surroundings.network
+        if not self._security.over_tls:
+            return await network.connect(host, port)
+        if self._tls is None:
+            self._tls = await trio.to_thread.run_sync(self._security.tls)
+        return await network.connect(host, port, self._tls)
+
+    async def _log_in(self, connection: Connection) -> None:
+        """And again before each session ends. Raises AuthenticationFailed, ConnectionFailed, RequestTimedOut."""
+        who = (connection, self._security, self._surroundings.random, self._connect_timeout_s)
+        session_s = await log_in(*who)
+        if session_s:
+            self._nursery.start_soon(stay_logged_in, *who, session_s)

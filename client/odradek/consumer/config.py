@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from odradek.network import Surroundings
 from odradek.protocol.topic_partition import TopicPartition
+from odradek.security import NO_SECURITY, Security
 
 Start: TypeAlias = Literal["earliest", "latest", "none"]
 CommitMode: TypeAlias = Literal["auto", "manual", "before"]
@@ -45,6 +46,7 @@ class ConsumerOptions(TypedDict, total=False):
     metadata_max_age_ms: int
     client_id: str
     client_rack: str
+    security: Security
     surroundings: Surroundings
 
 
@@ -91,6 +93,8 @@ class ConsumerConfig(Struct, frozen=True, kw_only=True):
     metadata_max_age_ms: int = 300_000
     client_id: str = "odradek-consumer"
     client_rack: str = ""
+    security: Security = NO_SECURITY
+    """Whether TLS is spoken, and who we are."""
     surroundings: Surroundings = Surroundings()
 
     def __post_init__(self) -> None:

@@ -140,6 +140,7 @@ class Consumer(Generic[K, V]):
                 connect_timeout_ms=config.connect_timeout_ms,
                 metadata_max_age_ms=config.metadata_max_age_ms,
                 retry_backoff_ms=config.retry_backoff_ms,
+                security=config.security,
             )
             self._cluster = Cluster(cluster_config, config.surroundings, self._activities, nursery)
             self._track()

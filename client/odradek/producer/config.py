@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from odradek.network import Surroundings
 from odradek.protocol.records.codecs import Codec
+from odradek.security import NO_SECURITY, Security
 
 Acks: TypeAlias = Literal[0, 1, -1, "all"]
 CompressionName: TypeAlias = Literal["none", "gzip", "snappy", "lz4", "zstd"]
@@ -41,6 +42,7 @@ class ProducerOptions(TypedDict, total=False):
     connect_timeout_ms: int
     metadata_max_age_ms: int
     client_id: str
+    security: Security
     surroundings: Surroundings
 
 
@@ -80,6 +82,8 @@ class ProducerConfig(Struct, frozen=True, kw_only=True):
     connect_timeout_ms: int = 10_000
     metadata_max_age_ms: int = 300_000
     client_id: str = "odradek-producer"
+    security: Security = NO_SECURITY
+    """Whether TLS is spoken, and who we are."""
     surroundings: Surroundings = Surroundings()
 
     def __post_init__(self) -> None:

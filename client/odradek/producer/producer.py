@@ -103,6 +103,7 @@ class Producer:
                 connect_timeout_ms=config.connect_timeout_ms,
                 metadata_max_age_ms=config.metadata_max_age_ms,
                 retry_backoff_ms=config.retry_backoff_ms,
+                security=config.security,
                 auto_create_topics=True,
             )
             self._cluster = Cluster(cluster_config, config.surroundings, self._activities, nursery)

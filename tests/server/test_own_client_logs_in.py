@@ -1,0 +1,155 @@
+"""Our own client over TLS and logged in: right and wrong credentials, certificates and hosts, sessions that end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from certified import HERE, authority, stranger, trusted, written
+from served_broker import HandClock, Served, serving
+
+from odradek import Admin, AuthenticationFailed, BootstrapFailed, Consumer, Producer, Security, TopicPartition
+from odradek_broker.security import login
+
+JAAS = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="wonder";'
+
+
+def guarded(directory: Path, protocol: str = "SASL_SSL", **settings: Any) -> Any:
+    given = {
+        "listeners": f"{protocol}://127.0.0.1:0",
+        "ssl.keystore.location": written(directory, authority().issue("broker", HERE)),
+        "ssl.truststore.location": trusted(directory),
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+        f"listener.name.{protocol.lower()}.plain.sasl.jaas.config": JAAS,
+        "bootstrap.scram.users": " ".join(f"SCRAM-SHA-{n}=[name=alice,password=wonder]" for n in (256, 512)),
+        "connection.failed.authentication.delay.ms": "0",
+    }
+    return serving(directory / "data", **given | settings)
+
+
+def alice(directory: Path, **options: Any) -> Security:
+    given = {
+        "security_protocol": "SASL_SSL",
+        "ssl_ca_file": trusted(directory),
+        "sasl_username": "alice",
+        "sasl_password": "wonder",
+    }
+    return Security(**given | options)
+
+
+def where(served: Served) -> str:
+    return f"localhost:{served.port}"
+
+
+async def values_of(served: Served, security: Security, count: int) -> list[bytes | None]:
+    values: list[bytes | None] = []
+    async with Consumer(where(served), start="earliest", security=security) as consumer:
+        await consumer.assign([TopicPartition("t", 0)])
+        while len(values) < count:
+            values += [record.value for record in await consumer.poll()]
+    return values
+
+
+@pytest.mark.parametrize("protocol", ["SASL_SSL", "SASL_PLAINTEXT"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_what_alice_sends_she_reads(tmp_path: Path, protocol: str, mechanism: str) -> None:
+    security = alice(tmp_path, security_protocol=protocol, sasl_mechanism=mechanism)
+    async with guarded(tmp_path, protocol) as served:
+        async with Producer(where(served), security=security) as producer:
+            await producer.send("t", b"v")
+        assert await values_of(served, security, 1) == [b"v"]
+        names = {str(connection._caller.principal) for connection in served._server._connections}
+        assert names <= {"User:alice"}
+
+
+async def test_a_certificate_is_enough_where_the_listener_wants_one(tmp_path: Path) -> None:
+    issued = authority().issue("alice")
+    security = Security(
+        security_protocol="SSL", ssl_ca_file=trusted(tmp_path), ssl_cert_file=written(tmp_path, issued, "alice.pem")
+    )
+    async with (
+        guarded(tmp_path, "SSL", **{"ssl.client.auth": "required"}) as served,
+        Admin(where(served), security=security) as admin,
+    ):
+        assert await admin.list_topics() == []
+        names = {str(connection._caller.principal) for connection in served._server._connections}
+        assert names == {"User:CN=alice"}
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+async def test_a_wrong_password_is_told_at_once(tmp_path: Path, mechanism: str) -> None:
+    security = alice(tmp_path, sasl_mechanism=mechanism, sasl_password="wrong")
+    async with guarded(tmp_path) as served:
+        with trio.fail_after(5), pytest.raises(AuthenticationFailed, match="Authentication failed") as caught:
+            async with Admin(where(served), security=security):
+                pass
+        assert "wrong" not in str(caught.value)
+
+
+async def test_a_mechanism_that_the_broker_lacks_is_told_with_those_it_has(tmp_path: Path) -> None:
+    security = alice(tmp_path, sasl_mechanism="OAUTHBEARER", sasl_token="t")
+    async with guarded(tmp_path) as served:
+        with pytest.raises(AuthenticationFailed, match="OAUTHBEARER; the broker offers PLAIN, SCRAM-SHA-256"):
+            async with Admin(where(served), security=security):
+                pass
+
+
+async def test_a_broker_that_is_not_who_it_should_be_gets_no_password(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    cases = (
+        (alice(tmp_path), written(other, stranger().issue("b", HERE), "s.pem"), "unable to get local issuer"),
+        (alice(tmp_path), written(other, authority().issue("b", ["b.example.com"]), "h.pem"), "Hostname mismatch"),
+    )
+    for security, keys, why in cases:
+        async with guarded(tmp_path, **{"ssl.keystore.location": keys}) as served:
+            with pytest.raises(BootstrapFailed, match=f"certificate is not believed: {why}"):
+                async with Admin(where(served), security=security, connect_timeout_ms=300):
+                    pass
+            if "Hostname" in why:
+                unchecked = alice(tmp_path, ssl_check_hostname=False)
+                async with Admin(where(served), security=unchecked) as admin:
+                    assert await admin.list_topics() == []
+
+
+async def test_a_client_logs_in_anew_before_its_session_ends_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker's clock stands still, but for two jumps; the client's own session of a fifth of a second passes."""
+    monkeypatch.setattr(login, "BETWEEN_LOGINS_MS", 0)
+    clock = HandClock()
+    async with guarded(tmp_path, clock=clock, **{"connections.max.reauth.ms": "200"}) as served:
+        async with Producer(where(served), security=alice(tmp_path), linger_ms=0) as producer:
+            await producer.send("t", b"0")
+            clock.advance(150)
+            ends = {each: each._login._ends_ms for each in served._server._connections}
+            count = 0
+            with trio.fail_after(20):
+                while any(each._login._ends_ms == ends[each] for each in served._server._connections & ends.keys()):
+                    count += 1
+                    await producer.send("t", b"%d" % count)
+            clock.advance(150)  # only a session that was prolonged is alive now
+            await producer.send("t", b"last")
+            assert served._server._connections & ends.keys()
+        expected = [*(b"%d" % number for number in range(count + 1)), b"last"]
+        assert await values_of(served, alice(tmp_path), len(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"security_protocol": "TLS"}, "use one of PLAINTEXT"),
+        ({"sasl_mechanism": "GSSAPI"}, "use one of PLAIN"),
+        ({"sasl_password": None}, "needs sasl_username and sasl_password"),
+        ({"sasl_mechanism": "OAUTHBEARER"}, "needs sasl_token"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_when_they_are_made(
+    tmp_path: Path, options: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why) as caught:
+        alice(tmp_path, **options)
+    assert "wonder" not in str(caught.value)
+    assert repr(alice(tmp_path)) == "Security(security_protocol='SASL_SSL')"
