@@ -8,7 +8,7 @@
 
 Nothing outlives its `async with`; every await may be cancelled; cancelling never commits an offset.
 
-Reading order: topic, producer/, consumer/, admin/; below them cluster, connection, protocol/.
+Reading order: topic, producer/, consumer/, share/, admin/; below them cluster, connection, protocol/.
 
 The names below are imported when they are first asked for: a broker that needs only `odradek.protocol` does not pay for
 the client.
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from odradek.record import Record
     from odradek.security import Security
     from odradek.serializers import Serializer, nullable
+    from odradek.share import ShareConsumer, Shared
     from odradek.topic import Topic
 
 __version__ = "0.1.0"
@@ -127,6 +128,8 @@ __all__ = [
     "Security",
     "SerializationFailed",
     "Serializer",
+    "ShareConsumer",
+    "Shared",
     "Span",
     "Surroundings",
     "TcpNetwork",
@@ -170,6 +173,7 @@ _HOMES = {
     "odradek.record": "Record",
     "odradek.security": "Security",
     "odradek.serializers": "Serializer nullable",
+    "odradek.share": "Shared ShareConsumer",
     "odradek.topic": "Topic",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

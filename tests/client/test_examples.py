@@ -52,6 +52,14 @@ def test_typed_topics(bootstrap: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert "given up: b'this is no flight'" in out
 
 
+def test_workers_share_jobs(bootstrap: str, topic: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("share_consumer", bootstrap, topic, f"group-of-{topic}")
+    out = capsys.readouterr().out
+    assert "has done job" in out
+    assert "at attempt 2" in out
+    assert "nobody can do it" in out
+
+
 def test_admin(bootstrap: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("admin", bootstrap)
     out = capsys.readouterr().out

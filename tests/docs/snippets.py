@@ -133,6 +133,23 @@ async def main():
 
 trio.run(main)
 """,
+    "docs/client.md 9": """
+async def handle(record):
+    print("handled", record.value)
+
+async def bill():
+    SNIPPET
+
+async def main():
+    async with Producer(bootstrap) as producer, Admin(bootstrap) as admin, trio.open_nursery() as nursery:
+        await admin.create_topic("orders")
+        nursery.start_soon(bill)
+        while True:
+            await producer.send("orders", b"an order")
+            await trio.sleep(0.1)
+
+trio.run(main)
+""",
     "docs/sync.md 1": """
 from odradek.sync import Consumer, Producer
 with Producer(bootstrap) as producer:

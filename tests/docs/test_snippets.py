@@ -33,6 +33,7 @@ SEEN = {
     "docs/client.md 6": "localhost:1",
     "docs/client.md 7": "secured",
     "docs/client.md 8": "0",
+    "docs/client.md 9": "handled b'an order'",
     "docs/sync.md 0": "b'9999'",
     "docs/sync.md 1": "1",
 }

@@ -1,0 +1,240 @@
+"""The share consumer: what a program calls.
+
+Invariants
+    Nothing outlives the scope.
+    A record that nothing was said of counts as accepted when the next one is asked for, or when the scope is left
+    normally; with acknowledge="explicit" only what was said counts. What nothing was said of when the scope is left by
+    an exception or a cancellation is released.
+    One task at a time may ask for records; any may say what became of one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, Unpack, cast, overload
+
+import trio
+
+from odradek.activity import Activities
+from odradek.cluster.cluster import Cluster, ClusterConfig
+from odradek.errors import BrokerError, SerializationFailed
+from odradek.network import parse_bootstrap
+from odradek.protocol.topic_partition import TopicPartition
+from odradek.record import Record
+from odradek.scope import background_nursery
+from odradek.share.config import ShareConsumerConfig, ShareConsumerOptions
+from odradek.share.fetcher import Held, ShareFetcher
+from odradek.share.membership import ShareMembership
+from odradek.share.shared import Shared
+from odradek.share.verdicts import Verdict
+from odradek.topic import Topic
+
+logger = logging.getLogger(__name__)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Names: TypeAlias = str | Sequence[str]
+Acknowledge: TypeAlias = Literal["implicit", "explicit"]
+
+
+class ShareConsumer(Generic[K, V]):
+    """Deals with records together with others: `async with ShareConsumer("localhost:9092", "orders", group="workers")`.
+
+    `topics` are names, or Topics that say what keys and values are. Members of the group get records, not partitions:
+    one that is not accepted comes again, to whoever is free. `acknowledge="explicit"`: nothing counts as accepted
+    unless it was said so. Further arguments are ShareConsumerOptions.
+
+    Entering raises BootstrapFailed where no broker answers.
+    """
+
+    @overload
+    def __init__(
+        self: ShareConsumer[bytes | None, bytes | None],
+        bootstrap: str | Sequence[str],
+        topics: Names,
+        *,
+        group: str,
+        acknowledge: Acknowledge = "implicit",
+        **options: Unpack[ShareConsumerOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: ShareConsumer[K, V],
+        bootstrap: str | Sequence[str],
+        topics: Topic[K, V] | Sequence[Topic[K, V]],
+        *,
+        group: str,
+        acknowledge: Acknowledge = "implicit",
+        **options: Unpack[ShareConsumerOptions],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        bootstrap: str | Sequence[str],
+        topics: Names | Topic[Any, Any] | Sequence[Topic[Any, Any]],
+        *,
+        group: str,
+        acknowledge: Acknowledge = "implicit",
+        **options: Unpack[ShareConsumerOptions],
+    ) -> None:
+        self.config = ShareConsumerConfig(**options)
+        self.group = group
+        if acknowledge not in ("implicit", "explicit"):
+            raise ValueError(f"acknowledge={acknowledge!r}: use one of implicit, explicit")
+        self._is_implicit = acknowledge == "implicit"
+        self._bootstrap = parse_bootstrap(bootstrap)
+        wanted: list[str | Topic[Any, Any]] = [topics] if isinstance(topics, str | Topic) else list(topics)
+        self._typed = {topic.name: topic for topic in wanted if isinstance(topic, Topic)}
+        self._names = [topic.name if isinstance(topic, Topic) else topic for topic in wanted]
+        if not self._names:
+            raise ValueError("no topics are named")
+        self._activities = Activities()
+        self._handed_out: list[Shared[K, V]] = []
+        self._scope: AbstractAsyncContextManager[Self] | None = None
+
+    # ------------------------------------------------------------------------------------------------ the scope
+
+    async def __aenter__(self) -> Self:
+        if self._scope is not None:
+            raise RuntimeError("a consumer is entered once")
+        self._scope = self._run()
+        return await self._scope.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._scope is not None
+        return await self._scope.__aexit__(kind, error, traceback)
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[Self]:
+        config = self.config
+        async with background_nursery() as nursery:
+            cluster_config = ClusterConfig(
+                bootstrap=self._bootstrap,
+                client_id=config.client_id,
+                request_timeout_ms=config.request_timeout_ms,
+                connect_timeout_ms=config.connect_timeout_ms,
+                metadata_max_age_ms=config.metadata_max_age_ms,
+                retry_backoff_ms=config.retry_backoff_ms,
+            )
+            cluster = Cluster(cluster_config, config.surroundings, self._activities, nursery)
+            cluster.track(self._names)
+            await cluster.start()
+            self._membership = ShareMembership(cluster, config, self.group, self._names)
+            self._fetcher = ShareFetcher(cluster, config, self.group, self._membership)
+            fetching = trio.CancelScope()
+            nursery.start_soon(self._keep_up, fetching)
+            is_normal = False
+            try:
+                yield self
+                is_normal = True
+            finally:
+                await self._close(fetching, is_normal=is_normal)
+
+    async def _keep_up(self, scope: trio.CancelScope) -> None:
+        with scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._membership.run)
+                nursery.start_soon(self._fetcher.run)
+
+    async def _close(self, fetching: trio.CancelScope, *, is_normal: bool) -> None:
+        """Tell the last of it, and go; shielded and short where somebody wants us gone."""
+        if is_normal:
+            self._accept_handed_out()
+        fetching.cancel()
+        with trio.move_on_after(self.config.close_timeout_ms / (1000 if is_normal else 5000)) as patience:
+            patience.shield = not is_normal
+            await self._fetcher.end_sessions()
+            await self._membership.leave()
+        if patience.cancelled_caught:
+            logger.warning("what became of records could not be told in time; they may be delivered again")
+
+    # ------------------------------------------------------------------------------------------------- reading
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Shared[K, V]:
+        """The next record. Waits for as long as it takes.
+
+        Raises what a broker says that is final, and SerializationFailed: the record in it is released.
+        """
+        (shared,) = await self._next(1, None)
+        return shared
+
+    async def poll(self, max_records: int | None = None, timeout_s: float | None = None) -> list[Shared[K, V]]:
+        """What is there now, up to `max_records` (max_poll_records where left out); waits for the first one.
+
+        Empty when nothing came within `timeout_s`. Raises what `async for` raises.
+        """
+        deadline = None if timeout_s is None else trio.current_time() + timeout_s
+        return await self._next(max_records or self.config.max_poll_records, deadline)
+
+    async def _next(self, at_most: int, deadline: float | None) -> list[Shared[K, V]]:
+        self._accept_handed_out()
+        fetcher = self._fetcher
+        await trio.lowlevel.checkpoint_if_cancelled()
+        held = fetcher.take(at_most)
+        with trio.move_on_at(float("inf") if deadline is None else deadline):
+            fetcher.is_awaited = not held
+            try:
+                while not held:
+                    if fetcher.error is not None:
+                        raise fetcher.error
+                    fetcher.wake()
+                    await fetcher.changed.wait()
+                    held = fetcher.take(at_most)
+            finally:
+                fetcher.is_awaited = False
+        return self._hand_out(held)
+
+    def _hand_out(self, held: list[Held]) -> list[Shared[K, V]]:
+        shared: list[Shared[K, V]] = []
+        for each in held:
+            try:
+                shared.append(self._shared(each))
+            except SerializationFailed:
+                self._fetcher.put_back(other for other in held if other is not each)
+                each.say(Verdict.RELEASE)
+                raise
+        self._handed_out = list(shared)
+        return shared
+
+    def _shared(self, held: Held) -> Shared[K, V]:
+        record, delivery_count = held.arrived
+        typed = self._typed.get(record.topic)
+        decoded = cast("Record[K, V]", record) if typed is None else typed.decode(record)
+        return Shared(decoded, delivery_count, held.say, partial(held.source.renew, held))
+
+    def _accept_handed_out(self) -> None:
+        handed_out, self._handed_out = self._handed_out, []
+        if self._is_implicit:
+            for shared in handed_out:
+                if shared.verdict is None:
+                    shared.accept()
+
+    # ------------------------------------------------------------------------------------------------ verdicts
+
+    async def commit(self) -> None:
+        """Return when all that was said until now is stored, so that it outlives any broker.
+
+        Raises BrokerError where something did not count: the record was not ours any longer, and may come again.
+        """
+        await self._fetcher.settle()
+        refused, self._fetcher.refused = self._fetcher.refused, []
+        if refused:
+            where, code = refused[0]
+            raise BrokerError(code, None if where is None else str(where))
+
+    @property
+    def assignment(self) -> list[TopicPartition]:
+        """The partitions that we fetch; others may fetch them too."""
+        found = (self._fetcher.name(each) for each in self._membership.assigned)
+        return sorted(each for each in found if each is not None)
