@@ -73,7 +73,7 @@ def test_the_log_gets_what_the_topic_and_the_broker_say() -> None:
 def test_every_topic_key_of_kafka_is_listed_once() -> None:
     entries = TopicConfigs(BrokerConfig()).entries({})
     assert [one.name for one in entries] == sorted({one.name for one in entries})
-    assert len(entries) == 36
+    assert len(entries) == 37
     assert {one.source for one in entries} == {ConfigSource.DEFAULT}
 
 

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic as ConfluentTopic
 
+from odradek.protocol.codec import decode
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.headers import encode_request, read_response_header
+from odradek.protocol.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
+from odradek.protocol.primitives import read_varint
+from odradek.protocol.records.batch import HEADER_BYTES
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.codecs import Codec
+from odradek.protocol.records.record import Record
 from referee import BrokerProcess
 from referee.clients.interface import Client, RefusedError, Sent
 
@@ -46,6 +63,33 @@ def test_max_message_bytes_of_a_topic_lets_the_ten_megabytes_through(
     topic = new_topic(max_message_bytes="20000000")
     assert client_named("python").produce(broker.bootstrap, topic, [Sent(None, TEN_MEGABYTES)]) == [0]
     assert client_named("confluent").read(broker.bootstrap, topic, 1)[0].value == TEN_MEGABYTES
+
+
+@pytest.mark.parametrize("codec", [Codec.GZIP, Codec.SNAPPY, Codec.LZ4, Codec.ZSTD])
+def test_how_long_a_record_of_a_compressed_batch_may_be_is_the_topics_to_say(
+    codec: Codec, broker: BrokerProcess, new_topic: NewTopic
+) -> None:
+    """To the byte, by the length that it announces; together they may come to more."""
+    records = [Record(timestamp=1, value=b"x" * 1000) for _ in range(30)]
+    length, _ = read_varint(build_batch(records), HEADER_BYTES)
+    swelling = build_batch(records, codec=codec)
+    for limit, code in ((length, ErrorCode.NONE), (length - 1, ErrorCode.INVALID_RECORD)):
+        topic = new_topic(max_decompressed_message_bytes=str(limit))
+        assert produced(broker, topic, swelling) == code, limit
+    assert produced(broker, topic, build_batch(records)) == ErrorCode.NONE
+
+
+def produced(broker: BrokerProcess, topic: str, batch: bytes | bytearray) -> int:
+    """The code of a Produce of that batch, with acks=1."""
+    data = [TopicProduceData(topic, partition_data=[PartitionProduceData(0, batch)])]
+    pieces: list[Any] = list(encode_request(ProduceRequest(None, 1, 5000, data), 9, 7, "refusals"))
+    host, _, port = broker.bootstrap.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(b"".join(pieces))
+        with connection.makefile("rb") as incoming:
+            frame = incoming.read(struct.unpack(">i", incoming.read(4))[0])
+    _, position = read_response_header(frame, ProduceResponse, 9)
+    return decode(ProduceResponse, frame, 9, position).responses[0].partition_responses[0].error_code
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../escape", "sp ace", "x" * 250, "ümlaut"])

@@ -12,7 +12,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.codecs import Codec, compress, decompress
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.inside import MOST_FAULTS
-from odradek_broker.log.validation import Origin, Refused, Valid, validate, validate_beforehand
+from odradek_broker.log.validation import Origin, Refused, Valid, is_long, validate, validate_beforehand
 
 GOOD = batch(b"a", b"b")
 
@@ -165,6 +165,32 @@ def test_a_batch_may_hold_as_many_records_as_fit_and_more_where_it_is_compressed
     [compressed] = taken(batch(*[b""] * 500), LogConfig(compression_type="zstd"))
     assert len(compressed) < 61 + 500 * 7
     assert taken(compressed, LogConfig()) == [compressed]
+
+
+@pytest.mark.parametrize("policy", ["delete", "compact"])
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_no_record_of_a_compressed_batch_is_longer_than_the_topic_allows_where_it_says_so(codec, policy):
+    plain = batch((b"k", b"x"), *[(b"k", b"x" * 1000)] * 30)
+    length = 1000 + 8
+    [swells] = taken(plain, LogConfig(compression_type=codec))
+
+    def limited(to: int) -> LogConfig:
+        return LogConfig(max_decompressed_message_bytes=to, cleanup_policy=frozenset({policy}))
+
+    assert taken(swells, limited(length)) == [swells]
+    refused = judged(swells, limited(length - 1))
+    assert isinstance(refused, Refused) and refused.error is ErrorCode.INVALID_RECORD
+    assert refused.message == f"record 1 has {length} bytes, and max.decompressed.message.bytes is {length - 1}"
+    broken = judged(with_crc(swells[:61] + bytes(len(swells) - 61)), limited(length))
+    assert isinstance(broken, Refused) and broken.error is ErrorCode.INVALID_RECORD
+    assert taken(plain, limited(100)) == [plain], "what is not compressed is as long as it is"
+    assert taken(swells, limited(100), Origin.COORDINATOR) == [swells]
+
+
+def test_a_worker_undoes_what_is_long():
+    [swells] = taken(batch(b"x" * 100_000), LogConfig(compression_type="zstd"))
+    assert not is_long(memoryview(swells), LogConfig())
+    assert is_long(memoryview(swells), LogConfig(max_decompressed_message_bytes=1_000))
 
 
 def taken(data: bytes, config: LogConfig, origin: Origin = Origin.CLIENT) -> list[bytes]:

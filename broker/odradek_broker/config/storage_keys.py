@@ -21,6 +21,7 @@ from odradek_broker.config.setting import (
     one_of,
 )
 from odradek_broker.config.units import DAY_MS, GIB, HOUR_MS, MIB, MINUTE_MS, SECOND_MS
+from odradek_broker.log.config import UNLIMITED_RECORD_BYTES
 
 COMPRESSION_TYPES = ("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
@@ -48,6 +49,15 @@ class TopicDefaultsConfig(NetworkConfig, frozen=True, kw_only=True):
     message_max_bytes: Annotated[int, Setting("The largest record batch, as it is stored.", INT, at_least(0), LIVE)] = (
         MIB + 12
     )
+    max_decompressed_message_bytes: Annotated[
+        int,
+        Setting(
+            "What a record of a compressed batch may come to; where this is set, each is undone to see it.",
+            INT,
+            between(1, UNLIMITED_RECORD_BYTES),
+            LIVE,
+        ),
+    ] = UNLIMITED_RECORD_BYTES
     compression_type: Annotated[
         str,
         Setting("How batches are stored: producer keeps what came.", STRING, one_of(*COMPRESSION_TYPES), LIVE),

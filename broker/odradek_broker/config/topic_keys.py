@@ -103,6 +103,7 @@ _TABLE = (
     _inert("local.retention.bytes", LONG, -2, at_least(-2)),
     _inert("local.retention.ms", LONG, -2, at_least(-2)),
     _same("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms"),
+    _same("max.decompressed.message.bytes"),
     _same("max.message.bytes", "message.max.bytes"),
     _same("message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms"),
     _same("message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 UNLIMITED = -1
+UNLIMITED_RECORD_BYTES = 2**31 - 9
+"""Kafka's highest, and its default: the longest array that Java makes."""
 DAY_MS = 24 * 60 * 60 * 1000
 _FOREVER_MS = 2**63 - 1
 
@@ -36,6 +38,8 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Older batches are compacted whatever the ratio."""
     max_message_bytes: int = 1024 * 1024 + 12
     """The longest batch taken from a producer."""
+    max_decompressed_message_bytes: int = UNLIMITED_RECORD_BYTES
+    """What a record of a producer's compressed batch may come to."""
     message_timestamp_type: str = "CreateTime"
     """`CreateTime`, or `LogAppendTime`: the broker's clock replaces the producer's."""
     message_timestamp_before_max_ms: int = _FOREVER_MS
@@ -54,6 +58,10 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How long a silent producer's sequence numbers are remembered."""
     dedupe_buffer_bytes: int = 128 * 1024 * 1024
     """Memory that one pass of compaction may take for its keys; the broker's `log.cleaner.dedupe.buffer.size`."""
+
+    @property
+    def limits_records(self) -> bool:
+        return self.max_decompressed_message_bytes < UNLIMITED_RECORD_BYTES
 
     @property
     def compacts(self) -> bool:

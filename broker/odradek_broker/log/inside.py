@@ -5,6 +5,7 @@
     a compressed one      likewise, but only where it is small, or announces more records than it has bytes: to undo
                           every batch would take longer than to append it
     of a compacted topic  every record, its key, offset and time
+    where max.decompressed.message.bytes is set    the length of every record of a compressed batch
 
 Invariants
     The work has a bound before it is begun: FEW steps, and SMALL_PAYLOAD_BYTES or LOOKED_INTO_BYTES to be undone.
@@ -55,6 +56,22 @@ def count_fault(records: Buffer, position: int, header: BatchHeader) -> str | No
     except ProtocolError as error:
         return f"{header.record_count} records announced in {size_bytes} bytes: {error}" if is_unlikely else None
     return _count_fault(payload, 0, len(payload), header.record_count)
+
+
+def long_record_fault(records: Buffer, position: int, header: BatchHeader, limit: int) -> str | None:
+    """Why a compressed batch holds a record of more bytes than the limit, by the record's own account; as in Kafka the
+    batch may come to more. Of what cannot be undone that is said."""
+    try:
+        payload = payload_of(records, position, header)
+        position = 0
+        for number in range(header.record_count):
+            length, start = read_varint(payload, position)
+            if length > limit:
+                return f"record {number} has {length} bytes, and max.decompressed.message.bytes is {limit}"
+            position = max(start + length, start)
+    except (ProtocolError, IndexError) as error:
+        return f"it cannot be looked into: {error}"
+    return None
 
 
 def _count_fault(payload: Buffer, position: int, end: int, count: int) -> str | None:

@@ -84,7 +84,8 @@ def is_long(records: memoryview, config: LogConfig) -> bool:
     except ProtocolError:
         return False
     codec = _wanted_codec(config)
-    if config.compacts or (codec is not None and codec != header.codec):
+    is_undone = header.codec != Codec.NONE and config.limits_records
+    if config.compacts or is_undone or (codec is not None and codec != header.codec):
         return not is_short(records, 0, header)
     return header.codec != Codec.NONE and header.record_count > header.size_bytes
 
@@ -193,6 +194,10 @@ def _check_client(
         late_or_early = timestamp_fault(timestamp, config, now_ms)
         if late_or_early is not None:
             return Refused(ErrorCode.INVALID_TIMESTAMP, late_or_early)
+    if header.codec and config.limits_records:
+        too_long = inside.long_record_fault(records, position, header, config.max_decompressed_message_bytes)
+        if too_long is not None:
+            return Refused(ErrorCode.INVALID_RECORD, too_long)
     if not config.compacts:
         miscounted = inside.count_fault(records, position, header)
         return None if miscounted is None else Refused(ErrorCode.INVALID_RECORD, miscounted)
