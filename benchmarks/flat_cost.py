@@ -3,7 +3,8 @@
     python -m benchmarks.run flat_cost
 
 Odradek against itself: 1 KB records into one partition and one record in flight, with nothing else there, with many
-partitions, and with many idle connections; the start after a clean stop with an empty and with a large log.
+partitions, and with many idle connections; one in flight while workers look into batches; the start after a clean stop
+with an empty and with a large log.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import threading
 from collections.abc import Iterator
+
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from benchmarks.client_processes import fresh_topic, make_topic, run_client
 from benchmarks.contenders import PAGE_CACHE, Contender
@@ -20,7 +25,8 @@ from benchmarks.scale import Scale
 from benchmarks.startup import seconds_to_first_ack
 from referee import BrokerProcess
 
-ALONE = "alone"
+ALONE, LOOKS = "alone", "workers at work"
+LONG_BATCH_RECORDS = 10_000
 RECORDS = 400_000
 ROUND_TRIPS = 2_000
 VALUE_BYTES = 1_000
@@ -34,12 +40,14 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
     goals = {partitions: 0.8, connections: 0.8}
     into = Measurement("flat: in, 1 KB", "records/s", True, ALONE, goals)
     p50 = Measurement("flat: one in flight, p50", "ms", False, ALONE, dict.fromkeys(goals, 1.25))
+    p99 = Measurement("flat: one in flight, p99", "ms", False, ALONE)
 
     def both(circumstance: str) -> None:
         for _ in range(scale.rounds):
             written, took = _one_round(broker, scale)
             into.add(circumstance, written)
-            p50.add(circumstance, took)
+            p50.add(circumstance, took["p50_ms"])
+            p99.add(circumstance, took["p99_ms"])
 
     with broker:
         _one_round(broker, scale)  # warms up
@@ -49,18 +57,49 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
         with fresh_topic(broker, scale.partitions) as crowd:
             _touch_every_partition(broker.bootstrap, crowd, scale.partitions)
             both(partitions)
+        with _looks_into_batches(broker.bootstrap), fresh_topic(broker) as topic:
+            for _ in range(scale.rounds):
+                p99.add(LOOKS, _one_in_flight(broker.bootstrap, topic, scale)["p99_ms"])
     yield into
     yield p50
+    yield p99
     yield _start_with_a_large_log(contenders, scale)
 
 
-def _one_round(broker: BrokerProcess, scale: Scale) -> tuple[float, float]:
+def _one_round(broker: BrokerProcess, scale: Scale) -> tuple[float, dict[str, float]]:
     with fresh_topic(broker) as topic:
-        where = {"bootstrap": broker.bootstrap, "topic": topic}
-        took = run_client("confluent", "latency", **where, records=scale.records(ROUND_TRIPS), value_bytes=100)
+        took = _one_in_flight(broker.bootstrap, topic, scale)
         records = scale.records(RECORDS)
+        where = {"bootstrap": broker.bootstrap, "topic": topic}
         written = run_client("confluent", "produce", **where, records=records, value_bytes=VALUE_BYTES)
-    return written["records_per_s"], took["p50_ms"]
+    return written["records_per_s"], took
+
+
+def _one_in_flight(bootstrap: str, topic: str, scale: Scale) -> dict[str, float]:
+    what = {"topic": topic, "records": scale.records(ROUND_TRIPS), "value_bytes": 100}
+    return run_client("confluent", "latency", bootstrap=bootstrap, **what)
+
+
+@contextlib.contextmanager
+def _looks_into_batches(bootstrap: str) -> Iterator[None]:
+    """Somebody asks for the youngest record, again and again, of a partition of long batches."""
+    topic, is_over = "looked-into", threading.Event()
+    make_topic(bootstrap, topic)
+    records, config = LONG_BATCH_RECORDS, {"linger.ms": 1000, "batch.num.messages": LONG_BATCH_RECORDS}
+    run_client("confluent", "produce", bootstrap=bootstrap, topic=topic, records=records, value_bytes=10, config=config)
+    admin, partition = AdminClient({"bootstrap.servers": bootstrap}), TopicPartition(topic, 0)
+
+    def ask() -> None:
+        while not is_over.is_set():
+            admin.list_offsets({partition: OffsetSpec.max_timestamp()})[partition].result(30)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        asking.join()
 
 
 @contextlib.contextmanager
