@@ -39,7 +39,7 @@ async def main(bootstrap: str = "localhost:9092") -> None:
             print(f"group {group.group_id}: {group.state}, {len(group.members)} member, assignor {group.assignor}")
 
         for partition_of_group, lag in sorted((await admin.group_lag(GROUP)).items()):
-            print(f"{partition_of_group}: committed {lag.committed} of {lag.end}, {lag.lag} behind")
+            print(f"{partition_of_group}: committed {lag.offset} of {lag.end}, {lag.records} behind")
         await admin.alter_group_offsets(GROUP, {TopicPartition(TOPIC, 0): 0})
         await admin.delete_records({TopicPartition(TOPIC, 0): 5})
         print("begins now at", await admin.beginning_offsets([TopicPartition(TOPIC, 0)]))

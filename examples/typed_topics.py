@@ -49,7 +49,7 @@ async def main(bootstrap: str = "localhost:9092") -> None:
                 await process(consumer, handle, attempts=2, delay_ms=100, give_up=give_up)
     async with Consumer(bootstrap, f"{flights.name}.dead") as dead:
         for record in await dead.poll(timeout_s=5):
-            print("given up:", record.value, dict(record.headers)["odradek.error"])
+            print("given up:", record.value, dict(record.headers)["__dlq.errors.message"])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.display import show
 from odradek_cli.failures import Failed
 from odradek_cli.moves import COLUMNS as MOVED
-from odradek_cli.moves import Target, moves, named_partitions, parse_partitions
+from odradek_cli.moves import Target, moves
+from odradek_cli.places import named_partitions, parse_partitions
 from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, security_for
 from odradek_cli.when import BEGINNING, END, Place, parse_place, show_moment
 

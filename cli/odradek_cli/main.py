@@ -24,6 +24,7 @@ COMMANDS = {
     "produce": "Lines of standard input, or of files, become records.",
     "tail": "Show records and follow what comes.",
     "group": "Consumer groups.",
+    "replay": "Send dead letters, or any range of records, through a topic again.",
     "log": "Segment files.",
     "metadata": "The cluster's metadata.",
     "debug": "For whoever is to help.",

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from odradek import Admin, Span, TopicPartition
 from odradek_cli.failures import Failed
-from odradek_cli.when import END, Place
+from odradek_cli.places import offsets_at, within
+from odradek_cli.when import Place
 
 
 class Target(Struct, frozen=True):
@@ -46,44 +47,11 @@ class Move(Struct, frozen=True):
 COLUMNS = ["group", "topic", "partition", "from", "to", "skips", "repeats"]
 
 
-def parse_partitions(text: str) -> tuple[str, list[int]]:
-    """TOPIC, or TOPIC:0,2; no numbers stand for all partitions. Raises ValueError."""
-    topic, colon, numbers = text.partition(":")
-    if not topic or (colon and not all(each.isdecimal() for each in numbers.split(","))):
-        raise ValueError(f"{text} is no TOPIC or TOPIC:0,2")
-    return topic, [int(each) for each in numbers.split(",")] if colon else []
-
-
-async def named_partitions(admin: Admin, named: Collection[tuple[str, list[int]]]) -> list[TopicPartition]:
-    """The partitions that are meant. Raises Failed where a topic has no such partition, UnknownTopicOrPartition."""
-    described = await admin.describe_topics(*(topic for topic, _ in named)) if named else {}
-    found: list[TopicPartition] = []
-    for topic, wanted in named:
-        there = {each.index for each in described[topic].partitions}
-        unknown = set(wanted) - there
-        if unknown:
-            raise Failed(f"{topic} has no partition {min(unknown)}")
-        found += [TopicPartition(topic, index) for index in sorted(wanted or there)]
-    return found
-
-
 async def moves(
     admin: Admin, partitions: Collection[TopicPartition], committed: Mapping[TopicPartition, int], target: Target
 ) -> list[Move]:
     """What becomes of these partitions. An offset that a partition does not have is its beginning, or its end."""
-    begins, ends = await admin.beginning_offsets(partitions), await admin.end_offsets(partitions)
-    wanted: dict[TopicPartition, int] = {}
-    if target.place is None:
-        lacking = [each for each in partitions if each not in committed]
-        if lacking:
-            raise Failed(f"the group has committed nothing in {lacking[0]} that could be shifted")
-        wanted = {each: committed[each] + target.shift for each in partitions}
-    elif target.place.timestamp_ms is not None:
-        found = await admin.list_offsets(dict.fromkeys(partitions, target.place.timestamp_ms))
-        wanted = {each: answer.offset if answer.offset >= 0 else ends[each] for each, answer in found.items()}
-    else:
-        wanted = dict(ends) if target.place is END else dict.fromkeys(partitions, target.place.offset or 0)
-    after = {each: min(max(begins[each], wanted[each]), ends[each]) for each in partitions}
+    after = await _targets(admin, partitions, committed, target)
     spans = {
         each: Span(min(committed[each], after[each]), max(committed[each], after[each]))
         for each in partitions
@@ -96,3 +64,16 @@ async def moves(
         is_forwards = before is not None and after[each] > before
         found_moves.append(Move(each, before, after[each], count if is_forwards else 0, 0 if is_forwards else count))
     return found_moves
+
+
+async def _targets(
+    admin: Admin, partitions: Collection[TopicPartition], committed: Mapping[TopicPartition, int], target: Target
+) -> dict[TopicPartition, int]:
+    """Raises Failed where there is nothing to be shifted."""
+    if target.place is not None:
+        return await offsets_at(admin, partitions, target.place)
+    lacking = [each for each in partitions if each not in committed]
+    if lacking:
+        raise Failed(f"the group has committed nothing in {lacking[0]} that could be shifted")
+    shifted = {each: committed[each] + target.shift for each in partitions}
+    return await within(admin, shifted, await admin.end_offsets(partitions))

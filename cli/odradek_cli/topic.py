@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-from odradek import Admin, TopicAlreadyExists, TopicPartition
+from odradek import Admin, TopicAlreadyExists
 from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.display import show
-from odradek_cli.failures import Failed
+from odradek_cli.places import named_partitions, offsets_at
 from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, parse_pairs, run, security_for
-from odradek_cli.when import END, Place, parse_place
+from odradek_cli.when import parse_place
 
 topic = Group("topic", "Topics and their configuration.")
 
@@ -153,7 +153,7 @@ def sizes(
 
     async def work() -> None:
         async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
-            partitions = await _partitions(admin, names or await admin.list_topics())
+            partitions = await named_partitions(admin, [(each, []) for each in names or await admin.list_topics()])
             begins = await admin.beginning_offsets(partitions)
             ends = await admin.end_offsets(partitions)
             bytes_of = await admin.replica_sizes(partitions)
@@ -193,29 +193,9 @@ def trim(
 
     async def work() -> None:
         async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
-            partitions = await _partitions(admin, [name])
-            unknown = set(partition or ()) - {each.partition for each in partitions}
-            if unknown:
-                raise Failed(f"{name} has no partition {min(unknown)}")
-            wanted = [each for each in partitions if not partition or each.partition in partition]
-            begins = await admin.delete_records(await _cuts(admin, wanted, place))
+            wanted = await named_partitions(admin, [(name, partition or [])])
+            begins = await admin.delete_records(await offsets_at(admin, wanted, place))
         rows = [{"topic": name, "partition": each.partition, "begin": begin} for each, begin in sorted(begins.items())]
         show(["topic", "partition", "begin"], rows, as_json=as_json)
 
     run(work, bootstrap)
-
-
-async def _partitions(admin: Admin, names: list[str]) -> list[TopicPartition]:
-    described = await admin.describe_topics(*names) if names else {}
-    return [TopicPartition(name, each.index) for name, found in described.items() for each in found.partitions]
-
-
-async def _cuts(admin: Admin, partitions: list[TopicPartition], place: Place) -> dict[TopicPartition, int]:
-    """Up to where to delete: no further than each partition reaches, which need not be as far as another."""
-    begins, ends = await admin.beginning_offsets(partitions), await admin.end_offsets(partitions)
-    if place.timestamp_ms is not None:
-        found = await admin.list_offsets(dict.fromkeys(partitions, place.timestamp_ms))
-        wanted = {each: answer.offset if answer.offset >= 0 else ends[each] for each, answer in found.items()}
-    else:
-        wanted = ends if place is END else dict.fromkeys(partitions, place.offset or 0)
-    return {each: min(max(begins[each], wanted[each]), ends[each]) for each in partitions}

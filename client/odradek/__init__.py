@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from odradek.admin import Admin, ClusterDescription, ConfigEntry, ConfigSource, ResourceType, TopicDescription
     from odradek.cluster.connections import ConnectionHealth
     from odradek.consumer import Consumer, ConsumerHealth
-    from odradek.consumer.attempts import DeadLetterTopic, process
+    from odradek.consumer.attempts import process
+    from odradek.consumer.dead_letters import DeadLetter, DeadLetterTopic, dead_letter
     from odradek.errors import (
         AuthenticationFailed,
         AuthorizationFailed,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from odradek.protocol.errors import ErrorCode
     from odradek.protocol.topic_partition import TopicPartition
     from odradek.record import Record
+    from odradek.replaying import NoDeadLetter, SendAgain, replay
     from odradek.security import Security
     from odradek.serializers import Serializer, nullable
     from odradek.share import ShareConsumer, Shared
@@ -96,6 +98,7 @@ __all__ = [
     "Consumer",
     "ConsumerHealth",
     "CorruptRecords",
+    "DeadLetter",
     "DeadLetterTopic",
     "Delivered",
     "Delivery",
@@ -111,6 +114,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidTopic",
     "Lag",
+    "NoDeadLetter",
     "NoOffset",
     "NotEnoughReplicas",
     "OdradekError",
@@ -126,6 +130,7 @@ __all__ = [
     "RequestTimedOut",
     "ResourceType",
     "Security",
+    "SendAgain",
     "SerializationFailed",
     "Serializer",
     "ShareConsumer",
@@ -144,9 +149,11 @@ __all__ = [
     "UnknownTopicOrPartition",
     "UnsupportedVersion",
     "Waiting",
+    "dead_letter",
     "exactly_once",
     "nullable",
     "process",
+    "replay",
 ]
 
 _HOMES = {
@@ -154,7 +161,8 @@ _HOMES = {
     "odradek.admin": "Admin ClusterDescription ConfigEntry ConfigSource ResourceType TopicDescription",
     "odradek.cluster.connections": "ConnectionHealth",
     "odradek.consumer": "Consumer ConsumerHealth",
-    "odradek.consumer.attempts": "DeadLetterTopic process",
+    "odradek.consumer.attempts": "process",
+    "odradek.consumer.dead_letters": "DeadLetter DeadLetterTopic dead_letter",
     "odradek.errors": (
         "AuthenticationFailed AuthorizationFailed BootstrapFailed BrokerError BufferFull CommitFailed "
         "ConnectionFailed CorruptRecords DeliveryTimedOut EndedBy FencedInstance GroupNotEmpty GroupNotFound "
@@ -171,6 +179,7 @@ _HOMES = {
     "odradek.producer": "Delivered Delivery Producer ProducerHealth",
     "odradek.protocol.errors": "ErrorCode",
     "odradek.record": "Record",
+    "odradek.replaying": "NoDeadLetter SendAgain replay",
     "odradek.security": "Security",
     "odradek.serializers": "Serializer nullable",
     "odradek.share": "Shared ShareConsumer",

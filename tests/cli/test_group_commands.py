@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from odradek import Admin, Consumer, Producer, TopicPartition
-from odradek_cli.moves import parse_partitions
+from odradek_cli.places import parse_partitions
 from referee import Odradek
 from tests.cli.commands import Run
 
@@ -150,3 +150,22 @@ def test_partitions_are_named_behind_a_colon() -> None:
     for text in ("", ":1", "orders:", "orders:-1", "orders:1,"):
         with pytest.raises(ValueError, match="is no TOPIC"):
             parse_partitions(text)
+
+
+def test_a_range_is_replayed_into_another_topic_and_dead_letters_to_their_own(
+    run: Run, broker: Odradek, name: str
+) -> None:
+    run("topic", "create", f"{name}.again")
+    words = ["replay", f"{name}:0", "--to", f"{name}.again", "--from", "2", "--until", "6", "--grep", "[35]", "--json"]
+    row = {"topic": name, "partition": 0, "from": 2, "until": 6, "read": 4, "sent": 2}
+    assert rows(run(*words, "--dry-run").stdout) == [row]
+    assert rows(run(*words).stdout) == [row]
+    assert run("tail", f"{name}.again", "--from", "earliest", "--no-follow", "--raw").stdout.split() == ["3", "5"]
+    assert committed(broker, name) == {0: 4}
+    assert "does not say where it is from" in run("replay", name, code=1).stderr
+    headers = [f"__dlq.errors.topic={name}.again", "__dlq.errors.partition=0", "__dlq.errors.offset=7"]
+    run("topic", "create", f"{name}.dead")
+    run("produce", f"{name}.dead", *(f"-H{header}" for header in headers), stdin="dead\n")
+    assert [each["sent"] for each in rows(run("replay", f"{name}.dead", "--json").stdout)] == [1]
+    again = run("tail", f"{name}.again", "-n1", "--json").stdout
+    assert (json.loads(again)["value"], json.loads(again)["headers"]) == ("dead", {})

@@ -60,6 +60,14 @@ def test_workers_share_jobs(bootstrap: str, topic: str, capsys: pytest.CaptureFi
     assert "nobody can do it" in out
 
 
+def test_dead_letters(bootstrap: str, topic: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("dead_letters", bootstrap, topic)
+    out = capsys.readouterr().out
+    assert "given up after 3 attempts: b'2 guineas'" in out
+    assert f"dead: {topic}-0 at 1, KeyError: 'guineas'" in out
+    assert out.endswith(f"{topic}-0 at 3: 42 shillings\n")
+
+
 def test_admin(bootstrap: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("admin", bootstrap)
     out = capsys.readouterr().out

@@ -97,6 +97,30 @@ async def entered(manager, task_status):
 trio.run(main)
 """,
     "docs/client.md 5": """
+async def handle(record):
+    print("again:", record.value)
+
+async def main():
+    async with Producer(bootstrap) as producer, Admin(bootstrap) as admin:
+        await producer.send_and_wait("orders", b"a good one")
+        (order,) = await one_of("orders")
+        await DeadLetterTopic(producer, "orders.dead")(order, ValueError("no"), 1)
+        SNIPPET
+        await producer.flush()
+        print("once more:", (await one_of("orders"))[-1].value)
+
+async def one_of(topic):
+    found = []
+
+    async def keep(record):
+        found.append(record)
+
+    await replay(bootstrap, {TopicPartition(topic, 0): Span(0)}, keep)
+    return found
+
+trio.run(main)
+""",
+    "docs/client.md 6": """
 async def main():
     async with Producer(bootstrap) as producer:
         with trio.move_on_after(20):
@@ -106,7 +130,7 @@ async def main():
 
 trio.run(main)
 """,
-    "docs/client.md 6": """
+    "docs/client.md 7": """
 async def main():
     consumer = Consumer("localhost:1", "orders")
     with trio.move_on_after(20):
@@ -119,11 +143,11 @@ async def main():
 
 trio.run(main)
 """,
-    "docs/client.md 7": """
+    "docs/client.md 8": """
 SNIPPET
 print("secured")
 """,
-    "docs/client.md 8": """
+    "docs/client.md 9": """
 async def main():
     async with Producer(bootstrap) as producer:
         await producer.send_and_wait("orders", b"sound")
@@ -133,7 +157,7 @@ async def main():
 
 trio.run(main)
 """,
-    "docs/client.md 9": """
+    "docs/client.md 10": """
 async def handle(record):
     print("handled", record.value)
 

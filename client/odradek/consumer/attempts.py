@@ -2,9 +2,10 @@
 
     await process(consumer, handle, attempts=3, delay_ms=1_000, give_up=DeadLetterTopic(producer, "orders.dead"))
 
-A record that fails is tried again after a delay that doubles; meanwhile the consumer keeps its place in the group. When
-the attempts are used up the record goes to `give_up`, and the consumer moves on; without `give_up` the failure is
-raised, and as with every exception nothing of what is unfinished is committed. Cancellation is never an attempt.
+A record that fails is tried again after a delay that doubles; meanwhile others go on, and the consumer keeps its place
+in the group. When the attempts are used up the record goes to `give_up`; without `give_up` the failure is raised.
+Nothing from the first unfinished record of a partition on is committed, be it that it waits, or that a scope was left
+in the midst of it. Cancellation is never an attempt.
 """
 
 from __future__ import annotations
@@ -15,42 +16,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
+from odradek.consumer.unfinished import Order, Unfinished
 from odradek.errors import SerializationFailed
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
 
 if TYPE_CHECKING:
     from odradek.consumer.consumer import Consumer
-    from odradek.producer import Producer
 
 logger = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-LONGEST_DELAY_MS = 60_000
-
 GiveUp = Callable[[Record[bytes | None, bytes | None], Exception, int], Awaitable[None]]
 """(the record as bytes, the last failure, attempts made)."""
-
-
-class DeadLetterTopic:
-    """Writes failed records to another topic, as they are, with headers that say where they are from and why.
-
-    Headers: odradek.origin (topic-partition:offset), odradek.error (type: text), odradek.attempts.
-    """
-
-    def __init__(self, producer: Producer, topic: str) -> None:
-        self._producer = producer
-        self._topic = topic
-
-    async def __call__(self, record: Record[bytes | None, bytes | None], failure: Exception, attempts: int) -> None:
-        headers = [
-            *record.headers,
-            ("odradek.origin", f"{record.topic}-{record.partition}:{record.offset}".encode()),
-            ("odradek.error", f"{type(failure).__name__}: {failure}".encode()),
-            ("odradek.attempts", str(attempts).encode()),
-        ]
-        await self._producer.send_and_wait(self._topic, record.value, key=record.key, headers=headers)
 
 
 async def process(
@@ -60,42 +40,90 @@ async def process(
     attempts: int = 3,
     delay_ms: float = 1_000,
     give_up: GiveUp | None = None,
+    order: Order = "none",
+    max_waiting: int = 1_000,
 ) -> None:
-    """Hand each record to `handle`, for ever. A record that is no valid key or value fails at once, without attempts.
+    """Hand each record to `handle`, one at a time, for ever.
+
+    A record that is no valid key or value fails at once, without attempts. `order`: what stands behind a record that
+    waits: nothing, the records of its partition with its key, or all of its partition. While `max_waiting` records are
+    not done with, no more are read.
 
     Raises what the last attempt raised where there is no `give_up`, what `give_up` raises, and what reading raises.
     """
-    if attempts < 1:
-        raise ValueError("at least one attempt")
+    if attempts < 1 or max_waiting < 1:
+        raise ValueError("at least one attempt, and room for one record")
+    if order not in ("none", "key", "partition"):
+        raise ValueError(f"order={order!r}: use one of none, key, partition")
+    unfinished = Unfinished(attempts, delay_ms, order)
+    former = consumer.keep_from_committing(unfinished)
+    for left in [] if former is None else former.records():
+        unfinished.take(left)
+    reading = _Reading(consumer, unfinished, max_waiting, give_up)
     while True:
-        try:
-            record = await anext(consumer)
-        except SerializationFailed as failure:
-            if give_up is None or failure.record is None:
-                raise
-            await give_up(failure.record, failure, 0)
+        record = unfinished.next(trio.current_time())
+        if record is None:
+            await reading.read()
             continue
-        failed = await _attempt(record, handle, attempts, delay_ms)
-        if failed is None:
-            continue
-        if give_up is None:
-            raise failed
-        logger.warning("%s-%d at %d given up: %s", record.topic, record.partition, record.offset, failed)
-        await give_up(consumer.encode(record), failed, attempts)
+        failure = await _attempt(record, handle, unfinished.attempts_at(record))
+        if failure is None:
+            unfinished.done(record)
+        elif unfinished.failed(record, trio.current_time()):
+            if give_up is None:
+                raise failure
+            logger.warning("%s at %d given up: %s", record.topic_partition, record.offset, failure)
+            await give_up(consumer.encode(record), failure, attempts)
+            unfinished.done(record)
 
 
 async def _attempt(
-    record: Record[Any, Any], handle: Callable[[Record[Any, Any]], Awaitable[None]], attempts: int, delay_ms: float
+    record: Record[Any, Any], handle: Callable[[Record[Any, Any]], Awaitable[None]], made: int
 ) -> Exception | None:
-    """The last failure, or None where one attempt went well."""
-    failure: Exception | None = None
-    for attempt in range(attempts):
-        if attempt:
-            await trio.sleep(min(delay_ms * 2 ** (attempt - 1), LONGEST_DELAY_MS) / 1000)
+    """Why it failed, or None where it went well."""
+    try:
+        await handle(record)
+    except Exception as error:  # whatever the program's own code raises is a failed attempt
+        logger.debug("%s at %d: attempt %d: %r", record.topic_partition, record.offset, made + 1, error)
+        return error
+    return None
+
+
+class _Reading:
+    """Reads one more record, as long as there is room for it."""
+
+    def __init__(
+        self, consumer: Consumer[Any, Any], unfinished: Unfinished, max_waiting: int, give_up: GiveUp | None
+    ) -> None:
+        self._consumer = consumer
+        self._unfinished = unfinished
+        self._max_waiting = max_waiting
+        self._give_up = give_up
+        self._paused: set[TopicPartition] = set()
+        """By us, not by the program."""
+
+    async def read(self) -> None:
+        """Return when a record was read, or one that waits is due."""
+        self._pause_what_has_to_wait()
+        due = self._unfinished.next_due
         try:
-            await handle(record)
-            return None
-        except Exception as error:  # whatever the program's own code raises is a failed attempt
-            logger.debug("%s-%d at %d: attempt %d: %r", record.topic, record.partition, record.offset, attempt, error)
-            failure = error
-    return failure
+            records = await self._consumer.poll(1, None if due is None else max(0.0, due - trio.current_time()))
+        except SerializationFailed as failure:
+            if self._give_up is None or failure.record is None:
+                raise
+            self._unfinished.hold(failure.record)
+            await self._give_up(failure.record, failure, 0)
+            self._unfinished.release(failure.record)
+            return
+        for record in records:
+            self._unfinished.take(record)
+
+    def _pause_what_has_to_wait(self) -> None:
+        """All partitions where there is no room; where the order of a partition counts, those where something waits."""
+        if not (self._paused or len(self._unfinished)):
+            return
+        ours, paused = set(self._consumer.assignment), set(self._consumer.paused)
+        is_full = len(self._unfinished) >= self._max_waiting
+        waits = {each for each in ours if is_full or self._unfinished.stops(each)}
+        self._consumer.resume(*((self._paused & ours) - waits))
+        self._consumer.pause(*(waits - paused))
+        self._paused = (self._paused & waits) | (waits - paused)

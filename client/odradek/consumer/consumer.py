@@ -37,6 +37,7 @@ from odradek.consumer.reader import Reader
 from odradek.consumer.rebalance import Possession
 from odradek.consumer.report import consumer_health
 from odradek.consumer.subscription import Subscription
+from odradek.consumer.unfinished import Unfinished
 from odradek.errors import CommitFailed
 from odradek.group_position import GroupPosition
 from odradek.network import parse_bootstrap
@@ -338,6 +339,19 @@ class Consumer(Generic[K, V]):
             self._subscription.state(partition).paused = False
         self._fetcher.wake()
         self._changed.announce()
+
+    @property
+    def paused(self) -> list[TopicPartition]:
+        """Of the partitions that are ours."""
+        return sorted(state.topic_partition for state in self._states() if state.paused)
+
+    def keep_from_committing(self, unfinished: Unfinished) -> Unfinished | None:
+        """Let no automatic commit pass what is unfinished there, from now on; returns what was asked before.
+
+        It is told what to forget when partitions are taken away or moved. `process` does this.
+        """
+        former, self._possession.unfinished = self._possession.unfinished, unfinished
+        return former
 
     # ---------------------------------------------------------------------------------------------- positions
 

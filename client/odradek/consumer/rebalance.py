@@ -20,6 +20,7 @@ from odradek.consumer.cursor import Cursor
 from odradek.consumer.partition import PartitionState
 from odradek.consumer.positions import Positions
 from odradek.consumer.subscription import Subscription
+from odradek.consumer.unfinished import Unfinished
 from odradek.errors import OdradekError
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.wakeup import Changes
@@ -40,6 +41,8 @@ class Possession:
         self.taken_in_hand: set[TopicPartition] = set()
         """Let go while the program had records of them, since it last asked for more: what it does with these, others
         may have done."""
+        self.unfinished: Unfinished | None = None
+        """Records that were handed out, and are not done with though more were asked for."""
         self._cluster = cluster
         self._config = config
         self._subscription = subscription
@@ -123,11 +126,7 @@ class Possession:
         """Commit what is finished and not committed yet. False where that failed; then it will be read again."""
         assert self.commits is not None
         self._cursor.settle()
-        due = {
-            state: CommittedOffset(state.finished, state.position_epoch)
-            for state in states
-            if state.finished is not None and state.finished != state.committed
-        }
+        due = {state: offset for state in states if (offset := self._to_commit(state)) is not None}
         try:
             await self.commits.commit({state.topic_partition: offset for state, offset in due.items()})
         except OdradekError as error:
@@ -137,10 +136,21 @@ class Possession:
             state.committed = offset.offset
         return True
 
+    def _to_commit(self, state: PartitionState) -> CommittedOffset | None:
+        """None where nothing is new: what is finished, but for what the program has put off."""
+        put_off = None if self.unfinished is None else self.unfinished.lowest(state.topic_partition)
+        if state.finished is None or state.finished == state.committed:
+            return None
+        if put_off is None or put_off >= state.finished:
+            return CommittedOffset(state.finished, state.position_epoch)
+        return CommittedOffset(put_off) if state.committed is None or put_off > state.committed else None
+
     def drop_handed_out(self, states: Collection[PartitionState]) -> None:
         """These are moved or gone: nothing more of what the cursor has of them is handed out."""
         self._cursor.settle()
         self._cursor.drop(list(states))
+        if self.unfinished is not None:
+            self.unfinished.forget([state.topic_partition for state in states])
         self._changed.announce()
 
     def _let_go(self, partitions: Collection[TopicPartition]) -> None:

@@ -1,0 +1,152 @@
+"""Records that were handed out and are not done with: what is tried next, what waits, what stands behind it.
+
+A record stands in a line. With order="none" it has one of its own; with "key" it stands behind the unfinished records
+of its partition and key, if it has a key; with "partition" behind all of its partition. The first of a line is tried;
+where it fails it waits, and the line with it, while other lines go on.
+
+Invariants
+    A record is tried only when no other of its line is unfinished before it.
+    Nothing from the `lowest` unfinished offset of a partition on may be committed.
+    What is forgotten is somebody else's: what comes of a try of it changes nothing.
+
+Plain state: who drives it brings the time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Hashable, Iterable
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, Literal, TypeAlias
+
+from odradek.protocol.topic_partition import TopicPartition
+from odradek.record import Record
+
+Order: TypeAlias = Literal["none", "key", "partition"]
+
+LONGEST_DELAY_MS = 60_000
+
+
+class Unfinished:
+    """Of one consumer."""
+
+    def __init__(self, attempts: int, delay_ms: float, order: Order) -> None:
+        self._attempts = attempts
+        self._delay_ms = delay_ms
+        self._order = order
+        self._lines: dict[Hashable, deque[Record[Any, Any]]] = {}
+        self._made: dict[Hashable, int] = {}
+        """Attempts at the first record of a line."""
+        self._ready: deque[Hashable] = deque()
+        self._due: list[tuple[float, int, Hashable]] = []
+        self._ticks = count()
+        self._offsets: dict[TopicPartition, set[int]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._offsets.values()))
+
+    def records(self) -> Iterable[Record[Any, Any]]:
+        """All of them, those of a line in their order."""
+        return [record for line in self._lines.values() for record in line]
+
+    def lowest(self, partition: TopicPartition) -> int | None:
+        """The first offset of a partition that is not done with; None where there is none."""
+        return min(self._offsets.get(partition, ()), default=None)
+
+    def stops(self, partition: TopicPartition) -> bool:
+        """Whether nothing more of a partition can be tried before something that waits."""
+        return self._order == "partition" and partition in self._offsets
+
+    def take(self, record: Record[Any, Any]) -> None:
+        """It was handed out. One that comes again, as after a seek, is there already."""
+        offsets = self._offsets.setdefault(record.topic_partition, set())
+        if record.offset in offsets:
+            return
+        offsets.add(record.offset)
+        name = self._line_of(record)
+        line = self._lines.setdefault(name, deque())
+        line.append(record)
+        if len(line) == 1:
+            self._ready.append(name)
+
+    def hold(self, record: Record[Any, Any]) -> None:
+        """It was handed out and is not to be tried, but it is not done with before `release`."""
+        self._offsets.setdefault(record.topic_partition, set()).add(record.offset)
+
+    def release(self, record: Record[Any, Any]) -> None:
+        """What was held is done with."""
+        offsets = self._offsets.get(record.topic_partition, set())
+        offsets.discard(record.offset)
+        if not offsets:
+            self._offsets.pop(record.topic_partition, None)
+
+    def next(self, now: float) -> Record[Any, Any] | None:
+        """What is to be tried now, what has waited for its time first. `done` or `failed` is to follow."""
+        while self._due and self._due[0][0] <= now:
+            name = heappop(self._due)[2]
+            if name in self._lines:
+                return self._lines[name][0]
+        while self._ready:
+            name = self._ready.popleft()
+            if name in self._lines:
+                return self._lines[name][0]
+        return None
+
+    @property
+    def next_due(self) -> float | None:
+        """When a record has waited for long enough; None where none waits."""
+        return self._due[0][0] if self._due else None
+
+    def attempts_at(self, record: Record[Any, Any]) -> int:
+        return self._made.get(self._line_of(record), 0)
+
+    def failed(self, record: Record[Any, Any], now: float) -> bool:
+        """Whether it is to be given up; else it waits, for twice as long each time."""
+        name = self._line_of(record)
+        if not self._is_first(name, record):
+            return False
+        made = self._made[name] = self._made.get(name, 0) + 1
+        if made >= self._attempts:
+            return True
+        delay_ms = min(self._delay_ms * 2 ** (made - 1), LONGEST_DELAY_MS)
+        heappush(self._due, (now + delay_ms / 1000, next(self._ticks), name))
+        return False
+
+    def done(self, record: Record[Any, Any]) -> None:
+        """It went well, or was given up: the next of its line may be tried."""
+        name = self._line_of(record)
+        if not self._is_first(name, record):
+            return
+        line = self._lines[name]
+        line.popleft()
+        self._made.pop(name, None)
+        self.release(record)
+        if line:
+            self._ready.append(name)
+        else:
+            del self._lines[name]
+
+    def forget(self, partitions: Collection[TopicPartition]) -> None:
+        """These are taken away, or will be read from elsewhere."""
+        gone = [name for name, line in self._lines.items() if line[0].topic_partition in partitions]
+        for name in gone:
+            del self._lines[name]
+            self._made.pop(name, None)
+        for partition in partitions:
+            self._offsets.pop(partition, None)
+        if gone:
+            names = set(gone)
+            self._ready = deque(name for name in self._ready if name not in names)
+            self._due = sorted(each for each in self._due if each[2] not in names)
+
+    def _line_of(self, record: Record[Any, Any]) -> Hashable:
+        if self._order == "partition":
+            return record.topic, record.partition
+        if self._order == "key" and record.key is not None:
+            return record.topic, record.partition, "key", record.key
+        return record.topic, record.partition, record.offset
+
+    def _is_first(self, name: Hashable, record: Record[Any, Any]) -> bool:
+        line = self._lines.get(name)
+        return line is not None and line[0] is record
