@@ -16,6 +16,7 @@ from group_scene import Scene
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_group_heartbeat import TopicPartitions
 from odradek_broker.groups.consumer.member import MemberState
+from odradek_broker.groups.settings import ConsumerGroupSettings
 
 ALL_OF_A = set(range(6))
 
@@ -441,3 +442,15 @@ def test_a_group_of_another_kind_is_not_found() -> None:
         "Group g is not a consumer group.",
     )
     assert scene.core.describe_consumer_group("none").error_message == "Group none not found."
+
+
+def test_a_group_goes_by_its_own_settings() -> None:
+    scene = ConsumerScene()
+    own = ConsumerGroupSettings(session_timeout_ms=60_000, heartbeat_interval_ms=9_000, assignment_interval_ms=0)
+    scene.core.settings = scene.settings_with(own={"g": own})
+    assert scene.member("m").join().heartbeat_interval_ms == 9_000
+    assert scene.member("m", group="h").join().heartbeat_interval_ms == HEARTBEAT_MS
+    scene.pass_time(SESSION_MS)
+    assert (scene.described("g").group_state, scene.described("h").group_state) == ("Stable", "Empty")
+    scene.pass_time(60_000 - SESSION_MS)
+    assert scene.described("g").group_state == "Empty"

@@ -6,6 +6,7 @@ Behaviour
     Broker ""                        what is set for all brokers, and nothing else
     Another broker than this         INVALID_REQUEST: each knows only its own configuration at start
     The loggers of this broker       config/loggers.py
+    Group                            there need not be one; without a name: INVALID_REQUEST
     Client metrics                   nothing: nobody has subscribed to any
     Any other kind of resource       INVALID_REQUEST
     A password                       no value, and is_sensitive
@@ -30,7 +31,7 @@ from odradek_broker.apis.own_resources import refuse_another_broker
 from odradek_broker.config.effective import ConfigEntry, broker_default_entries, broker_entries
 from odradek_broker.config.loggers import logger_entries
 from odradek_broker.config.setting import PASSWORD
-from odradek_broker.controller.effective import ALL_BROKERS, topic_configs
+from odradek_broker.controller.effective import ALL_BROKERS, group_configs, topic_configs
 from odradek_broker.controller.image import ResourceType
 from odradek_broker.controller.names import check_topic_name
 from odradek_broker.controller.result import Refusal
@@ -89,6 +90,8 @@ def _entries(kind: int, name: str, context: RequestContext) -> list[ConfigEntry]
         return logger_entries()
     if kind == ResourceType.CLIENT_METRICS:
         return []
+    if kind == ResourceType.GROUP and name:
+        return group_configs(image, config, name)
     if kind != ResourceType.BROKER:
         raise Refusal(ErrorCode.INVALID_REQUEST, f"resources of type {kind} have no configuration here")
     everywhere = image.config(ResourceType.BROKER, ALL_BROKERS)

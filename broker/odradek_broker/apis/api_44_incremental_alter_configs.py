@@ -1,4 +1,4 @@
-"""IncrementalAlterConfigs (API key 44), versions 0-1: change single keys of topics, brokers and loggers (KIP-339, 412).
+"""IncrementalAlterConfigs (API key 44), versions 0-1: change single keys of topics, groups, brokers and loggers.
 
 Behaviour
     Resources are decided one by one (controller/configs.py has the rules); a bad one never fails its neighbours.

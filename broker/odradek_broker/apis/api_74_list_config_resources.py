@@ -29,6 +29,7 @@ def handle(request: ListConfigResourcesRequest, context: RequestContext) -> List
     names: dict[ResourceType, list[str]] = {
         ResourceType.TOPIC: list(image.topics),
         ResourceType.BROKER: [str(broker_id) for broker_id in sorted(image.brokers)],
+        ResourceType.GROUP: sorted(name for kind, name in image.configs if kind == ResourceType.GROUP),
     }
     return ListConfigResourcesResponse(
         config_resources=[

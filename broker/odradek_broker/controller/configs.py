@@ -1,4 +1,4 @@
-"""Change the configuration of topics and brokers (ConfigurationControlManager.java, and what 4.4.0 answers).
+"""Change the configuration of topics, groups and brokers (ConfigurationControlManager.java, and what 4.4.0 answers).
 
 A resource is changed as a whole or not at all; a bad one never fails its neighbours. A key that gets the value which
 it has makes no record. What the change means for partitions (min_insync.py) is decided with it: all of it or nothing.
@@ -20,6 +20,7 @@ from odradek.protocol.messages.metadata_records import ConfigRecord
 from odradek_broker.config import BrokerConfig, TopicConfigs
 from odradek_broker.config.broker_config import broker_keys
 from odradek_broker.config.effective import is_list
+from odradek_broker.config.group_keys import check_group_values
 from odradek_broker.config.inert_keys import INERT_KEYS
 from odradek_broker.config.setting import Dynamic, SettingError
 from odradek_broker.controller.config_room import ConfigRoom
@@ -190,6 +191,9 @@ def _refuse_resource(image: MetadataImage, kind: int, name: str) -> None:
             raise Refusal(ErrorCode.INVALID_REQUEST, f"a broker is named by its number, unlike {name!r}")
         if name and int(name) not in image.brokers:
             raise Refusal(ErrorCode.INVALID_REQUEST, f"broker {name} is not registered")
+    elif kind == ResourceType.GROUP:
+        if not name:
+            raise Refusal(ErrorCode.INVALID_REQUEST, "there is no group that stands for all")
     else:
         raise Refusal(ErrorCode.INVALID_REQUEST, f"resources of type {kind} have no configuration here")
 
@@ -199,6 +203,11 @@ def _refuse_values(
 ) -> None:
     if kind == ResourceType.TOPIC:
         refuse_bad_topic_config(topic_configs(image, config), values)
+        return
+    if kind == ResourceType.GROUP:
+        wrong = check_group_values(broker_config(image, config), values)
+        if wrong is not None:
+            raise Refusal(ErrorCode.INVALID_CONFIG, wrong)
         return
     refuse_min_insync(image, name, values, touched)
     for key in sorted(touched & values.keys()):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from odradek_broker.config import BrokerConfig, TopicConfigs
-from odradek_broker.config.effective import effective_broker_config
+from odradek_broker.config.effective import ConfigEntry, effective_broker_config
+from odradek_broker.config.group_keys import group_entries
 from odradek_broker.config.inert_keys import INERT_KEYS
 from odradek_broker.controller.image import MetadataImage, ResourceType
 
@@ -26,6 +27,16 @@ def broker_config(image: MetadataImage, config: BrokerConfig) -> BrokerConfig:
         config,
         image.config(ResourceType.BROKER, str(config.node_id)),
         image.config(ResourceType.BROKER, ALL_BROKERS),
+    )
+
+
+def group_configs(image: MetadataImage, config: BrokerConfig, group_id: str) -> list[ConfigEntry]:
+    """Every key of a group, on the broker whose configuration at start this is."""
+    return group_entries(
+        config,
+        image.config(ResourceType.BROKER, str(config.node_id)),
+        image.config(ResourceType.BROKER, ALL_BROKERS),
+        image.config(ResourceType.GROUP, group_id),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +25,8 @@ from odradek.protocol.messages.offset_commit import OffsetCommitRequest, OffsetC
 from odradek.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
-from odradek_broker.controller.image import GROUP_TOPIC
+from odradek_broker.config.group_keys import group_value
+from odradek_broker.controller.image import GROUP_TOPIC, ResourceType
 from odradek_broker.coordination.result import CoordinatorResult, Instant
 from odradek_broker.coordinators.batches import ProducerStamp
 from odradek_broker.coordinators.coordinators import Coordinators
@@ -38,7 +39,7 @@ from odradek_broker.groups.consumer.regexes import Resolved, resolve
 from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.history import Rebalance
 from odradek_broker.groups.join import Joiner
-from odradek_broker.groups.settings import GroupSettings
+from odradek_broker.groups.settings import ConsumerGroupSettings, GroupSettings
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
@@ -67,14 +68,14 @@ class GroupsRuntime(Coordinators[GroupPartition]):
         """Groups whose regular expressions are being resolved."""
 
     def _make(self, partition: Partition, *, is_only_copy: bool) -> GroupPartition:
-        coordinator = GroupCoordinator(_settings(self._context.config))
+        coordinator = GroupCoordinator(_settings(self._context.config, self._context.image))
         coordinator.topics = self._topics
         return GroupPartition(partition, coordinator, self._context.steady_clock, is_only_copy=is_only_copy)
 
     def on_image(self, old: MetadataImage, new: MetadataImage) -> None:
         """The metadata has changed: leaders may be others, topics may be gone."""
         self._topics = ImageTopics(new, self._topics)
-        settings = _settings(self._context.config)
+        settings = _settings(self._context.config, new)
         for each in self._partitions.values():
             each.coordinator.topics, each.coordinator.settings = self._topics, settings
         self.refresh()
@@ -227,7 +228,7 @@ def _topic_id(image: MetadataImage, name: str) -> bytes | None:
     return None if topic is None else topic.topic_id
 
 
-def _settings(config: BrokerConfig) -> GroupSettings:
+def _settings(config: BrokerConfig, image: MetadataImage) -> GroupSettings:
     return GroupSettings(
         group_initial_rebalance_delay_ms=config.group_initial_rebalance_delay_ms,
         group_min_session_timeout_ms=config.group_min_session_timeout_ms,
@@ -237,6 +238,11 @@ def _settings(config: BrokerConfig) -> GroupSettings:
         offsets_retention_ms=config.offsets_retention_minutes * MINUTE_MS,
         offsets_retention_check_interval_ms=config.offsets_retention_check_interval_ms,
         group_share_session_timeout_ms=config.group_share_session_timeout_ms,
+        own={
+            name: _settings_of_consumers(config, values)
+            for (kind, name), values in image.configs.items()
+            if kind == ResourceType.GROUP and any(key.startswith("consumer.") for key in values)
+        },
         group_consumer_session_timeout_ms=config.group_consumer_session_timeout_ms,
         group_consumer_heartbeat_interval_ms=config.group_consumer_heartbeat_interval_ms,
         group_consumer_max_size=config.group_consumer_max_size,
@@ -244,4 +250,12 @@ def _settings(config: BrokerConfig) -> GroupSettings:
         group_consumer_assignment_interval_ms=config.group_consumer_assignment_interval_ms,
         group_consumer_migration_policy=config.group_consumer_migration_policy,
         group_consumer_regex_refresh_interval_ms=config.group_consumer_regex_refresh_interval_ms,
+    )
+
+
+def _settings_of_consumers(config: BrokerConfig, own: Mapping[str, str]) -> ConsumerGroupSettings:
+    return ConsumerGroupSettings(
+        session_timeout_ms=group_value(config, own, "consumer.session.timeout.ms"),
+        heartbeat_interval_ms=group_value(config, own, "consumer.heartbeat.interval.ms"),
+        assignment_interval_ms=group_value(config, own, "consumer.assignment.interval.ms"),
     )

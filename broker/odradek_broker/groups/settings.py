@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from msgspec import Struct
+
+
+class ConsumerGroupSettings(Struct, frozen=True, kw_only=True):
+    """What a group of the consumer protocol may have of its own."""
+
+    session_timeout_ms: int
+    heartbeat_interval_ms: int
+    assignment_interval_ms: int
 
 
 class GroupSettings(Struct, frozen=True, kw_only=True):
@@ -24,3 +35,13 @@ class GroupSettings(Struct, frozen=True, kw_only=True):
     group_consumer_assignment_interval_ms: int = 1_000
     group_consumer_migration_policy: str = "bidirectional"
     group_consumer_regex_refresh_interval_ms: int = 600_000
+    own: Mapping[str, ConsumerGroupSettings] = MappingProxyType({})
+    """Of groups that have settings of their own."""
+
+    def of_consumers(self, group_id: str) -> ConsumerGroupSettings:
+        """What holds for one group of the consumer protocol."""
+        return self.own.get(group_id) or ConsumerGroupSettings(
+            session_timeout_ms=self.group_consumer_session_timeout_ms,
+            heartbeat_interval_ms=self.group_consumer_heartbeat_interval_ms,
+            assignment_interval_ms=self.group_consumer_assignment_interval_ms,
+        )

@@ -96,7 +96,7 @@ def session_over(group: ConsumerGroup, member_id: str, topics: Topics, step: Ste
     """The member has not been heard of for its session."""
     member = group.members.get(member_id)
     if member is not None:
-        what = f"was silent for {session_ms(member, step) / 1000:g} s"
+        what = f"was silent for {session_ms(group, member, step) / 1000:g} s"
         step.notes.append(f"group {group.group_id!r}: member {member_id} {what}, and is removed")
         fence(group, [member], Cause.by(member, what), topics, step)
 

@@ -75,7 +75,7 @@ def heartbeat(
     return ConsumerGroupHeartbeatResponse(
         member_id=member_id,
         member_epoch=moved.member_epoch,
-        heartbeat_interval_ms=step.settings.group_consumer_heartbeat_interval_ms,
+        heartbeat_interval_ms=step.settings.of_consumers(group.group_id).heartbeat_interval_ms,
         assignment=_told(moved) if _is_complete(request) or moved.assigned != former.assigned else None,
     )
 

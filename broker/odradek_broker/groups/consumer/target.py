@@ -71,14 +71,14 @@ def update_target(draft: Draft) -> Assignment:
 
 
 def _may_assign(group: ConsumerGroup, step: Step) -> bool:
-    """Not twice within group.consumer.assignment.interval.ms: who comes meanwhile is assigned to by a later heartbeat.
+    """Not twice within the group's assignment interval: who comes meanwhile is assigned to by a later heartbeat.
 
     Where the clock has been set back nobody waits for it.
     """
     if group.assigned_at_ms == NEVER_MS:
         return True
     since_ms = step.now.wall_ms - group.assigned_at_ms
-    return not 0 <= since_ms < step.settings.group_consumer_assignment_interval_ms
+    return not 0 <= since_ms < step.settings.of_consumers(group.group_id).assignment_interval_ms
 
 
 def _spec(draft: Draft) -> GroupSpec:

@@ -10,14 +10,14 @@ from odradek_broker.groups.timers import TimerKind
 
 def begin_session(group: ConsumerGroup, member_id: str, step: Step) -> None:
     """Begin the member's session anew; one that speaks the classic protocol has said how long it is."""
-    length_ms = session_ms(group.members.get(member_id), step)
+    length_ms = session_ms(group, group.members.get(member_id), step)
     step.set_timer(TimerKind.SESSION, length_ms, group.group_id, member_id)
 
 
-def session_ms(member: ConsumerMember | None, step: Step) -> int:
+def session_ms(group: ConsumerGroup, member: ConsumerMember | None, step: Step) -> int:
     if member is not None and member.classic is not None:
         return member.classic.session_timeout_ms
-    return step.settings.group_consumer_session_timeout_ms
+    return step.settings.of_consumers(group.group_id).session_timeout_ms
 
 
 def rebalance_clock(group: ConsumerGroup, member: ConsumerMember, step: Step) -> None:
