@@ -25,6 +25,8 @@ COMMANDS = {
     "tail": "Show records and follow what comes.",
     "group": "Consumer groups.",
     "replay": "Send dead letters, or any range of records, through a topic again.",
+    "acl": "Who may do what.",
+    "quota": "How much clients may ask for.",
     "log": "Segment files.",
     "metadata": "The cluster's metadata.",
     "debug": "For whoever is to help.",

@@ -1,20 +1,28 @@
-"""Administration: topics, configurations, groups, offsets, the cluster. One file per noun, one class for all."""
+"""Administration: topics, configurations, groups, offsets, permissions, quotas, the cluster.
+
+One file per noun, one class for all.
+"""
 
 from __future__ import annotations
 
+from odradek.admin.access import AclAdmin, AclFilter
 from odradek.admin.configs import ConfigAdmin, ConfigEntry, ConfigSource, ResourceType
 from odradek.admin.groups import GroupAdmin, GroupDescription, GroupListing, MemberDescription, RebalanceDescription
 from odradek.admin.log_dirs import LogDirAdmin
+from odradek.admin.quotas import Quota, QuotaAdmin
 from odradek.admin.records import ClusterDescription, RecordAdmin
 from odradek.admin.replicas import Reassignment, ReplicaAdmin
 from odradek.admin.topics import TopicAdmin, TopicDescription
+from odradek.protocol.acl import Acl
 
 
-class Admin(TopicAdmin, ConfigAdmin, GroupAdmin, RecordAdmin, ReplicaAdmin, LogDirAdmin):
+class Admin(TopicAdmin, ConfigAdmin, GroupAdmin, RecordAdmin, ReplicaAdmin, LogDirAdmin, AclAdmin, QuotaAdmin):
     """Looks after a cluster. Use as `async with Admin("localhost:9092") as admin:`. Arguments are AdminOptions."""
 
 
 __all__ = [
+    "Acl",
+    "AclFilter",
     "Admin",
     "ClusterDescription",
     "ConfigEntry",
@@ -22,6 +30,7 @@ __all__ = [
     "GroupDescription",
     "GroupListing",
     "MemberDescription",
+    "Quota",
     "Reassignment",
     "RebalanceDescription",
     "ResourceType",
