@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -252,3 +253,49 @@ async def test_a_group_is_put_away_with_its_last_session(tmp_path: Path) -> None
             while served.broker.sharing._leaders:
                 await trio.lowlevel.checkpoint()
         assert await (await member(served, "two")).fetch() == NOTHING
+
+
+async def test_an_acknowledgement_is_answered_once_it_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a"])
+        one, two = await member(served, "one"), await member(served, "two")
+        await one.fetch()
+        persister, is_to_store, may_store = served.broker.sharing.persister, trio.Event(), trio.Event()
+        store, told = persister.write, list[ErrorCode]()
+
+        async def store_later(*arguments: Any) -> ErrorCode:
+            is_to_store.set()
+            await may_store.wait()
+            return await store(*arguments)
+
+        monkeypatch.setattr(persister, "write", store_later)
+        async with trio.open_nursery() as nursery:
+
+            async def acknowledge() -> None:
+                told.append(await one.acknowledge((0, 0, [ACCEPT])))
+
+            nursery.start_soon(acknowledge)
+            await is_to_store.wait()
+            assert await two.fetch() == NOTHING
+            assert told == []
+            may_store.set()
+        assert told == [ErrorCode.NONE]
+
+
+async def test_what_cannot_be_stored_did_not_count_and_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a"])
+        one = await member(served, "one")
+        await one.fetch()
+
+        async def refuse(*_: Any) -> ErrorCode:
+            return ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+        with monkeypatch.context() as patched:
+            patched.setattr(served.broker.sharing.persister, "write", refuse)
+            assert await one.acknowledge((0, 0, [ACCEPT])) is ErrorCode.COORDINATOR_NOT_AVAILABLE
+        assert (await one.fetch()).acquired == [(0, 0, 1)]

@@ -14,8 +14,8 @@ S10  what the controller knows never goes back, is the same everywhere, and is o
      a broker that it has fenced does not lead any more, as far as that one knows: its lease was over before
 S11  what was acknowledged with acks=1 is on its leader's stable storage, where that syncs before it answers;
      what was on stable storage is there after a restart; recovering once more, or from the beginning, finds the same
-S12  a log begins no later than somebody has asked for, or than retention lets it, and whoever leads has nothing of what
-     DeleteRecords was said to have taken away
+S12  a log begins no later than somebody has asked for, or than retention or a share coordinator lets it, and whoever
+     leads has nothing of what DeleteRecords was said to have taken away
 S13  in one generation of a group no two members take the same partition for theirs
 
 "With" a replica means on its stable storage where log.flush.policy is sync, else in its page cache: a power cut is then
@@ -35,7 +35,7 @@ from ledger import Committed, Contents, Key, Violated, decoded
 from replica_view import Batch, ReplicaView
 from sim_disk import SimDisk
 
-from odradek_broker.controller.image import MetadataImage, PartitionImage
+from odradek_broker.controller.image import SHARE_TOPIC, MetadataImage, PartitionImage
 from odradek_broker.controller.partition_change import RECOVERING
 from odradek_broker.log.log import Log
 from odradek_broker.node.broker import Broker
@@ -372,6 +372,9 @@ class Invariants:
         committed = self._committed(key)
         if start > committed.end_offset and not (committed.awaits_cut or committed.cuts):
             raise Violated(f"S12: {where} begins at {start}, and {committed.end_offset} are committed")
+        if partition.topic == SHARE_TOPIC:
+            self.may_begin_at[key] = start  # its coordinator deletes what later snapshots have made needless
+            return
         if not log.config.deletes or (log.config.retention_bytes < 0 and log.config.retention_ms < 0):
             raise Violated(f"S12: {where} begins at {start}, for which nobody has asked")
         if log.config.retention_ms < 0 and log.size_bytes < log.config.retention_bytes:
