@@ -71,9 +71,10 @@ async def ask(partition: Partition, offset: int, epoch: int, last_fetched: int, 
         fetch_sessions=FetchSessions(1, 100, cast(Any, None)),
         clock=NOW,
         config=BrokerConfig(),
+        context=SimpleNamespace(config=BrokerConfig()),
         topic_name=lambda topic_id: "t",
         replicas=SimpleNamespace(partition=lambda topic, index, follower_too=False: partition),
-        isr_changes=SimpleNamespace(look_at=lambda partition: None),
+        isr_changes=SimpleNamespace(maybe_expand_isr=lambda partition: None),
     )
     context = RequestContext(cast(Any, around), {}, 17, "f", Caller(("h", 1), ("h", 2)))
     return cast(FetchResponse, await api_01_fetch.handle(request, context))

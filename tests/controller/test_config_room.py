@@ -20,7 +20,7 @@ from odradek_broker.controller.configs import incremental_alter_configs
 from odradek_broker.controller.create_topics import create_topics
 from odradek_broker.controller.image import BrokerImage, MetadataImage, ResourceType
 from odradek_broker.controller.replay import replay
-from odradek_broker.controller.result import Refusal
+from odradek_broker.coordination.api_error import ApiError
 
 KEY, APPEND = "follower.replication.throttled.replicas", 2
 CONFIG = BrokerConfig()
@@ -63,5 +63,5 @@ def test_what_is_too_large_already_can_be_made_smaller(monkeypatch: pytest.Monke
     old = image.topic_config("t")
     ConfigRoom(image).take(old, {"a": old["a"]})
     ConfigRoom(image).take(old, {})
-    with pytest.raises(Refusal):
+    with pytest.raises(ApiError):
         ConfigRoom(image).take(old, {**old, "c": "1"})

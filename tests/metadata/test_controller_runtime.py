@@ -33,7 +33,7 @@ from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.effective import broker_config
 from odradek_broker.controller.image import MetadataImage
-from odradek_broker.controller.result import Result
+from odradek_broker.controller.result import ControllerResult
 from odradek_broker.log.failures import DiskFailed, LogFailed
 from odradek_broker.metadata.client import JournalOver, JournalUnavailable
 from odradek_broker.metadata.forwarding import answer_follow, answer_forward
@@ -161,7 +161,9 @@ async def test_what_does_not_fit_the_metadata_is_never_written_down() -> None:
     """No controller could read that journal any more."""
     broker = await SmallBroker().start()
     count = len(broker.journal.entries)
-    broker.runtime._decisions[DeleteTopicsRequest] = lambda *_: Result([RemoveTopicRecord(topic_id=b"?" * 16)], None)
+    broker.runtime._decisions[DeleteTopicsRequest] = lambda *_: ControllerResult(
+        [RemoveTopicRecord(topic_id=b"?" * 16)], None
+    )
     with pytest.raises(KeyError):
         await broker.controller.ask(delete("t"), DeleteTopicsResponse, 6)
     assert len(broker.journal.entries) == count

@@ -167,18 +167,18 @@ def test_a_session_by_name_is_not_gone_on_with_by_id(sessions: FetchSessions) ->
 def test_an_incremental_answer_names_only_what_is_new(sessions: FetchSessions) -> None:
     session, key = opened(sessions, ("a", 0, 0)), ("a", 0)
     quiet = PartitionData(partition_index=0, high_watermark=5, log_start_offset=0, records=b"")
-    assert session.is_news(key, quiet), "the first time"
-    assert not session.is_news(key, quiet)
+    assert session.take_news([(key, quiet)]), "the first time"
+    assert not session.take_news([(key, quiet)])
     moved = PartitionData(partition_index=0, high_watermark=6, log_start_offset=0, records=b"")
-    assert session.is_news(key, moved) and not session.is_news(key, moved)
+    assert session.take_news([(key, moved)]) and not session.take_news([(key, moved)])
     cut = PartitionData(partition_index=0, high_watermark=6, log_start_offset=2, records=b"")
-    assert session.is_news(key, cut) and not session.is_news(key, cut)
+    assert session.take_news([(key, cut)]) and not session.take_news([(key, cut)])
     full = PartitionData(partition_index=0, high_watermark=6, log_start_offset=2, records=b"x")
-    assert session.is_news(key, full) and session.is_news(key, full), "records always"
+    assert session.take_news([(key, full)]) and session.take_news([(key, full)]), "records always"
     diverged = PartitionData(
         partition_index=0, high_watermark=6, log_start_offset=2, records=b"", diverging_epoch=EpochEndOffset(1, 3)
     )
-    assert session.is_news(key, diverged)
+    assert session.take_news([(key, diverged)])
 
 
 def test_after_an_error_a_partition_is_named_again(sessions: FetchSessions) -> None:
@@ -187,7 +187,7 @@ def test_after_an_error_a_partition_is_named_again(sessions: FetchSessions) -> N
     failed = PartitionData(
         partition_index=0, error_code=ErrorCode.NOT_LEADER_OR_FOLLOWER, high_watermark=5, records=b""
     )
-    assert session.is_news(key, quiet)
-    assert session.is_news(key, failed) and session.is_news(key, failed)
-    assert session.is_news(key, quiet), "the client has to hear that it is well again"
-    assert not session.is_news(key, quiet)
+    assert session.take_news([(key, quiet)])
+    assert session.take_news([(key, failed)]) and session.take_news([(key, failed)])
+    assert session.take_news([(key, quiet)]), "the client has to hear that it is well again"
+    assert not session.take_news([(key, quiet)])

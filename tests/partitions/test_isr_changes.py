@@ -85,7 +85,7 @@ async def judge(scenario: Judged) -> None:
     changes = IsrChanges(context, {}, controller)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(changes.run)
-        changes.look_at(partition)  # type: ignore[arg-type]
+        changes.maybe_expand_isr(partition)  # type: ignore[arg-type]
         await wait_all_tasks_blocked()
         assert partition.committed == 90
         await scenario(changes, controller, partition)
@@ -95,7 +95,7 @@ async def judge(scenario: Judged) -> None:
 async def test_a_late_refusal_does_not_settle_the_proposal_that_is_open_now(autojump_clock: trio.abc.Clock) -> None:
     async def scenario(changes: IsrChanges, controller: HandController, partition: LedPartition) -> None:
         partition.leadership.decided(image(partition_epoch=6), 1)
-        changes.look_at(partition)  # type: ignore[arg-type]
+        changes.maybe_expand_isr(partition)  # type: ignore[arg-type]
         controller.answer(ErrorCode.INELIGIBLE_REPLICA)
         await wait_all_tasks_blocked()
         assert partition.committed == 90, "the controller may be about to take it"

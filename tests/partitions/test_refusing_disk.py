@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from odradek_broker.partitions.refusals import RECENT_MS, Refusals
+from odradek_broker.partitions.disk_refusals import RECENT_MS, DiskRefusals
 
 
-def refused_at(*times_ms: int) -> Refusals:
-    refusals = Refusals()
+def refused_at(*times_ms: int) -> DiskRefusals:
+    refusals = DiskRefusals()
     for now_ms in times_ms:
         refusals.refused(now_ms)
     return refusals

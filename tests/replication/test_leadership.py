@@ -62,22 +62,22 @@ def test_who_has_caught_up_is_proposed_with_its_epoch() -> None:
     leader = leading(isr=(1, 2))
     fetch(leader, 2, 100)
     fetch(leader, 3, 89)
-    assert leader.propose_more(90, everybody) is None
+    assert leader.maybe_expand_isr(90, everybody) is None
     fetch(leader, 3, 90)
-    assert leader.propose_more(90, lambda broker, _: broker != 3) is None, "it is fenced"
-    assert leader.propose_more(90, lambda _, epoch: epoch != 73) is None, "it has begun another life since"
-    proposal = leader.propose_more(90, everybody)
+    assert leader.maybe_expand_isr(90, lambda broker, _: broker != 3) is None, "it is fenced"
+    assert leader.maybe_expand_isr(90, lambda _, epoch: epoch != 73) is None, "it has begun another life since"
+    proposal = leader.maybe_expand_isr(90, everybody)
     assert proposal is not None
     assert proposal.isr == ((1, -1), (2, 72), (3, 73))
-    assert leader.propose_more(90, everybody) is None, "one at a time"
+    assert leader.maybe_expand_isr(90, everybody) is None, "one at a time"
 
 
 def test_nobody_is_in_sync_who_has_not_come_to_the_leaders_epoch() -> None:
     leader = leading(isr=(1,), start=60)
     fetch(leader, 2, 59)
-    assert leader.propose_more(50, everybody) is None
+    assert leader.maybe_expand_isr(50, everybody) is None
     fetch(leader, 2, 60)
-    assert leader.propose_more(50, everybody) is not None
+    assert leader.maybe_expand_isr(50, everybody) is not None
 
 
 def test_whoever_is_proposed_holds_the_watermark_until_it_is_decided() -> None:
@@ -85,7 +85,7 @@ def test_whoever_is_proposed_holds_the_watermark_until_it_is_decided() -> None:
     leader = leading(isr=(1, 2))
     fetch(leader, 2, 100)
     fetch(leader, 3, 90)
-    proposal = leader.propose_more(90, everybody)
+    proposal = leader.maybe_expand_isr(90, everybody)
     assert proposal is not None
     assert leader.committed(100, 1) == 90
     instead = leader.refused(proposal)
@@ -103,11 +103,11 @@ def test_a_late_answer_to_an_earlier_proposal_says_nothing_of_the_open_one() -> 
     leader = leading(isr=(1, 2))
     fetch(leader, 2, 100)
     fetch(leader, 3, 90)
-    earlier = leader.propose_more(90, everybody)
+    earlier = leader.maybe_expand_isr(90, everybody)
     assert earlier is not None
     leader.decided(image((1, 2), partition_epoch=1), 1)
     assert not leader.is_open(earlier)
-    again = leader.propose_more(90, everybody)
+    again = leader.maybe_expand_isr(90, everybody)
     assert again is not None and leader.is_open(again)
     assert leader.refused(earlier) is None
     assert leader.is_proposing and leader.committed(100, 1) == 90
@@ -118,7 +118,7 @@ def test_a_late_answer_to_an_earlier_proposal_says_nothing_of_the_open_one() -> 
 def test_an_image_that_the_proposal_was_made_of_does_not_end_it() -> None:
     leader = leading(isr=(1, 2))
     fetch(leader, 3, 90)
-    assert leader.propose_more(90, everybody) is not None
+    assert leader.maybe_expand_isr(90, everybody) is not None
     leader.decided(image((1, 2)), 1)
     assert leader.is_proposing
 
@@ -134,7 +134,7 @@ def test_whoever_is_to_leave_holds_the_watermark_until_it_is_decided() -> None:
     leader = leading()
     fetch(leader, 2, 100)
     fetch(leader, 3, 20)
-    proposal = leader.propose_less(100, now_ms=LAG_MS + 1, max_lag_ms=LAG_MS)
+    proposal = leader.maybe_shrink_isr(100, now_ms=LAG_MS + 1, max_lag_ms=LAG_MS)
     assert proposal is not None and [broker for broker, _ in proposal.isr] == [1, 2]
     assert leader.committed(100, 1) == 20
     leader.decided(image((1, 2), partition_epoch=1), LAG_MS + 2)
@@ -146,14 +146,14 @@ def test_a_follower_that_keeps_up_stays_though_it_is_never_quite_there() -> None
     for now_ms in range(0, 5000, 100):
         fetch(leader, 2, offset=now_ms, end=now_ms + 100, now_ms=now_ms)  # always what there was the last time
         fetch(leader, 3, offset=now_ms + 100, end=now_ms + 100, now_ms=now_ms)
-    assert leader.propose_less(6000, now_ms=5000, max_lag_ms=LAG_MS) is None
-    assert leader.propose_less(6000, now_ms=5000 + 2 * LAG_MS, max_lag_ms=LAG_MS) is not None
+    assert leader.maybe_shrink_isr(6000, now_ms=5000, max_lag_ms=LAG_MS) is None
+    assert leader.maybe_shrink_isr(6000, now_ms=5000 + 2 * LAG_MS, max_lag_ms=LAG_MS) is not None
 
 
 def test_a_follower_that_has_everything_stays_however_long_nothing_comes() -> None:
     leader = leading(isr=(1, 2))
     fetch(leader, 2, 100)
-    assert leader.propose_less(100, now_ms=10**9, max_lag_ms=LAG_MS) is None
+    assert leader.maybe_shrink_isr(100, now_ms=10**9, max_lag_ms=LAG_MS) is None
 
 
 def test_what_a_stranger_fetches_counts_for_nothing() -> None:

@@ -16,7 +16,7 @@ def leading(isr: tuple[int, ...] = (1, 2)) -> Leadership:
 def test_a_proposal_says_of_which_epochs_it_is() -> None:
     leader = leading(isr=(1,))
     leader.fetched(2, 72, 100, 100, 0)
-    proposal = leader.propose_more(100, lambda *_: True)
+    proposal = leader.maybe_expand_isr(100, lambda *_: True)
     assert proposal is not None
     assert (proposal.leader_epoch, proposal.partition_epoch) == (5, 7)
     assert leader.leader_epoch == 5
@@ -25,21 +25,21 @@ def test_a_proposal_says_of_which_epochs_it_is() -> None:
 def test_a_follower_leaves_only_after_more_than_the_lag_time() -> None:
     leader = leading()
     leader.fetched(2, 72, 100, 100, now_ms=0)
-    assert leader.propose_less(200, now_ms=LAG_MS, max_lag_ms=LAG_MS) is None
-    assert leader.propose_less(200, now_ms=LAG_MS + 1, max_lag_ms=LAG_MS) is not None
+    assert leader.maybe_shrink_isr(200, now_ms=LAG_MS, max_lag_ms=LAG_MS) is None
+    assert leader.maybe_shrink_isr(200, now_ms=LAG_MS + 1, max_lag_ms=LAG_MS) is not None
 
 
 def test_a_follower_that_asks_for_what_comes_at_the_end_has_caught_up() -> None:
     leader = leading()
     leader.fetched(2, 72, 100, 100, now_ms=500)
-    assert leader.propose_less(200, now_ms=500 + LAG_MS, max_lag_ms=LAG_MS) is None
+    assert leader.maybe_shrink_isr(200, now_ms=500 + LAG_MS, max_lag_ms=LAG_MS) is None
 
 
 def test_fetches_from_behind_are_no_catching_up() -> None:
     leader = leading()
     for now_ms in (500, 600, 700):
         leader.fetched(2, 72, 10, 100, now_ms)
-    assert leader.propose_less(200, now_ms=LAG_MS + 1, max_lag_ms=LAG_MS) is not None
+    assert leader.maybe_shrink_isr(200, now_ms=LAG_MS + 1, max_lag_ms=LAG_MS) is not None
 
 
 def test_a_replica_that_is_added_has_the_lag_time_from_then_on() -> None:
@@ -47,8 +47,8 @@ def test_a_replica_that_is_added_has_the_lag_time_from_then_on() -> None:
     grown = PartitionImage(replicas=(1, 2, 3), isr=(1, 2, 3), leader=1, leader_epoch=5, partition_epoch=8)
     leader.decided(grown, now_ms=5000)
     leader.fetched(2, 72, 100, 100, now_ms=5000)
-    assert leader.propose_less(100, now_ms=5000 + LAG_MS, max_lag_ms=LAG_MS) is None
-    proposal = leader.propose_less(100, now_ms=5001 + LAG_MS, max_lag_ms=LAG_MS)
+    assert leader.maybe_shrink_isr(100, now_ms=5000 + LAG_MS, max_lag_ms=LAG_MS) is None
+    proposal = leader.maybe_shrink_isr(100, now_ms=5001 + LAG_MS, max_lag_ms=LAG_MS)
     assert proposal is not None and [broker for broker, _ in proposal.isr] == [1, 2]
 
 
@@ -66,9 +66,9 @@ def test_nobody_comes_into_sync_who_does_not_know_yet_where_the_log_begins() -> 
     """It may be elected at once, and what was deleted for good would be there again."""
     leader = leading(isr=(1,))
     leader.fetched(2, 72, 100, 100, 0, 6)
-    assert leader.propose_more(100, lambda *_: True, 7) is None
+    assert leader.maybe_expand_isr(100, lambda *_: True, 7) is None
     leader.fetched(2, 72, 100, 100, 0, 7)
-    assert leader.propose_more(100, lambda *_: True, 7) is not None
+    assert leader.maybe_expand_isr(100, lambda *_: True, 7) is not None
 
 
 def test_what_is_deleted_is_gone_for_good_only_when_all_know_who_may_lead_next() -> None:

@@ -235,7 +235,7 @@ CONTAINERS = {
     "odradek.consumer.missing_topics.MissingTopics._known": MINE,
     "odradek.consumer.partition.Chunk.batches": FETCHED,
     "odradek.consumer.partition.PartitionState._chunks": FETCHED,
-    "odradek.consumer.rebalance.Possession.taken_in_hand": MINE,
+    "odradek.consumer.rebalance.OwnedPartitions.taken_in_hand": MINE,
     "odradek.consumer.subscription.Subscription._turn": MINE,
     "odradek.consumer.subscription.Subscription.states": MINE,
     "odradek.exactly_once.Batches._begin": FETCHED,

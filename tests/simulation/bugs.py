@@ -105,9 +105,9 @@ COMMON = [
         "edit of a former leader is taken",
         "controller/alter_partition.py",
         "    if wanted.leader_epoch < partition.leader_epoch:\n"
-        '        raise Refusal(ErrorCode.FENCED_LEADER_EPOCH, "another leader epoch has begun")\n'
+        '        raise ApiError(ErrorCode.FENCED_LEADER_EPOCH, "another leader epoch has begun")\n'
         "    if broker_id != partition.leader:\n"
-        '        raise Refusal(ErrorCode.INVALID_REQUEST, "only the leader may propose")\n'
+        '        raise ApiError(ErrorCode.INVALID_REQUEST, "only the leader may propose")\n'
         "    if wanted.partition_epoch < partition.partition_epoch:",
         "    if wanted.leader_epoch == partition.leader_epoch and wanted.partition_epoch < partition.partition_epoch:",
     ),
@@ -504,8 +504,8 @@ LATER = [
     _bug(
         "the same producer ids are given out twice",
         "controller/producer_ids.py",
-        "    return Result([record], AllocateProducerIdsResponse(",
-        "    return Result([], AllocateProducerIdsResponse(",
+        "        [record], AllocateProducerIdsResponse(",
+        "        [], AllocateProducerIdsResponse(",
     ),
     # ---------------------------------------------------------------------------------------------------------- the log
     _bug(

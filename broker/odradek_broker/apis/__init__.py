@@ -95,7 +95,7 @@ class Caller(Struct):
     """Name and version, from its ApiVersions request (KIP-511)."""
     asking: Asking | None = None
     """On whose behalf it has last been asked for a permission."""
-    farewells: dict[str, Callable[[], None]] = {}
+    on_disconnect: dict[str, Callable[[], None]] = {}
     """Called, each once, when the connection is over."""
 
 

@@ -137,7 +137,7 @@ def _note_replica(wanted: Sequence[Wanted], replica: int, broker_epoch: int, con
             and _diverging_epoch(partition, fetch).end_offset < 0
         ):
             partition.replica_fetched(replica, broker_epoch, fetch.fetch_offset, fetch.log_start_offset)
-            context.broker.isr_changes.look_at(partition)
+            context.broker.isr_changes.maybe_expand_isr(partition)
 
 
 def _note_answer(reading: Reading, wanted: list[Wanted], replica: int, context: RequestContext) -> None:
@@ -146,7 +146,9 @@ def _note_answer(reading: Reading, wanted: list[Wanted], replica: int, context: 
         if isinstance(partition, Partition) and partition.leadership is not None and not data.error_code:
             partition.leadership.told(replica, data.high_watermark, data.log_start_offset)
             if partition.throttled_as_leader and data.records is not None:
-                context.broker.leader_throttle.note(len(data.records))
+                broker = context.broker
+                rate = broker.config.leader_replication_throttled_rate
+                broker.leader_throttle.note(len(data.records), rate, broker.clock.monotonic_ms())
 
 
 async def _find(request: FetchRequest, session: FetchSession | None, context: RequestContext) -> list[Wanted]:
@@ -382,7 +384,7 @@ async def _response(reading: Reading, session: FetchSession | None, request: Fet
         is_new = request.session_epoch == 0
         news = []
         for part in _parts(data):
-            news += [(key, each) for key, each in part if session.is_news(key, each)]
+            news += session.take_news(part)
             await _after(part)
         data = data if is_new else news
     topics = []

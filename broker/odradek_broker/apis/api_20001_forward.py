@@ -20,4 +20,4 @@ REQUEST, VERSIONS, ADVERTISED_VERSIONS = ForwardRequest, range(1), range(0)
 
 
 async def handle(request: ForwardRequest, context: RequestContext) -> ForwardResponse:
-    return await answer_forward(context.broker.active_controller, request, context.caller.farewells)
+    return await answer_forward(context.broker.active_controller, request, context.caller.on_disconnect)

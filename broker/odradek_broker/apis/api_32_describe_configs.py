@@ -34,7 +34,7 @@ from odradek_broker.config.setting import PASSWORD
 from odradek_broker.controller.effective import ALL_BROKERS, group_configs, topic_configs
 from odradek_broker.controller.image import ResourceType
 from odradek_broker.controller.names import check_topic_name
-from odradek_broker.controller.result import Refusal
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.loop.slices import Slices
 
 REQUEST, VERSIONS = DescribeConfigsRequest, range(1, 5)
@@ -62,7 +62,7 @@ def _describe(
     kind, name = resource.resource_type, resource.resource_name
     try:
         entries = _entries(kind, name, context)
-    except Refusal as refusal:
+    except ApiError as refusal:
         return DescribeConfigsResult(
             error_code=refusal.error_code, error_message=refusal.message, resource_type=kind, resource_name=name
         )
@@ -76,14 +76,14 @@ def _describe(
 
 
 def _entries(kind: int, name: str, context: RequestContext) -> list[ConfigEntry]:
-    """Every key of a resource. Raises Refusal."""
+    """Every key of a resource. Raises ApiError."""
     image, config = context.broker.image, context.broker.controller.static_config
     if kind == ResourceType.TOPIC:
         wrong = check_topic_name(name)
         if wrong is not None:
-            raise Refusal(ErrorCode.INVALID_TOPIC_EXCEPTION, wrong)
+            raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, wrong)
         if name not in image.topics:
-            raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
         return topic_configs(image, config).entries(image.topic_config(name))
     if kind == ResourceType.BROKER_LOGGER:
         refuse_another_broker(name, context)
@@ -93,7 +93,7 @@ def _entries(kind: int, name: str, context: RequestContext) -> list[ConfigEntry]
     if kind == ResourceType.GROUP and name:
         return group_configs(image, config, name)
     if kind != ResourceType.BROKER:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"resources of type {kind} have no configuration here")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"resources of type {kind} have no configuration here")
     everywhere = image.config(ResourceType.BROKER, ALL_BROKERS)
     if name == ALL_BROKERS:
         return broker_default_entries(everywhere)

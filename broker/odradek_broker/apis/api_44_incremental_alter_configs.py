@@ -30,7 +30,7 @@ from odradek_broker.apis.own_resources import refuse_another_broker
 from odradek_broker.config.loggers import check_level, set_level
 from odradek_broker.controller.configs import Operation
 from odradek_broker.controller.image import ResourceType
-from odradek_broker.controller.result import Refusal
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.metadata.client import ControllerUnavailable
 
 REQUEST, VERSIONS = IncrementalAlterConfigsRequest, range(2)
@@ -62,7 +62,7 @@ def _alter_loggers(
         refuse_another_broker(resource.resource_name, context)
         for change in resource.configs:
             _refuse_level(change)
-    except Refusal as refusal:
+    except ApiError as refusal:
         return _answer(resource, refusal.error_code, refusal.message)
     if not validate_only:
         for change in resource.configs:
@@ -72,11 +72,11 @@ def _alter_loggers(
 
 def _refuse_level(change: AlterableConfig) -> None:
     if change.config_operation not in (Operation.SET, Operation.DELETE):
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"the level of {change.name} can be set or deleted, nothing else")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"the level of {change.name} can be set or deleted, nothing else")
     level = (change.value or "") if change.config_operation == Operation.SET else None
     wrong = check_level(change.name, level)
     if wrong is not None:
-        raise Refusal(ErrorCode.INVALID_CONFIG, wrong)
+        raise ApiError(ErrorCode.INVALID_CONFIG, wrong)
 
 
 def _answer(resource: AlterConfigsResource, error: int, message: str | None) -> AlterConfigsResourceResponse:

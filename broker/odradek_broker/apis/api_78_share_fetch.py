@@ -74,9 +74,9 @@ def _session(request: ShareFetchRequest, context: RequestContext) -> ShareSessio
         return session
     farewell = f"share session of {key.member_id} in {key.group_id}"
     if is_new:
-        context.caller.farewells[farewell] = lambda: sharing.connection_lost(session)
+        context.caller.on_disconnect[farewell] = lambda: sharing.connection_lost(session)
     elif request.share_session_epoch == FINAL:
-        context.caller.farewells.pop(farewell, None)
+        context.caller.on_disconnect.pop(farewell, None)
     session.update(
         ((topic.topic_id, each.partition_index) for topic in request.topics for each in topic.partitions),
         ((topic.topic_id, index) for topic in request.forgotten_topics_data for index in topic.partitions),

@@ -28,7 +28,8 @@ from odradek.protocol.messages.delete_acls import (
 )
 from odradek.protocol.messages.metadata_records import AccessControlEntryRecord, RemoveAccessControlEntryRecord
 from odradek_broker.controller.image import MetadataImage
-from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.result import ControllerResult
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.security.acl_filter import AclFilter
 from odradek_broker.security.principal import parse_principal
 
@@ -44,14 +45,14 @@ TOO_MANY = f"one request may change {MAX_CHANGES} ACLs at most"
 
 def create_acls(
     image: MetadataImage, request: CreateAclsRequest, randbytes: Callable[[int], bytes]
-) -> Result[CreateAclsResponse]:
+) -> ControllerResult[CreateAclsResponse]:
     """Answer each entry of the request, in its order."""
     records: list[Struct] = []
     results, made = [], set[Acl]()
     for creation in request.creations:
         try:
             acl = _to_create(creation)
-        except Refusal as refusal:
+        except ApiError as refusal:
             results.append(AclCreationResult(refusal.error_code, refusal.message))
             continue
         if acl not in made and not image.acls.has(acl):
@@ -61,11 +62,11 @@ def create_acls(
     too_many = TOO_MANY if len(records) > MAX_CHANGES else _no_room(image, made)
     if too_many is not None:
         refused = AclCreationResult(ErrorCode.POLICY_VIOLATION, too_many)
-        return Result([], CreateAclsResponse(results=[refused for _ in request.creations]))
-    return Result(records, CreateAclsResponse(results=results))
+        return ControllerResult([], CreateAclsResponse(results=[refused for _ in request.creations]))
+    return ControllerResult(records, CreateAclsResponse(results=results))
 
 
-def delete_acls(image: MetadataImage, request: DeleteAclsRequest) -> Result[DeleteAclsResponse]:
+def delete_acls(image: MetadataImage, request: DeleteAclsRequest) -> ControllerResult[DeleteAclsResponse]:
     """Answer each filter of the request, in its order: two of them may find the same ACL."""
     found: dict[bytes, None] = {}
     results = []
@@ -79,9 +80,9 @@ def delete_acls(image: MetadataImage, request: DeleteAclsRequest) -> Result[Dele
         found.update((acl_id, None) for acl_id, _ in matching)
         if len(found) > MAX_CHANGES:
             refused = DeleteAclsFilterResult(ErrorCode.POLICY_VIOLATION, TOO_MANY)
-            return Result([], DeleteAclsResponse(filter_results=[refused for _ in request.filters]))
+            return ControllerResult([], DeleteAclsResponse(filter_results=[refused for _ in request.filters]))
         results.append(DeleteAclsFilterResult(0, None, [_matching(acl) for _, acl in matching]))
-    return Result(
+    return ControllerResult(
         [RemoveAccessControlEntryRecord(id=acl_id) for acl_id in found], DeleteAclsResponse(filter_results=results)
     )
 
@@ -143,7 +144,7 @@ def _new_id(image: MetadataImage, randbytes: Callable[[int], bytes]) -> bytes:
 
 
 def _to_create(creation: AclCreation) -> Acl:
-    """Raises Refusal."""
+    """Raises ApiError."""
     _refuse(creation.resource_type, ResourceType, "resourceType", ResourceType.UNKNOWN, ResourceType.ANY)
     _refuse(
         creation.resource_pattern_type,
@@ -156,15 +157,15 @@ def _to_create(creation: AclCreation) -> Acl:
     _refuse(creation.operation, Operation, "operation", Operation.UNKNOWN, Operation.ANY)
     _refuse(creation.permission_type, Permission, "permissionType", Permission.UNKNOWN, Permission.ANY)
     if not creation.resource_name:
-        raise Refusal(ErrorCode.INVALID_REQUEST, "an ACL has to name a resource")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "an ACL has to name a resource")
     if creation.resource_type == ResourceType.CLUSTER and creation.resource_name != CLUSTER_NAME:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"the only resource of the type CLUSTER is {CLUSTER_NAME}")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"the only resource of the type CLUSTER is {CLUSTER_NAME}")
     if max(map(len, (creation.resource_name, creation.principal, creation.host))) > MAX_TEXT_LENGTH:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"a name is longer than {MAX_TEXT_LENGTH} characters")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"a name is longer than {MAX_TEXT_LENGTH} characters")
     try:
         parse_principal(creation.principal)
     except ValueError as error:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"the principal {error}") from None
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"the principal {error}") from None
     return Acl(
         creation.resource_type,
         creation.resource_name,
@@ -177,9 +178,9 @@ def _to_create(creation: AclCreation) -> Acl:
 
 
 def _refuse(value: int, kind: type, name: str, *never: int) -> None:
-    """Raises Refusal for what is no member, or one that an ACL cannot have."""
+    """Raises ApiError for what is no member, or one that an ACL cannot have."""
     if value not in kind._value2member_map_ or value in never:  # type: ignore[attr-defined]
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"an ACL cannot have the {name} {value}")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"an ACL cannot have the {name} {value}")
 
 
 def _matching(acl: Acl) -> DeleteAclsMatchingAcl:

@@ -18,15 +18,16 @@ from odradek_broker.controller.image import MetadataImage, PartitionImage
 from odradek_broker.controller.partition_change import RECOVERED, RECOVERING, change_partition
 from odradek_broker.controller.partitions import directory_of, is_active
 from odradek_broker.controller.replay import changed
-from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.result import ControllerResult
 from odradek_broker.controller.topic_rules import TopicRules
+from odradek_broker.coordination.api_error import ApiError
 
 UNKNOWN_EPOCH = -1
 
 
 def alter_partition(
     image: MetadataImage, request: AlterPartitionRequest, config: BrokerConfig
-) -> Result[AlterPartitionResponse]:
+) -> ControllerResult[AlterPartitionResponse]:
     """Answer each partition with what holds from now on, or why not.
 
     What is taken moves the partition's epoch, also where it changes nothing else. By that a leader makes sure that what
@@ -34,7 +35,7 @@ def alter_partition(
     """
     broker = image.brokers.get(request.broker_id)
     if broker is None or broker.epoch != request.broker_epoch:
-        return Result([], AlterPartitionResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
+        return ControllerResult([], AlterPartitionResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
     rules = TopicRules(image, config)
     taken: dict[tuple[bytes, int], PartitionImage] = {}
     records: list[Struct] = []
@@ -47,11 +48,11 @@ def alter_partition(
             partition = None if topic is None else taken.get(key) or topic.partitions.get(wanted.partition_index)
             try:
                 if topic is None:
-                    raise Refusal(ErrorCode.UNKNOWN_TOPIC_ID, "no such topic")
+                    raise ApiError(ErrorCode.UNKNOWN_TOPIC_ID, "no such topic")
                 if partition is None:
-                    raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "no such partition")
+                    raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "no such partition")
                 _judge(image, request.broker_id, partition, wanted)
-            except Refusal as refusal:
+            except ApiError as refusal:
                 answers.append(
                     AlterPartitionResponsePartitionData(wanted.partition_index, error_code=refusal.error_code)
                 )
@@ -72,7 +73,7 @@ def alter_partition(
             partition = taken[key] = changed(partition, record)
             answers.append(_answer(wanted.partition_index, partition))
         topics.append(AlterPartitionResponseTopicData(topic_id=wanted_topic.topic_id, partitions=answers))
-    return Result(records, AlterPartitionResponse(topics=topics))
+    return ControllerResult(records, AlterPartitionResponse(topics=topics))
 
 
 def _isr(wanted: AlterPartitionRequestPartitionData) -> list[int]:
@@ -84,17 +85,17 @@ def _judge(
 ) -> None:
     isr = _isr(wanted)
     if wanted.leader_epoch > partition.leader_epoch or wanted.partition_epoch > partition.partition_epoch:
-        raise Refusal(ErrorCode.NOT_CONTROLLER, "the leader knows more than this controller")
+        raise ApiError(ErrorCode.NOT_CONTROLLER, "the leader knows more than this controller")
     if wanted.leader_epoch < partition.leader_epoch:
-        raise Refusal(ErrorCode.FENCED_LEADER_EPOCH, "another leader epoch has begun")
+        raise ApiError(ErrorCode.FENCED_LEADER_EPOCH, "another leader epoch has begun")
     if broker_id != partition.leader:
-        raise Refusal(ErrorCode.INVALID_REQUEST, "only the leader may propose")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "only the leader may propose")
     if wanted.partition_epoch < partition.partition_epoch:
-        raise Refusal(ErrorCode.INVALID_UPDATE_VERSION, "the partition has changed meanwhile")
+        raise ApiError(ErrorCode.INVALID_UPDATE_VERSION, "the partition has changed meanwhile")
     if broker_id not in isr or not set(isr) <= set(partition.replicas) or len(set(isr)) != len(isr):
-        raise Refusal(ErrorCode.INVALID_REQUEST, "no possible set of in-sync replicas")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "no possible set of in-sync replicas")
     if wanted.leader_recovery_state == RECOVERING and len(isr) > 1:
-        raise Refusal(ErrorCode.INVALID_REQUEST, "a leader that recovers is alone in sync")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "a leader that recovers is alone in sync")
     epochs = {each.broker_id: each.broker_epoch for each in wanted.new_isr_with_epochs}
     for replica in isr:
         broker = image.brokers.get(replica)
@@ -103,7 +104,7 @@ def _judge(
             or not broker.is_active
             or epochs.get(replica, UNKNOWN_EPOCH) not in (UNKNOWN_EPOCH, broker.epoch)
         ):
-            raise Refusal(ErrorCode.INELIGIBLE_REPLICA, f"broker {replica} is fenced, stopping, or another one by now")
+            raise ApiError(ErrorCode.INELIGIBLE_REPLICA, f"broker {replica} is fenced, stopping, or another one by now")
 
 
 def _answer(index: int, partition: PartitionImage) -> AlterPartitionResponsePartitionData:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.controller.image import MetadataImage
-from odradek_broker.controller.result import Refusal
+from odradek_broker.coordination.api_error import ApiError
 
 MAX_PARTITIONS = 10_000
 """New partitions of one request: their records make one batch."""
@@ -14,9 +14,9 @@ MAX_PARTITIONS = 10_000
 
 def refuse_replication(image: MetadataImage, factor: int) -> None:
     if not image.active_brokers:
-        raise Refusal(ErrorCode.INVALID_REPLICATION_FACTOR, "no broker is active")
+        raise ApiError(ErrorCode.INVALID_REPLICATION_FACTOR, "no broker is active")
     if factor > len(image.brokers):
-        raise Refusal(
+        raise ApiError(
             ErrorCode.INVALID_REPLICATION_FACTOR,
             f"{factor} replicas need as many brokers, and only {len(image.brokers)} are registered",
         )
@@ -31,7 +31,7 @@ def refuse_assignment(image: MetadataImage, placed: Sequence[tuple[int, ...]], f
         if wrong is None and not any(image.brokers[replica].is_active for replica in replicas):
             wrong = f"none of the brokers {', '.join(map(str, replicas))} is active"
         if wrong is not None:
-            raise Refusal(ErrorCode.INVALID_REPLICA_ASSIGNMENT, wrong)
+            raise ApiError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, wrong)
 
 
 def check_replicas(image: MetadataImage, replicas: tuple[int, ...]) -> str | None:

@@ -12,7 +12,7 @@ from functools import cached_property
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import MetadataImage
-from odradek_broker.controller.result import Refusal
+from odradek_broker.coordination.api_error import ApiError
 
 
 class Capacity:
@@ -25,7 +25,7 @@ class Capacity:
         self._taken: Counter[int] = Counter()
 
     def take(self, placed: Iterable[Iterable[int]]) -> None:
-        """The replicas of each new partition, or those that are new to an old one. Raises Refusal: then none counts."""
+        """Replicas of new partitions, or those that are new to old ones. Raises ApiError: then none counts."""
         if self._most is None:
             return
         more = Counter(broker for replicas in placed for broker in replicas)
@@ -34,7 +34,7 @@ class Capacity:
         if self._partition_count + max(taken.values(), default=0) > self._most:
             for broker, count in taken.items():
                 if more[broker] and self._by_broker[broker] + count > self._most:
-                    raise Refusal(
+                    raise ApiError(
                         ErrorCode.POLICY_VIOLATION,
                         f"broker {broker} would have {self._by_broker[broker] + count} replicas, and may have "
                         f"{self._most}: see max.replicas.per.broker",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.controller.image import MetadataImage
-from odradek_broker.controller.result import Refusal
+from odradek_broker.coordination.api_error import ApiError
 
 MAX_VALUE_LENGTH = 32_767
 """Of one value, as in Kafka."""
@@ -26,15 +26,15 @@ class ConfigRoom:
         self._left = MAX_TOTAL_LENGTH - sum(map(_length, image.configs.values()))
 
     def take(self, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-        """A resource's values are to be others. Raises Refusal where there is no room for them."""
+        """A resource's values are to be others. Raises ApiError where there is no room for them."""
         too_long = next((name for name, value in new.items() if len(value) > MAX_VALUE_LENGTH), None)
         if too_long is not None and new[too_long] != old.get(too_long):
             why = f"the value of {too_long[:100]} is longer than {MAX_VALUE_LENGTH} characters"
-            raise Refusal(ErrorCode.INVALID_CONFIG, why)
+            raise ApiError(ErrorCode.INVALID_CONFIG, why)
         growth = _length(new) - _length(old)
         if growth > 0 and growth > self._left:
             why = f"there would be more than {MAX_TOTAL_LENGTH} characters of configuration in all"
-            raise Refusal(ErrorCode.POLICY_VIOLATION, why)
+            raise ApiError(ErrorCode.POLICY_VIOLATION, why)
         self._left -= growth
 
 

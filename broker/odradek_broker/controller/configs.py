@@ -28,7 +28,8 @@ from odradek_broker.controller.effective import ALL_BROKERS, broker_config, topi
 from odradek_broker.controller.image import MetadataImage, ResourceType
 from odradek_broker.controller.min_insync import partitions_by_new_rules, refuse_min_insync
 from odradek_broker.controller.names import check_topic_name
-from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.result import ControllerResult
+from odradek_broker.coordination.api_error import ApiError
 
 
 class Operation(IntEnum):
@@ -43,7 +44,7 @@ class Operation(IntEnum):
 def refuse_bad_topic_config(configs: TopicConfigs, own: Mapping[str, str]) -> None:
     wrong = configs.check(own)
     if wrong is not None:
-        raise Refusal(ErrorCode.INVALID_CONFIG, wrong)
+        raise ApiError(ErrorCode.INVALID_CONFIG, wrong)
 
 
 # --------------------------------------------------------------------------------------------------------- decisions
@@ -51,7 +52,7 @@ def refuse_bad_topic_config(configs: TopicConfigs, own: Mapping[str, str]) -> No
 
 def incremental_alter_configs(
     image: MetadataImage, request: incremental.IncrementalAlterConfigsRequest, config: BrokerConfig
-) -> Result[incremental.IncrementalAlterConfigsResponse]:
+) -> ControllerResult[incremental.IncrementalAlterConfigsResponse]:
     """Set, delete, append to and subtract from single keys."""
 
     def changed(resource: incremental.AlterConfigsResource, current: Mapping[str, str]) -> dict[str, str]:
@@ -59,7 +60,7 @@ def incremental_alter_configs(
         names = Counter(change.name for change in resource.configs)
         twice = next((name for name, count in names.items() if count > 1), None)
         if twice is not None:
-            raise Refusal(ErrorCode.INVALID_REQUEST, f"{twice} is changed more than once")
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"{twice} is changed more than once")
         for change in resource.configs:
             _apply(image, config, resource, change, values)
         return values
@@ -68,12 +69,12 @@ def incremental_alter_configs(
     response = incremental.IncrementalAlterConfigsResponse(
         responses=[incremental.AlterConfigsResourceResponse(**answer) for answer in answers]
     )
-    return Result([] if request.validate_only else records, response)
+    return ControllerResult([] if request.validate_only else records, response)
 
 
 def alter_configs(
     image: MetadataImage, request: whole.AlterConfigsRequest, config: BrokerConfig
-) -> Result[whole.AlterConfigsResponse]:
+) -> ControllerResult[whole.AlterConfigsResponse]:
     """Replace all keys of a resource: what is not in the request returns to its default."""
 
     def changed(resource: whole.AlterConfigsResource, current: Mapping[str, str]) -> dict[str, str]:
@@ -83,7 +84,7 @@ def alter_configs(
     response = whole.AlterConfigsResponse(
         responses=[whole.AlterConfigsResourceResponse(**answer) for answer in answers]
     )
-    return Result([] if request.validate_only else records, response)
+    return ControllerResult([] if request.validate_only else records, response)
 
 
 def _alter(
@@ -104,13 +105,13 @@ def _alter(
         answers.append(answer)
         try:
             if occurrences[kind, name] > 1:
-                raise Refusal(ErrorCode.INVALID_REQUEST, "the resource is named more than once in the request")
+                raise ApiError(ErrorCode.INVALID_REQUEST, "the resource is named more than once in the request")
             _refuse_resource(image, kind, name)
             current = image.config(kind, name)
             values = changed(resource, current)
             room.take(current, values)
             _refuse_values(image, config, kind, name, values, {change.name for change in resource.configs})
-        except Refusal as refusal:
+        except ApiError as refusal:
             answer.update(error_code=refusal.error_code, error_message=refusal.message)
             continue
         records += _difference(kind, name, current, values)
@@ -143,9 +144,9 @@ def _apply(
         values[change.name] = text
         return
     if change.config_operation not in (Operation.APPEND, Operation.SUBTRACT):
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"there is no operation {change.config_operation}")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"there is no operation {change.config_operation}")
     if not is_list(change.name):
-        raise Refusal(ErrorCode.INVALID_CONFIG, f"{change.name} is no list to be appended to or subtracted from")
+        raise ApiError(ErrorCode.INVALID_CONFIG, f"{change.name} is no list to be appended to or subtracted from")
     members = _members(values.get(change.name, _fallback(image, config, resource.resource_type, change.name)))
     named = _members(text)
     if change.config_operation == Operation.APPEND:
@@ -159,7 +160,7 @@ def _apply(
 
 def _given(name: str, value: str | None) -> str:
     if value is None:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"no value is given for {name}")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"no value is given for {name}")
     return value
 
 
@@ -180,22 +181,22 @@ def _fallback(image: MetadataImage, config: BrokerConfig, kind: int, name: str) 
 def _refuse_resource(image: MetadataImage, kind: int, name: str) -> None:
     if kind == ResourceType.TOPIC:
         if not name:
-            raise Refusal(ErrorCode.INVALID_REQUEST, "there is no topic that stands for all")
+            raise ApiError(ErrorCode.INVALID_REQUEST, "there is no topic that stands for all")
         wrong = check_topic_name(name)
         if wrong is not None:
-            raise Refusal(ErrorCode.INVALID_TOPIC_EXCEPTION, wrong)
+            raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, wrong)
         if name not in image.topics:
-            raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
     elif kind == ResourceType.BROKER:
         if name and not (name.isascii() and name.isdecimal()):
-            raise Refusal(ErrorCode.INVALID_REQUEST, f"a broker is named by its number, unlike {name!r}")
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"a broker is named by its number, unlike {name!r}")
         if name and int(name) not in image.brokers:
-            raise Refusal(ErrorCode.INVALID_REQUEST, f"broker {name} is not registered")
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"broker {name} is not registered")
     elif kind == ResourceType.GROUP:
         if not name:
-            raise Refusal(ErrorCode.INVALID_REQUEST, "there is no group that stands for all")
+            raise ApiError(ErrorCode.INVALID_REQUEST, "there is no group that stands for all")
     else:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"resources of type {kind} have no configuration here")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"resources of type {kind} have no configuration here")
 
 
 def _refuse_values(
@@ -207,7 +208,7 @@ def _refuse_values(
     if kind == ResourceType.GROUP:
         wrong = check_group_values(broker_config(image, config), values)
         if wrong is not None:
-            raise Refusal(ErrorCode.INVALID_CONFIG, wrong)
+            raise ApiError(ErrorCode.INVALID_CONFIG, wrong)
         return
     refuse_min_insync(image, name, values, touched)
     for key in sorted(touched & values.keys()):
@@ -217,12 +218,12 @@ def _refuse_values(
 def _refuse_broker_value(key: str, text: str, broker: str) -> None:
     known = broker_keys().get(key) or INERT_KEYS.get(key)
     if known is None:
-        raise Refusal(ErrorCode.INVALID_CONFIG, f"{key} is no configuration of a broker")
+        raise ApiError(ErrorCode.INVALID_CONFIG, f"{key} is no configuration of a broker")
     if known.setting.dynamic is Dynamic.NO:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"{key} cannot change while the broker runs")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"{key} cannot change while the broker runs")
     if known.setting.dynamic is Dynamic.BROKER and broker == ALL_BROKERS:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"{key} can only change for one broker")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"{key} can only change for one broker")
     try:
         known.setting.parse(text)
     except SettingError as error:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"invalid value {text!r} for {key}: {error}") from None
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"invalid value {text!r} for {key}: {error}") from None

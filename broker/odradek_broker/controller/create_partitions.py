@@ -20,12 +20,13 @@ from odradek_broker.controller.capacity import Capacity
 from odradek_broker.controller.image import MetadataImage, TopicImage
 from odradek_broker.controller.partitions import new_partition
 from odradek_broker.controller.placement import Randomness, place
-from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.result import ControllerResult
+from odradek_broker.coordination.api_error import ApiError
 
 
 def create_partitions(
     image: MetadataImage, request: CreatePartitionsRequest, config: BrokerConfig, random: Randomness
-) -> Result[CreatePartitionsResponse]:
+) -> ControllerResult[CreatePartitionsResponse]:
     """Answer each topic of the request, in its order; a name that is there twice is refused once."""
     records: list[Struct] = []
     capacity = Capacity(image, config)
@@ -34,12 +35,12 @@ def create_partitions(
     for topic in {topic.name: topic for topic in request.topics}.values():
         try:
             if occurrences[topic.name] > 1:
-                raise Refusal(ErrorCode.INVALID_REQUEST, "the topic is named more than once in the request")
+                raise ApiError(ErrorCode.INVALID_REQUEST, "the topic is named more than once in the request")
             made = _enlarge(image, topic, random)
             if len(records) + len(made) > MAX_PARTITIONS:
-                raise Refusal(ErrorCode.POLICY_VIOLATION, f"more than {MAX_PARTITIONS} partitions in one request")
+                raise ApiError(ErrorCode.POLICY_VIOLATION, f"more than {MAX_PARTITIONS} partitions in one request")
             capacity.take(record.replicas for record in made)
-        except Refusal as refusal:
+        except ApiError as refusal:
             results.append(
                 CreatePartitionsTopicResult(
                     name=topic.name, error_code=refusal.error_code, error_message=refusal.message
@@ -48,20 +49,20 @@ def create_partitions(
             continue
         records += made
         results.append(CreatePartitionsTopicResult(name=topic.name, error_message=None))
-    return Result([] if request.validate_only else records, CreatePartitionsResponse(results=results))
+    return ControllerResult([] if request.validate_only else records, CreatePartitionsResponse(results=results))
 
 
 def _enlarge(image: MetadataImage, request: CreatePartitionsTopic, random: Randomness) -> list[PartitionRecord]:
     topic = image.topics.get(request.name)
     if topic is None:
-        raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {request.name}")
+        raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {request.name}")
     current = len(topic.partitions)
     if request.count <= current:
-        raise Refusal(
+        raise ApiError(
             ErrorCode.INVALID_PARTITIONS, f"the topic has {current} partitions, and {request.count} would not be more"
         )
     if request.count - current > MAX_PARTITIONS:
-        raise Refusal(ErrorCode.POLICY_VIOLATION, f"more than {MAX_PARTITIONS} partitions in one request")
+        raise ApiError(ErrorCode.POLICY_VIOLATION, f"more than {MAX_PARTITIONS} partitions in one request")
     added = _added(image, topic, request, random)
     return [new_partition(image, topic.topic_id, current + step, replicas) for step, replicas in enumerate(added)]
 
@@ -74,7 +75,7 @@ def _added(
         refuse_replication(image, topic.replication_factor)
         return place(image.brokers.values(), more, topic.replication_factor, random, first=current)
     if len(request.assignments) != more:
-        raise Refusal(
+        raise ApiError(
             ErrorCode.INVALID_REPLICA_ASSIGNMENT,
             f"{more} partitions are to be added, and {len(request.assignments)} have an assignment",
         )

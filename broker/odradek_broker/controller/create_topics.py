@@ -30,14 +30,15 @@ from odradek_broker.controller.image import METADATA_TOPIC, MetadataImage, Resou
 from odradek_broker.controller.names import check_topic_name, collision_key
 from odradek_broker.controller.partitions import new_partition
 from odradek_broker.controller.placement import Randomness, place
-from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.result import ControllerResult
+from odradek_broker.coordination.api_error import ApiError
 
 DEFAULT = -1
 
 
 def create_topics(
     image: MetadataImage, request: CreateTopicsRequest, config: BrokerConfig, random: Randomness
-) -> Result[CreateTopicsResponse]:
+) -> ControllerResult[CreateTopicsResponse]:
     """Answer each topic of the request, in its order; a name that is there twice is refused once."""
     records: list[Struct] = []
     results = []
@@ -49,13 +50,13 @@ def create_topics(
     for topic in {topic.name: topic for topic in request.topics}.values():
         try:
             if total > MAX_PARTITIONS:
-                raise Refusal(ErrorCode.POLICY_VIOLATION, f"more than {MAX_PARTITIONS} partitions in one request")
+                raise ApiError(ErrorCode.POLICY_VIOLATION, f"more than {MAX_PARTITIONS} partitions in one request")
             if occurrences[topic.name] > 1:
-                raise Refusal(ErrorCode.INVALID_REQUEST, "the topic is named more than once in the request")
+                raise ApiError(ErrorCode.INVALID_REQUEST, "the topic is named more than once in the request")
             _refuse_name(image, topic.name, keys)
             made, result = _create_topic(image, topic, config, configs, random)
             capacity.take(record.replicas for record in made if isinstance(record, PartitionRecord))
-        except Refusal as refusal:
+        except ApiError as refusal:
             results.append(
                 CreatableTopicResult(name=topic.name, error_code=refusal.error_code, error_message=refusal.message)
             )
@@ -63,20 +64,20 @@ def create_topics(
         keys[collision_key(topic.name)] = topic.name
         records += made
         results.append(result)
-    return Result([] if request.validate_only else records, CreateTopicsResponse(topics=results))
+    return ControllerResult([] if request.validate_only else records, CreateTopicsResponse(topics=results))
 
 
 def _refuse_name(image: MetadataImage, name: str, keys: Mapping[str, str]) -> None:
     if name == METADATA_TOPIC:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"{METADATA_TOPIC} belongs to the controller")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"{METADATA_TOPIC} belongs to the controller")
     wrong = check_topic_name(name)
     if wrong is not None:
-        raise Refusal(ErrorCode.INVALID_TOPIC_EXCEPTION, wrong)
+        raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, wrong)
     if name in image.topics:
-        raise Refusal(ErrorCode.TOPIC_ALREADY_EXISTS, f"topic {name} exists already")
+        raise ApiError(ErrorCode.TOPIC_ALREADY_EXISTS, f"topic {name} exists already")
     other = keys.get(collision_key(name))
     if other is not None:
-        raise Refusal(ErrorCode.INVALID_TOPIC_EXCEPTION, f"topic {name} collides with the existing topic {other}")
+        raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"topic {name} collides with the existing topic {other}")
 
 
 class _Configs:
@@ -88,7 +89,7 @@ class _Configs:
         self._known: dict[tuple[tuple[str, str], ...], list[CreatableTopicConfigs]] = {}
 
     def of(self, own: Mapping[str, str]) -> list[CreatableTopicConfigs]:
-        """As the answer shows them. Raises Refusal where one is wrong, or there is no room for another such topic."""
+        """As the answer shows them. Raises ApiError where one is wrong, or there is no room for another such topic."""
         self._room.take({}, own)
         key = tuple(own.items())
         if key not in self._known:
@@ -137,7 +138,7 @@ def new_topic_id(image: MetadataImage, random: Randomness) -> bytes:
 def _own_config(topic: CreatableTopic) -> dict[str, str]:
     missing = [entry.name for entry in topic.configs if entry.value is None]
     if missing:
-        raise Refusal(ErrorCode.INVALID_CONFIG, f"no value is given for {', '.join(missing)}")
+        raise ApiError(ErrorCode.INVALID_CONFIG, f"no value is given for {', '.join(missing)}")
     return {entry.name: entry.value for entry in topic.configs if entry.value is not None}
 
 
@@ -153,9 +154,9 @@ def _placed(
     count = config.num_partitions if topic.num_partitions == DEFAULT else topic.num_partitions
     factor = config.default_replication_factor if topic.replication_factor == DEFAULT else topic.replication_factor
     if count <= 0:
-        raise Refusal(ErrorCode.INVALID_PARTITIONS, "the number of partitions must be positive, or -1 for the default")
+        raise ApiError(ErrorCode.INVALID_PARTITIONS, "the number of partitions must be positive, or -1 for the default")
     if factor <= 0:
-        raise Refusal(
+        raise ApiError(
             ErrorCode.INVALID_REPLICATION_FACTOR, "the replication factor must be positive, or -1 for the default"
         )
     refuse_replication(image, factor)
@@ -165,12 +166,14 @@ def _placed(
 def _assigned(image: MetadataImage, topic: CreatableTopic) -> list[tuple[int, ...]]:
     """The replicas that the request itself names, by partition."""
     if topic.replication_factor != DEFAULT or topic.num_partitions != DEFAULT:
-        raise Refusal(
+        raise ApiError(
             ErrorCode.INVALID_REQUEST, "with a manual assignment, partitions and replication factor must be -1"
         )
     by_index = {assignment.partition_index: tuple(assignment.broker_ids) for assignment in topic.assignments}
     if sorted(by_index) != list(range(len(topic.assignments))):
-        raise Refusal(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "the partitions must be numbered from 0, each of them once")
+        raise ApiError(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT, "the partitions must be numbered from 0, each of them once"
+        )
     placed = [by_index[index] for index in range(len(by_index))]
     refuse_assignment(image, placed, len(placed[0]))
     return placed

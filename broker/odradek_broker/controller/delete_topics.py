@@ -17,12 +17,13 @@ from odradek.protocol.messages.metadata_records import RemoveTopicRecord
 from odradek.protocol.schema import ZERO_UUID
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import MetadataImage, TopicImage
-from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.result import ControllerResult
+from odradek_broker.coordination.api_error import ApiError
 
 
 def delete_topics(
     image: MetadataImage, request: DeleteTopicsRequest, config: BrokerConfig, version: int
-) -> Result[DeleteTopicsResponse]:
+) -> ControllerResult[DeleteTopicsResponse]:
     """Answer each topic of the request, in its order."""
     wanted = request.topics if version >= 6 else [DeleteTopicState(name=name) for name in request.topic_names]
     names = Counter(topic.name for topic in wanted if topic.name is not None)
@@ -35,11 +36,11 @@ def delete_topics(
         try:
             topic = _to_delete(image, state, repeated=repeated)
             if topic.topic_id in removed:
-                raise Refusal(ErrorCode.INVALID_REQUEST, "the topic is named more than once in the request")
+                raise ApiError(ErrorCode.INVALID_REQUEST, "the topic is named more than once in the request")
             if not config.delete_topic_enable:
                 code = ErrorCode.TOPIC_DELETION_DISABLED if version >= 3 else ErrorCode.INVALID_REQUEST
-                raise Refusal(code, "delete.topic.enable is false")
-        except Refusal as refusal:
+                raise ApiError(code, "delete.topic.enable is false")
+        except ApiError as refusal:
             results.append(
                 DeletableTopicResult(
                     name=state.name,
@@ -52,20 +53,20 @@ def delete_topics(
         removed.add(topic.topic_id)
         records.append(RemoveTopicRecord(topic_id=topic.topic_id))
         results.append(DeletableTopicResult(name=topic.name, topic_id=topic.topic_id, error_message=None))
-    return Result(records, DeleteTopicsResponse(responses=results))
+    return ControllerResult(records, DeleteTopicsResponse(responses=results))
 
 
 def _to_delete(image: MetadataImage, state: DeleteTopicState, *, repeated: bool) -> TopicImage:
     by_id = state.topic_id != ZERO_UUID
     if state.name is not None and by_id:
-        raise Refusal(ErrorCode.INVALID_REQUEST, "a topic may be named by its name or its id, not by both")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "a topic may be named by its name or its id, not by both")
     if state.name is None and not by_id:
-        raise Refusal(ErrorCode.INVALID_REQUEST, "a topic is named neither by its name nor by its id")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "a topic is named neither by its name nor by its id")
     if repeated:
-        raise Refusal(ErrorCode.INVALID_REQUEST, "the topic is named more than once in the request")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "the topic is named more than once in the request")
     topic = image.topic_by_id(state.topic_id) if state.name is None else image.topics.get(state.name)
     if topic is None and state.name is None:
-        raise Refusal(ErrorCode.UNKNOWN_TOPIC_ID, "there is no topic with this id")
+        raise ApiError(ErrorCode.UNKNOWN_TOPIC_ID, "there is no topic with this id")
     if topic is None:
-        raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {state.name}")
+        raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {state.name}")
     return topic

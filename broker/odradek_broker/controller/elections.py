@@ -18,8 +18,9 @@ from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage
 from odradek_broker.controller.partition_change import Election, change_partition
 from odradek_broker.controller.partitions import is_active
-from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.result import ControllerResult
 from odradek_broker.controller.topic_rules import TopicRules
+from odradek_broker.coordination.api_error import ApiError
 
 
 class ElectionType(IntEnum):
@@ -29,10 +30,10 @@ class ElectionType(IntEnum):
 
 def elect_leaders(
     image: MetadataImage, request: ElectLeadersRequest, config: BrokerConfig
-) -> Result[ElectLeadersResponse]:
+) -> ControllerResult[ElectLeadersResponse]:
     """Answer each partition; where none is named, all are tried and those that need no election left out."""
     if request.election_type not in ElectionType.__members__.values():
-        return Result([], ElectLeadersResponse(error_code=ErrorCode.INVALID_REQUEST))
+        return ControllerResult([], ElectLeadersResponse(error_code=ErrorCode.INVALID_REQUEST))
     named = request.topic_partitions
     if named is None:
         wanted = [(topic.name, list(topic.partitions)) for topic in image.topics.values()]
@@ -47,18 +48,18 @@ def elect_leaders(
             try:
                 records.append(_elect(image, rules, topic, index, request.election_type))
                 answers.append(PartitionResult(partition_id=index, error_message=None))
-            except Refusal as refusal:
+            except ApiError as refusal:
                 if named is not None or refusal.error_code != ErrorCode.ELECTION_NOT_NEEDED:
                     answers.append(PartitionResult(index, refusal.error_code, refusal.message))
         if answers or named is not None:
             results.append(ReplicaElectionResult(topic=topic, partition_result=answers))
-    return Result(records, ElectLeadersResponse(replica_election_results=results))
+    return ControllerResult(records, ElectLeadersResponse(replica_election_results=results))
 
 
 def _elect(image: MetadataImage, rules: TopicRules, topic: str, index: int, kind: int) -> PartitionChangeRecord:
     partition = image.partition(topic, index)
     if partition is None:
-        raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {topic}-{index}")
+        raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {topic}-{index}")
     election = Election.PREFERRED if kind == ElectionType.PREFERRED else Election.UNCLEAN
     _refuse_needless(partition, election)
     record = change_partition(
@@ -70,19 +71,19 @@ def _elect(image: MetadataImage, rules: TopicRules, topic: str, index: int, kind
         election=election,
     )
     if election is Election.PREFERRED and (record is None or record.leader != partition.replicas[0]):
-        raise Refusal(
+        raise ApiError(
             ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, f"broker {partition.replicas[0]} is not in sync or not there"
         )
     if record is None or record.leader < 0:
-        raise Refusal(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "none of the replicas is there")
+        raise ApiError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "none of the replicas is there")
     return record
 
 
 def _refuse_needless(partition: PartitionImage, election: Election) -> None:
     if election is Election.PREFERRED and partition.leader == partition.replicas[0]:
-        raise Refusal(ErrorCode.ELECTION_NOT_NEEDED, "the preferred replica leads already")
+        raise ApiError(ErrorCode.ELECTION_NOT_NEEDED, "the preferred replica leads already")
     if election is Election.UNCLEAN and partition.leader != NO_LEADER:
-        raise Refusal(ErrorCode.ELECTION_NOT_NEEDED, "the partition has a leader")
+        raise ApiError(ErrorCode.ELECTION_NOT_NEEDED, "the partition has a leader")
 
 
 def elect_preferred(image: MetadataImage, config: BrokerConfig) -> list[Struct]:

@@ -17,7 +17,7 @@ from odradek.protocol.messages.update_features import (
     UpdateFeaturesResponse,
 )
 from odradek_broker.controller.image import GROUP_VERSION, SHARE_VERSION, TRANSACTION_VERSION, MetadataImage
-from odradek_broker.controller.result import Result
+from odradek_broker.controller.result import ControllerResult
 
 SUPPORTED = {GROUP_VERSION: range(2), TRANSACTION_VERSION: range(3), SHARE_VERSION: range(2)}
 """Those that an operator can change, with all their levels."""
@@ -31,18 +31,20 @@ PER_FEATURE_UNTIL_VERSION = 1
 
 def update_features(
     image: MetadataImage, request: UpdateFeaturesRequest, version: int
-) -> Result[UpdateFeaturesResponse]:
+) -> ControllerResult[UpdateFeaturesResponse]:
     """All or none: one that cannot be fails the others with it."""
     updates = request.feature_updates
     faults = {update.feature: _fault(image, update, version) for update in updates}
     wrong = next(((name, fault) for name, fault in faults.items() if fault is not None), None)
     if not updates or len(faults) < len(updates):
         why = "a feature is named twice" if updates else "no feature is named"
-        return Result([], UpdateFeaturesResponse(error_code=ErrorCode.INVALID_REQUEST, error_message=why))
+        return ControllerResult([], UpdateFeaturesResponse(error_code=ErrorCode.INVALID_REQUEST, error_message=why))
     if wrong is not None:
         name, why = wrong
         message = f"{name}: {why}"
-        return Result([], UpdateFeaturesResponse(error_code=ErrorCode.INVALID_UPDATE_VERSION, error_message=message))
+        return ControllerResult(
+            [], UpdateFeaturesResponse(error_code=ErrorCode.INVALID_UPDATE_VERSION, error_message=message)
+        )
     records: list[Struct] = [
         FeatureLevelRecord(name=update.feature, feature_level=update.max_version_level)
         for update in updates
@@ -52,7 +54,7 @@ def update_features(
     response = UpdateFeaturesResponse(
         error_message=None, results=results if version <= PER_FEATURE_UNTIL_VERSION else ()
     )
-    return Result([] if request.validate_only else records, response)
+    return ControllerResult([] if request.validate_only else records, response)
 
 
 def _fault(image: MetadataImage, update: FeatureUpdateKey, version: int) -> str | None:

@@ -7,8 +7,8 @@ Invariants
     Who is silent for a session has no lease any more: what a broker is told of the session (`lease_ms`) is over before,
     though it counts from when it sent the heartbeat by a clock that may be slow, and ours be fast. Nobody else knows
     how long a session is.
-    What is said of one life of a broker (its epoch) never touches what is known of a later one: probes and farewells
-    may come late.
+    What is said of one life of a broker (its epoch) never touches what is known of a later one: probes may
+    come late, and so may the news that a connection has ended.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from odradek_broker.controller.image import NO_LEADER, BrokerImage, MetadataImag
 from odradek_broker.controller.partition_change import change_partition
 from odradek_broker.controller.partitions import is_active
 from odradek_broker.controller.replica_faults import RegistrationRequest, forget_replicas
-from odradek_broker.controller.result import Result
+from odradek_broker.controller.result import ControllerResult
 from odradek_broker.controller.topic_rules import TopicRules
 
 FENCED, UNFENCED = 1, -1
@@ -40,7 +40,7 @@ def bootstrap() -> list[Struct]:
 
 def register_broker(
     image: MetadataImage, request: BrokerRegistrationRequest, config: BrokerConfig
-) -> Result[BrokerRegistrationResponse]:
+) -> ControllerResult[BrokerRegistrationResponse]:
     """Give a broker its epoch: the offset of its registration. It is fenced until it has caught up.
 
     A broker whose disk may lack what it had (its previous epoch is not the one that we know, or we know none) leaves
@@ -55,7 +55,7 @@ def register_broker(
     if known is not None and known.incarnation_id != request.incarnation_id and not known.fenced:
         return _refused(ErrorCode.DUPLICATE_BROKER_REGISTRATION)
     if known is not None and known.incarnation_id == request.incarnation_id:
-        return Result([], BrokerRegistrationResponse(broker_epoch=known.epoch))
+        return ControllerResult([], BrokerRegistrationResponse(broker_epoch=known.epoch))
     epoch = image.offset + 1
     registration = RegisterBrokerRecord(
         broker_id=request.broker_id,
@@ -74,7 +74,7 @@ def register_broker(
         changes = list(forget_replicas(image, request.broker_id, config))
     elif isinstance(request, RegistrationRequest):
         changes = list(forget_replicas(image, request.broker_id, config, request.damaged))
-    return Result([registration, *changes], BrokerRegistrationResponse(broker_epoch=epoch))
+    return ControllerResult([registration, *changes], BrokerRegistrationResponse(broker_epoch=epoch))
 
 
 def _is_complete(request: BrokerRegistrationRequest, known: BrokerImage) -> bool:
@@ -89,8 +89,8 @@ def _is_complete(request: BrokerRegistrationRequest, known: BrokerImage) -> bool
     return request.previous_broker_epoch >= 0 and known.incarnation_id in {bytes(each) for each in earlier}
 
 
-def _refused(error: ErrorCode) -> Result[BrokerRegistrationResponse]:
-    return Result([], BrokerRegistrationResponse(error_code=error))
+def _refused(error: ErrorCode) -> ControllerResult[BrokerRegistrationResponse]:
+    return ControllerResult([], BrokerRegistrationResponse(error_code=error))
 
 
 def fence_broker(image: MetadataImage, broker_id: int, config: BrokerConfig) -> list[Struct]:
@@ -122,7 +122,7 @@ def begin_shutdown(image: MetadataImage, broker_id: int, config: BrokerConfig) -
 
 def unregister_broker(
     image: MetadataImage, request: UnregisterBrokerRequest, config: BrokerConfig
-) -> Result[UnregisterBrokerResponse]:
+) -> ControllerResult[UnregisterBrokerResponse]:
     """Forget a broker for good (kafka-cluster unregister), and that it had anything, also where it is fenced already.
 
     Registered again under its id it may be another machine, so nobody may count on what it has.
@@ -130,19 +130,19 @@ def unregister_broker(
     known = image.brokers.get(request.broker_id)
     if known is None:
         error = ErrorCode.BROKER_ID_NOT_REGISTERED
-        return Result([], UnregisterBrokerResponse(error_code=error, error_message="there is no such broker"))
+        return ControllerResult([], UnregisterBrokerResponse(error_code=error, error_message="there is no such broker"))
     left = forget_replicas(image, request.broker_id, config)
     gone = UnregisterBrokerRecord(broker_id=known.broker_id, broker_epoch=known.epoch)
-    return Result([*left, gone], UnregisterBrokerResponse(error_message=None))
+    return ControllerResult([*left, gone], UnregisterBrokerResponse(error_message=None))
 
 
 def take_heartbeat(
     image: MetadataImage, request: BrokerHeartbeatRequest, config: BrokerConfig
-) -> Result[BrokerHeartbeatResponse]:
+) -> ControllerResult[BrokerHeartbeatResponse]:
     """Let the broker in once it knows of its own registration; let it stop once it leads nothing, and has heard so."""
     broker = image.brokers.get(request.broker_id)
     if broker is None or broker.epoch != request.broker_epoch:
-        return Result([], BrokerHeartbeatResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
+        return ControllerResult([], BrokerHeartbeatResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
     knows_itself = request.current_metadata_offset >= broker.epoch
     records: list[Struct] = []
     fenced, may_stop = broker.fenced, False
@@ -159,7 +159,7 @@ def take_heartbeat(
         fenced = True
         records = fence_broker(image, request.broker_id, config)
     response = BrokerHeartbeatResponse(is_caught_up=knows_itself, is_fenced=fenced, should_shut_down=may_stop)
-    return Result(records, response)
+    return ControllerResult(records, response)
 
 
 def leads_any(image: MetadataImage, broker_id: int) -> bool:

@@ -30,8 +30,8 @@ from odradek_broker.controller.image import MetadataImage, ResourceType
 from odradek_broker.controller.partition_change import change_partition
 from odradek_broker.controller.partitions import is_active
 from odradek_broker.controller.replay import replay
-from odradek_broker.controller.result import Refusal
 from odradek_broker.controller.topic_rules import TopicRules
+from odradek_broker.coordination.api_error import ApiError
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -88,10 +88,10 @@ def overruled(image: MetadataImage, config: BrokerConfig) -> str | None:
 def refuse_min_insync(image: MetadataImage, broker: str, values: Mapping[str, str], touched: set[str]) -> None:
     """Refuse what would give one broker a number of its own, or leave all without one. Error codes are Kafka's."""
     if broker != ALL_BROKERS and MIN_INSYNC in touched:
-        raise Refusal(ErrorCode.INVALID_CONFIG, f"{MIN_INSYNC} is the same for all brokers, and changed for all only")
+        raise ApiError(ErrorCode.INVALID_CONFIG, f"{MIN_INSYNC} is the same for all brokers, and changed for all only")
     known = image.config(ResourceType.BROKER, ALL_BROKERS)
     if broker == ALL_BROKERS and MIN_INSYNC in known and MIN_INSYNC not in values:
-        raise Refusal(ErrorCode.INVALID_CONFIG, f"{MIN_INSYNC} of all brokers can be changed, but not removed")
+        raise ApiError(ErrorCode.INVALID_CONFIG, f"{MIN_INSYNC} of all brokers can be changed, but not removed")
 
 
 def partitions_by_new_rules(

@@ -32,7 +32,8 @@ from odradek.protocol.messages.describe_client_quotas import EntityData as Descr
 from odradek.protocol.messages.metadata_records import ClientQuotaRecord
 from odradek_broker.config.setting import INT_MAX
 from odradek_broker.controller.image import MetadataImage
-from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.result import ControllerResult
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.security.quotas import (
     CLIENT_ID,
     CONNECTIONS,
@@ -57,7 +58,9 @@ EXACT, DEFAULT, SPECIFIED = range(3)
 """How a component of a filter matches."""
 
 
-def alter_client_quotas(image: MetadataImage, request: AlterClientQuotasRequest) -> Result[AlterClientQuotasResponse]:
+def alter_client_quotas(
+    image: MetadataImage, request: AlterClientQuotasRequest
+) -> ControllerResult[AlterClientQuotasResponse]:
     """Answer each entry of the request, in its order."""
     records: list[Struct] = []
     answers = []
@@ -67,20 +70,20 @@ def alter_client_quotas(image: MetadataImage, request: AlterClientQuotasRequest)
         try:
             entity = _entity(entry)
             if entity in seen:
-                raise Refusal(ErrorCode.INVALID_REQUEST, "the entity is named more than once in the request")
+                raise ApiError(ErrorCode.INVALID_REQUEST, "the entity is named more than once in the request")
             seen.add(entity)
             records += _changes(image, entity, entry.ops)
-        except Refusal as refusal:
+        except ApiError as refusal:
             error, message = ErrorCode.from_code(refusal.error_code), refusal.message
         answers.append(AlterClientQuotasResponseEntryData(error, message, entry.entity))
-    return Result([] if request.validate_only else records, AlterClientQuotasResponse(entries=answers))
+    return ControllerResult([] if request.validate_only else records, AlterClientQuotasResponse(entries=answers))
 
 
 def describe_client_quotas(quotas: Quotas, request: DescribeClientQuotasRequest) -> DescribeClientQuotasResponse:
     """Those whose entity has all that the filter names; with `strict` nothing else."""
     try:
         wanted = _filter(request.components)
-    except Refusal as refusal:
+    except ApiError as refusal:
         return DescribeClientQuotasResponse(error_code=refusal.error_code, error_message=refusal.message, entries=None)
     entries = [
         EntryData(
@@ -107,21 +110,21 @@ def entity_of(parts: Sequence[EntityData | metadata_records.EntityData]) -> Enti
 
 
 def _entity(entry: AlterClientQuotasRequestEntryData) -> Entity:
-    """Raises Refusal."""
+    """Raises ApiError."""
     kinds = [part.entity_type for part in entry.entity]
     if not kinds or len(set(kinds)) < len(kinds):
-        raise Refusal(ErrorCode.INVALID_REQUEST, "a quota is for a user, a client id, both, or an address")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "a quota is for a user, a client id, both, or an address")
     unknown = next((kind for kind in kinds if kind not in (USER, CLIENT_ID, IP)), None)
     if unknown is not None:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"there are no entities of the type {unknown[:100]!r}")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"there are no entities of the type {unknown[:100]!r}")
     if IP in kinds and len(kinds) > 1:
-        raise Refusal(ErrorCode.INVALID_REQUEST, "a quota of an address is for no user and no client id")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "a quota of an address is for no user and no client id")
     for part in entry.entity:
         name = part.entity_name
         if name is not None and (not name or len(name) > MAX_NAME_LENGTH):
-            raise Refusal(ErrorCode.INVALID_REQUEST, f"a name has 1 to {MAX_NAME_LENGTH} characters")
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"a name has 1 to {MAX_NAME_LENGTH} characters")
         if part.entity_type == IP and name is not None and not _is_address(name):
-            raise Refusal(ErrorCode.INVALID_REQUEST, f"{name[:100]!r} is no IP address")
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"{name[:100]!r} is no IP address")
     return entity_of(entry.entity)
 
 
@@ -134,13 +137,13 @@ def _is_address(text: str) -> bool:
 
 
 def _changes(image: MetadataImage, entity: Entity, ops: Sequence[OpData]) -> list[ClientQuotaRecord]:
-    """Raises Refusal."""
+    """Raises ApiError."""
     keys = [op.key for op in ops]
     if len(set(keys)) < len(keys):
-        raise Refusal(ErrorCode.INVALID_REQUEST, "a quota is changed more than once")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "a quota is changed more than once")
     current = image.quotas.get(entity, {})
     if entity not in image.quotas and len(image.quotas) >= MAX_ENTITIES and not all(op.remove for op in ops):
-        raise Refusal(ErrorCode.POLICY_VIOLATION, f"there would be quotas for more than {MAX_ENTITIES} entities")
+        raise ApiError(ErrorCode.POLICY_VIOLATION, f"there would be quotas for more than {MAX_ENTITIES} entities")
     changes = []
     for op in ops:
         if op.remove:
@@ -154,34 +157,34 @@ def _changes(image: MetadataImage, entity: Entity, ops: Sequence[OpData]) -> lis
 
 
 def _refuse_value(op: OpData, known: set[str]) -> None:
-    """Raises Refusal."""
+    """Raises ApiError."""
     if op.key not in known:
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"there is no quota {op.key[:100]!r} for such an entity")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"there is no quota {op.key[:100]!r} for such an entity")
     if not op.value > 0 or math.isinf(op.value):
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"{op.key} must be greater than 0")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"{op.key} must be greater than 0")
     if op.key in WHOLE_NUMBERS and (op.value % 1 > 1e-6 or op.value > WHOLE_NUMBERS[op.key]):
-        raise Refusal(ErrorCode.INVALID_REQUEST, f"{op.key} must be a whole number up to {WHOLE_NUMBERS[op.key]}")
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"{op.key} must be a whole number up to {WHOLE_NUMBERS[op.key]}")
 
 
 # -------------------------------------------------------------------------------------------------------- describing
 
 
 def _filter(components: Sequence[ComponentData]) -> Mapping[str, ComponentData]:
-    """By type. Raises Refusal."""
+    """By type. Raises ApiError."""
     wanted: dict[str, ComponentData] = {}
     for component in components:
         kind = component.entity_type
         if not kind or kind in wanted:
-            raise Refusal(ErrorCode.INVALID_REQUEST, "the filter names a type of entity twice, or an empty one")
+            raise ApiError(ErrorCode.INVALID_REQUEST, "the filter names a type of entity twice, or an empty one")
         if kind not in (USER, CLIENT_ID, IP):
-            raise Refusal(ErrorCode.UNSUPPORTED_VERSION, f"there are no entities of the type {kind[:100]!r}")
+            raise ApiError(ErrorCode.UNSUPPORTED_VERSION, f"there are no entities of the type {kind[:100]!r}")
         if component.match_type not in (EXACT, DEFAULT, SPECIFIED):
-            raise Refusal(ErrorCode.INVALID_REQUEST, f"there is no type of match {component.match_type}")
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"there is no type of match {component.match_type}")
         if (component.match is not None) != (component.match_type == EXACT):
-            raise Refusal(ErrorCode.INVALID_REQUEST, "only an exact match is for a name, and always for one")
+            raise ApiError(ErrorCode.INVALID_REQUEST, "only an exact match is for a name, and always for one")
         wanted[kind] = component
     if IP in wanted and len(wanted) > 1:
-        raise Refusal(ErrorCode.INVALID_REQUEST, "a quota of an address is for no user and no client id")
+        raise ApiError(ErrorCode.INVALID_REQUEST, "a quota of an address is for no user and no client id")
     return wanted
 
 

@@ -24,8 +24,9 @@ from odradek_broker.controller.image import MetadataImage, PartitionImage
 from odradek_broker.controller.partition_change import change_partition
 from odradek_broker.controller.partitions import directory_of, is_active
 from odradek_broker.controller.replay import changed
-from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.result import ControllerResult
 from odradek_broker.controller.topic_rules import TopicRules
+from odradek_broker.coordination.api_error import ApiError
 
 
 class Move(Struct, frozen=True):
@@ -39,7 +40,7 @@ class Move(Struct, frozen=True):
 
 def alter_reassignments(
     image: MetadataImage, request: AlterPartitionReassignmentsRequest, config: BrokerConfig
-) -> Result[AlterPartitionReassignmentsResponse]:
+) -> ControllerResult[AlterPartitionReassignmentsResponse]:
     """Answer each partition; a bad one never fails its neighbours, and one that is named again is moved on."""
     rules, capacity = TopicRules(image, config), Capacity(image, config)
     moved: dict[tuple[str, int], PartitionImage] = {}
@@ -53,7 +54,7 @@ def alter_reassignments(
             partition = moved.get(key) or image.partition(*key)
             try:
                 if partition is None:
-                    raise Refusal(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {key[0]}-{key[1]}")
+                    raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {key[0]}-{key[1]}")
                 record = _alter(
                     image,
                     rules,
@@ -64,7 +65,7 @@ def alter_reassignments(
                 )
                 if record is not None:
                     capacity.take([record.adding_replicas or ()])
-            except Refusal as refusal:
+            except ApiError as refusal:
                 answer = ReassignablePartitionResponse(wanted.partition_index, refusal.error_code, refusal.message)
             else:
                 if record is not None:
@@ -77,7 +78,7 @@ def alter_reassignments(
         error_message=None,
         responses=responses,
     )
-    return Result(records, response)
+    return ControllerResult(records, response)
 
 
 def _alter(
@@ -95,9 +96,9 @@ def _alter(
         target = tuple(wanted.replicas)
         wrong = check_replicas(image, target)
         if wrong is not None:
-            raise Refusal(ErrorCode.INVALID_REPLICA_ASSIGNMENT, wrong)
+            raise ApiError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, wrong)
         if not may_change_factor and len(target) != len(_settled(partition)):
-            raise Refusal(ErrorCode.INVALID_REPLICATION_FACTOR, "the replication factor would be another")
+            raise ApiError(ErrorCode.INVALID_REPLICATION_FACTOR, "the replication factor would be another")
         move = _move(partition, target)
     return change_partition(
         image.topics[topic].topic_id,
@@ -124,15 +125,15 @@ def _move(partition: PartitionImage, target: tuple[int, ...]) -> Move:
     replicas = [*target, *removing]
     isr = [replica for replica in partition.isr if replica in replicas]
     if not isr:
-        raise Refusal(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "no replica that is in sync would be left")
+        raise ApiError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "no replica that is in sync would be left")
     return Move(replicas, [replica for replica in target if replica not in before], removing, isr)
 
 
 def _cancel(partition: PartitionImage) -> Move:
     if not partition.is_reassigning:
-        raise Refusal(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, "the partition is not being reassigned")
+        raise ApiError(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, "the partition is not being reassigned")
     replicas = _settled(partition)
     isr = [replica for replica in partition.isr if replica in replicas]
     if not isr:
-        raise Refusal(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "none of the replicas to go back to is in sync")
+        raise ApiError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "none of the replicas to go back to is in sync")
     return Move(replicas, [], [], isr)

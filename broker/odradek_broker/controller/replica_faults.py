@@ -24,7 +24,7 @@ from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionI
 from odradek_broker.controller.partition_change import IsActive, change_partition
 from odradek_broker.controller.partitions import is_active
 from odradek_broker.controller.replay import changed, replay
-from odradek_broker.controller.result import Result
+from odradek_broker.controller.result import ControllerResult
 from odradek_broker.controller.topic_rules import TopicRules
 
 
@@ -75,11 +75,11 @@ MESSAGES: dict[int, tuple[type[Struct], type[Struct]]] = {
 
 def take_replica_faults(
     image: MetadataImage, request: ReplicaFaultsRequest, config: BrokerConfig
-) -> Result[ReplicaFaultsResponse]:
+) -> ControllerResult[ReplicaFaultsResponse]:
     broker_id = request.broker_id
     broker = image.brokers.get(broker_id)
     if broker is None or broker.epoch != request.broker_epoch:
-        return Result([], ReplicaFaultsResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
+        return ControllerResult([], ReplicaFaultsResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
     records = list(forget_replicas(image, broker_id, config, request.damaged))
     image = replay(image, records)
     rules = TopicRules(image, config)
@@ -96,7 +96,7 @@ def take_replica_faults(
         record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), others, isr=isr)
         if record is not None and changed(partition, record).leader != NO_LEADER:
             records.append(record)
-    return Result(records, ReplicaFaultsResponse())
+    return ControllerResult(records, ReplicaFaultsResponse())
 
 
 def forget_replicas(

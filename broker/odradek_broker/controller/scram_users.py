@@ -19,7 +19,8 @@ from odradek.protocol.messages.metadata_records import RemoveUserScramCredential
 from odradek.protocol.sasl.scram import LEAST_ITERATIONS, NUMBERS, ScramKeys, salted_password, scram_keys
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.placement import Randomness
-from odradek_broker.controller.result import Refusal, Result
+from odradek_broker.controller.result import ControllerResult
+from odradek_broker.coordination.api_error import ApiError
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
@@ -35,7 +36,7 @@ Change: TypeAlias = ScramCredentialDeletion | ScramCredentialUpsertion
 
 def alter_scram_users(
     image: MetadataImage, request: AlterUserScramCredentialsRequest
-) -> Result[AlterUserScramCredentialsResponse]:
+) -> ControllerResult[AlterUserScramCredentialsResponse]:
     """Each user for itself: one that is refused is left as it was, in all that was asked of it."""
     changes: list[Change] = [*request.deletions, *request.upsertions]
     times = Counter((change.name, change.mechanism) for change in changes)
@@ -46,12 +47,12 @@ def alter_scram_users(
         results.setdefault(name, AlterUserScramCredentialsResult(name, error_message=None))
         try:
             if times[(name, change.mechanism)] > 1:
-                raise Refusal(ErrorCode.DUPLICATE_RESOURCE, "a credential is named twice in one request")
+                raise ApiError(ErrorCode.DUPLICATE_RESOURCE, "a credential is named twice in one request")
             records.setdefault(name, []).append(_record(image, change))
-        except Refusal as refusal:
+        except ApiError as refusal:
             results[name] = AlterUserScramCredentialsResult(name, refusal.error_code, refusal.message)
     done = [record for name, made in records.items() if not results[name].error_code for record in made]
-    return Result(done, AlterUserScramCredentialsResponse(results=list(results.values())))
+    return ControllerResult(done, AlterUserScramCredentialsResponse(results=list(results.values())))
 
 
 def first_users(config: BrokerConfig, random: Randomness) -> list[Struct]:
@@ -79,21 +80,21 @@ def scram_record(user: str, mechanism: int, keys: ScramKeys) -> UserScramCredent
 
 
 def _record(image: MetadataImage, change: Change) -> Struct:
-    """Raises Refusal."""
+    """Raises ApiError."""
     if not 0 < len(change.name) <= LONGEST_NAME:
         why = "Username must not be empty" if not change.name else "the name of the user is too long"
-        raise Refusal(ErrorCode.UNACCEPTABLE_CREDENTIAL, why)
+        raise ApiError(ErrorCode.UNACCEPTABLE_CREDENTIAL, why)
     if change.mechanism not in NUMBERS:
-        raise Refusal(ErrorCode.UNSUPPORTED_SASL_MECHANISM, "Unknown SCRAM mechanism")
+        raise ApiError(ErrorCode.UNSUPPORTED_SASL_MECHANISM, "Unknown SCRAM mechanism")
     if isinstance(change, ScramCredentialDeletion):
         if (change.mechanism, change.name) not in image.scram:
             why = "Attempt to delete a user credential that does not exist"
-            raise Refusal(ErrorCode.RESOURCE_NOT_FOUND, why)
+            raise ApiError(ErrorCode.RESOURCE_NOT_FOUND, why)
         return RemoveUserScramCredentialRecord(name=change.name, mechanism=change.mechanism)
     if not LEAST_ITERATIONS <= change.iterations <= MOST_ITERATIONS:
         why = "Too few iterations" if change.iterations < LEAST_ITERATIONS else "Too many iterations"
-        raise Refusal(ErrorCode.UNACCEPTABLE_CREDENTIAL, why)
+        raise ApiError(ErrorCode.UNACCEPTABLE_CREDENTIAL, why)
     if not change.salt or not change.salted_password:
-        raise Refusal(ErrorCode.UNACCEPTABLE_CREDENTIAL, "salt and password must not be empty")
+        raise ApiError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "salt and password must not be empty")
     keys = scram_keys(NUMBERS[change.mechanism], bytes(change.salted_password), bytes(change.salt), change.iterations)
     return scram_record(change.name, change.mechanism, keys)

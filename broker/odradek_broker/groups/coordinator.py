@@ -30,6 +30,7 @@ from odradek.protocol.messages.offset_commit import OffsetCommitRequest, OffsetC
 from odradek.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.coordination.record import CoordinatorRecord, fits
 from odradek_broker.coordination.result import Answer, CoordinatorResult, Instant
 from odradek_broker.coordination.timers import Timers
@@ -62,7 +63,6 @@ from odradek_broker.groups.join import Joiner, fault_of_join, join, refuse_join
 from odradek_broker.groups.kinds import Group
 from odradek_broker.groups.leave import leave, refuse_leave
 from odradek_broker.groups.records import GroupRecord, OffsetRecord, read_record
-from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.settings import GroupSettings
 from odradek_broker.groups.share.group import ShareGroup
 from odradek_broker.groups.share.records import ShareGroupRecord
@@ -118,7 +118,7 @@ class GroupCoordinator:
     ) -> CoordinatorResult[JoinGroupResponse | None]:
         try:
             return step.result(classic_members.join(group, request, joiner, self.topics, step))
-        except Refusal as refusal:
+        except ApiError as refusal:
             return CoordinatorResult([], refuse_join(refusal.error_code, request.member_id))
 
     def sync(self, request: SyncGroupRequest, ticket: int, now: Instant) -> CoordinatorResult[SyncGroupResponse | None]:
@@ -129,7 +129,7 @@ class GroupCoordinator:
             return step.result(SyncGroupResponse(error_code=_error_without_group(request.group_id)))
         try:
             return step.result(classic_members.sync(group, request, self.topics, step))
-        except Refusal as refusal:
+        except ApiError as refusal:
             return step.result(SyncGroupResponse(error_code=refusal.error_code))
 
     def heartbeat(self, request: HeartbeatRequest, now: Instant) -> CoordinatorResult[HeartbeatResponse]:
@@ -140,7 +140,7 @@ class GroupCoordinator:
             return step.result(HeartbeatResponse(error_code=_error_without_group(request.group_id)))
         try:
             return step.result(HeartbeatResponse(error_code=classic_members.heartbeat(group, request, step)))
-        except Refusal as refusal:
+        except ApiError as refusal:
             return step.result(HeartbeatResponse(error_code=refusal.error_code))
 
     def leave(self, request: LeaveGroupRequest, now: Instant) -> CoordinatorResult[LeaveGroupResponse]:
@@ -162,7 +162,7 @@ class GroupCoordinator:
             refuse_malformed(request, sender.version, self.settings.group_consumer_assignors)
             group = self._consumer_group(request, step)
             return step.result(consumer_heartbeat.heartbeat(group, request, sender, self.topics, step))
-        except Refusal as refusal:
+        except ApiError as refusal:
             return CoordinatorResult(
                 [], ConsumerGroupHeartbeatResponse(error_code=refusal.error_code, error_message=refusal.message)
             )
@@ -176,13 +176,13 @@ class GroupCoordinator:
         return to_resolve(group, request, self.topics.names_version, now.wall_ms, interval_ms)
 
     def _consumer_group(self, request: ConsumerGroupHeartbeatRequest, step: Step) -> ConsumerGroup:
-        """The group, which may have to begin with this request. Raises Refusal."""
+        """The group, which may have to begin with this request. Raises ApiError."""
         group_id, group = request.group_id, self.groups.get(request.group_id)
         if isinstance(group, ConsumerGroup):
             return group
         joins = request.member_epoch == JOINING_EPOCH
         if group is None and not joins:
-            raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Consumer group {group_id} not found.")
+            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Consumer group {group_id} not found.")
         if group is None:
             return self._table.to_come(group_id)
         if joins and isinstance(group, ClassicGroup) and group.is_empty:
@@ -192,7 +192,7 @@ class GroupCoordinator:
             made = upgraded(group, self.topics, step)
             made.history = self._table.to_come(group_id).history
             return made
-        raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
+        raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
 
     def act(self, now: Instant, act: Callable[[GroupTable, Topics, Step], R]) -> CoordinatorResult[R]:
         """Let somebody act upon the groups, as share groups do; what is to be recorded is left with the step."""

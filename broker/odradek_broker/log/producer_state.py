@@ -183,11 +183,10 @@ class ProducerStates:
 
     def first_unstable_offset(self, high_watermark: int) -> int | None:
         """Where the oldest transaction begins that is open, or whose marker is not below the high watermark."""
-        self.committed_up_to(high_watermark)
         first = next(iter(self._open.values())) if self._open else None
         if self._completed:
-            earliest = min(self._completed)
-            first = earliest if first is None else min(first, earliest)
+            waiting = [offset for offset, marker in self._completed.items() if marker >= high_watermark]
+            first = min(waiting if first is None else (first, *waiting), default=None)
         return first
 
     def committed_up_to(self, high_watermark: int) -> None:

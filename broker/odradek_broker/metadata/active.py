@@ -27,7 +27,7 @@ from odradek_broker.controller.journal import Journal, JournalDamaged
 from odradek_broker.controller.membership import bootstrap, fence_broker, register_broker, unfence_broker
 from odradek_broker.controller.min_insync import one_truth, overruled
 from odradek_broker.controller.replay import replay
-from odradek_broker.controller.result import Result
+from odradek_broker.controller.result import ControllerResult
 from odradek_broker.controller.scram_users import first_users
 from odradek_broker.controller.snapshot import records_of
 from odradek_broker.controller.stamps import TERM_BYTES, Stamps
@@ -180,7 +180,7 @@ class ControllerRuntime:
         Raises OSError.
         """
 
-        def decide(image: MetadataImage) -> Result[BrokerRegistrationResponse]:
+        def decide(image: MetadataImage) -> ControllerResult[BrokerRegistrationResponse]:
             records = fence_broker(image, request.broker_id, self.config)
             image = replay(image, records)
             registered = register_broker(image, request, self.config)
@@ -188,7 +188,9 @@ class ControllerRuntime:
                 return registered
             records += registered.records
             image = replay(image, registered.records)
-            return Result([*records, *unfence_broker(image, request.broker_id, self.config)], registered.response)
+            return ControllerResult(
+                [*records, *unfence_broker(image, request.broker_id, self.config)], registered.response
+            )
 
         with self._beginning():
             response = await self._decider.decide(decide)
@@ -219,7 +221,7 @@ class ControllerRuntime:
         """`arrived`: how it came, where it would do harm when it comes late. Raises CameLate for that."""
         decision: Decision = self._decisions[type(request)]
 
-        def decide(image: MetadataImage) -> Result[Any]:
+        def decide(image: MetadataImage) -> ControllerResult[Any]:
             self._refuse_late(arrived)
             if isinstance(request, BrokerHeartbeatRequest):
                 # Once more: while it waited for its turn that life may have been fenced, and forgotten.
@@ -297,8 +299,8 @@ class ControllerRuntime:
             await trio.sleep(self.config.leader_imbalance_check_interval_seconds)
             if self.config.auto_leader_rebalance_enable and not self.is_stopping:
                 try:
-                    prefer: Callable[[MetadataImage], Result[None]]
-                    prefer = lambda image: Result(elect_preferred(image, self.config), None)  # noqa: E731
+                    prefer: Callable[[MetadataImage], ControllerResult[None]]
+                    prefer = lambda image: ControllerResult(elect_preferred(image, self.config), None)  # noqa: E731
                     await self._decider.decide(prefer, is_long=True)
                 except JournalUnavailable:
                     pass  # there will be another time

@@ -22,7 +22,7 @@ from msgspec import Struct
 from odradek_broker.controller.frame import frame
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
-from odradek_broker.controller.result import Result
+from odradek_broker.controller.result import ControllerResult
 from odradek_broker.controller.tail import MetadataTail
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.metadata.client import JournalOver, JournalUnavailable
@@ -84,7 +84,7 @@ class Decider:
         while self.image.offset < offset and not self.is_stopping:
             await self._news.wait()
 
-    async def decide(self, decision: Callable[[MetadataImage], Result[R]], *, is_long: bool = False) -> R:
+    async def decide(self, decision: Callable[[MetadataImage], ControllerResult[R]], *, is_long: bool = False) -> R:
         """`is_long`: the decision takes a while, and a worker is to make it. Raises JournalUnavailable."""
         if self.witnesses.are_awaited:
             await self.witnesses.hear()

@@ -42,10 +42,10 @@ from odradek_broker.controller.producer_ids import allocate_producer_ids
 from odradek_broker.controller.quotas import alter_client_quotas
 from odradek_broker.controller.reassignments import alter_reassignments
 from odradek_broker.controller.replica_faults import RegistrationRequest, ReplicaFaultsRequest, take_replica_faults
-from odradek_broker.controller.result import Result
+from odradek_broker.controller.result import ControllerResult
 from odradek_broker.controller.scram_users import alter_scram_users
 
-Decision: TypeAlias = Callable[[MetadataImage, Any, int], Result[Any]]
+Decision: TypeAlias = Callable[[MetadataImage, Any, int], ControllerResult[Any]]
 """By the image, the request and its version."""
 
 LONG = {

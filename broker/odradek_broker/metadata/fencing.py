@@ -19,7 +19,7 @@ from odradek.protocol.messages.broker_registration import BrokerRegistrationRequ
 from odradek_broker.controller.heartbeats import Heartbeats
 from odradek_broker.controller.image import BrokerImage, Endpoint, MetadataImage
 from odradek_broker.controller.membership import fence_broker
-from odradek_broker.controller.result import Result
+from odradek_broker.controller.result import ControllerResult
 from odradek_broker.metadata.client import JournalUnavailable
 
 if TYPE_CHECKING:
@@ -159,12 +159,12 @@ class Fencing:
             broker = image.brokers.get(broker_id)
             return broker is None or broker.epoch != epoch or broker.fenced
 
-        def decide(image: MetadataImage) -> Result[bool]:
+        def decide(image: MetadataImage) -> ControllerResult[bool]:
             now_ms = self._clock.monotonic_ms()
             was_heard = only_if_silent and not self.heartbeats.is_silent(broker_id, epoch, now_ms)
             if self._decider.is_stopping or is_over(image) or was_heard:
-                return Result([], False)
-            return Result(fence_broker(image, broker_id, self._config), True)
+                return ControllerResult([], False)
+            return ControllerResult(fence_broker(image, broker_id, self._config), True)
 
         try:
             if await self._decider.decide(decide):

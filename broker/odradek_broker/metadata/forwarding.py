@@ -53,9 +53,9 @@ HARMLESS_WHEN_LATE = {AllocateProducerIdsRequest, AlterPartitionRequest, BrokerH
 
 
 async def answer_forward(
-    controller: ControllerRuntime | None, request: ForwardRequest, farewells: dict[str, Callable[[], None]]
+    controller: ControllerRuntime | None, request: ForwardRequest, on_disconnect: dict[str, Callable[[], None]]
 ) -> ForwardResponse:
-    """`farewells`: what to call when the connection ends. Raises ProtocolError for an inner request that is none."""
+    """`on_disconnect`: what to call when its connection ends. Raises ProtocolError for what is no request."""
     if controller is None or not controller.may_decide():
         return ForwardResponse(error_code=ErrorCode.NOT_CONTROLLER)
     if request.cluster_id not in ("", controller.image.cluster_id):
@@ -69,7 +69,7 @@ async def answer_forward(
         return ForwardResponse(error_code=ErrorCode.INVALID_REQUEST)
     if isinstance(inner, BrokerHeartbeatRequest):
         broker_id, epoch = inner.broker_id, inner.broker_epoch
-        farewells["heartbeat"] = lambda: controller.connection_lost(broker_id, epoch)
+        on_disconnect["heartbeat"] = lambda: controller.connection_lost(broker_id, epoch)
     try:
         arrived = None if type(inner) in HARMLESS_WHEN_LATE else Arrived(bytes(request.stamp), request.patience_ms)
         response = await controller.ask(inner, answered, request.version, arrived)

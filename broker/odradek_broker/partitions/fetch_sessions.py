@@ -17,6 +17,7 @@ else the new one is none, and its client goes on with full requests. A session t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 from typing import TypeAlias
 
@@ -59,8 +60,14 @@ class FetchSession:
         """Who is higher may take the place of who is lower."""
         return self.is_follower, len(self.wanted)
 
-    def is_news(self, key: PartitionKey, data: PartitionData) -> bool:
-        """Whether an incremental answer has to name the partition; after an error it will the next time too."""
+    def take_news(
+        self, answers: Iterable[tuple[PartitionKey, PartitionData]]
+    ) -> list[tuple[PartitionKey, PartitionData]]:
+        """What an incremental answer has to name, and is told by it."""
+        return [(key, data) for key, data in answers if self._tell(key, data)]
+
+    def _tell(self, key: PartitionKey, data: PartitionData) -> bool:
+        """False where the client knows it all; after an error it is told the next time too."""
         told = (data.high_watermark, data.log_start_offset)
         if data.error_code:
             self._told.pop(key, None)

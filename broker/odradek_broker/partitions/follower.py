@@ -196,7 +196,11 @@ class Follower:
         if isinstance(records, memoryview) and len(records):
             log.append_as_follower(records, now_ms=self._context.clock.now_ms())
             if partition.throttled_as_follower:
-                self._throttle.note(len(records))
+                rate, now_ms = (
+                    self._context.config.follower_replication_throttled_rate,
+                    self._context.clock.monotonic_ms(),
+                )
+                self._throttle.note(len(records), rate, now_ms)
         self._troubles.over(key)
         start = max(data.log_start_offset, start)
         if start > log.log_start_offset:

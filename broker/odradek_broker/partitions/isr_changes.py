@@ -48,11 +48,11 @@ class IsrChanges:
         self._proposals: dict[Partition, Proposal] = {}
         self._due = trio.Event()
 
-    def look_at(self, partition: Partition) -> None:
+    def maybe_expand_isr(self, partition: Partition) -> None:
         """A follower has fetched: it may be back in sync."""
         leadership = partition.leadership
         if leadership is not None:
-            proposal = leadership.propose_more(
+            proposal = leadership.maybe_expand_isr(
                 partition.high_watermark, self._is_active, partition.log.log_start_offset
             )
             if proposal is not None:
@@ -60,7 +60,7 @@ class IsrChanges:
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._look_for_laggards)
+            nursery.start_soon(self._shrink_isrs)
             while True:
                 await self._due.wait()
                 self._due = trio.Event()
@@ -77,7 +77,7 @@ class IsrChanges:
         self._proposals[partition] = proposal
         self._due.set()
 
-    async def _look_for_laggards(self) -> None:
+    async def _shrink_isrs(self) -> None:
         while True:
             max_lag_ms = self._context.config.replica_lag_time_max_ms
             await trio.sleep(max_lag_ms / 2000)
@@ -85,7 +85,7 @@ class IsrChanges:
             for partition in self._partitions.values():
                 if partition.leadership is not None:
                     end = partition.log.log_end_offset
-                    proposal = partition.leadership.propose_less(end, now_ms, max_lag_ms)
+                    proposal = partition.leadership.maybe_shrink_isr(end, now_ms, max_lag_ms)
                     if proposal is not None:
                         self._propose(partition, proposal)
 

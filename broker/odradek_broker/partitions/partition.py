@@ -25,7 +25,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.validation import Origin, Refused, Validated
 from odradek_broker.partitions.commits import Commit, Commits
-from odradek_broker.partitions.refusals import Refusals
+from odradek_broker.partitions.disk_refusals import DiskRefusals
 from odradek_broker.replication.leader import UNKNOWN, Leadership
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Partition:
         self.topic_id = topic_id
         self.log = log
         self.min_insync = 1
-        self.refusals = Refusals()
+        self.refusals = DiskRefusals()
         self.damaged_at: int | None = None
         """The first offset where damage has been met that no other replica makes good."""
         self.tells_watermark = False

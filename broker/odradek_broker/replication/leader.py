@@ -184,7 +184,7 @@ class Leadership:
     def _in_sync_or_nearly(self) -> Iterable[int]:
         return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)
 
-    def propose_more(
+    def maybe_expand_isr(
         self, high_watermark: int, is_active: Callable[[int, int], bool], log_start_offset: int = 0
     ) -> Proposal | None:
         """The ISR with those that have caught up; None where there are none, or something is proposed already.
@@ -204,7 +204,7 @@ class Leadership:
         ]
         return self._propose([*self._image.isr, *back]) if back else None
 
-    def propose_less(self, end_offset: int, now_ms: int, max_lag_ms: int) -> Proposal | None:
+    def maybe_shrink_isr(self, end_offset: int, now_ms: int, max_lag_ms: int) -> Proposal | None:
         """The ISR without those that have not had everything for `max_lag_ms`."""
         if self._proposal is not None:
             return None

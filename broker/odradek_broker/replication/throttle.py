@@ -21,17 +21,15 @@ class Throttle:
 
     def is_exceeded(self, bytes_per_s: int, now_ms: int) -> bool:
         """Whether nothing more may go for now."""
-        self._refill(bytes_per_s, now_ms)
-        return self._left_bytes <= 0
+        return self._left(bytes_per_s, now_ms) <= 0
 
-    def note(self, size_bytes: int) -> None:
+    def note(self, size_bytes: int, bytes_per_s: int, now_ms: int) -> None:
         """So much has gone."""
-        self._left_bytes -= size_bytes
-
-    def _refill(self, bytes_per_s: int, now_ms: int) -> None:
-        if self._at_ms is None:
-            self._left_bytes = float(bytes_per_s)
-        else:
-            owed = max(self._left_bytes, -float(bytes_per_s * MOST_DEBT_S))
-            self._left_bytes = min(owed + bytes_per_s * (now_ms - self._at_ms) / 1000, float(bytes_per_s))
+        self._left_bytes = self._left(bytes_per_s, now_ms) - size_bytes
         self._at_ms = now_ms
+
+    def _left(self, bytes_per_s: int, now_ms: int) -> float:
+        if self._at_ms is None:
+            return float(bytes_per_s)
+        owed = max(self._left_bytes, -float(bytes_per_s * MOST_DEBT_S))
+        return min(owed + bytes_per_s * (now_ms - self._at_ms) / 1000, float(bytes_per_s))

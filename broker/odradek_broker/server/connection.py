@@ -142,7 +142,7 @@ class Connection:
                 _drop(answer)
             self._buffer.drop()
             self._memory.give_back()
-            for farewell in self._caller.farewells.values():
+            for farewell in self._caller.on_disconnect.values():
                 farewell()
 
     async def _enter(self) -> None:

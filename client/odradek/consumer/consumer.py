@@ -34,7 +34,7 @@ from odradek.consumer.missing_topics import MissingTopics
 from odradek.consumer.partition import PartitionState
 from odradek.consumer.positions import Positions
 from odradek.consumer.reader import Reader
-from odradek.consumer.rebalance import Possession
+from odradek.consumer.rebalance import OwnedPartitions
 from odradek.consumer.report import consumer_health
 from odradek.consumer.subscription import Subscription
 from odradek.consumer.unfinished import Unfinished
@@ -162,15 +162,15 @@ class Consumer(Generic[K, V]):
 
     def _build(self) -> None:
         config, cluster = self.config, self._cluster
-        self._possession = Possession(cluster, config, self._subscription, self._cursor, self._changed)
+        self._owned = OwnedPartitions(cluster, config, self._subscription, self._cursor, self._changed)
         self._fetcher = Fetcher(cluster, config, self._states, self._fetched)
         self._positions = Positions(cluster, config, self._states, self._found_positions)
-        self._possession.positions = self._positions
+        self._owned.positions = self._positions
         self._reader = Reader(
             config,
             self._subscription,
             self._cursor,
-            self._possession,
+            self._owned,
             self._activities,
             self._changed,
             self._fetcher.wake,
@@ -182,11 +182,11 @@ class Consumer(Generic[K, V]):
         if self._subscription.by_hand:
             coordinator, membership = Coordinator(self._cluster, GROUP, group), None
         else:
-            self._group = Group(self._cluster, self.config, group, self._subscription, self._possession)
+            self._group = Group(self._cluster, self.config, group, self._subscription, self._owned)
             coordinator, membership = self._group.coordinator, self._group.membership
         self._reader.group = self._group
         self._commits = Commits(self._cluster, coordinator, group, membership, self.config.instance_id)
-        self._possession.commits = self._reader.commits = self._positions.commits = self._commits
+        self._owned.commits = self._reader.commits = self._positions.commits = self._commits
 
     async def _keep_membership(self) -> None:
         """What is to stop before the last commit."""
@@ -212,7 +212,7 @@ class Consumer(Generic[K, V]):
         assigned = self._subscription.assigned
         with trio.move_on_after(self.config.close_timeout_ms / 1000) as patience:
             if self.config.commit == "auto" and self._commits is not None:
-                await self._possession.commit_finished(list(self._states()))
+                await self._owned.commit_finished(list(self._states()))
             if self.config.on_revoke is not None and assigned:
                 await self.config.on_revoke(assigned)
         if patience.cancelled_caught:
@@ -232,14 +232,14 @@ class Consumer(Generic[K, V]):
             wanted = set(self._subscription.wanted_partitions(self._cluster.image))
             new = sorted(wanted - set(self._subscription.assigned))
             if new:
-                await self._possession.assign(new)
+                await self._owned.assign(new)
             await self._cluster.changed.wait()
 
     async def _commit_now_and_then(self) -> None:
         while True:
             await trio.sleep(self.config.auto_commit_interval_ms / 1000)
             if self._group is None or self._group.is_stable:
-                await self._possession.commit_finished(list(self._states()))
+                await self._owned.commit_finished(list(self._states()))
 
     # ------------------------------------------------------------------------------------------------- reading
 
@@ -313,7 +313,7 @@ class Consumer(Generic[K, V]):
         self._drop([p for p in self._subscription.assigned if p not in wanted])
         for topic in sorted({topic for topic, _ in wanted}):
             await self._cluster.topic(topic, self.config.request_timeout_ms / 1000)
-        await self._possession.assign(sorted(wanted - set(self._subscription.assigned)))
+        await self._owned.assign(sorted(wanted - set(self._subscription.assigned)))
 
     @property
     def assignment(self) -> list[TopicPartition]:
@@ -350,7 +350,7 @@ class Consumer(Generic[K, V]):
 
         It is told what to forget when partitions are taken away or moved. `process` does this.
         """
-        former, self._possession.unfinished = self._possession.unfinished, unfinished
+        former, self._owned.unfinished = self._owned.unfinished, unfinished
         return former
 
     # ---------------------------------------------------------------------------------------------- positions
@@ -365,7 +365,7 @@ class Consumer(Generic[K, V]):
         if offset < 0:
             raise ValueError(f"offset {offset}")
         state = self._subscription.state(partition)
-        self._possession.drop_handed_out([state])
+        self._owned.drop_handed_out([state])
         state.seek(offset)
         self._fetcher.wake()
 
@@ -378,7 +378,7 @@ class Consumer(Generic[K, V]):
         if self._commits is None:
             raise RuntimeError("a consumer without a group has committed nothing")
         states = {self._subscription.state(partition): offset for partition, offset in otherwise.items()}
-        self._possession.drop_handed_out(list(states))
+        self._owned.drop_handed_out(list(states))
         for state, offset in states.items():
             state.forget_position(None, else_at=offset)
         self._positions.wake()
@@ -401,7 +401,7 @@ class Consumer(Generic[K, V]):
 
     def _reset(self, partitions: Collection[TopicPartition], timestamp: int) -> None:
         states = [self._subscription.state(partition) for partition in partitions or self.assignment]
-        self._possession.drop_handed_out(states)
+        self._owned.drop_handed_out(states)
         for state in states:
             state.forget_position(timestamp)
         self._positions.wake()
@@ -464,7 +464,7 @@ class Consumer(Generic[K, V]):
     @property
     def taken_in_hand(self) -> frozenset[TopicPartition]:
         """Partitions that the group took from us while the program had records of them, which it still has."""
-        return frozenset(self._possession.taken_in_hand)
+        return frozenset(self._owned.taken_in_hand)
 
     def group_position(self) -> GroupPosition:
         """All that was handed out, for a transaction to commit.
@@ -513,7 +513,7 @@ class Consumer(Generic[K, V]):
         if not self._is_open:
             return ConsumerHealth([], self._activities.now(), [], None, 0.0)
         self._cursor.settle()
-        return consumer_health(self._cluster, self.config, self._subscription, self._group, self._possession)
+        return consumer_health(self._cluster, self.config, self._subscription, self._group, self._owned)
 
     # ------------------------------------------------------------------------------------------------- inside
 
@@ -532,7 +532,7 @@ class Consumer(Generic[K, V]):
             self._cluster.track_all()
 
     def _drop(self, partitions: Collection[TopicPartition]) -> None:
-        self._possession.drop_handed_out([self._subscription.state(partition) for partition in partitions])
+        self._owned.drop_handed_out([self._subscription.state(partition) for partition in partitions])
         self._subscription.remove(partitions)
 
     def _fetched(self) -> None:

@@ -58,8 +58,12 @@ class Owner(Protocol):
     async def assign(self, partitions: Collection[TopicPartition]) -> None:
         """They are ours."""
 
+    def note_progress(self) -> None:
+        """Look whether the program is still busy with the same records."""
+
+    @property
     def stuck_s(self) -> float:
-        """For how long the program has been busy with the same records."""
+        """For how long it has been, as of the last look."""
 
     async def wait_unstuck(self) -> None:
         """Until the program asks for more."""
@@ -278,7 +282,8 @@ class Group:
     async def _beat(self) -> None:
         while True:
             await trio.sleep(self._config.heartbeat_interval_ms / 1000)
-            if self._owner.stuck_s() * 1000 > self._config.max_poll_interval_ms:
+            self._owner.note_progress()
+            if self._owner.stuck_s * 1000 > self._config.max_poll_interval_ms:
                 await self._step_out()
             elif self.membership.state is State.STABLE:
                 await self._beat_once()

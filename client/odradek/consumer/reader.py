@@ -18,7 +18,7 @@ from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.cursor import Cursor
 from odradek.consumer.group import Group
-from odradek.consumer.rebalance import Possession
+from odradek.consumer.rebalance import OwnedPartitions
 from odradek.consumer.subscription import Subscription
 from odradek.errors import (
     CommitFailed,
@@ -45,7 +45,7 @@ class Reader:
         config: ConsumerConfig,
         subscription: Subscription,
         cursor: Cursor,
-        possession: Possession,
+        owned: OwnedPartitions,
         activities: Activities,
         changed: Changes,
         took: Callable[[], None],
@@ -55,7 +55,7 @@ class Reader:
         self._config = config
         self._subscription = subscription
         self._cursor = cursor
-        self._possession = possession
+        self._owned = owned
         self._activities = activities
         self._changed = changed
         self._took = took
@@ -75,8 +75,8 @@ class Reader:
         try:
             self._since_checkpoint += self._cursor.index
             self._cursor.finish()
-            self._possession.taken_in_hand.clear()
-            self._possession.finished.announce()
+            self._owned.taken_in_hand.clear()
+            self._owned.finished.announce()
             await self._checkpoint()
             return await self._wait_for_records(deadline)
         except OdradekError:
@@ -125,7 +125,7 @@ class Reader:
     async def _wait_for_records(self, deadline: float | None) -> bool:
         try:
             while True:
-                if not self._possession.is_held and (self._cursor.may_go_on or self._begin_next_batch(raising=True)):
+                if not self._owned.is_held and (self._cursor.may_go_on or self._begin_next_batch(raising=True)):
                     if self._config.commit != "before" or await self._commit_before():
                         return True
                     continue
@@ -173,7 +173,7 @@ class Reader:
             return False  # look again: the partition may be another member's now
         state.committed = end
         cursor.release()
-        return cursor.state is state and state.version == version and not self._possession.is_held
+        return cursor.state is state and state.version == version and not self._owned.is_held
 
     async def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> bool:
         """False where a rebalance came first: it has brought another assignment, so look again at what is ours.
@@ -195,7 +195,7 @@ class Reader:
 
     def _why_nothing(self) -> str:
         states = list(self._subscription.states.values())
-        if self._possession.is_held:
+        if self._owned.is_held:
             return "the group rebalances"
         if not states:
             return "no partition is assigned"

@@ -28,7 +28,7 @@ from odradek.wakeup import Changes
 logger = logging.getLogger(__name__)
 
 
-class Possession:
+class OwnedPartitions:
     """The partitions of one consumer: an Owner, as group.py calls it."""
 
     def __init__(
@@ -91,13 +91,17 @@ class Possession:
         assert self.positions is not None
         self.positions.resume()
 
+    @property
     def stuck_s(self) -> float:
-        """Sampled: the age of the hand-out that was seen last, if it is still the same."""
+        """The age of the hand-out that was seen last, as of `note_progress`."""
+        return trio.current_time() - self._progress_at
+
+    def note_progress(self) -> None:
+        """Look whether it is still the same."""
         self._cursor.settle()
         progress = (self._cursor.records, self._cursor.index)
         if not self._cursor.in_progress or progress[0] is not self._progress[0] or progress[1] != self._progress[1]:
             self._progress, self._progress_at = progress, trio.current_time()
-        return trio.current_time() - self._progress_at
 
     async def wait_unstuck(self) -> None:
         while self._cursor.in_progress:

@@ -7,20 +7,21 @@ from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.group import Group
 from odradek.consumer.health import ConsumerHealth, GroupHealth, PartitionHealth
 from odradek.consumer.partition import PartitionState
-from odradek.consumer.rebalance import Possession
+from odradek.consumer.rebalance import OwnedPartitions
 from odradek.consumer.subscription import Subscription
 
 
 def consumer_health(
-    cluster: Cluster, config: ConsumerConfig, subscription: Subscription, group: Group | None, possession: Possession
+    cluster: Cluster, config: ConsumerConfig, subscription: Subscription, group: Group | None, owned: OwnedPartitions
 ) -> ConsumerHealth:
     """A snapshot."""
+    owned.note_progress()
     return ConsumerHealth(
         connections=cluster.health(),
         waiting=cluster.activities.now(),
         partitions=[_partition(cluster, config, subscription.states[p]) for p in subscription.assigned],
         group=None if group is None else _group(group),
-        in_progress_s=possession.stuck_s(),
+        in_progress_s=owned.stuck_s,
     )
 
 

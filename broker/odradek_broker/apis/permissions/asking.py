@@ -1,7 +1,7 @@
 """Whether one caller may do one thing.
 
 Allowed decisions are remembered while the ACLs are what they were, so that a producer's or a consumer's next request
-costs one look into a dictionary. Refusals are decided anew, and noted anew.
+costs one look into a dictionary. DiskRefusals are decided anew, and noted anew.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupResp
 from odradek.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse, MemberIdentity
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from odradek.protocol.primitives import ProtocolError
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.groups.consumer.draft import Draft
 from odradek_broker.groups.consumer.embedded import (
     Subscription,
@@ -36,7 +37,6 @@ from odradek_broker.groups.consumer.timeouts import begin_session
 from odradek_broker.groups.history import Cause
 from odradek_broker.groups.join import Joiner, refuse_join
 from odradek_broker.groups.leave import answer_leave, identities_of
-from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
 from odradek_broker.groups.timers import TimerKind
@@ -48,7 +48,7 @@ NO_MIGRATION = "disabled"
 def join(
     group: ConsumerGroup, request: JoinGroupRequest, joiner: Joiner, topics: Topics, step: Step
 ) -> JoinGroupResponse:
-    """Raises Refusal."""
+    """Raises ApiError."""
     member_id = request.member_id or joiner.new_member_id
     said = _read(group, request, step)
     refuse_if_full(group, member_id, request.group_instance_id, step)
@@ -73,16 +73,16 @@ def join(
 
 
 def _read(group: ConsumerGroup, request: JoinGroupRequest, step: Step) -> Subscription:
-    """What it says of itself, if it may be here at all. Raises Refusal."""
+    """What it says of itself, if it may be here at all. Raises ApiError."""
     if step.settings.group_consumer_migration_policy == NO_MIGRATION:
-        raise Refusal(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, "the group migration is disabled")
+        raise ApiError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, "the group migration is disabled")
     names = [each.name for each in request.protocols]
     if request.protocol_type != CONSUMER_PROTOCOL_TYPE or not _agrees(group, names):
-        raise Refusal(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, "the protocols are not supported")
+        raise ApiError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, "the protocols are not supported")
     try:
         return read_subscription(request.protocols[0].metadata)
     except ProtocolError as error:
-        raise Refusal(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, str(error)) from None
+        raise ApiError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, str(error)) from None
 
 
 def _agrees(group: ConsumerGroup, names: Collection[str]) -> bool:
@@ -96,7 +96,7 @@ def _agrees(group: ConsumerGroup, names: Collection[str]) -> bool:
 
 
 def _find_or_admit(group: ConsumerGroup, request: JoinGroupRequest, member_id: str, step: Step) -> ConsumerMember:
-    """Raises Refusal."""
+    """Raises ApiError."""
     if request.group_instance_id is None:
         return group.members.get(member_id) or ConsumerMember(member_id=member_id)
     if request.member_id:
@@ -131,7 +131,7 @@ def _as_it_is_now(
 
 
 def sync(group: ConsumerGroup, request: SyncGroupRequest, topics: Topics, step: Step) -> SyncGroupResponse:
-    """Raises Refusal."""
+    """Raises ApiError."""
     member = _find(group, request.member_id, request.group_instance_id, request.generation_id)
     assert member.classic is not None
     for said, holds in (
@@ -139,10 +139,10 @@ def sync(group: ConsumerGroup, request: SyncGroupRequest, topics: Topics, step: 
         (request.protocol_name, member.classic.supported_protocols[0].name),
     ):
         if said is not None and said != holds:
-            raise Refusal(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, f"{said} is not {holds}")
+            raise ApiError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, f"{said} is not {holds}")
     if group.assignment_epoch != member.member_epoch and member.state is not MemberState.UNREVOKED_PARTITIONS:
         _expect_join(group, member, step)
-        raise Refusal(ErrorCode.REBALANCE_IN_PROGRESS, "there is another target by now")
+        raise ApiError(ErrorCode.REBALANCE_IN_PROGRESS, "there is another target by now")
     step.cancel_timer(TimerKind.SYNC, group.group_id, member.member_id)
     begin_session(group, member.member_id, step)
     version = subscription_of(member.classic).version
@@ -154,7 +154,7 @@ def sync(group: ConsumerGroup, request: SyncGroupRequest, topics: Topics, step: 
 
 
 def heartbeat(group: ConsumerGroup, request: HeartbeatRequest, step: Step) -> ErrorCode:
-    """Raises Refusal."""
+    """Raises ApiError."""
     member = _find(group, request.member_id, request.group_instance_id, request.generation_id)
     begin_session(group, member.member_id, step)
     if not _has_a_step_to_take(group, member):
@@ -186,12 +186,12 @@ def _expect_join(group: ConsumerGroup, member: ConsumerMember, step: Step) -> No
 
 
 def _find(group: ConsumerGroup, member_id: str, instance_id: str | None, generation: int) -> ConsumerMember:
-    """Raises Refusal."""
+    """Raises ApiError."""
     member = find_member(group, member_id, instance_id)
     if not member.uses_classic_protocol:
-        raise Refusal(ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} does not use the classic protocol.")
+        raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} does not use the classic protocol.")
     if member.member_epoch != generation:
-        raise Refusal(ErrorCode.ILLEGAL_GENERATION, f"{generation} is not the member's epoch {member.member_epoch}")
+        raise ApiError(ErrorCode.ILLEGAL_GENERATION, f"{generation} is not the member's epoch {member.member_epoch}")
     return member
 
 
@@ -201,7 +201,7 @@ def leave(group: ConsumerGroup, request: LeaveGroupRequest, topics: Topics, step
     for identity in identities:
         try:
             member = _leaving(group, identity)
-        except Refusal as refusal:
+        except ApiError as refusal:
             errors.append(refusal.error_code)
         else:
             leaving[member.member_id] = member
@@ -212,7 +212,7 @@ def leave(group: ConsumerGroup, request: LeaveGroupRequest, topics: Topics, step
 
 
 def _leaving(group: ConsumerGroup, identity: MemberIdentity) -> ConsumerMember:
-    """Raises Refusal."""
+    """Raises ApiError."""
     if identity.group_instance_id is not None and not identity.member_id:
         owner_id = group.static_members.get(identity.group_instance_id, "")
         return find_member(group, owner_id, identity.group_instance_id)

@@ -11,6 +11,7 @@ from odradek.protocol.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse,
 )
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.groups.consumer.group import NEVER_MS, ConsumerGroup
 from odradek_broker.groups.consumer.member import (
     LEAVING_FOR_A_WHILE_EPOCH,
@@ -28,7 +29,6 @@ from odradek_broker.groups.consumer.records import (
 )
 from odradek_broker.groups.consumer.timeouts import session_ms
 from odradek_broker.groups.history import Cause
-from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.topics import Topics, metadata_hash
 
@@ -36,7 +36,7 @@ from odradek_broker.groups.topics import Topics, metadata_hash
 def leave(
     group: ConsumerGroup, request: ConsumerGroupHeartbeatRequest, topics: Topics, step: Step
 ) -> ConsumerGroupHeartbeatResponse:
-    """Raises Refusal."""
+    """Raises ApiError."""
     member = find_member(group, request.member_id, request.instance_id)
     if request.member_epoch == LEAVING_FOR_A_WHILE_EPOCH:
         step.records.append(current_assignment_record(group.group_id, _away(member)))
@@ -54,19 +54,19 @@ def _away(member: ConsumerMember) -> ConsumerMember:
 
 
 def find_member(group: ConsumerGroup, member_id: str, instance_id: str | None) -> ConsumerMember:
-    """Raises Refusal."""
+    """Raises ApiError."""
     if instance_id is not None:
         owner_id = group.static_members.get(instance_id)
         if owner_id is None:
-            raise Refusal(ErrorCode.UNKNOWN_MEMBER_ID, f"Instance id {instance_id} is unknown.")
+            raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID, f"Instance id {instance_id} is unknown.")
         if owner_id != member_id:
-            raise Refusal(
+            raise ApiError(
                 ErrorCode.FENCED_INSTANCE_ID,
                 f"Static member {member_id} with instance id {instance_id} was fenced by member {owner_id}.",
             )
     member = group.members.get(member_id)
     if member is None:
-        raise Refusal(ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {group.group_id}.")
+        raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {group.group_id}.")
     return member
 
 

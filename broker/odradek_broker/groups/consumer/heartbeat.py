@@ -21,6 +21,7 @@ from odradek.protocol.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatResponse,
     TopicPartitions,
 )
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.groups.assignors.spec import Assignment
 from odradek_broker.groups.consumer.draft import Draft
 from odradek_broker.groups.consumer.fence import find_member, leave
@@ -36,7 +37,6 @@ from odradek_broker.groups.consumer.records import (
 from odradek_broker.groups.consumer.regexes import Resolved, refuse_if_invalid
 from odradek_broker.groups.consumer.target import begin_epoch_if_needed, existing, update_target
 from odradek_broker.groups.consumer.timeouts import begin_session
-from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.topics import Topics
 
@@ -57,7 +57,7 @@ class HeartbeatSender(Struct, frozen=True, kw_only=True):
 def heartbeat(
     group: ConsumerGroup, request: ConsumerGroupHeartbeatRequest, sender: HeartbeatSender, topics: Topics, step: Step
 ) -> ConsumerGroupHeartbeatResponse:
-    """Raises Refusal."""
+    """Raises ApiError."""
     if request.member_epoch < JOINING_EPOCH:
         return leave(group, request, topics, step)
     member_id = request.member_id or sender.new_member_id
@@ -106,7 +106,7 @@ def refuse_if_full(group: ConsumerGroup, member_id: str, instance_id: str | None
     most = step.settings.group_consumer_max_size
     if instance_id in group.static_members or member_id in group.members or len(group.members) < most:
         return
-    raise Refusal(
+    raise ApiError(
         ErrorCode.GROUP_MAX_SIZE_REACHED, f"The consumer group has reached its maximum capacity of {most} members."
     )
 
@@ -121,7 +121,7 @@ def _find_or_admit(
     owned: Assignment | None,
     step: Step,
 ) -> ConsumerMember:
-    """The member as it was before this request; one that joins may be anybody. Raises Refusal."""
+    """The member as it was before this request; one that joins may be anybody. Raises ApiError."""
     if request.member_epoch == JOINING_EPOCH:
         former_id = group.static_members.get(request.instance_id or "")
         if former_id is not None:
@@ -135,7 +135,7 @@ def _find_or_admit(
 def replace_static(group: ConsumerGroup, former: ConsumerMember, member_id: str, step: Step) -> ConsumerMember:
     """A static member is back, and has the place that it had, under another member id."""
     if former.member_epoch != LEAVING_FOR_A_WHILE_EPOCH and not former.uses_classic_protocol:
-        raise Refusal(
+        raise ApiError(
             ErrorCode.UNRELEASED_INSTANCE_ID,
             f"Static member {member_id} with instance id {former.instance_id} cannot join the group because the "
             f"instance id is owned by {former.member_id} member.",
@@ -154,7 +154,7 @@ def _refuse_epoch(member: ConsumerMember, epoch: int, owned: Assignment | None) 
     if epoch == known or (epoch < known and epoch == member.previous_member_epoch and _is_within(owned, member)):
         return
     relation = "greater" if epoch > known else "smaller"
-    raise Refusal(
+    raise ApiError(
         ErrorCode.FENCED_MEMBER_EPOCH,
         f"The consumer group member has a {relation} member epoch ({epoch}) than the one known by the group "
         f"coordinator ({known}). The member must abandon all its partitions and rejoin.",

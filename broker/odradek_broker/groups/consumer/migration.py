@@ -16,6 +16,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_group_records import ClassicMemberMetadata, ClassicProtocol
 from odradek.protocol.messages.group_metadata import GroupMetadataValue, MemberMetadata
 from odradek.protocol.primitives import ProtocolError
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.groups.assignors.spec import NO_PARTITIONS
 from odradek_broker.groups.consumer import records
@@ -30,7 +31,6 @@ from odradek_broker.groups.consumer.member import ConsumerMember
 from odradek_broker.groups.group import ClassicGroup, choose_protocol
 from odradek_broker.groups.member import Member
 from odradek_broker.groups.records import group_record
-from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
 from odradek_broker.groups.timers import TimerKind
@@ -40,7 +40,7 @@ UPGRADES, DOWNGRADES = ("bidirectional", "upgrade"), ("bidirectional", "downgrad
 
 
 def upgraded(group: ClassicGroup, topics: Topics, step: Step) -> ConsumerGroup:
-    """What a classic group is to become, to decide from: it is so once that is on record. Raises Refusal."""
+    """What a classic group is to become, to decide from: it is so once that is on record. Raises ApiError."""
     _refuse_upgrade(group, step)
     made = ConsumerGroup(group.group_id)
     made.epoch = made.assignment_epoch = max(group.generation, 1)
@@ -48,7 +48,7 @@ def upgraded(group: ClassicGroup, topics: Topics, step: Step) -> ConsumerGroup:
         for member in group.members.values():
             _take_over(made, group, member, topics)
     except ProtocolError as error:
-        raise Refusal(
+        raise ApiError(
             ErrorCode.GROUP_ID_NOT_FOUND, f"Cannot upgrade classic group {group.group_id} to consumer group: {error}."
         ) from None
     made.metadata_hash = metadata_hash(made.subscribed_topics(), topics)
@@ -67,7 +67,7 @@ def _refuse_upgrade(group: ClassicGroup, step: Step) -> None:
         why = "the group size exceeds the consumer group maximum size"
     else:
         return
-    raise Refusal(
+    raise ApiError(
         ErrorCode.GROUP_ID_NOT_FOUND, f"Cannot upgrade classic group {group.group_id} to consumer group because {why}."
     )
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Container
 from msgspec import Struct, structs
 
 from odradek.protocol.errors import ErrorCode
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.groups.assignors.spec import Assignment
 from odradek_broker.groups.consumer.member import NOTHING_HELD, ConsumerMember, MemberState, Partitions
-from odradek_broker.groups.refusal import Refusal
 
 
 class Goal(Struct, frozen=True, kw_only=True):
@@ -35,10 +35,10 @@ class Goal(Struct, frozen=True, kw_only=True):
 
 
 def reconcile(member: ConsumerMember, goal: Goal) -> ConsumerMember:
-    """The member one step further on, or the same where there is none to take. Raises Refusal."""
+    """The member one step further on, or the same where there is none to take. Raises ApiError."""
     if member.state is MemberState.UNKNOWN:
         if goal.owned is None or goal.owned:
-            raise Refusal(
+            raise ApiError(
                 ErrorCode.FENCED_MEMBER_EPOCH,
                 "The consumer group member is in an unknown state. The member must abandon all its partitions and "
                 "rejoin.",

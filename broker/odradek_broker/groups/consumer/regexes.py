@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.groups.consumer.group import ConsumerGroup
 from odradek_broker.groups.consumer.resolved_regex import ResolvedRegex
-from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.regex import InvalidRegex, Regex
 
 MIN_REFRESH_INTERVAL_MS = 10_000
@@ -72,10 +72,10 @@ def resolve(expressions: Iterable[str], names: Collection[str], version: int) ->
 
 
 def refuse_if_invalid(expression: str | None, resolved: Resolved) -> None:
-    """Raises Refusal."""
+    """Raises ApiError."""
     fault = resolved.faults.get(expression or "")
     if fault is not None:
-        raise Refusal(
+        raise ApiError(
             ErrorCode.INVALID_REGULAR_EXPRESSION,
             f"SubscribedTopicRegex `{expression}` is not a valid regular expression: {fault}.",
         )

@@ -6,22 +6,22 @@ from collections.abc import Iterable, Sequence
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.coordination.record import fits
 from odradek_broker.groups.assignors import ASSIGNORS
 from odradek_broker.groups.consumer.member import JOINING_EPOCH, LEAVING_EPOCH, LEAVING_FOR_A_WHILE_EPOCH
-from odradek_broker.groups.refusal import Refusal
 
 FIRST_VERSION_WITH_OWN_ID = 1
 """From then on a member makes up its id, so that a lost answer leaves no ghost behind (KIP-1082)."""
 
 
 def refuse_malformed(request: ConsumerGroupHeartbeatRequest, version: int, assignors: Sequence[str]) -> None:
-    """Raises Refusal."""
+    """Raises ApiError."""
     for fault in _faults(request, version):
-        raise Refusal(ErrorCode.INVALID_REQUEST, fault)
+        raise ApiError(ErrorCode.INVALID_REQUEST, fault)
     chosen = request.server_assignor
     if chosen is not None and (chosen not in assignors or chosen not in ASSIGNORS):
-        raise Refusal(
+        raise ApiError(
             ErrorCode.UNSUPPORTED_ASSIGNOR,
             f"ServerAssignor {chosen} is not supported. Supported assignors: {', '.join(assignors)}.",
         )

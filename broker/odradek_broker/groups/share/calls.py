@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse
-from odradek_broker.groups.refusal import Refusal
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.groups.share.group import ShareGroup
 from odradek_broker.groups.share.heartbeat import (
     JOINING_EPOCH,
@@ -42,7 +42,7 @@ def uninitialized(table: GroupTable, topics: Topics, _step: Step, request: Share
     try:
         refuse_malformed(request)
         group = _group(table, request)
-    except Refusal:
+    except ApiError:
         return NOTHING
     member = group.members.get(request.member_id)
     if request.member_epoch == LEAVING_EPOCH or (member is None and request.member_epoch != JOINING_EPOCH):
@@ -66,19 +66,19 @@ def share_heartbeat(
     try:
         refuse_malformed(request)
         return heartbeat(_group(table, request), request, sender, topics, step)
-    except Refusal as refusal:
+    except ApiError as refusal:
         return ShareGroupHeartbeatResponse(error_code=refusal.error_code, error_message=refusal.message)
 
 
 def _group(table: GroupTable, request: ShareGroupHeartbeatRequest) -> ShareGroup:
-    """The group, which may have to begin with this request. Raises Refusal."""
+    """The group, which may have to begin with this request. Raises ApiError."""
     group = table.groups.get(request.group_id)
     if isinstance(group, ShareGroup):
         return group
     if group is not None:
-        raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} is not a share group.")
+        raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} is not a share group.")
     if request.member_epoch != JOINING_EPOCH:
-        raise Refusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Share group {request.group_id} not found.")
+        raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Share group {request.group_id} not found.")
     return ShareGroup(request.group_id)
 
 

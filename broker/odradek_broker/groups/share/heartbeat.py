@@ -23,9 +23,9 @@ from odradek.protocol.messages.share_group_heartbeat import (
     ShareGroupHeartbeatResponse,
     TopicPartitions,
 )
+from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.coordination.record import fits
 from odradek_broker.groups.assignors.spec import NO_PARTITIONS, Assignment
-from odradek_broker.groups.refusal import Refusal
 from odradek_broker.groups.share import assignor
 from odradek_broker.groups.share.group import ShareGroup
 from odradek_broker.groups.share.member import ShareMember, ShareTopic
@@ -58,9 +58,9 @@ class ShareHeartbeatSender(Struct, frozen=True, kw_only=True):
 
 
 def refuse_malformed(request: ShareGroupHeartbeatRequest) -> None:
-    """Raises Refusal."""
+    """Raises ApiError."""
     for fault in _faults(request):
-        raise Refusal(ErrorCode.INVALID_REQUEST, fault)
+        raise ApiError(ErrorCode.INVALID_REQUEST, fault)
 
 
 def _faults(request: ShareGroupHeartbeatRequest) -> Iterable[str]:
@@ -82,7 +82,7 @@ def _faults(request: ShareGroupHeartbeatRequest) -> Iterable[str]:
 def heartbeat(
     group: ShareGroup, request: ShareGroupHeartbeatRequest, sender: ShareHeartbeatSender, topics: Topics, step: Step
 ) -> ShareGroupHeartbeatResponse:
-    """Raises Refusal."""
+    """Raises ApiError."""
     if request.member_epoch == LEAVING_EPOCH:
         return _leave(group, request.member_id, topics, step)
     former = _find_or_admit(group, request, sender.max_size)
@@ -106,19 +106,19 @@ def heartbeat(
 
 
 def _find_or_admit(group: ShareGroup, request: ShareGroupHeartbeatRequest, max_size: int) -> ShareMember:
-    """The member as it was before this request. Raises Refusal."""
+    """The member as it was before this request. Raises ApiError."""
     member = group.members.get(request.member_id)
     if request.member_epoch == JOINING_EPOCH:
         if member is None and len(group.members) >= max_size:
             why = f"The share group has reached its maximum capacity of {max_size} members."
-            raise Refusal(ErrorCode.GROUP_MAX_SIZE_REACHED, why)
+            raise ApiError(ErrorCode.GROUP_MAX_SIZE_REACHED, why)
         return member or ShareMember(member_id=request.member_id)
     if member is None:
         raise _unknown(group, request.member_id)
     known, epoch = member.member_epoch, request.member_epoch
     if epoch != known and (epoch > known or epoch != member.previous_member_epoch):
         relation = "greater" if epoch > known else "smaller"
-        raise Refusal(
+        raise ApiError(
             ErrorCode.FENCED_MEMBER_EPOCH,
             f"The share group member has a {relation} member epoch ({epoch}) than the one known by the group "
             f"coordinator ({known}). The member must abandon all its partitions and rejoin.",
@@ -126,8 +126,8 @@ def _find_or_admit(group: ShareGroup, request: ShareGroupHeartbeatRequest, max_s
     return member
 
 
-def _unknown(group: ShareGroup, member_id: str) -> Refusal:
-    return Refusal(ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {group.group_id}.")
+def _unknown(group: ShareGroup, member_id: str) -> ApiError:
+    return ApiError(ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {group.group_id}.")
 
 
 def _as_it_is_now(

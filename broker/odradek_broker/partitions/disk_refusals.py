@@ -6,7 +6,7 @@ RECENT_MS = 2_000
 """Without an attempt for so long nothing is known: there may be room again."""
 
 
-class Refusals:
+class DiskRefusals:
     """The appends of one partition that its disk has refused, one after the other."""
 
     def __init__(self) -> None:
