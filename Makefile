@@ -6,10 +6,11 @@
 #   make bench    measurements, beside Apache Kafka where Java and Maven are there
 #   make soak     the long tests; SOAK_SECONDS=3600 simulates for an hour
 #   make packed   manual pages and completions anew, after a command has changed
+#   make fuzz     hostile requests and records for a broker, FUZZ_CASES of them; each number is always the same case
 #   make mutants  change the deciding cores bit by bit, and see that a test notices; CORES="groups log" for some
 
 .DEFAULT_GOAL := test
-.PHONY: venv test test-fast lint pytest demo up bench soak packed mutants clean
+.PHONY: venv test test-fast lint pytest demo up bench soak fuzz packed mutants clean
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
@@ -18,6 +19,7 @@ INSTALLED := .venv/installed
 PORT ?= 9092
 DATA_DIR ?= data
 SOAK_SECONDS ?= 600
+FUZZ_CASES ?= 100000
 CORES ?=
 WORKERS ?= 2
 # A module's tests stay together, and share its fixtures. A test that hangs says where, and takes its worker with it.
@@ -63,6 +65,9 @@ packed: $(INSTALLED)
 
 soak: $(INSTALLED)
 	ODRADEK_SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -m soak
+
+fuzz: $(INSTALLED)
+	ODRADEK_FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -m soak tests/fuzz
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/mutants/requirements.txt

@@ -14,6 +14,12 @@ from served_broker import Peer, fetch, produce_batch, serving
 from odradek.protocol.codec import encode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import encode_request
+from odradek.protocol.messages.consumer_group_records import (
+    ClassicMemberMetadata,
+    ClassicProtocol,
+    ConsumerGroupMemberMetadataKey,
+    ConsumerGroupMemberMetadataValue,
+)
 from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from odradek.protocol.messages.group_metadata import GroupMetadataValue, OffsetCommitValue
 from odradek.protocol.messages.produce import PartitionProduceResponse
@@ -28,6 +34,10 @@ GROUP = group_record("g", GroupMetadataValue("", 2**31 - 1, None, None, 5, []))
 OFFSET = offset_record("g", "t", 0, OffsetCommitValue(7))
 TRANSACTION_KEY = b"\0\0" + encode(TransactionLogKey("tx"), 0)
 TRANSACTION_VALUE = b"\0\1" + encode(TransactionLogValue(producer_id=1), 1)
+
+UNREADABLE_MEMBER = ConsumerGroupMemberMetadataValue(
+    classic_member_metadata=ClassicMemberMetadata(supported_protocols=[ClassicProtocol("range", b"\0\3\x7f\0\0\0")])
+)
 
 GOOD: dict[str, tuple[str, bytes, bytes | None]] = {
     "a group of the last generation": (GROUP_TOPIC, GROUP.key, GROUP.value),
@@ -48,6 +58,17 @@ BAD: dict[str, tuple[str, bytes, bytes | None]] = {
         GROUP_TOPIC,
         GROUP.key,
         struct.pack(">h", 3) + encode(GroupMetadataValue(generation=-1), 3),
+    ),
+    "a classic member of a consumer group whose subscription cannot be read": (
+        GROUP_TOPIC,
+        b"\0\5" + encode(ConsumerGroupMemberMetadataKey("g", "m"), 0),
+        struct.pack(">h", 0) + encode(UNREADABLE_MEMBER, 0),
+    ),
+    "a classic member of a consumer group without a protocol": (
+        GROUP_TOPIC,
+        b"\0\5" + encode(ConsumerGroupMemberMetadataKey("g", "m"), 0),
+        struct.pack(">h", 0)
+        + encode(ConsumerGroupMemberMetadataValue(classic_member_metadata=ClassicMemberMetadata()), 0),
     ),
     "a transaction's value with bytes left over": (TRANSACTION_TOPIC, TRANSACTION_KEY, TRANSACTION_VALUE + b"?"),
     "a transaction's key of an unknown kind": (TRANSACTION_TOPIC, b"\0\1" + TRANSACTION_KEY[2:], None),

@@ -31,6 +31,7 @@ from odradek.protocol.messages.consumer_group_records import (
 from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek_broker.coordination.record import NUMBER_BYTES, CoordinatorRecord, framed, int16_at_front
 from odradek_broker.groups.assignors.spec import Assignment
+from odradek_broker.groups.consumer.embedded import subscription_of
 from odradek_broker.groups.consumer.member import ConsumerMember, Partitions
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class ConsumerGroupRecord(Struct, frozen=True):
 
 
 def read_consumer_record(kind: int, key: Buffer, value: Buffer | None) -> ConsumerGroupRecord:
-    """Raises ProtocolError."""
+    """Raises ProtocolError, also where nobody could read what a member of the classic protocol says of itself."""
     key_class, value_class = _KINDS[kind]
     read_key = decode(key_class, key, 0, NUMBER_BYTES)
     if value is None:
@@ -81,7 +82,10 @@ def read_consumer_record(kind: int, key: Buffer, value: Buffer | None) -> Consum
     version = int16_at_front(value)
     if version != 0:
         raise ProtocolError(f"{value_class.__name__} of the unknown version {version}")
-    return ConsumerGroupRecord(read_key, decode(value_class, value, version, NUMBER_BYTES))
+    read = decode(value_class, value, version, NUMBER_BYTES)
+    if isinstance(read, ConsumerGroupMemberMetadataValue) and read.classic_member_metadata is not None:
+        subscription_of(read.classic_member_metadata)
+    return ConsumerGroupRecord(read_key, read)
 
 
 def _record(key: Key, value: Struct | None = None) -> CoordinatorRecord:

@@ -1,0 +1,167 @@
+"""A broker that strangers ask everything of, and what is watched meanwhile.
+
+    it lives            it answers whoever comes next, also after a start with what it has taken in
+    nothing goes unsaid and nothing is said that must not be: an error in its log is a find, for nobody has damaged its
+                        disk, and what a stranger asks is no error of the broker's
+    neighbours          what somebody else was told is kept is there, before and after a start
+
+Each case is sent by itself, by one of several at a time; an answer, an end of the connection, or silence for
+PATIENCE_SECONDS (some requests wait for others) are all the same to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import trio
+from hostile_cases import INTERNAL_TOPICS, TOPICS, Cases, Frame
+from served_broker import Peer, Served, produce, serving
+
+from odradek.protocol.errors import ErrorCode
+from odradek_broker.apis import load_apis
+
+AT_ONCE = 8
+PATIENCE_SECONDS = 0.05
+TIMED_SECONDS = 0.2
+"""What cases have put off, by SOON_MS at the most, happens in that time."""
+NEIGHBOUR = "neighbours"
+"""No case names it."""
+KEPT = [b"%d" % number for number in range(50)]
+SETTINGS = {
+    "auto_create_topics_enable": "true",
+    "group_initial_rebalance_delay_ms": "0",
+    "group_min_session_timeout_ms": "1",
+    "log_cleaner_backoff_ms": "20",
+    "log_flush_policy": "interval",
+    "max_replicas_per_broker": "200",
+    "offsets_topic_num_partitions": "1",
+    "share_coordinator_state_topic_num_partitions": "1",
+    "transaction_state_log_num_partitions": "1",
+}
+FINE = ("passed over: ",)
+"""Records in an internal topic that contradict each other, by somebody who calls himself its administrator: that is
+said, and stays with their group."""
+SMALL = {"internal_segment_bytes": "20000", "min_cleanable_dirty_ratio": "0"}
+
+
+class Find(NamedTuple):
+    said: str
+    """What the broker said, with the traceback if there is one."""
+    latest: list[Frame]
+    """Of these one, or several together, made it say that: the newest comes last."""
+
+
+class Listening(logging.Handler):
+    """To the errors that a broker has of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.sent: list[Frame] = []
+        self.finds: dict[str, Find] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = self.format(record)
+        if any(fine in said for fine in FINE):
+            return
+        frames = self.sent[-4 * AT_ONCE :]
+        place = said.splitlines()[-1] if record.exc_info else str(record.msg)
+        self.finds.setdefault(place, Find(said, frames))
+
+
+@contextmanager
+def listening() -> Iterator[Listening]:
+    handler, logger = Listening(), logging.getLogger("odradek_broker")
+    logger.addHandler(handler)
+    try:
+        yield handler
+    finally:
+        logger.removeHandler(handler)
+
+
+@asynccontextmanager
+async def target(directory: Path) -> AsyncIterator[Served]:
+    async with serving(directory, **SETTINGS) as served:
+        yield served
+
+
+async def prepare(served: Served) -> None:
+    """Topics of every kind, and a neighbour who has something to lose."""
+    peer = await served.connect()
+    kinds = {"compacted": {"cleanup_policy": "compact"}, "recompressed": {"compression_type": "zstd"}}
+    kinds |= {
+        "stamped": {"message_timestamp_type": "LogAppendTime"},
+        "limited": {"max_decompressed_message_bytes": "99"},
+    }
+    for topic in TOPICS:
+        await peer.make_topic(topic, partitions=2, **SMALL, **kinds.get(topic, {}))
+    await peer.make_topic(NEIGHBOUR)
+    assert (await peer.produce(produce(*KEPT, topic=NEIGHBOUR))).error_code == ErrorCode.NONE
+    for topic in INTERNAL_TOPICS:
+        await served.broker.controller.create_topic_if_missing(topic)
+    await served.broker.replica_logs.wait_opened(INTERNAL_TOPICS)
+
+
+async def check(served: Served) -> None:
+    await trio.sleep(TIMED_SECONDS)
+    with trio.fail_after(30):
+        peer = await served.connect()
+        assert await peer.is_answered()
+        assert await peer.values(NEIGHBOUR) == KEPT
+
+
+def cases_for(served: Served) -> Cases:
+    topics = served.broker.image.topics
+    return Cases(list(load_apis().values()), [topics[name].topic_id for name in TOPICS])
+
+
+async def fuzz(
+    directory: Path, frames: Iterable[Frame | None] | None = None, *, numbers: range = range(0)
+) -> list[Find]:
+    """Send frames, or the cases of these numbers; what was found."""
+    with listening() as heard:
+        async with target(directory) as served:
+            await prepare(served)
+            cases = cases_for(served)
+            await send_all(served, map(cases.frame, numbers) if frames is None else frames, heard)
+            await check(served)
+        async with target(directory) as served:
+            await check(served)
+    return list(heard.finds.values())
+
+
+async def send_all(served: Served, frames: Iterable[Frame | None], heard: Listening) -> None:
+    left = iter(frames)
+    async with trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE):
+            nursery.start_soon(_send_some, served, left, heard)
+
+
+async def _send_some(served: Served, frames: Iterator[Frame | None], heard: Listening) -> None:
+    peer: Peer | None = None
+    for frame in frames:
+        if frame is None:
+            continue
+        if peer is None:
+            peer = await served.connect()
+        heard.sent.append(frame)
+        del heard.sent[: -100 * AT_ONCE]
+        if not await _is_answered(peer, frame):
+            await trio.aclose_forcefully(peer.stream)
+            peer = None
+
+
+async def _is_answered(peer: Peer, frame: Frame) -> bool:
+    with trio.move_on_after(PATIENCE_SECONDS):
+        try:
+            await peer.stream.send_all(struct.pack(">i", len(frame)) + frame)
+            (size,) = struct.unpack(">i", await peer._exactly(4))
+            await peer._exactly(size)
+        except (trio.BrokenResourceError, AssertionError):
+            return False
+        return True
+    return False
