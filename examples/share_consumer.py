@@ -12,7 +12,7 @@ from itertools import count
 
 import trio
 
-from odradek import Admin, Producer, ShareConsumer
+from odradek import Admin, Producer, ResourceType, ShareConsumer
 
 ENOUGH = 20
 
@@ -38,7 +38,7 @@ async def work(name: str, bootstrap: str, topic: str, group: str, done: trio.Mem
 
 
 async def order_jobs(bootstrap: str, topic: str) -> None:
-    """For ever. A new group begins with what comes after its first member (share.auto.offset.reset says otherwise)."""
+    """For ever."""
     async with Producer(bootstrap) as producer:
         for number in count():
             await producer.send(topic, b"job %d" % number)
@@ -49,6 +49,7 @@ async def main(bootstrap: str = "localhost:9092", topic: str = "jobs", group: st
     async with Admin(bootstrap) as admin:
         if topic not in await admin.list_topics():
             await admin.create_topic(topic, partitions=1)
+        await admin.alter_configs(group, ResourceType.GROUP, set={"share.auto.offset.reset": "earliest"})
     done, dealt_with = trio.open_memory_channel[None](ENOUGH)
     async with trio.open_nursery() as nursery:
         for name in ("Ann", "Bob", "Cid"):

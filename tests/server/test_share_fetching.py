@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 import trio
-from served_broker import HandClock, Peer, Served, produce, serving
+from served_broker import HandClock, Peer, Served, produce, produce_batch, serving
 from sharing_member import ACCEPT, REJECT, RELEASE, RENEW, Got, initialize, member
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from odradek.protocol.messages.write_txn_markers import (
     WritableTxnMarker,
     WritableTxnMarkerTopic,
@@ -19,6 +25,7 @@ from odradek.protocol.messages.write_txn_markers import (
 )
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
+from odradek_broker.controller.image import ResourceType
 
 FEW = {"share_coordinator_state_topic_num_partitions": "2", "offsets_topic_num_partitions": "2"}
 NOTHING = Got([], [], ErrorCode.NONE, ErrorCode.NONE)
@@ -209,7 +216,7 @@ async def test_where_only_committed_records_count_those_of_aborted_transactions_
     async with serving(tmp_path, **FEW) as served:
         peer = await filled(served, [b"before"])
         one = await member(served, "one")
-        set_group_config(served, "share.isolation.level", "read_committed")
+        await set_group_config(peer, "share.isolation.level", "read_committed")
         for sequence, (value, commits) in enumerate([(b"aborted", False), (b"committed", True)]):
             batch = build_batch(
                 [Record(timestamp=1, value=value)],
@@ -224,12 +231,10 @@ async def test_where_only_committed_records_count_those_of_aborted_transactions_
         assert (await one.fetch()).values == [b"committed"]
 
 
-def set_group_config(served: Served, name: str, value: str) -> None:
-    image = served.broker.image
-    configs = {**image.configs, (32, "g"): {name: value}}
-    served.broker.context.image = type(image)(
-        **{each: getattr(image, each) for each in image.__struct_fields__} | {"configs": configs}
-    )
+async def set_group_config(peer: Peer, name: str, value: str) -> None:
+    resource = AlterConfigsResource(ResourceType.GROUP, "g", [AlterableConfig(name, 0, value)])
+    answer = await peer.ask(IncrementalAlterConfigsRequest([resource]), IncrementalAlterConfigsResponse, 1)
+    assert answer.responses[0].error_code == ErrorCode.NONE, answer
 
 
 async def test_batches_that_are_not_meant_are_not_sent(tmp_path: Path) -> None:
@@ -299,3 +304,37 @@ async def test_what_cannot_be_stored_did_not_count_and_comes_again(
             patched.setattr(served.broker.sharing.persister, "write", refuse)
             assert await one.acknowledge((0, 0, [ACCEPT])) is ErrorCode.COORDINATOR_NOT_AVAILABLE
         assert (await one.fetch()).acquired == [(0, 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("reset", "values"),
+    [
+        ("earliest", [b"old", b"young"]),
+        ("latest", []),
+        ("by_duration:PT1H", [b"young"]),
+        ("by_duration:P2DT1H30M5.5S", [b"old", b"young"]),
+    ],
+)
+async def test_a_new_group_begins_where_its_settings_say(tmp_path: Path, reset: str, values: list[bytes]) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        peer = await served.connect()
+        await peer.make_topic()
+        now_ms = served.broker.clock.now_ms()
+        for value, age_ms in ((b"old", 2 * 24 * 3_600_000), (b"young", 60_000)):
+            batch = build_batch([Record(timestamp=now_ms - age_ms, value=value)])
+            assert (await peer.produce(produce_batch(batch))).error_code == ErrorCode.NONE
+        await set_group_config(peer, "share.auto.offset.reset", reset)
+        await initialize(served, peer, start_offset=-1)
+        one = await member(served, "one")
+        assert (await one.fetch()).values == values
+
+
+async def test_settings_of_the_group_hold_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        peer = await filled(served, [b"a"], [b"b"])
+        one = await member(served, "one")
+        await one.fetch(max_records=1)
+        await set_group_config(peer, "share.delivery.count.limit", "2")
+        await set_group_config(peer, "share.record.lock.duration.ms", "20000")
+        assert (await one.fetch_whole((0, 0, [RELEASE]), max_records=1)).acquisition_lock_timeout_ms == 20_000
+        assert (await one.fetch((0, 0, [RELEASE]))).values == [b"b"]

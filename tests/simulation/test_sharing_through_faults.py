@@ -16,15 +16,8 @@ from deterministic_trio import run_in_virtual_time
 from test_transactions_through_faults import trouble
 from world import World
 
-from odradek import Admin, Producer, ShareConsumer
-from odradek.cluster.coordinator import GROUP, Coordinator
+from odradek import Admin, Producer, ResourceType, ShareConsumer
 from odradek.errors import OdradekError
-from odradek.protocol.messages.alter_share_group_offsets import (
-    AlterShareGroupOffsetsRequest,
-    AlterShareGroupOffsetsRequestPartition,
-    AlterShareGroupOffsetsRequestTopic,
-    AlterShareGroupOffsetsResponse,
-)
 
 PARTITIONS = 2
 RECORDS = 60
@@ -60,18 +53,10 @@ async def prepare(world: World) -> None:
     """A topic with records, which group g shares from its beginning."""
     async with Admin(world.bootstrap, surroundings=world.client()) as admin:
         await admin.create_topic("jobs", PARTITIONS, 3)
+        await admin.alter_configs("g", ResourceType.GROUP, set={"share.auto.offset.reset": "earliest"})
     async with Producer(world.bootstrap, surroundings=world.client()) as producer:
         for number in range(RECORDS):
             await producer.send("jobs", b"%d" % number, partition=number % PARTITIONS)
-        await producer.flush()
-        zero = [AlterShareGroupOffsetsRequestPartition(index, 0) for index in range(PARTITIONS)]
-        request = AlterShareGroupOffsetsRequest("g", [AlterShareGroupOffsetsRequestTopic("jobs", zero)])
-        coordinator = Coordinator(producer._cluster, GROUP, "g")
-        answer = await coordinator.ask_until_answered(
-            request, AlterShareGroupOffsetsResponse, lambda each: each.error_code, timeout_s=60
-        )
-        assert not answer.error_code, answer
-        assert not any(one.error_code for each in answer.responses for one in each.partitions), answer
 
 
 class Work:

@@ -15,9 +15,12 @@ from msgspec import Struct
 from odradek_broker.config.broker_config import BrokerConfig, broker_keys
 from odradek_broker.config.effective import ConfigEntry, ConfigSource, Synonym, broker_synonyms
 from odradek_broker.config.setting import BOOLEAN, INT, STRING, Setting, SettingError, at_least, one_of, render
-from odradek_broker.config.units import MINUTE_MS, SECOND_MS
+from odradek_broker.config.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
-_DURATION = re.compile(r"by_duration:P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.IGNORECASE)
+_DURATION = re.compile(
+    r"by_duration:P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE
+)
+"""Days, hours, minutes and seconds."""
 
 
 class GroupKey(Struct, frozen=True, kw_only=True):
@@ -67,6 +70,15 @@ def _share(name: str, sentence: str, default: int, least: int, most: int) -> Gro
 def _reset(value: str) -> str | None:
     fits = value.lower() in ("earliest", "latest") or _DURATION.fullmatch(value)
     return None if fits else "must be earliest, latest or by_duration:PnDTnHnMn.nS"
+
+
+def reset_age_ms(value: str) -> int | None:
+    """Of share.auto.offset.reset, how old the first records may be; None where it says nothing of age."""
+    found = _DURATION.fullmatch(value)
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (float(each or 0) for each in found.groups())
+    return int(days * DAY_MS + hours * HOUR_MS + minutes * MINUTE_MS + seconds * SECOND_MS)
 
 
 _KEYS = (

@@ -19,7 +19,8 @@ import trio
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import iter_headers
-from odradek_broker.coordinators.share_settings import EARLIEST, ShareGroupSettings, duration_ms
+from odradek_broker.config.group_keys import reset_age_ms
+from odradek_broker.coordinators.share_settings import EARLIEST, ShareGroupSettings
 from odradek_broker.log.failures import DamagedLog, OffsetOutOfRange
 from odradek_broker.loop.alarm import Alarm
 from odradek_broker.loop.slices import Slices
@@ -149,7 +150,7 @@ class ShareLeader:
         settings, log = self._settings(), self.partition.log
         if settings.auto_offset_reset == EARLIEST:
             return log.log_start_offset
-        limit, age_ms = self._limit(settings), duration_ms(settings.auto_offset_reset)
+        limit, age_ms = self._limit(settings), reset_age_ms(settings.auto_offset_reset)
         if age_ms is None:
             return limit
         young = self._context.clock.now_ms() - age_ms

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 import trio
 
-from odradek import BrokerError, ErrorCode, Producer, SerializationFailed, ShareConsumer, Shared, Topic
-from odradek.cluster.cluster import Cluster
-from odradek.cluster.coordinator import GROUP, Coordinator
-from odradek.protocol.messages.alter_share_group_offsets import (
-    AlterShareGroupOffsetsRequest,
-    AlterShareGroupOffsetsRequestPartition,
-    AlterShareGroupOffsetsRequestTopic,
-    AlterShareGroupOffsetsResponse,
+from odradek import (
+    Admin,
+    BrokerError,
+    ErrorCode,
+    Producer,
+    ResourceType,
+    SerializationFailed,
+    ShareConsumer,
+    Shared,
+    Topic,
 )
 
 NewTopic = Callable[..., str]
@@ -27,21 +29,10 @@ Raw = ShareConsumer[bytes | None, bytes | None]
 async def prepared(bootstrap: str, new_topic: NewTopic, *values: bytes, partitions: int = 1) -> str:
     """A topic with these values, which the group of the same name shares from its beginning."""
     topic = await trio.to_thread.run_sync(new_topic, partitions)
-    async with Producer(bootstrap) as producer:
+    async with Admin(bootstrap) as admin, Producer(bootstrap) as producer:
+        await admin.alter_configs(topic, ResourceType.GROUP, set={"share.auto.offset.reset": "earliest"})
         await producer.send_many(topic, values)
-        zero = [AlterShareGroupOffsetsRequestPartition(index, 0) for index in range(partitions)]
-        request = AlterShareGroupOffsetsRequest(topic, [AlterShareGroupOffsetsRequestTopic(topic, zero)])
-        coordinator = Coordinator(_cluster_of(producer), GROUP, topic)
-        answer = await coordinator.ask_until_answered(
-            request, AlterShareGroupOffsetsResponse, lambda each: each.error_code, timeout_s=20
-        )
-        assert not answer.error_code, answer
-        assert not any(one.error_code for each in answer.responses for one in each.partitions), answer
     return topic
-
-
-def _cluster_of(producer: Producer) -> Cluster:
-    return producer._cluster
 
 
 @asynccontextmanager
