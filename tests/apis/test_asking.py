@@ -27,7 +27,9 @@ class Notes:
     def __init__(self) -> None:
         self.seen: list[tuple[str, bool]] = []
 
-    def note(self, asking: Asking, operation: int, resource_type: int, name: str, decision: Decision) -> None:
+    def note(
+        self, principal: str, host: str, request: str, operation: int, kind: int, name: str, decision: Decision
+    ) -> None:
         self.seen.append((name, decision.allowed))
 
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 TESTS = {
     "ACLs": ("controller/test_acl_decisions.py::test_what_would_be_too_much_in_all_is_refused_as_a_whole",),
+    "Audit log": ("server/test_audit_log.py::test_the_files_stay_within_their_bound",),
+    "Decisions that the audit log counts at a time": (
+        "security/test_audit.py::test_beyond_what_is_told_apart_the_number_is_said",
+    ),
     "Entities that have quotas": ("controller/test_quota_decisions.py::test_no_more_entities_than_that_have_quotas",),
     "Clients whose use is measured for quotas": (
         "server/test_throttling.py::test_who_was_silent_for_longest_is_forgotten_first",
@@ -209,6 +213,8 @@ BUFFERED = "Records that wait to be acknowledged"
 FETCHED = "Batches that wait to be handed out"
 
 CONTAINERS = {
+    "odradek_broker.security.audit.Audit._kept": "Decisions that the audit log counts at a time",
+    "odradek_broker.security.audit.Audit._new": "Decisions that the audit log counts at a time",
     "odradek_broker.security.quotas.Meter._samples": FIXED,
     "odradek_broker.server.throttling.Meters._kept": "Clients whose use is measured for quotas",
     "odradek_broker.apis.permissions.asking.Asking._allowed": "Permissions that a connection remembers",

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from odradek_broker.config.setting import BOOLEAN, CLASS, STRING, Setting, SettingError, one_of
+from odradek_broker.config.setting import BOOLEAN, CLASS, LONG, STRING, Setting, SettingError, at_least, either, one_of
 from odradek_broker.config.share_keys import ShareCoordinatorConfig
+from odradek_broker.config.units import KIB, MIB
 from odradek_broker.security.authorizer import parse_super_users
 
 STANDARD_AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
@@ -48,6 +49,22 @@ class PermissionConfig(ShareCoordinatorConfig, frozen=True, kw_only=True):
             build=_parse_super_users,
         ),
     ] = SuperUsers()
+    audit_log_file: Annotated[
+        str,
+        Setting(
+            "Where it is written who has asked for what; where not set, audit.jsonl in the data directory. "
+            "A key of Odradek's own.",
+            STRING,
+        ),
+    ] = ""
+    audit_log_max_bytes: Annotated[
+        int,
+        Setting(
+            "How large that may be, with the file before it; 0 for none at all. A key of Odradek's own.",
+            LONG,
+            either(0, at_least(64 * KIB)),
+        ),
+    ] = 64 * MIB
     allow_everyone_if_no_acl_found: Annotated[
         bool, Setting("Whether everybody may use what no ACL speaks of.", BOOLEAN)
     ] = False

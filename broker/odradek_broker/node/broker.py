@@ -25,6 +25,7 @@ from odradek_broker.loop.looks import Looks
 from odradek_broker.metadata.note import MetadataNote
 from odradek_broker.metadata.reachability import Reachability
 from odradek_broker.metadata.recent_deletions import RecentDeletions
+from odradek_broker.node.audit_log import AuditLog
 from odradek_broker.partitions.checkpoints import Checkpoints
 from odradek_broker.partitions.fetch_sessions import FetchSessions
 from odradek_broker.partitions.flusher import Flusher
@@ -74,6 +75,8 @@ class Broker:
         config = context.config
         self.authorizer = _authorizer(config)
         """None where nobody is asked for permission."""
+        is_audited = self.authorizer is not None and config.audit_log_max_bytes > 0
+        self.audit_log = AuditLog(context, workers) if is_audited else None
         self.looks = Looks(workers)
         self.flusher = Flusher(workers, sync=config.log_flush_policy == "sync", doubt_caches=directory.doubt_caches)
         self.partitions: Partitions = {}
@@ -192,6 +195,8 @@ class Broker:
 
         `has_run`: it has served, so that what it knows is worth writing down.
         """
+        if self.audit_log is not None:
+            self.audit_log.close()
         is_clean = has_run and not self.replica_logs.waiting
         self.replica_logs.close()
         for partition in self.partitions.values():

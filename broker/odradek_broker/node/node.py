@@ -170,6 +170,8 @@ class Node:
         nursery.start_soon(Housekeeping(broker).run)
         nursery.start_soon(broker.isr_changes.run)
         nursery.start_soon(broker.metadata_note.run)
+        if broker.audit_log is not None:
+            nursery.start_soon(broker.audit_log.run)
 
     def _on_image(self, _: MetadataImage, new: MetadataImage) -> None:
         """A controller tells what it has decided; of nothing before the broker is there that acts upon it."""

@@ -39,8 +39,8 @@ class Reason(Enum):
 
     ACL = "an ACL"
     SUPER_USER = "super.users"
-    NOBODY_SPEAKS_OF_IT = "allow.everyone.if.no.acl.found"
-    """No ACL names the resource, so that setting decides."""
+    NOBODY_SPEAKS_OF_IT = "no ACL speaks of it"
+    """So allow.everyone.if.no.acl.found decides."""
     NOT_AMONG_ITS_ACLS = "no ACL of the resource allows it"
 
 

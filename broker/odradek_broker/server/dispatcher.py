@@ -25,6 +25,7 @@ from odradek_broker.server.unsupported import Unsupported, unsupported
 if TYPE_CHECKING:
     from odradek.protocol.headers import ApiMessage
     from odradek_broker.node.broker import Broker
+    from odradek_broker.security.authorizer import Authorizer
 
 
 ELEMENTS_AT_ONCE = 2_000
@@ -74,7 +75,7 @@ class Dispatcher:
         api, version = self._apis.get(header.api_key), header.api_version
         if api is None or version not in api.versions:
             return unsupported(header, api)
-        asking = None if self.broker.authorizer is None else asking_for(caller, self.broker.authorizer, self.broker)
+        asking = None if self.broker.authorizer is None else self._asking(caller, self.broker.authorizer, api)
         context = RequestContext(self.broker, self._apis, version, header.client_id, caller, asking)
         if is_flexible(api.request, version):
             position = skip_tags(frame, position)
@@ -92,6 +93,11 @@ class Dispatcher:
                 return guarded
             call = guarded
         return call if usage is None else self._admit(call, usage)
+
+    def _asking(self, caller: Caller, authorizer: Authorizer, api: Api) -> Asking:
+        asking = asking_for(caller, authorizer, self.broker, self.broker.audit_log)
+        asking.request = api.name
+        return asking
 
     async def _guard(self, call: Call, asking: Asking) -> Call | Forbidden:
         """What is left of it by what the caller may do."""

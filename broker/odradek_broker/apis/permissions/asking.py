@@ -26,7 +26,16 @@ MAX_REMEMBERED = 1_000
 class Audit(Protocol):
     """Keeps what was decided."""
 
-    def note(self, asking: Asking, operation: int, resource_type: int, name: str, decision: Decision) -> None: ...
+    def note(
+        self,
+        principal: str,
+        host: str,
+        request: str,
+        operation: int,
+        resource_type: int,
+        name: str,
+        decision: Decision,
+    ) -> None: ...
 
 
 class Node(Protocol):
@@ -69,6 +78,8 @@ class Asking:
         self._audit = audit
         self._acls: AclIndex | None = None
         self._allowed: set[tuple[int, int, str]] = set()
+        self.request = ""
+        """The name of the API that is asked, for the audit log."""
 
     def may(self, operation: int, resource_type: int, name: str, *, quietly: bool = False) -> bool:
         """`quietly`: a refusal is nobody's fault, as there is another way."""
@@ -125,11 +136,11 @@ class Asking:
 
     def _note(self, operation: int, resource_type: int, name: str, decision: Decision, *, quietly: bool) -> None:
         if self._audit is not None and (decision.allowed or not quietly):
-            self._audit.note(self, operation, resource_type, name, decision)
+            self._audit.note(self._asker.principal, self.host, self.request, operation, resource_type, name, decision)
 
 
-def asking_for(caller: Calling, authorizer: Authorizer, node: Node) -> Asking:
+def asking_for(caller: Calling, authorizer: Authorizer, node: Node, audit: Audit | None) -> Asking:
     """The same for a connection until somebody else logs in."""
     if caller.asking is None or caller.asking.principal != caller.principal:
-        caller.asking = Asking(authorizer, caller.principal, caller.peer, node)
+        caller.asking = Asking(authorizer, caller.principal, caller.peer, node, audit)
     return caller.asking

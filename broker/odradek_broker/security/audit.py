@@ -1,0 +1,96 @@
+"""What the audit log says: who asked from where for what, whether it was allowed, and by which rule.
+
+The first time it is said at once. What is the same within WINDOW_MS after that is counted, and said together when the
+time is over. No more than MAX_KEPT different things are told apart meanwhile; of what comes beyond that the number is
+said.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+WINDOW_MS = 60_000
+MAX_KEPT = 10_000
+LINES_AT_ONCE = 500
+MAX_TEXT_LENGTH = 500
+"""Of a name in a line; what is longer is cut off."""
+
+
+class Asked(NamedTuple):
+    """What was decided; equal where a line would say the same."""
+
+    principal: str
+    host: str
+    request: str
+    """Name of the API."""
+    operation: str
+    resource: str
+    """As `TOPIC:orders`."""
+    allowed: bool
+    rule: str
+
+
+class _Count:
+    def __init__(self, first_ms: int) -> None:
+        self.first_ms = self.last_ms = first_ms
+        self.untold = 0
+
+
+class Audit:
+    """Between the decisions and the file."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Asked, _Count] = {}
+        """In the order in which they were first asked."""
+        self._new: deque[Asked] = deque()
+        self._beyond = 0
+
+    def note(self, asked: Asked, now_ms: int) -> None:
+        count = self._kept.get(asked)
+        if count is None:
+            if len(self._kept) >= MAX_KEPT:
+                self._beyond += 1
+                return
+            count = self._kept[asked] = _Count(now_ms)
+            self._new.append(asked)
+        count.last_ms = now_ms
+        count.untold += 1
+
+    def take(self, now_ms: int, *, everything: bool = False) -> list[bytes]:
+        """The lines that are due, LINES_AT_ONCE at most; with `everything` of all that has not been said."""
+        lines: list[bytes] = []
+        while self._new and len(lines) < LINES_AT_ONCE:
+            asked = self._new.popleft()
+            lines.append(self._line(asked, self._kept[asked]))
+        while not self._new and self._kept and len(lines) < LINES_AT_ONCE:
+            asked, count = next(iter(self._kept.items()))
+            if not everything and now_ms - count.first_ms < WINDOW_MS:
+                break
+            del self._kept[asked]
+            if count.untold:
+                lines.append(self._line(asked, count))
+        if self._beyond:
+            lines.append(_encode({"time": _time(now_ms), "others": self._beyond}))
+            self._beyond = 0
+        return lines
+
+    def _line(self, asked: Asked, count: _Count) -> bytes:
+        times, count.untold = count.untold, 0
+        texts = {name: _short(value) for name, value in asked._asdict().items()}
+        return _encode({"time": _time(count.last_ms), **texts, "times": times})
+
+
+def _short(value: Any) -> Any:
+    return value[:MAX_TEXT_LENGTH] if isinstance(value, str) else value
+
+
+def _time(now_ms: int) -> str:
+    return datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _encode(fields: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(fields) + b"\n"
