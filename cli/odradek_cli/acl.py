@@ -11,7 +11,7 @@ from odradek.protocol.acl import CLUSTER_NAME, Operation, PatternType, Permissio
 from odradek_cli.command import Group, Option, UsageError
 from odradek_cli.display import show
 from odradek_cli.failures import Failed
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, security_for
 
 acl = Group("acl", "Who may do what.")
 
@@ -54,7 +54,7 @@ def add(
     ]
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             await admin.create_acls(*acls)
         for each in acls:
             print(each)
@@ -85,7 +85,7 @@ def list_acls(
     ]
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             acls = [acl for each in wanted for acl in await admin.list_acls(each)]
         columns = ["permission", "user", "host", "operation", "resource", "pattern", "name"]
         show(columns, [_row(each) for each in sorted(acls, key=str)], as_json=as_json)
@@ -122,7 +122,7 @@ def remove(
     ]
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             gone = await admin.delete_acls(*wanted)
         if not gone:
             raise Failed("there is no such ACL")
@@ -152,7 +152,7 @@ def explain(
     async def work() -> None:
         from odradek_cli.explaining import explanation
 
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             broker = (await admin.describe_cluster()).brokers[0].node_id
             settings = await admin.describe_configs(str(broker), ConfigType.BROKER)
             values = {key: entry.value or "" for key, entry in settings.items()}

@@ -24,6 +24,8 @@ COMMANDS = {
     "produce": "Lines of standard input, or of files, become records.",
     "tail": "Show records and follow what comes.",
     "group": "Consumer groups.",
+    "user": "Who can log in.",
+    "cert": "Certificates: when they end, and new ones.",
     "replay": "Send dead letters, or any range of records, through a topic again.",
     "acl": "Who may do what.",
     "quota": "How much clients may ask for.",

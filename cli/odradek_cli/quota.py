@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from odradek import Admin
 from odradek_cli.command import Group, Option, UsageError
 from odradek_cli.display import show
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, security_for
 
 quota = Group("quota", "How much clients may ask for.")
 
@@ -22,7 +22,7 @@ def list_quotas(as_json: AsJson = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRA
     """List quotas, each with whom it holds."""
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             found = await admin.list_quotas()
         rows: list[dict[str, Any]] = [
             {
@@ -75,7 +75,7 @@ def set_quota(
         raise UsageError("say which, as in --produce-bytes 1000000")
 
     async def work() -> None:
-        async with Admin(bootstrap) as admin:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
             await admin.alter_quota(entity, limits)
 
     run(work, bootstrap)

@@ -9,15 +9,18 @@ import contextlib
 import json
 import signal
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from odradek import OdradekError
 from odradek.testing import Cluster, Node, NodeFailed
-from odradek_cli.greeting import greet
+from odradek_cli.greeting import greet, point_to
 from odradek_cli.node_watch import watch
 from odradek_cli.running import NoCluster, announced, find_cluster
+
+if TYPE_CHECKING:
+    from odradek_cli.secured import Secured
 
 ACTIONS = ("list", "kill", "pause", "resume", "stop", "start")
 MAX_REQUEST_BYTES = 10_000
@@ -27,7 +30,7 @@ LEADER_PREFIX = "leader-of "
 # ------------------------------------------------------------------------------------------------------ the supervisor
 
 
-async def supervise(cluster: Cluster) -> None:
+async def supervise(cluster: Cluster, secured: Secured | None = None) -> None:
     """Run a cluster until SIGINT or SIGTERM. Raises NodeFailed."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
@@ -39,22 +42,24 @@ async def supervise(cluster: Cluster) -> None:
             nursery.start_soon(end)
             async with cluster:
                 nursery.start_soon(watch, cluster)
-                await _serve_requests(cluster)
+                await _serve_requests(cluster, secured)
 
 
-def _say_ready(cluster: Cluster) -> None:
+def _say_ready(cluster: Cluster, secured: Secured | None) -> None:
+    point_to(secured)
     for broker in cluster.brokers:
         print(f"ready {broker.address}", flush=True)
-    greet(cluster.bootstrap, str(cluster.data_dir), is_temporary=cluster.is_temporary, has_nodes=True)
+    greet(cluster.bootstrap, str(cluster.data_dir), is_temporary=cluster.is_temporary, has_nodes=True, secured=secured)
 
 
-async def _serve_requests(cluster: Cluster) -> None:
+async def _serve_requests(cluster: Cluster, secured: Secured | None) -> None:
     etcd = ",".join(member.endpoint for member in cluster.etcd) or None
-    with announced(cluster.data_dir, cluster.bootstrap, etcd=etcd, has_socket=True) as path:
+    profile = None if secured is None else str(secured.profile)
+    with announced(cluster.data_dir, cluster.bootstrap, etcd=etcd, profile=profile, has_socket=True) as path:
         listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         await listening.bind(str(path))
         listening.listen()
-        _say_ready(cluster)  # and whoever reads that finds us
+        _say_ready(cluster, secured)  # and whoever reads that finds us
         listener = trio.SocketListener(listening)
         async with trio.open_nursery() as nursery:
             while True:

@@ -18,13 +18,15 @@ from odradek_broker.config import settings_in
 from odradek_cli.broker_process import load_or_exit, run_broker, say_ready
 from odradek_cli.command import Option, UsageError
 from odradek_cli.failures import sentence_of
-from odradek_cli.greeting import greet
+from odradek_cli.greeting import greet, point_to
 from odradek_cli.logs import set_up_logging
 from odradek_cli.running import announced
 from odradek_cli.session import parse_pairs
 
 if TYPE_CHECKING:
     from odradek.testing import Cluster
+    from odradek_broker.config import BrokerConfig
+    from odradek_cli.secured import Secured
 
 DEV_SETTINGS = {"group.initial.rebalance.delay.ms": "100"}
 """Long enough for the members of one program to find each other, and no three seconds for nobody."""
@@ -55,6 +57,9 @@ def up(
     setting: Annotated[
         list[str] | None, Option("--set", help="A broker setting, as in log.segment.bytes=1048576.")
     ] = None,
+    secure: Annotated[
+        bool, Option("--secure", help="Over TLS, with logins and permissions; what is needed for that is made.")
+    ] = False,
     verbose: Annotated[bool, Option("--verbose", "-v", help="Log what is done.")] = False,
 ) -> None:
     """Start brokers and print `ready HOST:PORT` for each when clients would succeed."""
@@ -62,6 +67,16 @@ def up(
     settings = parse_pairs(setting or [], "--set")
     if port + brokers - 1 > MAX_PORT:
         raise UsageError(f"--port {port}: with {brokers} brokers the last port would be {port + brokers - 1}")
+    if secure and journal == "etcd":
+        raise UsageError("--secure secures every link, and that to etcd cannot be yet: it goes with --journal file")
+    if data_dir is None and secure:  # else whoever keeps the data makes a temporary directory
+        directory = tempfile.mkdtemp(prefix="odradek-")
+        try:
+            raise SystemExit(_up_secured(brokers, port, host, directory, settings, is_temporary=True))
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+    if secure:
+        raise SystemExit(_up_secured(brokers, port, host, data_dir or "", settings, is_temporary=False))
     if brokers > 1 or journal == "etcd":
         from odradek.testing import Cluster
 
@@ -83,29 +98,73 @@ def up(
     directory = data_dir or tempfile.mkdtemp(prefix="odradek-")
     overrides = {**DEV_SETTINGS, "listeners": f"{host}:{port}", "log.dir": directory, **settings}
     try:
-        config = load_or_exit(None, overrides)
-        with ExitStack() as announcement:
-
-            def on_ready(addresses: list[Address]) -> None:
-                where = ",".join(f"{host}:{port}" for host, port in addresses)
-                announcement.enter_context(announced(Path(directory), where))
-                say_ready(addresses)
-                greet(where, directory, is_temporary=data_dir is None)
-
-            code = run_broker(config, on_ready)
+        code = _run_one(load_or_exit(None, overrides), directory, is_temporary=data_dir is None)
     finally:
         if data_dir is None:
             shutil.rmtree(directory, ignore_errors=True)
     raise SystemExit(code)
 
 
-def _run_cluster(make: Callable[[], Cluster]) -> int:
+def _up_secured(
+    brokers: int, port: int, host: str, directory: str, settings: dict[str, str], *, is_temporary: bool
+) -> int:
+    """All of it below one directory."""
+    from odradek_cli.secured import hosts_for, secure, security_of, tell_clients
+
+    secured = secure(Path(directory), hosts_for(host))
+    if brokers == 1:
+        overrides = {**DEV_SETTINGS, "listeners": f"SASL_SSL://{host}:{port}", "log.dir": directory, **settings}
+        config = load_or_exit(secured.settings, overrides)
+        return _run_one(config, directory, is_temporary=is_temporary, secured=secured)
+    from odradek.testing import Cluster
+
+    load_or_exit(secured.settings, {"listeners": f"SASL_SSL://{host}:{port}", **settings})
+    settings = {**settings_in(os.environ), **settings}
+
+    def make() -> Cluster:
+        security = security_of(secured)
+        cluster = Cluster(
+            brokers,
+            data_dir=directory,
+            port=port,
+            host=host,
+            settings=settings,
+            config=secured.settings,
+            security=security,
+        )
+        tell_clients(secured, cluster.bootstrap)
+        return cluster
+
+    return _run_cluster(make, secured)
+
+
+def _run_one(config: BrokerConfig, directory: str, *, is_temporary: bool, secured: Secured | None = None) -> int:
+    """A broker in this process; its exit code."""
+    with ExitStack() as announcement:
+
+        def on_ready(addresses: list[Address]) -> None:
+            where = ",".join(f"{host}:{port}" for host, port in addresses)
+            profile = None
+            if secured is not None:
+                from odradek_cli.secured import tell_clients
+
+                tell_clients(secured, where)
+                profile = str(secured.profile)
+            announcement.enter_context(announced(Path(directory), where, profile=profile))
+            point_to(secured)
+            say_ready(addresses)
+            greet(where, directory, is_temporary=is_temporary, secured=secured)
+
+        return run_broker(config, on_ready)
+
+
+def _run_cluster(make: Callable[[], Cluster], secured: Secured | None = None) -> int:
     from odradek.testing import NodeFailed
     from odradek_cli.supervisor import supervise
 
     exit_code = 0
     try:
-        trio.run(supervise, make())
+        trio.run(supervise, make(), secured)
     except* (NodeFailed, OSError, ValueError) as errors:
         error: BaseException = errors
         while isinstance(error, BaseExceptionGroup):

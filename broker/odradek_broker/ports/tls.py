@@ -57,6 +57,8 @@ class TlsStream(TcpStream):
             try:
                 while (wait := await self._handshakes.step(self._tls.do_handshake)) is not None:
                     await wait(self._tls.fileno())
+            except ssl.SSLEOFError:
+                raise ConnectionResetError("the peer has gone before it was known who it is") from None
             except ssl.SSLError as error:
                 raise HandshakeFailed(f"TLS: {_reason(error)}") from None
         return self._tls.getpeercert(binary_form=True)

@@ -13,10 +13,13 @@ from odradek.admin.quotas import Quota, QuotaAdmin
 from odradek.admin.records import ClusterDescription, RecordAdmin
 from odradek.admin.replicas import Reassignment, ReplicaAdmin
 from odradek.admin.topics import TopicAdmin, TopicDescription
+from odradek.admin.users import ScramCredential, UserAdmin
 from odradek.protocol.acl import Acl
 
 
-class Admin(TopicAdmin, ConfigAdmin, GroupAdmin, RecordAdmin, ReplicaAdmin, LogDirAdmin, AclAdmin, QuotaAdmin):
+class Admin(
+    TopicAdmin, ConfigAdmin, GroupAdmin, RecordAdmin, ReplicaAdmin, LogDirAdmin, AclAdmin, QuotaAdmin, UserAdmin
+):
     """Looks after a cluster. Use as `async with Admin("localhost:9092") as admin:`. Arguments are AdminOptions."""
 
 
@@ -34,5 +37,6 @@ __all__ = [
     "Reassignment",
     "RebalanceDescription",
     "ResourceType",
+    "ScramCredential",
     "TopicDescription",
 ]

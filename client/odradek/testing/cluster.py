@@ -15,6 +15,7 @@ import trio
 
 from odradek.admin import Admin
 from odradek.scope import check_trio
+from odradek.security import NO_SECURITY, Security
 from odradek.testing.etcd_node import EtcdNode
 from odradek.testing.links import Links
 from odradek.testing.node import Node, NodeFailed
@@ -48,12 +49,16 @@ class Cluster:
         controllers: int | None = None,
         etcd_members: int = 1,
         network_faults: bool = False,
+        config: str | Path | None = None,
+        security: Security = NO_SECURITY,
     ) -> None:
         """Broker i listens at `port` + i (0: at any free ports). `settings` are Kafka's, for all processes.
 
         With journal="file" there is one controller, a process of its own. With "etcd" the first `controllers` brokers
         (3) are controllers too, and etcd, which has to be installed, decides which of them is the active one. Of three
         `etcd_members` any one may die.
+        `config` is a file of more settings, which may be secret; `security` says how this program connects, and which
+        protocol the brokers speak.
         With `network_faults` proxies stand before all nodes, which `partition`, `isolate` and `slow` need.
         Raises ValueError for fewer brokers than the data directory was made for.
         """
@@ -63,6 +68,8 @@ class Cluster:
         """Whether the data directory goes with the cluster."""
         self.data_dir = Path(tempfile.mkdtemp(prefix="odradek-") if data_dir is None else data_dir)
         self._host = host
+        self._config = None if config is None else Path(config)
+        self._security = security
         self._settings = {**_settings_for(brokers), **(settings or {})}
         ports = self._ports(brokers, port)
         self._node_ports = dict(zip(ports, free_ports(len(ports), ports), strict=True)) if network_faults else {}
@@ -257,7 +264,7 @@ class Cluster:
 
     def _admin(self) -> Admin:
         up = [broker.address for broker in self.brokers if broker.pid is not None]
-        return Admin(",".join(up or [self.bootstrap]))
+        return Admin(",".join(up or [self.bootstrap]), security=self._security)
 
     # ------------------------------------------------------------------------------------------------------ making
 
@@ -300,10 +307,12 @@ class Cluster:
 
     def _make(self, name: str, port: int, own: Mapping[str, str]) -> Node:
         directory = self.data_dir / name
-        where = {"listeners": f"{self._host}:{self._node_ports.get(port, port)}", "log.dir": str(directory)}
+        protocol = self._security.security_protocol
+        listener = f"{protocol}://{self._host}:{self._node_ports.get(port, port)}"
+        where = {"listeners": listener, "log.dir": str(directory)}
         if self._node_ports:
-            where["advertised.listeners"] = f"{self._host}:{port}"
-        return Node(name, directory, self._host, port, {**self._settings, **where, **own})
+            where["advertised.listeners"] = f"{protocol}://{self._host}:{port}"
+        return Node(name, directory, self._host, port, {**self._settings, **where, **own}, self._config)
 
 
 def _etcd_members(data_dir: Path, ports: list[tuple[int, int]]) -> list[EtcdNode]:

@@ -33,13 +33,16 @@ class State(Enum):
 class Node:
     """A broker or a controller. Its files are in `directory`: data, the process id, and what it says in server.log."""
 
-    def __init__(self, name: str, directory: Path, host: str, port: int, settings: dict[str, str]) -> None:
-        """`settings`: all that the process needs to know."""
+    def __init__(
+        self, name: str, directory: Path, host: str, port: int, settings: dict[str, str], config: Path | None = None
+    ) -> None:
+        """`settings`: all that the process needs to know, beside what is in the file `config`."""
         self.name = name
         self.directory = directory
         self.host = host
         self.port = port
         self.settings = settings
+        self.config = config
         self.front: Front | None = None
         """What stands between it and the others, where the network is to fail."""
         self._process: trio.Process | None = None
@@ -160,8 +163,9 @@ class Node:
                 stream.close()
 
     def _command(self) -> list[str]:
+        file = [] if self.config is None else [f"--config={self.config}"]
         pairs = [f"--set={key}={value}" for key, value in self.settings.items()]
-        return [sys.executable, "-m", "odradek_cli", "broker", "--with-parent", *pairs]
+        return [sys.executable, "-m", "odradek_cli", "broker", "--with-parent", *file, *pairs]
 
     async def _says_ready(self) -> bool:
         assert self._process is not None

@@ -1,0 +1,173 @@
+"""`odradek up --secure`: what it writes, that one can connect with all of it, and what it leaves to nobody else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from odradek_broker.config import load_broker_config
+from odradek_cli.profiles import read_profile
+from odradek_cli.secured import hosts_for, hosts_of, read_certificate, renew, secure, tell_clients
+from referee.process import BrokerProcess
+from tests.cli.commands import Done, call
+
+
+class Secure(BrokerProcess):
+    """`odradek up --secure`."""
+
+    name = "Odradek, secured"
+    ready_line = re.compile(r"^ready 127\.0\.0\.1:\d+")
+
+    def command(self) -> list[str]:
+        where = ["--port", str(self.port), "--data-dir", str(self.data_dir)]
+        return [sys.executable, "-m", "odradek_cli", "up", "--secure", *where]
+
+    @property
+    def security(self) -> Path:
+        return self.data_dir / "security"
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    """Found by no other test: where it announces itself is its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        broker = Secure(tmp_path_factory.mktemp("secure") / "data")
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.stop()
+    assert "Traceback" not in "".join(broker.lines)
+
+
+def done(*words: str, code: int = 0) -> Done:
+    with mock.patch.dict(os.environ):  # which --profile changes
+        made = call(*words)
+    assert made.code == code, made
+    return made
+
+
+@pytest.mark.slow
+def test_the_one_line_that_it_prints_connects(up: Secure) -> None:
+    (line,) = [line for line in up.lines if line.startswith("kcat ")]
+    if shutil.which("kcat") is None:
+        assert up.security.name in line
+        return
+    listed = subprocess.run(line.split(), capture_output=True, text=True, timeout=30, check=True).stdout
+    assert f"broker 1 at 127.0.0.1:{up.port}" in listed
+
+
+@pytest.mark.slow
+def test_commands_on_the_same_machine_are_the_administrators(up: Secure) -> None:
+    done("topic", "create", "orders")
+    assert done("topic", "list").stdout.startswith("orders")
+    assert done("--profile", str(up.security / "client.toml"), "topic", "list").stdout.startswith("orders")
+
+
+@pytest.mark.slow
+def test_a_user_is_added_listed_and_removed(up: Secure, tmp_path: Path) -> None:
+    password = done("user", "add", "alice").stdout.strip()
+    assert len(password) >= 20
+    assert "alice\tSCRAM-SHA-512\t4096" in done("user", "list").stdout
+    assert password not in done("user", "list", "--json").stdout
+    theirs = tmp_path / "alice.toml"
+    text = (
+        (up.security / "client.toml")
+        .read_text()
+        .replace('"admin"', '"alice"')
+        .replace("ca.pem", str(up.security / "ca.pem"))
+    )
+    theirs.write_text(re.sub(r'sasl-password = ".*"', f'sasl-password = "{password}"', text))
+    done("--profile", str(theirs), "topic", "list")
+    done("user", "remove", "alice")
+    refused = done("--profile", str(theirs), "topic", "list", code=1).stderr
+    assert "SASL_AUTHENTICATION_FAILED" in refused and password not in refused
+    assert "RESOURCE_NOT_FOUND" in done("user", "remove", "alice", code=1).stderr
+
+
+@pytest.mark.slow
+def test_a_password_may_come_from_a_file(up: Secure, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("from a file\n")
+    assert done("user", "add", "bob", "--password-file", str(file), "--mechanism", "SCRAM-SHA-256").stdout == ""
+    assert "bob\tSCRAM-SHA-256\t4096" in done("user", "list").stdout
+    file.write_text("\n")
+    assert "the password is empty" in done("user", "add", "bob", "--password-file", str(file), code=1).stderr
+
+
+@pytest.mark.slow
+def test_a_certificate_is_shown_and_made_anew(up: Secure) -> None:
+    before = read_certificate(up.security / "brokers.pem").serial_number
+    assert "CN=broker\tlocalhost,127.0.0.1" in done("cert", "show").stdout
+    assert "ends on" in done("cert", "renew", "--data-dir", str(up.data_dir)).stdout
+    assert read_certificate(up.security / "brokers.pem").serial_number != before
+    assert "no secured cluster" in done("cert", "renew", "--data-dir", "/nowhere", code=1).stderr
+    assert done("topic", "list").code == 0
+
+
+@pytest.mark.slow
+def test_nothing_secret_is_in_what_it_says(up: Secure) -> None:
+    settings = (up.security / "brokers.properties").read_text()
+    passwords = set(re.findall(r'(?:password|user_admin)="([^"]+)"', settings))
+    assert len(passwords) == 2
+    said = "".join(up.lines)
+    command = Path(f"/proc/{up.pid}/cmdline")
+    said += command.read_text() if command.exists() else ""
+    assert not [each for each in passwords if each in said]
+
+
+def test_all_that_is_written_is_for_this_user_alone_and_kept(tmp_path: Path) -> None:
+    secured = secure(tmp_path, hosts_for("broker.example.com"))
+    tell_clients(secured, "broker.example.com:9092")
+    files = {path.name: path.read_bytes() for path in secured.directory.iterdir()}
+    assert set(files) == {
+        "ca.pem",
+        "ca-key.pem",
+        "brokers.pem",
+        "brokers.properties",
+        "client.properties",
+        "client.toml",
+        "kcat.conf",
+    }
+    for path in secured.directory.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(secured.directory.stat().st_mode) == 0o700
+    again = secure(tmp_path, hosts_for("broker.example.com"))
+    assert {path.name: path.read_bytes() for path in again.directory.iterdir()} == files
+
+
+def test_what_is_written_for_brokers_has_no_mistake_and_for_clients_is_a_profile(tmp_path: Path) -> None:
+    secured = secure(tmp_path, hosts_for("127.0.0.1"))
+    tell_clients(secured, "localhost:9092")
+    loaded = load_broker_config(secured.settings, {}, {"listeners": "SASL_SSL://127.0.0.1:0"})
+    assert loaded.notices == ()
+    assert loaded.config.inter_broker_listener == "SASL_SSL"
+    profile = read_profile(secured.profile)
+    assert (profile.bootstrap, profile.security.sasl_username) == ("localhost:9092", "admin")
+    assert profile.security.tls() is not None
+
+
+def test_a_new_certificate_is_for_the_same_hosts_by_the_same_authority(tmp_path: Path) -> None:
+    secured = secure(tmp_path, ["a.example.com", "10.0.0.1"])
+    path = secured.directory / "brokers.pem"
+    before = read_certificate(path)
+    assert renew(secured.directory) > datetime.now(UTC)
+    after = read_certificate(path)
+    assert after.serial_number != before.serial_number and after.issuer == before.issuer
+    assert hosts_of(after) == hosts_of(before) == ["a.example.com", "10.0.0.1"]
+
+
+def test_etcd_is_not_said_to_be_secured() -> None:
+    refused = done("up", "--secure", "--journal", "etcd", code=2)
+    assert "--journal file" in refused.stderr
