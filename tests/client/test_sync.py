@@ -171,7 +171,8 @@ def test_nothing_of_the_client_is_missing_without_async(name: str) -> None:
     def public(kind: type) -> set[str]:
         return {member for member, _ in inspect.getmembers(kind) if not member.startswith("_")}
 
-    by_hand = {"encode", "group_position", "taken_in_hand"}  # of use to the command line, and to transactions
+    by_hand = {"encode", "group_position", "keep_from_committing", "taken_in_hand"}
+    """Of use to the command line, to transactions, and to `process`."""
     assert public(getattr(odradek, name)) - by_hand <= public(getattr(sync, name))
 
 

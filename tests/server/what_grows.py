@@ -183,6 +183,9 @@ TESTS = {
     "Batches that wait to be handed out": (
         "client/consumer/test_partition_state.py::test_all_buffers_together_are_bounded",
     ),
+    "Records that wait for another attempt": (
+        "client/consumer/test_attempts.py::test_no_more_is_read_than_there_is_room_for",
+    ),
     "Bytes of a fetched answer": (
         "server/test_fetching.py::test_the_whole_answer_keeps_to_its_limit_over_all_partitions",
     ),
@@ -211,6 +214,7 @@ MINE = "what this client's program asks for"
 """Topics, partitions and records that the program names: it has itself to blame."""
 BUFFERED = "Records that wait to be acknowledged"
 FETCHED = "Batches that wait to be handed out"
+WAITING = "Records that wait for another attempt"
 
 CONTAINERS = {
     "odradek_broker.security.audit.Audit._kept": "Decisions that the audit log counts at a time",
@@ -225,6 +229,12 @@ CONTAINERS = {
     "odradek_broker.security.acl_index.AclDraft._patterns": "ACLs",
     "odradek_broker.security.acl_index.AclDraft._patterns_of": "ACLs",
     "odradek.activity.Activities._waits": MINE,
+    "odradek.consumer.lags.Lags._counted": MINE,
+    "odradek.consumer.unfinished.Unfinished._due": WAITING,
+    "odradek.consumer.unfinished.Unfinished._lines": WAITING,
+    "odradek.consumer.unfinished.Unfinished._made": WAITING,
+    "odradek.consumer.unfinished.Unfinished._offsets": WAITING,
+    "odradek.consumer.unfinished.Unfinished._ready": WAITING,
     "odradek.cluster.cluster.Cluster._asked": MINE,
     "odradek.cluster.cluster.Cluster._topics": MINE,
     "odradek.cluster.connection.Connection._outgoing": "Requests on their way to one broker",

@@ -30,6 +30,7 @@ from odradek.consumer.cursor import Cursor
 from odradek.consumer.fetcher import Fetcher
 from odradek.consumer.group import Group
 from odradek.consumer.health import ConsumerHealth
+from odradek.consumer.lags import Lags
 from odradek.consumer.missing_topics import MissingTopics
 from odradek.consumer.partition import PartitionState
 from odradek.consumer.positions import Positions
@@ -40,6 +41,7 @@ from odradek.consumer.subscription import Subscription
 from odradek.consumer.unfinished import Unfinished
 from odradek.errors import CommitFailed
 from odradek.group_position import GroupPosition
+from odradek.lag import Lag
 from odradek.network import parse_bootstrap
 from odradek.offsets import EARLIEST, LATEST, FoundOffset, list_offsets
 from odradek.protocol.topic_partition import TopicPartition
@@ -151,6 +153,7 @@ class Consumer(Generic[K, V]):
             self._group_scope = trio.CancelScope()
             nursery.start_soon(self._fetcher.run)
             nursery.start_soon(self._positions.run)
+            nursery.start_soon(self._lags.run)
             nursery.start_soon(self._keep_membership)
             self._is_open = True
             try:
@@ -166,6 +169,7 @@ class Consumer(Generic[K, V]):
         self._fetcher = Fetcher(cluster, config, self._states, self._fetched)
         self._positions = Positions(cluster, config, self._states, self._found_positions)
         self._owned.positions = self._positions
+        self._lags = Lags(cluster, config, self._states)
         self._reader = Reader(
             config,
             self._subscription,
@@ -426,8 +430,16 @@ class Consumer(Generic[K, V]):
         found = await self.offsets_for_time(dict.fromkeys(partitions or self.assignment, EARLIEST))
         return {partition: answer.offset for partition, answer in found.items()}
 
+    async def count_lag(self) -> dict[TopicPartition, Lag]:
+        """What the program would still get, as the brokers count it now: records, bytes, and the age of the next one.
+
+        Partitions whose position is being looked up are left out. Raises what a broker says that is final.
+        """
+        self._cursor.settle()
+        return await self._lags.count()
+
     def lag(self) -> dict[TopicPartition, int | None]:
-        """Records between the position and the end, as of the last fetch; None while it is not known."""
+        """Offsets between the position and the end, as of the last fetch; None while it is not known."""
         self._cursor.settle()
         return {state.topic_partition: state.lag(self.config.reads_committed) for state in self._states()}
 
@@ -509,11 +521,15 @@ class Consumer(Generic[K, V]):
     # ------------------------------------------------------------------------------------------------- health
 
     def health(self) -> ConsumerHealth:
-        """What is connected, assigned, lagging, and what is waited for and for how long."""
+        """What is connected, assigned, lagging, and what is waited for and for how long.
+
+        Lag is as the brokers have counted it last; to look makes them be asked, and asked again for half a minute.
+        """
         if not self._is_open:
             return ConsumerHealth([], self._activities.now(), [], None, 0.0)
         self._cursor.settle()
-        return consumer_health(self._cluster, self.config, self._subscription, self._group, self._owned)
+        self._lags.look()
+        return consumer_health(self._cluster, self.config, self._subscription, self._group, self._owned, self._lags)
 
     # ------------------------------------------------------------------------------------------------- inside
 

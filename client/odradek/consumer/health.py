@@ -18,7 +18,13 @@ class PartitionHealth(Struct, frozen=True):
     finished: int | None
     committed: int | None
     lag: int | None
-    """Records from the position to the end."""
+    """Records from the position to the end, as they were counted last; before that, offsets."""
+    lag_bytes: int | None
+    """Of the batches that hold them; None where they were not counted."""
+    lag_age_s: float | None
+    """Of the record that comes next, when it was counted; None where there is none, or it is not known."""
+    counted_s: float | None
+    """How long ago the broker has counted; None where `lag` is a number of offsets, some of which may be no records."""
     buffered_bytes: int
     paused: bool
     why_idle: str | None

@@ -121,9 +121,13 @@ class PartitionState:
             self.finished = offset
 
     def lag(self, reads_committed: bool = False) -> int | None:
-        """Records between the position and the end that may be read; None while it is not known."""
-        end = self.last_stable_offset if reads_committed else self.high_watermark
+        """Offsets between the position and the end that may be read; None while it is not known."""
+        end = self.end(reads_committed)
         return None if self.position is None or end < 0 else max(0, end - self.position)
+
+    def end(self, reads_committed: bool) -> int:
+        """Of what may be read, as of the last fetch; -1 before the first."""
+        return self.last_stable_offset if reads_committed else self.high_watermark
 
     def seek(self, offset: int, leader_epoch: int = -1) -> None:
         """Go on from there. What is fetched, or on its way, is dropped."""

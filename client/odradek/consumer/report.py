@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
+import trio
+
 from odradek.cluster.cluster import Cluster
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.group import Group
 from odradek.consumer.health import ConsumerHealth, GroupHealth, PartitionHealth
+from odradek.consumer.lags import Lags
 from odradek.consumer.partition import PartitionState
 from odradek.consumer.rebalance import OwnedPartitions
 from odradek.consumer.subscription import Subscription
 
 
 def consumer_health(
-    cluster: Cluster, config: ConsumerConfig, subscription: Subscription, group: Group | None, owned: OwnedPartitions
+    cluster: Cluster,
+    config: ConsumerConfig,
+    subscription: Subscription,
+    group: Group | None,
+    owned: OwnedPartitions,
+    lags: Lags,
 ) -> ConsumerHealth:
     """A snapshot."""
     owned.note_progress()
     return ConsumerHealth(
         connections=cluster.health(),
         waiting=cluster.activities.now(),
-        partitions=[_partition(cluster, config, subscription.states[p]) for p in subscription.assigned],
+        partitions=[_partition(cluster, config, subscription.states[p], lags) for p in subscription.assigned],
         group=None if group is None else _group(group),
         in_progress_s=owned.stuck_s,
     )
 
 
-def _partition(cluster: Cluster, config: ConsumerConfig, state: PartitionState) -> PartitionHealth:
+def _partition(cluster: Cluster, config: ConsumerConfig, state: PartitionState, lags: Lags) -> PartitionHealth:
     leader = cluster.image.leader(*state.topic_partition)
+    counted = lags.of(state)
     return PartitionHealth(
         partition=state.topic_partition,
         leader=leader,
         position=state.position,
         finished=state.finished,
         committed=state.committed,
-        lag=state.lag(config.reads_committed),
+        lag=state.lag(config.reads_committed) if counted is None else counted.lag.records,
+        lag_bytes=None if counted is None else counted.lag.size_bytes,
+        lag_age_s=None if counted is None else counted.lag.age_s,
+        counted_s=None if counted is None else trio.current_time() - counted.at,
         buffered_bytes=state.buffered_bytes,
         paused=state.paused,
         why_idle=_why_idle(state, leader, config),

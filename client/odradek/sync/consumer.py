@@ -67,6 +67,11 @@ class Consumer(Face, Generic[K, V]):
         """The partitions that are ours at the moment."""
         return THREAD.run_sync(lambda: self.inner.assignment)
 
+    @property
+    def paused(self) -> list[TopicPartition]:
+        """Of the partitions that are ours."""
+        return THREAD.run_sync(lambda: self.inner.paused)
+
     subscribe = asks(consumer.Consumer.subscribe)
     assign = waits(consumer.Consumer.assign)
     wait_assigned = waits(consumer.Consumer.wait_assigned)
@@ -81,6 +86,7 @@ class Consumer(Face, Generic[K, V]):
     offsets_for_time = waits(consumer.Consumer.offsets_for_time)
     end_offsets = waits(consumer.Consumer.end_offsets)
     beginning_offsets = waits(consumer.Consumer.beginning_offsets)
+    count_lag = waits(consumer.Consumer.count_lag)
     lag = asks(consumer.Consumer.lag)
     commit = waits(consumer.Consumer.commit)
     committed = waits(consumer.Consumer.committed)
