@@ -5,12 +5,13 @@
 #   make up       a broker on localhost:9092, until Ctrl-C; its records stay in data/
 #   make bench    measurements, beside Apache Kafka where Java and Maven are there
 #   make soak     the long tests; SOAK_SECONDS=3600 simulates for an hour
+#   make docs     the user's guide and the client's reference as HTML, in build/docs
 #   make packed   manual pages and completions anew, after a command has changed
 #   make fuzz     hostile requests and records for a broker, FUZZ_CASES of them; each number is always the same case
 #   make mutants  change the deciding cores bit by bit, and see that a test notices; CORES="groups log" for some
 
 .DEFAULT_GOAL := test
-.PHONY: venv test test-fast lint pytest demo up bench soak fuzz packed mutants clean
+.PHONY: venv test test-fast lint pytest demo up bench soak fuzz docs packed mutants clean
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
@@ -58,6 +59,10 @@ up: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run
+
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 packed: $(INSTALLED)
 	$(BIN)/python -m odradek_cli.man_page deploy/man
