@@ -79,6 +79,13 @@ def test_what_an_administrator_does_under_load_costs_no_record_and_no_commit(tmp
 
 
 @pytest.mark.slow
+def test_a_client_that_means_harm_ends_no_broker_and_keeps_nobody_from_being_served() -> None:
+    code, verdict = chaos_until(lambda said: len(healed(said)) >= 1, "--seed", "4", "--fault", "hostile-client")
+    assert code == 0, verdict
+    assert "hostile-client" in verdict
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 def test_one_of_three_etcds_may_die_or_stand_still_at_any_time() -> None:
     faults = [word for kind in ("kill-etcd", "pause-etcd", "kill-controller") for word in ("--fault", kind)]

@@ -12,6 +12,7 @@ import trio
 from odradek.errors import OdradekError
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.testing.chaos.history import CRASH, Fault, Place
+from odradek.testing.chaos.hostile_client import hostile_client
 from odradek.testing.chaos.operations import OPERATIONS
 from odradek.testing.cluster import Cluster
 from odradek.testing.etcd_node import EtcdNode
@@ -260,6 +261,7 @@ KINDS: dict[str, Callable[[Nemesis, float], Awaitable[None]]] = {
     "isolate-leader": isolate_leader,
     "slow-leader": slow_leader,
     "full-disk": full_disk,
+    "hostile-client": hostile_client,
     "kill-etcd": kill_etcd,
     "pause-etcd": pause_etcd,
     **OPERATIONS,
