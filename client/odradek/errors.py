@@ -227,7 +227,7 @@ class CoordinatorUnavailable(BrokerError):
     """The group's coordinator is moving or still reading its log."""
 
 
-@_answers(ErrorCode.ILLEGAL_GENERATION)
+@_answers(ErrorCode.ILLEGAL_GENERATION, ErrorCode.STALE_MEMBER_EPOCH, ErrorCode.FENCED_MEMBER_EPOCH)
 class IllegalGeneration(BrokerError):
     """The group has rebalanced since."""
 

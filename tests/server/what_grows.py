@@ -240,6 +240,7 @@ CONTAINERS = {
     "odradek.cluster.connection.Connection._outgoing": "Requests on their way to one broker",
     "odradek.cluster.connection.Connection._unanswered": "Requests on their way to one broker",
     "odradek.cluster.connections.ConnectionPool._places": NODES,
+    "odradek.consumer.epoch_group.EpochGroup._ids": MINE,
     "odradek.consumer.aborted.AbortedTransactions._aborting": FETCHED,
     "odradek.consumer.assignors.sticky._Balance._has": REQUEST,
     "odradek.consumer.assignors.sticky._Balance._partitions": REQUEST,

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from odradek.cluster.cluster import Cluster
 from odradek.cluster.coordinator import Coordinator
+from odradek.consumer.epochs import EpochMembership
 from odradek.consumer.membership import Membership
 from odradek.errors import (
     CommitFailed,
@@ -54,7 +55,7 @@ class Commits:
         cluster: Cluster,
         coordinator: Coordinator,
         group_id: str,
-        membership: Membership | None,
+        membership: Membership | EpochMembership | None,
         instance_id: str | None,
         timeout_s: float = math.inf,
     ) -> None:

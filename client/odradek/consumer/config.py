@@ -15,6 +15,7 @@ Start: TypeAlias = Literal["earliest", "latest", "none"]
 CommitMode: TypeAlias = Literal["auto", "manual", "before"]
 Isolation: TypeAlias = Literal["read_uncommitted", "read_committed"]
 AssignorName: TypeAlias = Literal["range", "roundrobin", "sticky", "cooperative-sticky"]
+GroupProtocol: TypeAlias = Literal["classic", "consumer"]
 RebalanceCallback: TypeAlias = Callable[[list[TopicPartition]], Awaitable[None]]
 
 
@@ -27,6 +28,7 @@ class ConsumerOptions(TypedDict, total=False):
     isolation_level: Isolation
     on_assign: RebalanceCallback | None
     on_revoke: RebalanceCallback | None
+    protocol: GroupProtocol
     instance_id: str | None
     assignors: Sequence[AssignorName]
     session_timeout_ms: int
@@ -64,6 +66,10 @@ class ConsumerConfig(Struct, frozen=True, kw_only=True):
     """Awaited before records of newly assigned partitions are handed out; it may seek."""
     on_revoke: RebalanceCallback | None = None
     """Awaited when partitions have been taken away."""
+    protocol: GroupProtocol = "classic"
+    """How the group divides its partitions. classic: one of the members does, by `assignors`, and all join anew.
+    consumer (KIP-848): the coordinator does; who keeps partitions reads on. `assignors`, `heartbeat_interval_ms`
+    and the length of a session are its affair then."""
     instance_id: str | None = None
     """Makes this a static member, which keeps its partitions through a restart (KIP-345)."""
     assignors: Sequence[AssignorName] = ("cooperative-sticky",)
@@ -102,6 +108,7 @@ class ConsumerConfig(Struct, frozen=True, kw_only=True):
             ("start", ("earliest", "latest", "none")),
             ("commit", ("auto", "manual", "before")),
             ("isolation_level", ("read_uncommitted", "read_committed")),
+            ("protocol", ("classic", "consumer")),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r}: use one of {', '.join(allowed)}")

@@ -27,6 +27,7 @@ from odradek.cluster.coordinator import GROUP, Coordinator
 from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig, ConsumerOptions
 from odradek.consumer.cursor import Cursor
+from odradek.consumer.epoch_group import EpochGroup
 from odradek.consumer.fetcher import Fetcher
 from odradek.consumer.group import Group
 from odradek.consumer.health import ConsumerHealth
@@ -115,7 +116,7 @@ class Consumer(Generic[K, V]):
         self._changed = Changes()
         self._scope: AbstractAsyncContextManager[Self] | None = None
         self._is_open = False
-        self._group: Group | None = None
+        self._group: Group | EpochGroup | None = None
         self._commits: Commits | None = None
 
     # ------------------------------------------------------------------------------------------------ the scope
@@ -186,7 +187,8 @@ class Consumer(Generic[K, V]):
         if self._subscription.by_hand:
             coordinator, membership = Coordinator(self._cluster, GROUP, group), None
         else:
-            self._group = Group(self._cluster, self.config, group, self._subscription, self._owned)
+            kind = EpochGroup if self.config.protocol == "consumer" else Group
+            self._group = kind(self._cluster, self.config, group, self._subscription, self._owned)
             coordinator, membership = self._group.coordinator, self._group.membership
         self._reader.group = self._group
         self._commits = Commits(self._cluster, coordinator, group, membership, self.config.instance_id)
@@ -204,7 +206,7 @@ class Consumer(Generic[K, V]):
                 if self.config.commit == "auto" and self._commits is not None:
                     nursery.start_soon(self._commit_now_and_then)
 
-    async def _run_group(self, group: Group) -> None:
+    async def _run_group(self, group: Group | EpochGroup) -> None:
         """Alone, so that a consumer that takes to assigning by hand goes on committing now and then."""
         with self._group_scope:
             await group.run()

@@ -17,6 +17,7 @@ from odradek.activity import Activities
 from odradek.consumer.commits import Commits, CommittedOffset
 from odradek.consumer.config import ConsumerConfig
 from odradek.consumer.cursor import Cursor
+from odradek.consumer.epoch_group import EpochGroup
 from odradek.consumer.group import Group
 from odradek.consumer.rebalance import OwnedPartitions
 from odradek.consumer.subscription import Subscription
@@ -51,7 +52,7 @@ class Reader:
         took: Callable[[], None],
     ) -> None:
         self.commits: Commits | None = None
-        self.group: Group | None = None
+        self.group: Group | EpochGroup | None = None
         self._config = config
         self._subscription = subscription
         self._cursor = cursor

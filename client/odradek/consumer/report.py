@@ -6,6 +6,7 @@ import trio
 
 from odradek.cluster.cluster import Cluster
 from odradek.consumer.config import ConsumerConfig
+from odradek.consumer.epoch_group import EpochGroup
 from odradek.consumer.group import Group
 from odradek.consumer.health import ConsumerHealth, GroupHealth, PartitionHealth
 from odradek.consumer.lags import Lags
@@ -18,7 +19,7 @@ def consumer_health(
     cluster: Cluster,
     config: ConsumerConfig,
     subscription: Subscription,
-    group: Group | None,
+    group: Group | EpochGroup | None,
     owned: OwnedPartitions,
     lags: Lags,
 ) -> ConsumerHealth:
@@ -68,7 +69,7 @@ def _why_idle(state: PartitionState, leader: int, config: ConsumerConfig) -> str
     return None
 
 
-def _group(group: Group) -> GroupHealth:
+def _group(group: Group | EpochGroup) -> GroupHealth:
     member = group.membership
     return GroupHealth(
         group=member.group_id,
