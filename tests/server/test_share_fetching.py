@@ -11,6 +11,7 @@ from served_broker import HandClock, Peer, Served, produce, produce_batch, servi
 from sharing_member import ACCEPT, REJECT, RELEASE, RENEW, Got, initialize, member
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from odradek.protocol.messages.incremental_alter_configs import (
     AlterableConfig,
     AlterConfigsResource,
@@ -338,3 +339,15 @@ async def test_settings_of_the_group_hold_at_once(tmp_path: Path) -> None:
         await set_group_config(peer, "share.record.lock.duration.ms", "20000")
         assert (await one.fetch_whole((0, 0, [RELEASE]), max_records=1)).acquisition_lock_timeout_ms == 20_000
         assert (await one.fetch((0, 0, [RELEASE]))).values == [b"b"]
+
+
+async def test_a_deleted_topic_is_shared_no_more_and_nothing_stays_stored_of_it(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        peer = await filled(served, [b"a"])
+        one = await member(served, "one")
+        await one.fetch()
+        sharing = served.broker.sharing
+        await peer.ask(DeleteTopicsRequest(topic_names=["t"], timeout_ms=5000), DeleteTopicsResponse, 5)
+        assert await one.acknowledge((0, 0, [ACCEPT])) is ErrorCode.UNKNOWN_TOPIC_ID
+        assert (await one.fetch()).error is ErrorCode.UNKNOWN_TOPIC_ID
+        assert not any(each.coordinator.states for each in sharing.states._partitions.values())

@@ -57,6 +57,40 @@ def test_a_released_record_is_delivered_again_until_its_deliveries_are_used_up()
     assert shared.next_fetch_offset == 10
 
 
+def test_a_record_is_delivered_alone_for_the_last_time() -> None:
+    shared = of_ten()
+    shared.acknowledge("a", [Acknowledgement(3, 5, RELEASE)], 0)
+    all_there_is = [LogBatch(0, 9), LogBatch(10, 11)]
+    for offset in (3, 4, 5):
+        assert shared.acquire("b", all_there_is, 100, 0) == [Acquired(offset, offset, 2)]
+    assert shared.acquire("b", all_there_is, 100, 0) == [Acquired(10, 11, 1)]
+
+
+def test_a_record_that_kills_its_members_takes_no_neighbour_with_it() -> None:
+    shared, poison, dealt_with = SharePartition(ShareSettings(), 0), 4, set[int]()
+    while given := shared.acquire("a", [LogBatch(0, 9)], 100, 0):
+        offsets = {offset for first, last, _ in given for offset in range(first, last + 1)}
+        if poison in offsets:
+            shared.release("a")
+        else:
+            dealt_with |= offsets
+            shared.acknowledge("a", [Acknowledgement(first, last, ACCEPT) for first, last, _ in given], 0)
+    assert dealt_with == set(range(10)) - {poison}
+
+
+def test_what_comes_before_a_last_delivery_is_not_delivered_with_it() -> None:
+    shared = SharePartition(SETTINGS, 0, [Range(2, 2, AVAILABLE, 1)])
+    assert shared.acquire("a", [LogBatch(0, 4)], 100, 0) == [Acquired(0, 1, 1)]
+    assert shared.acquire("a", [LogBatch(0, 4)], 100, 0) == [Acquired(2, 2, 2)]
+    assert shared.acquire("a", [LogBatch(0, 4)], 100, 0) == [Acquired(3, 4, 1)]
+
+
+def test_a_last_delivery_of_what_compaction_has_taken_away_holds_up_nobody() -> None:
+    shared = SharePartition(SETTINGS, 0, [Range(0, 0, AVAILABLE, 1)])
+    assert shared.acquire("a", [LogBatch(1, 4)], 100, 0) == []
+    assert shared.acquire("a", [LogBatch(1, 4)], 100, 0) == [Acquired(1, 4, 1)]
+
+
 def test_a_lock_that_runs_out_frees_the_records_and_renewing_prolongs_it() -> None:
     shared = of_ten()
     assert shared.acknowledge("a", [Acknowledgement(0, 3, RENEW)], 60) is ErrorCode.NONE
@@ -157,7 +191,7 @@ def test_changes_are_told_once_and_only_those_that_still_count() -> None:
 
 def test_a_successor_goes_on_from_what_is_stored_with_the_rest_available() -> None:
     stored = [Range(4, 5, ACKNOWLEDGED, 1), Range(8, 8, AVAILABLE, 1)]
-    shared = SharePartition(SETTINGS, 2, stored)
+    shared = SharePartition(ShareSettings(), 2, stored)
     assert said(shared) == [(2, 3, AVAILABLE, 0), (4, 5, ACKNOWLEDGED, 1), (6, 7, AVAILABLE, 0), (8, 8, AVAILABLE, 1)]
     assert (shared.next_fetch_offset, shared.end_offset) == (2, 9)
     assert shared.acquire("a", [LogBatch(0, 9)], 100, 0) == [
@@ -187,14 +221,24 @@ class Model:
 
     def acquire(self, member: str, first: int, last: int, now: int) -> list[int]:
         """Of whole batches, while locks allow."""
-        if last >= self.end and self.end - self.start < SETTINGS.partition_max_record_locks:
+        has_last = any(self.is_free(each) and self.is_last(each) for each in self.records)
+        if last >= self.end and self.end - self.start < SETTINGS.partition_max_record_locks and not has_last:
             for offset in range(self.end, last + 1):
                 self.set(offset, AVAILABLE, 0)
             self.end = last + 1
-        given = [each for each in range(first, last + 1) if each in self.records and self.is_free(each)]
+        given: list[int] = []
+        for offset in range(first, last + 1):
+            if offset in self.records and self.is_free(offset):
+                if not (self.is_last(offset) and given):
+                    given.append(offset)
+                if self.is_last(offset):
+                    break
         for offset in given:
             self.set(offset, ACQUIRED, self.records[offset].delivery_count + 1, member, now + 100)
         return given
+
+    def is_last(self, offset: int) -> bool:
+        return self.records[offset].delivery_count == SETTINGS.delivery_count_limit - 1
 
     def is_free(self, offset: int) -> bool:
         return self.records[offset].state is AVAILABLE

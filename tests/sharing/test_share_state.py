@@ -121,6 +121,13 @@ def test_a_deleted_share_partition_is_gone_after_a_replay_too() -> None:
     assert scene.core.states == scene.reloaded().states == {}
 
 
+def test_what_is_stored_of_a_topic_goes_with_it() -> None:
+    scene, other = Scene().begun(), StateKey("h", b"u" * 16, 0)
+    scene.do(scene.core.initialize(other, 1, -1, NOW))
+    scene.do(scene.core.forget_topics({KEY.topic_id}))
+    assert list(scene.core.states) == list(scene.reloaded().states) == [other]
+
+
 def test_a_share_partition_is_found_by_a_key_that_names_group_topic_and_partition() -> None:
     key = StateKey("a:b", bytes(range(240, 256)), 12)
     assert key.coordinator_key == "a:b:8PHy8_T19vf4-fr7_P3-_w:12"

@@ -72,7 +72,7 @@ def read_acknowledgements(batches: Iterable[AcknowledgementBatch], *, may_renew:
         count, types = batch.last_offset - batch.first_offset + 1, batch.acknowledge_types
         if batch.first_offset < behind or count < 1 or len(types) not in (1, count):
             return None
-        if any(not 0 <= each <= highest for each in types):
+        if min(types) < 0 or max(types) > highest:
             return None
         if len(types) == 1:
             said.append(Acknowledgement(batch.first_offset, batch.last_offset, AcknowledgeType(types[0])))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,10 @@ class ShareGroupsRuntime:
             if error:
                 del self._leaders[key]
                 leader.close(error)
+
+    def forget_topics(self, topic_ids: Container[bytes]) -> None:
+        """Topics have been deleted: nothing need be stored of them any longer."""
+        self.states.forget_topics(topic_ids)
 
     @property
     def is_enabled(self) -> bool:

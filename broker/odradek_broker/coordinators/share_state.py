@@ -6,7 +6,7 @@ is answered by itself, since each may belong to another coordinator.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import trio
@@ -82,6 +82,11 @@ class ShareStateRuntime(Coordinators[ShareStatePartition]):
     def _make(self, partition: Partition, *, is_only_copy: bool) -> ShareStatePartition:
         coordinator = ShareStateCoordinator(_settings(self._context.config))
         return ShareStatePartition(partition, coordinator, self._context.steady_clock, is_only_copy=is_only_copy)
+
+    def forget_topics(self, topic_ids: Container[bytes]) -> None:
+        for each in self._partitions.values():
+            if each.is_loaded:
+                each.carry_out(each.coordinator.forget_topics(topic_ids))
 
     # ------------------------------------------------------------------------------------------------------ requests
 

@@ -158,6 +158,8 @@ class Broker:
         self.groups.on_image(old, new)
         self.transactions.refresh()
         self.sharing.refresh()
+        if changes.deleted:
+            self.sharing.forget_topics({topic.topic_id for topic in changes.deleted})
 
     def _log_opened(self, key: PartitionKey, partition: PartitionImage) -> None:
         self.replicas.take_up_again(key, partition)

@@ -17,6 +17,7 @@ Invariants
     At start_offset is a record that is not done with, or start_offset is end_offset. It never falls.
     A record is acquired by one member at a time, and at most as often as the delivery count limit says.
     end_offset - start_offset stays below the record locks that are allowed, but for the last batch acquired.
+    The last delivery of a record is its own: one that kills whoever gets it takes no other with it.
     Nobody is asked twice: an acknowledgement counts as a whole for its partition, or nothing of it does.
 
 What is acquired is not recorded: who takes over finds it available, with the delivery count of before. So nothing has
@@ -33,6 +34,8 @@ from typing import NamedTuple
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.sharing.ranges import Range, Ranges, RecordState
 from odradek_broker.sharing.settings import ShareSettings
+
+MAX_OFFSET = 2**63 - 1
 
 
 class AcknowledgeType(IntEnum):
@@ -138,21 +141,32 @@ class SharePartition:
         between the batches do not exist any more, and are done with.
         """
         at, left, acquired = self.next_fetch_offset, max_records, list[Acquired]()
+        until = self._last_to_give()
         for batch in batches:
             if left <= 0 or (at >= self.end_offset and self._locks_left <= 0):
                 break
             if at < batch.first_offset:
                 self._archive(at, batch.first_offset - 1)
-            first = max(at, batch.first_offset)
+            first, last = max(at, batch.first_offset), min(batch.last_offset, until)
             if first <= batch.last_offset and not batch.is_visible:
                 self._archive(first, batch.last_offset)
-            elif first <= batch.last_offset:
-                given = self._give(member_id, first, batch.last_offset, left if strict else None, now_ms)
+            elif first <= last:
+                given = self._give(member_id, first, last, left if strict else None, now_ms)
                 left -= sum(each.last_offset - each.first_offset + 1 for each in given)
                 acquired += given
             at = max(at, batch.last_offset + 1)
+            if at > until:
+                break
         self._move_start()
         return _joined(acquired)
+
+    def _last_to_give(self) -> int:
+        """Up to where records may be acquired together."""
+        for each in self._in_flight:
+            if each.state is RecordState.AVAILABLE and each.delivery_count >= self.settings.delivery_count_limit - 1:
+                is_first = each.first_offset == self.next_fetch_offset
+                return each.first_offset if is_first else each.first_offset - 1
+        return MAX_OFFSET
 
     def _give(self, member_id: str, first: int, last: int, most: int | None, now_ms: int) -> list[Acquired]:
         """Acquire what is available from first to last, no more than so many records."""

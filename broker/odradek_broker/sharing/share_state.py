@@ -12,7 +12,7 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from enum import Enum
 from typing import NamedTuple, TypeVar
 
@@ -130,6 +130,11 @@ class ShareStateCoordinator:
     def delete(self, key: StateKey) -> CoordinatorResult[ErrorCode]:
         records = [snapshot_record(key, None)] if key in self.states else []
         return CoordinatorResult(records, ErrorCode.NONE)
+
+    def forget_topics(self, topic_ids: Container[bytes]) -> CoordinatorResult[None]:
+        """Topics have been deleted."""
+        gone = [key for key in self.states if key.topic_id in topic_ids]
+        return CoordinatorResult([snapshot_record(key, None) for key in gone], None)
 
     def _update(self, key: StateKey, known: ShareState, write: Write, now: Instant) -> CoordinatorRecord:
         if known.updates >= self.settings.snapshot_update_records_per_snapshot or write.state_epoch > known.state_epoch:
