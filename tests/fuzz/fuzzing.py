@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from hostile_cases import INTERNAL_TOPICS, TOPICS, Cases, Frame
 from served_broker import Peer, Served, produce, serving
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import load_apis
 
 AT_ONCE = 8
@@ -127,21 +128,22 @@ async def fuzz(
         async with target(directory) as served:
             await prepare(served)
             cases = cases_for(served)
-            await send_all(served, map(cases.frame, numbers) if frames is None else frames, heard)
+            sent = map(cases.frame, numbers) if frames is None else frames
+            await send_all(served, sent, cases, heard)
             await check(served)
         async with target(directory) as served:
             await check(served)
     return list(heard.finds.values())
 
 
-async def send_all(served: Served, frames: Iterable[Frame | None], heard: Listening) -> None:
+async def send_all(served: Served, frames: Iterable[Frame | None], cases: Cases, heard: Listening) -> None:
     left = iter(frames)
     async with trio.open_nursery() as nursery:
         for _ in range(AT_ONCE):
-            nursery.start_soon(_send_some, served, left, heard)
+            nursery.start_soon(_send_some, served, left, cases, heard)
 
 
-async def _send_some(served: Served, frames: Iterator[Frame | None], heard: Listening) -> None:
+async def _send_some(served: Served, frames: Iterator[Frame | None], cases: Cases, heard: Listening) -> None:
     peer: Peer | None = None
     for frame in frames:
         if frame is None:
@@ -150,18 +152,21 @@ async def _send_some(served: Served, frames: Iterator[Frame | None], heard: List
             peer = await served.connect()
         heard.sent.append(frame)
         del heard.sent[: -100 * AT_ONCE]
-        if not await _is_answered(peer, frame):
+        answer = await _answer(peer, frame)
+        if answer is not None:
+            with suppress(ProtocolError, ImportError, KeyError):  # the frame, or its API, may be nonsense
+                cases.learn(frame, answer)
+        else:
             await trio.aclose_forcefully(peer.stream)
             peer = None
 
 
-async def _is_answered(peer: Peer, frame: Frame) -> bool:
+async def _answer(peer: Peer, frame: Frame) -> bytes | None:
     with trio.move_on_after(PATIENCE_SECONDS):
         try:
             await peer.stream.send_all(struct.pack(">i", len(frame)) + frame)
             (size,) = struct.unpack(">i", await peer._exactly(4))
-            await peer._exactly(size)
+            return await peer._exactly(size)
         except (trio.BrokenResourceError, AssertionError):
-            return False
-        return True
-    return False
+            return None
+    return None

@@ -1,4 +1,4 @@
-"""Cases for the fuzzer: frames that a stranger may send, each made of nothing but its number.
+"""Cases for the fuzzer: frames that a stranger may send, each made of its number and of what it was told before.
 
 A case begins with what makes sense: a request of an API in one of its versions, that names topics, groups and ids which
 are there; a batch of records of any codec; a record as coordinators write them. Then some of its values are made
@@ -8,6 +8,7 @@ hostile, or bits of its bytes turned. Checksums are made right again: behind the
 from __future__ import annotations
 
 import struct
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from random import Random
 from types import ModuleType
@@ -18,8 +19,8 @@ from message_samples import samples
 from msgspec import Struct, structs
 from spoilt_messages import spoilt
 
-from odradek.protocol.codec import encode
-from odradek.protocol.headers import encode_request
+from odradek.protocol.codec import decode, encode
+from odradek.protocol.headers import encode_request, read_request_header, read_response_header
 from odradek.protocol.messages import consumer_group_records, group_metadata, share_group_records, transaction_log
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from odradek.protocol.primitives import ProtocolError, encode_varint
@@ -27,6 +28,7 @@ from odradek.protocol.records.batch import HEADER, HEADER_BYTES, BatchHeader, wr
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.codecs import Codec, compress
 from odradek.protocol.records.record import Record
+from odradek.protocol.registry import response_class
 from odradek_broker.apis import Api
 
 TOPICS = ("orders", "compacted", "recompressed", "stamped", "limited")
@@ -35,6 +37,21 @@ GROUPS = ("g", "h", "")
 IDS = ("tx", "", None)
 EDGES = (-(2**63), -(2**31), -2, -1, 0, 1, 2**31 - 1, 2**62, 2**63 - 1)
 SOON_MS = (0, 1, 20)
+TOLD = 20
+TELLING = {
+    "member_id": "member",
+    "member_epoch": "epoch",
+    "generation_id": "epoch",
+    "generation_id_or_member_epoch": "epoch",
+    "producer_id": "producer",
+    "session_id": "session",
+    "acquired_records": "acquired",
+    "first_offset": "offset",
+    "last_offset": "offset",
+    "base_offset": "offset",
+    "fetch_offset": "offset",
+}
+"""Names of fields that mean the same, in requests and answers."""
 ADMIN = "__admin_client"
 """Whoever calls itself so may write into internal topics."""
 RECORD_MODULES: tuple[ModuleType, ...] = (group_metadata, transaction_log, consumer_group_records, share_group_records)
@@ -49,6 +66,8 @@ class Cases:
     def __init__(self, apis: Sequence[Api], topic_ids: Sequence[bytes]) -> None:
         self._apis = apis
         self._topic_ids = topic_ids
+        self._told: defaultdict[str, deque[Any]] = defaultdict(lambda: deque(maxlen=TOLD))
+        """By the names of fields, what answers have said: members, epochs, ids, which nobody could guess."""
         self._record_kinds = [kind for module in RECORD_MODULES for kind in _kinds(module)]
 
     def frame(self, number: int) -> Frame | None:
@@ -60,6 +79,23 @@ class Cases:
         except (ProtocolError, ValueError, TypeError, OverflowError, AttributeError, struct.error):
             return None  # no version of the wire's format has a place for such a value
         return _turned(random, frame) if random.random() < 0.2 else frame
+
+    def learn(self, frame: Frame, answer: Frame) -> None:
+        """Let the next cases speak of what this one was told."""
+        header, _ = read_request_header(memoryview(frame))
+        kind = response_class(header.api_key)
+        _, position = read_response_header(memoryview(answer), kind, header.api_version)
+        self._note(decode(kind, answer, header.api_version, position))
+
+    def _note(self, value: Any, name: str = "") -> None:
+        if isinstance(value, Struct):
+            for each in value.__struct_fields__:
+                self._note(getattr(value, each), each)
+        elif isinstance(value, list):
+            for each in value:
+                self._note(each, name)
+        elif name in TELLING and value:
+            self._told[TELLING[name]].append(value)
 
     # ------------------------------------------------------------------------------------------------------ requests
 
@@ -78,6 +114,9 @@ class Cases:
             return structs.replace(value, **changed)
         if isinstance(value, list | tuple):
             return [self._sensible(random, each, name) for each in value]
+        told = self._told.get(TELLING.get(name, ""))
+        if told and random.random() < 0.8:
+            return random.choice(told)
         if isinstance(value, str) and name != "records":
             return self._sensible_text(random, name, value)
         if isinstance(value, bool):
