@@ -17,8 +17,8 @@ from odradek_broker.apis import Caller, RequestContext, load_apis
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import GROUP_TOPIC, BrokerImage, MetadataImage, PartitionImage, TopicImage
 from odradek_broker.coordinators.groups import GroupsRuntime
+from odradek_broker.log.appendable import Appended
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.log import Appended
 from odradek_broker.log.validation import Refused
 from odradek_broker.metadata.reachability import Reachability
 from odradek_broker.partitions.commits import Commit, Commits

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from odradek_broker.log.appendable import Appended
 from odradek_broker.log.config import LogConfig
-from odradek_broker.log.log import Appended, Log
+from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Origin, Refused
 from odradek_broker.ports.disk import Disk, RealDisk
 

@@ -21,7 +21,7 @@ from odradek.protocol.messages.add_partitions_to_txn import (
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from odradek.protocol.messages.write_txn_markers import WritableTxnMarker
 from odradek.protocol.topic_partition import TopicPartition
-from odradek_broker.log.log import Appended
+from odradek_broker.log.appendable import Appended
 from odradek_broker.log.validation import Refused
 from odradek_broker.partitions.commits import Commit
 from odradek_broker.transactions.states import TransactionState

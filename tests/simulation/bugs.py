@@ -176,7 +176,7 @@ COMMON = [
     ),
     _bug(
         "followers forget producers",
-        "log/log.py",
+        "log/appendable.py",
         "            if header.producer_id >= 0:\n                batch = records",
         "            if header.producer_id >= 0 and leader_epoch is not None:\n                batch = records",
     ),
@@ -510,25 +510,25 @@ LATER = [
     # ---------------------------------------------------------------------------------------------------------- the log
     _bug(
         "a sealed segment is not synced",
-        "log/log.py",
+        "log/appendable.py",
         "        self._unsynced.add_file(old.file)\n",
         "",
     ),
     _bug(
         "a new segment's name is not synced",
-        "log/log.py",
+        "log/appendable.py",
         "        self._unsynced.add_file(new.file)\n        self._unsynced.add_directory(self.directory)\n",
         "        self._unsynced.add_file(new.file)\n",
     ),
     _bug(
         "a flush counts what came after it began",
-        "log/log.py",
+        "log/flushable.py",
         "            self.flushed_offset = max(self.flushed_offset, plan.offset)",
         "            self.flushed_offset = self.log_end_offset",
     ),
     _bug(
         "a flush that began before a cut counts after it",
-        "log/log.py",
+        "log/flushable.py",
         "        if plan.truncations == self._truncations:",
         "        if plan.offset <= self.log_end_offset:",
     ),
@@ -565,13 +565,13 @@ LATER = [
     ),
     _bug(
         "a cut leaves the producers as they were",
-        "log/log.py",
+        "log/cuttable.py",
         "        self.producers = self._recovery().producers_at(offset, list(self.segments), self._snapshots)\n",
         "",
     ),
     _bug(
         "a follower takes damaged batches",
-        "log/log.py",
+        "log/appendable.py",
         "            if not crc_is_valid(records, position, header):",
         "            if False:",
     ),
@@ -651,7 +651,7 @@ LATER = [
     ),
     _bug(
         "compaction is ahead of the disk",
-        "log/log.py",
+        "log/compactable.py",
         "            stable_offset=min(stable_offset, self.flushed_offset),",
         "            stable_offset=stable_offset,",
         needs=("compaction", "interval"),

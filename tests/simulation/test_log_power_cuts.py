@@ -21,10 +21,11 @@ from sim_disk import SYNCS, WRITES, Failure, SimDisk, SimMount
 
 from odradek.protocol.records.batch import crc_is_valid, iter_headers, stamp
 from odradek_broker.log import producer_snapshot
+from odradek_broker.log.appendable import Appended
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.directory import LogDirectory
 from odradek_broker.log.failures import LogFailed, TopicIdMismatch
-from odradek_broker.log.log import Appended, Log
+from odradek_broker.log.log import Log
 from odradek_broker.log.offset_checkpoints import HIGH_WATERMARKS, LOG_START_OFFSETS, NAMES
 from odradek_broker.log.validation import Origin
 from odradek_broker.partitions.checkpoints import Checkpoints, Cut

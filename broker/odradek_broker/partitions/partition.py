@@ -30,8 +30,9 @@ from odradek_broker.replication.leader import UNKNOWN, Leadership
 
 if TYPE_CHECKING:
     from odradek_broker.controller.image import PartitionImage
+    from odradek_broker.log.appendable import Appended
     from odradek_broker.log.checkpoints import PartitionKey
-    from odradek_broker.log.log import Appended, Log
+    from odradek_broker.log.log import Log
     from odradek_broker.partitions.flusher import Flusher
     from odradek_broker.ports.clock import Clock
 
