@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from served_broker import HandClock, Served, serving
 
 from odradek import Admin, AuthenticationFailed, BootstrapFailed, Consumer, Producer, Security, TopicPartition
 from odradek_broker.security import login
+from tests.security.signed_tokens import CLAIMS, jwks, token
 
 JAAS = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="wonder";'
 
@@ -135,6 +137,27 @@ async def test_a_client_logs_in_anew_before_its_session_ends_and_loses_nothing(
             assert served._server._connections & ends.keys()
         expected = [*(b"%d" % number for number in range(count + 1)), b"last"]
         assert await values_of(served, alice(tmp_path), len(expected)) == expected
+
+
+async def test_a_token_of_the_identity_provider_is_enough_and_one_for_somebody_else_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(jwks())
+    settings = {
+        "sasl.enabled.mechanisms": "OAUTHBEARER",
+        "sasl.oauthbearer.jwks.endpoint.url": file.as_uri(),
+        "sasl.oauthbearer.expected.issuer": CLAIMS["iss"],
+        "sasl.oauthbearer.expected.audience": CLAIMS["aud"],
+    }
+    ends = int(time.time()) + 600
+    async with guarded(tmp_path, **settings) as served:
+        good = alice(tmp_path, sasl_mechanism="OAUTHBEARER", sasl_token=lambda: token(exp=ends))
+        async with Admin(where(served), security=good) as admin:
+            assert await admin.list_topics() == []
+            assert {str(each._caller.principal) for each in served._server._connections} == {"User:alice"}
+        other = alice(tmp_path, sasl_mechanism="OAUTHBEARER", sasl_token=token(exp=ends, aud="payments"))
+        with pytest.raises(AuthenticationFailed, match="it is for somebody else"):
+            async with Admin(where(served), security=other):
+                pass
 
 
 @pytest.mark.parametrize(

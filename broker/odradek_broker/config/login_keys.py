@@ -8,7 +8,19 @@ from typing import Annotated
 
 from odradek.protocol.sasl.scram import HASHES
 from odradek_broker.config.listener_overrides import MECHANISMS
-from odradek_broker.config.setting import INT, LIST, LONG, PASSWORD, STRING, Secret, Setting, at_least, each_of, one_of
+from odradek_broker.config.setting import (
+    INT,
+    LIST,
+    LONG,
+    PASSWORD,
+    STRING,
+    Secret,
+    Setting,
+    at_least,
+    each_of,
+    not_empty,
+    one_of,
+)
 from odradek_broker.config.tls_keys import TlsConfig
 from odradek_broker.config.units import KIB
 from odradek_broker.security.first_users import FirstUsers, parse_first_users
@@ -36,6 +48,20 @@ class LoginConfig(TlsConfig, frozen=True, kw_only=True):
         int, Setting("The largest request of somebody who has not logged in.", INT, at_least(1))
     ] = 512 * KIB
     connections_max_reauth_ms: Annotated[int, Setting("After so long one has to log in anew; 0 for never.", LONG)] = 0
+    sasl_oauthbearer_jwks_endpoint_url: Annotated[
+        str | None,
+        Setting("Where the keys are by which tokens are signed (JWKS): a file, as file:///keys.json.", STRING),
+    ] = None
+    sasl_oauthbearer_expected_issuer: Annotated[str | None, Setting("Who has to have issued a token.", STRING)] = None
+    sasl_oauthbearer_expected_audience: Annotated[
+        tuple[str, ...], Setting("For whom a token has to be: one of these.", LIST)
+    ] = ()
+    sasl_oauthbearer_sub_claim_name: Annotated[
+        str, Setting("What the user is called by in a token.", STRING, not_empty)
+    ] = "sub"
+    sasl_oauthbearer_clock_skew_seconds: Annotated[
+        int, Setting("How far the clocks of who issues tokens may be off.", INT, at_least(0))
+    ] = 30
     bootstrap_scram_users: Annotated[
         FirstUsers | None,
         Setting(

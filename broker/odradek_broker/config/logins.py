@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from odradek_broker.config.setting import SettingError
 from odradek_broker.security.jaas import JaasLine, parse_jaas
@@ -41,10 +42,42 @@ def check_logins(config: BrokerConfig, listener: str) -> list[str]:
         except SettingError as error:
             mistakes.append(str(error))
             continue
+        if mechanism == "OAUTHBEARER":
+            mistakes += _check_tokens(config.at(listener, mechanism))
         if mechanism == "PLAIN" and not line.users:
             key = f"listener.name.{listener.lower()}.plain.sasl.jaas.config"
             mistakes.append(f'nobody can log in by PLAIN: {key} names no user (user_NAME="password")')
         if logs_in and mechanism == ours and not {"username", "password"} <= line.options.keys():
             key = f"listener.name.{listener.lower()}.{mechanism.lower()}.sasl.jaas.config"
             mistakes.append(f"this broker cannot log in with others: {key} lacks username and password")
+    return mistakes
+
+
+def path_of(url: str) -> str:
+    """Of a file: URL of this machine. Raises ValueError for any other."""
+    parts = urlsplit(url)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise ValueError("must be a file, as in file:///etc/odradek/keys.json: nothing is fetched from elsewhere")
+    return unquote(parts.path)
+
+
+def _check_tokens(config: BrokerConfig) -> list[str]:
+    """Whatever is left open here would let in tokens that are meant for somebody else."""
+    keys = "sasl.oauthbearer.jwks.endpoint.url"
+    needed = {
+        keys: config.sasl_oauthbearer_jwks_endpoint_url,
+        "sasl.oauthbearer.expected.issuer": config.sasl_oauthbearer_expected_issuer,
+        "sasl.oauthbearer.expected.audience": config.sasl_oauthbearer_expected_audience,
+    }
+    mistakes = [f"OAUTHBEARER needs {key}" for key, value in needed.items() if not value]
+    if config.sasl_oauthbearer_jwks_endpoint_url:
+        from odradek_broker.security.tokens import read_keys
+
+        try:
+            with open(path_of(config.sasl_oauthbearer_jwks_endpoint_url), "rb") as file:
+                read_keys(file.read())
+        except OSError as error:
+            mistakes.append(f"{keys}={config.sasl_oauthbearer_jwks_endpoint_url}: {error.strerror}")
+        except ValueError as error:
+            mistakes.append(f"{keys}={config.sasl_oauthbearer_jwks_endpoint_url}: {error}")
     return mistakes

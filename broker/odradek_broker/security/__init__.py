@@ -3,7 +3,8 @@
     principal.py           as whom somebody acts
     principal_mapping.py   the name in a certificate becomes a user's name
     login.py               the login of one connection: what may be asked before, in between and after
-    plain.py, scram.py     its mechanisms
+    plain.py, scram.py, oauthbearer.py    its mechanisms
+    tokens.py              what OAUTHBEARER shows, and by whom it is believed
     jaas.py                the line of settings in which Kafka keeps users and passwords
     authorizer.py          who may do what
     acl_index.py           the ACLs that it looks into
