@@ -58,6 +58,7 @@ OURS_IS_NARROWER = {
     "replica.high.watermark.checkpoint.interval.ms": "zero would write without a pause",
     "replica.lag.time.max.ms": "a time that is waited for",
     "request.timeout.ms": "a time that is waited for",
+    "sasl.oauthbearer.clock.skew.seconds": "a time",
     "sasl.server.max.receive.size": "a size",
     "transaction.state.log.segment.bytes": "as for other topics",
 }
