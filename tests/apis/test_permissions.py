@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from odradek.protocol.acl import Operation, PatternType, Permission, ResourceType
 from odradek.protocol.codec import encode
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages import share_fetch
 from odradek.protocol.messages.add_partitions_to_txn import AddPartitionsToTxnRequest, AddPartitionsToTxnResponse
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
+from odradek.protocol.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+)
 from odradek.protocol.messages.create_acls import AclCreation, CreateAclsRequest, CreateAclsResponse
 from odradek.protocol.messages.delete_acls import DeleteAclsFilter, DeleteAclsRequest, DeleteAclsResponse
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
@@ -94,11 +101,14 @@ async def test_a_permission_holds_for_a_connection_that_is_open_and_ends_with_th
         assert await peer.values() == [b"one", b"three"]
 
 
-async def test_who_wants_no_answer_and_may_not_write_loses_the_connection(tmp_path: Path) -> None:
+async def test_who_wants_no_answer_and_may_not_write_loses_the_connection(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving(tmp_path, authorizer_class_name=STANDARD_AUTHORIZER) as served:
         peer = await served.connect()
         await peer.send(produce(b"x", acks=0), 9)
         assert await peer.is_closed()
+    assert "TOPIC_AUTHORIZATION_FAILED in a Produce request that takes no answer" in caplog.text
 
 
 async def test_a_topic_is_not_made_for_who_may_not_make_it(tmp_path: Path) -> None:
@@ -118,3 +128,46 @@ async def test_a_topic_is_not_made_for_who_may_not_make_it(tmp_path: Path) -> No
             "tb-new": ErrorCode.TOPIC_AUTHORIZATION_FAILED,
         }
         assert list(served.broker.image.topics) == ["ta-new"]
+
+
+REGEX = ConsumerGroupHeartbeatRequest("ga", "m" * 22, 0, rebalance_timeout_ms=60_000, topic_partitions=[])
+
+
+async def test_an_expression_finds_only_topics_that_its_sender_may_know_of(tmp_path: Path) -> None:
+    settings = {"group_consumer_regex_refresh_interval_ms": "10000"}
+    async with serving(tmp_path, authorizer_class_name=STANDARD_AUTHORIZER, **settings) as served:
+        await grant_only(served, TO_ALL)
+        peer = await served.connect()
+        ids = await make_world(peer)
+        await grant_only(
+            served, [grant(Operation.READ, ResourceType.GROUP), grant(Operation.DESCRIBE, ResourceType.TOPIC)]
+        )
+        joined = structs.replace(REGEX, group_id="ga", subscribed_topic_regex="t.*")
+        answer = await peer.ask(joined, ConsumerGroupHeartbeatResponse, 1)
+        assert answer.error_code == 0, answer
+        assert [each.topic_id for each in answer.assignment.topic_partitions] == [ids["ta"]]
+
+
+async def test_a_share_session_ends_where_the_permission_does(tmp_path: Path) -> None:
+    async with serving(tmp_path, authorizer_class_name=STANDARD_AUTHORIZER) as served:
+        await grant_only(served, TO_ALL)
+        peer = await served.connect()
+        ids = await make_world(peer)
+        topics = [share_fetch.FetchTopic(ids[name], [share_fetch.FetchPartition(0)]) for name in ("ta", "tb")]
+        allowed = [grant(Operation.READ, ResourceType.GROUP), grant(Operation.READ, ResourceType.TOPIC)]
+        await grant_only(served, allowed)
+        opened = await peer.ask(_share_fetch(0, topics), share_fetch.ShareFetchResponse, 1)
+        assert _errors(opened)[ids["tb"]] == ErrorCode.TOPIC_AUTHORIZATION_FAILED
+        assert _errors(opened)[ids["ta"]] != ErrorCode.TOPIC_AUTHORIZATION_FAILED
+        await grant_only(served, allowed[:1])
+        later = await peer.ask(_share_fetch(1, ()), share_fetch.ShareFetchResponse, 1)
+        assert _errors(later) == {ids["ta"]: ErrorCode.TOPIC_AUTHORIZATION_FAILED}
+
+
+def _share_fetch(epoch: int, topics: Sequence[share_fetch.FetchTopic]) -> share_fetch.ShareFetchRequest:
+    return share_fetch.ShareFetchRequest("ga", "m" * 22, epoch, max_records=10, topics=topics)
+
+
+def _errors(response: share_fetch.ShareFetchResponse) -> dict[bytes, int]:
+    assert response.error_code == 0, response
+    return {topic.topic_id: topic.partitions[0].error_code for topic in response.responses}

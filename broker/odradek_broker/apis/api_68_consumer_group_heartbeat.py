@@ -31,9 +31,10 @@ REQUEST, VERSIONS = ConsumerGroupHeartbeatRequest, range(2)
 async def handle(request: ConsumerGroupHeartbeatRequest, context: RequestContext) -> ConsumerGroupHeartbeatResponse:
     if context.broker.image.features.get(GROUP_VERSION, 0) < 1:
         return ConsumerGroupHeartbeatResponse(error_code=ErrorCode.UNSUPPORTED_VERSION)
+    may_know = None if context.asking is None else context.asking.may_know
     try:
         return await context.broker.groups.consumer_heartbeat(
-            request, context.version, context.client_id or "", f"/{context.caller.peer[0]}"
+            request, context.version, context.client_id or "", f"/{context.caller.peer[0]}", may_know
         )
     except CoordinatorUnavailable as unavailable:
         return ConsumerGroupHeartbeatResponse(error_code=unavailable.error_code)

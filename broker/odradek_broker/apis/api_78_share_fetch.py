@@ -13,6 +13,7 @@ Behaviour
     The connection ends                  so do the sessions opened over it
     A group that has no state here       INVALID_REQUEST: its coordinator initializes it when a member joins
     An unknown topic                     UNKNOWN_TOPIC_ID
+    One that may not be read any more    TOPIC_AUTHORIZATION_FAILED
     Another broker leads                 NOT_LEADER_OR_FOLLOWER, with the leader
     Of acknowledgements                  as ShareAcknowledge, in acknowledge_error_code
 Versions
@@ -21,8 +22,11 @@ Versions
 
 from __future__ import annotations
 
+from functools import partial
+
 import trio
 
+from odradek.protocol.acl import Operation, ResourceType
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.share_fetch import (
     AcquiredRecords,
@@ -54,10 +58,16 @@ async def handle(request: ShareFetchRequest, context: RequestContext) -> ShareFe
     if request.share_session_epoch == FINAL:
         sharing.release(session)
     elif not request.is_renew_ack:
+        may_read = partial(_may_read, context)
         deadline = trio.current_time() + max(request.max_wait_ms, 0) / 1000
-        fetched = await ShareFetching(request, session, context.broker).fetch(deadline)
+        fetched = await ShareFetching(request, session, context.broker, may_read).fetch(deadline)
     errors = {key: await outcome_of(outcome) for key, outcome in outcomes.items()}
     return _response(request, session, fetched, errors, context)
+
+
+def _may_read(context: RequestContext, topic_id: bytes) -> bool:
+    name = context.broker.image.topic_names.get(topic_id)
+    return name is None or context.may(Operation.READ, ResourceType.TOPIC, name)
 
 
 def _session(request: ShareFetchRequest, context: RequestContext) -> ShareSession | ErrorCode:

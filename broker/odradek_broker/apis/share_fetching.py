@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -42,10 +43,14 @@ Found = dict["PartitionKey", FileSlice]
 class ShareFetching:
     """One request's."""
 
-    def __init__(self, request: ShareFetchRequest, session: ShareSession, broker: Broker) -> None:
+    def __init__(
+        self, request: ShareFetchRequest, session: ShareSession, broker: Broker, may_read: Callable[[bytes], bool]
+    ) -> None:
+        """`may_read`: whether a topic of that id may be read now, whatever could be when the session began."""
         self._request = request
         self._session = session
         self._broker = broker
+        self._may_read = may_read
         self._leaders: dict[PartitionKey, ShareLeader] = {}
         self._fetched: dict[PartitionKey, Fetched] = {}
 
@@ -78,6 +83,9 @@ class ShareFetching:
         """Let all be loaded that are not, at the same time."""
         group_id = self._session.key.group_id
         for key in self._session.wanted:
+            if not self._may_read(key[0]):
+                self._fetched[key] = Fetched(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+                continue
             leader = self._broker.sharing.leader(StateKey(group_id, *key))
             if isinstance(leader, ErrorCode):
                 self._fetched[key] = Fetched(leader)

@@ -114,20 +114,30 @@ class GroupsRuntime(Coordinators[GroupPartition]):
         return await self._ask(request.group_id, lambda core, now, _: core.leave(request, now))
 
     async def consumer_heartbeat(
-        self, request: ConsumerGroupHeartbeatRequest, version: int, client_id: str, client_host: str
+        self,
+        request: ConsumerGroupHeartbeatRequest,
+        version: int,
+        client_id: str,
+        client_host: str,
+        may_know: Callable[[str], bool] | None = None,
     ) -> ConsumerGroupHeartbeatResponse:
-        """ConsumerGroupHeartbeat: of the consumer protocol."""
+        """ConsumerGroupHeartbeat: of the consumer protocol. `may_know`: whether its sender may be told of a topic."""
         found = await self.find(request.group_id)
         sender = HeartbeatSender(
             version=version,
             new_member_id=str(self._new_uuid()),
             client_id=client_id,
             client_host=client_host,
-            resolved=await self._resolve(request, found),
+            resolved=await self._resolve(request, found, may_know),
         )
         return await found.ask(lambda now, _: found.coordinator.consumer_heartbeat(request, sender, now))
 
-    async def _resolve(self, request: ConsumerGroupHeartbeatRequest, found: GroupPartition) -> Resolved:
+    async def _resolve(
+        self,
+        request: ConsumerGroupHeartbeatRequest,
+        found: GroupPartition,
+        may_know: Callable[[str], bool] | None,
+    ) -> Resolved:
         """Look through the names of all topics, beside the loop, where this heartbeat needs it.
 
         Of those who come while it is looked for their group, only one with an expression of its own looks too.
@@ -139,7 +149,7 @@ class GroupsRuntime(Coordinators[GroupPartition]):
         self._resolving.add(group_id)
         try:
             names, version = list(self._topics.names()), self._topics.version
-            return await self._looks.look(partial(resolve, expressions, names, version))
+            return await self._looks.look(partial(resolve, expressions, names, version, may_know))
         finally:
             self._resolving.discard(group_id)
 

@@ -11,6 +11,6 @@ hear of it. Where no authorizer is configured nothing of this happens.
     asking.py     whether one caller may do one thing
     guard.py      the rules of an API, applied to a request
 
-Two APIs ask within their handlers: Fetch, whose partitions its session knows, and AddPartitionsToTxn, which adds all or
-none of them.
+Some ask within their handlers: Fetch and ShareFetch, whose partitions their sessions know; AddPartitionsToTxn, which
+adds all or none of them; ConsumerGroupHeartbeat, which finds topics by an expression.
 """

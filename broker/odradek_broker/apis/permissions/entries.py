@@ -28,6 +28,7 @@ from odradek.protocol.messages import (
     offset_for_leader_epoch,
     produce,
     share_acknowledge,
+    share_fetch,
     share_group_describe,
     txn_offset_commit,
     write_txn_markers,
@@ -185,6 +186,15 @@ DELETE_SHARE_OFFSETS = Entries(
         topic.topic_name, error_code=error, error_message=error.sentence
     ),
     lambda topic, asking: str(topic.topic_name),
+)
+SHARE_FETCH = Entries(
+    "topics",
+    "responses",
+    lambda topic, error: share_fetch.ShareFetchableTopicResponse(
+        topic.topic_id,
+        [share_fetch.PartitionData(each.partition_index, error, error.sentence) for each in topic.partitions],
+    ),
+    lambda topic, asking: asking.topic_name(topic.topic_id),
 )
 SHARE_ACKNOWLEDGE = Entries(
     "topics",

@@ -184,7 +184,7 @@ _TABLE: dict[str, tuple[Callable[[type[Any]], Refuse], tuple[Rule, ...]]] = {
             of_groups.operations_of_groups,
         ),
     ),
-    "ShareFetch": (by_code, (group(Do.READ),)),
+    "ShareFetch": (by_code, (group(Do.READ), each(e.SHARE_FETCH, Do.READ))),
     "ShareAcknowledge": (by_code, (group(Do.READ), each(e.SHARE_ACKNOWLEDGE, Do.READ))),
     "InitializeShareGroupState": (
         _share_state(initialize_share_group_state, "InitializeStateResult"),
