@@ -10,7 +10,6 @@ Behaviour
 
 from __future__ import annotations
 
-import errno
 from collections import Counter
 
 from odradek.protocol.errors import ErrorCode
@@ -26,10 +25,9 @@ from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.log.failures import DamagedLog
-from odradek_broker.log.reading import HEADERS_AT_ONCE
-from odradek_broker.log.remaining import Remaining, remaining
 from odradek_broker.loop.slices import Slices
-from odradek_broker.partitions.partition import Partition
+from odradek_broker.partitions.counting import count_remaining
+from odradek_broker.partitions.offsets_by_time import Deposed
 
 REQUEST, VERSIONS = CountRecordsRequest, range(1)
 FOR_OWN_CLIENTS = True
@@ -68,7 +66,11 @@ async def _answer(
     limit = partition.last_stable_offset if committed else partition.high_watermark
     end = limit if wanted.end_offset == TO_THE_END else min(wanted.end_offset, limit)
     try:
-        found = await _count(partition, wanted.begin_offset, end, committed, slices, context)
+        found = await count_remaining(
+            partition, wanted.begin_offset, end, committed=committed, slices=slices, looks=context.broker.looks
+        )
+    except Deposed:
+        return _refused(wanted, ErrorCode.NOT_LEADER_OR_FOLLOWER)
     except DamagedLog as damage:
         is_mended = context.broker.replica_logs.met(partition, damage)
         return _refused(wanted, ErrorCode.KAFKA_STORAGE_ERROR if is_mended else ErrorCode.CORRUPT_MESSAGE)
@@ -84,26 +86,6 @@ async def _answer(
         size_bytes=found.size_bytes,
         next_timestamp=found.next_timestamp,
     )
-
-
-async def _count(
-    partition: Partition, begin: int, end: int, committed: bool, slices: Slices, context: RequestContext
-) -> Remaining:
-    """Drive a count; long looks into a batch are a worker's. Raises OSError, ProtocolError."""
-    leadership, found = partition.leadership, 0
-    steps = remaining(partition.log, begin, end, committed=committed, stable_offset=partition.last_stable_offset)
-    try:
-        look = next(steps)
-        while True:
-            if look is not None:
-                found = look.job() if look.is_short else await context.broker.looks.look(look.job)
-            await slices.pay(HEADERS_AT_ONCE // 4)
-            if partition.leadership is not leadership:  # what is walked over may have been cut meanwhile
-                raise OSError(errno.ESTALE, "another leader was elected during a count")
-            look = steps.send(found)
-    except StopIteration as stop:
-        counted: Remaining = stop.value
-        return counted
 
 
 def _refused(wanted: CountRecordsPartition, error: ErrorCode) -> CountRecordsPartitionResponse:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Deposed(Exception):
-    """Another leader was elected during a look-up by time."""
+    """Another leader was elected while the log was walked over."""
 
 
 async def first_offset_by_time(
