@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import msgspec
 
 UNLIMITED = -1
@@ -11,8 +13,11 @@ DAY_MS = 24 * 60 * 60 * 1000
 _FOREVER_MS = 2**63 - 1
 
 
-class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Replaceable while the log is open; what it changes holds from the next append, roll or pass on."""
+class LogConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Replaceable while the log is open; what it changes holds from the next append, roll or pass on.
+
+    What follows from its settings is found out once: every append asks for it.
+    """
 
     segment_bytes: int = 1024 * 1024 * 1024
     """A segment is sealed before it would grow past this."""
@@ -59,23 +64,23 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
     dedupe_buffer_bytes: int = 128 * 1024 * 1024
     """Memory that one pass of compaction may take for its keys; the broker's `log.cleaner.dedupe.buffer.size`."""
 
-    @property
+    @cached_property
     def limits_records(self) -> bool:
         return self.max_decompressed_message_bytes < UNLIMITED_RECORD_BYTES
 
-    @property
+    @cached_property
     def compacts(self) -> bool:
         return "compact" in self.cleanup_policy
 
-    @property
+    @cached_property
     def deletes(self) -> bool:
         return "delete" in self.cleanup_policy
 
-    @property
+    @cached_property
     def roll_ms(self) -> int:
         """How far apart the batches of one segment may be; compaction never touches the active one, so it must end."""
         return min(self.segment_ms, self.max_compaction_lag_ms) if self.compacts else self.segment_ms
 
-    @property
+    @cached_property
     def log_append_time(self) -> bool:
         return self.message_timestamp_type == "LogAppendTime"

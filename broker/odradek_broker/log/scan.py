@@ -11,7 +11,7 @@ wrong (`contradicted_by`); what nothing contradicts, as in the last one, is not 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from crc32c import crc32c
 
@@ -37,11 +37,13 @@ _OUTLINE = struct.Struct(">qi11xi")
 _LEAST_LENGTH = HEADER_BYTES - LENGTH_COVERS_FROM
 
 
-def walk(file: File, position: int, end: int, *, path: str, next_offset: int) -> Iterator[tuple[int, int, int]]:
+def walk(
+    file: File, position: int, end: int, *, path_of: Callable[[], str], next_offset: int
+) -> Iterator[tuple[int, int, int]]:
     """Yield (position, end, last offset) of batches that were found sound before: the quick way, for look-ups.
 
-    `next_offset`: no batch there lies before it. Raises OSError; DamagedLog where they are not sound, so that a walk
-    ends.
+    `path_of` is asked only where there is damage; `next_offset`: no batch there lies before it. Raises OSError;
+    DamagedLog where they are not sound, so that a walk ends.
     """
     start, chunk = position, b""
     while position < end:
@@ -49,14 +51,16 @@ def walk(file: File, position: int, end: int, *, path: str, next_offset: int) ->
         if at + _OUTLINE.size > len(chunk):
             start, at, chunk = position, 0, file.read(position, _WALK_BYTES)
             if len(chunk) < _OUTLINE.size:
-                raise DamagedLog(path, position, next_offset, "no batch fits in where one should be")
+                raise DamagedLog(path_of(), position, next_offset, "no batch fits in where one should be")
         base_offset, length, last_offset_delta = _OUTLINE.unpack_from(chunk, at)
         following = position + length + LENGTH_COVERS_FROM
         if length < _LEAST_LENGTH or following > end:
-            raise DamagedLog(path, position, next_offset, f"no batch has a length of {length}")
+            raise DamagedLog(path_of(), position, next_offset, f"no batch has a length of {length}")
         last_offset = base_offset + last_offset_delta
         if not next_offset <= last_offset <= next_offset + MAX_RELATIVE_OFFSET:
-            raise DamagedLog(path, position, next_offset, f"a batch that ends at offset {last_offset} is out of order")
+            raise DamagedLog(
+                path_of(), position, next_offset, f"a batch that ends at offset {last_offset} is out of order"
+            )
         yield position, following, last_offset
         position, next_offset = following, last_offset + 1
 

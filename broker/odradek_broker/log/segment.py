@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid
 from odradek_broker.log import damage, filenames, offset_index, time_index
@@ -368,8 +369,8 @@ class Segment:
         return self.size_bytes
 
     def _walk(self, position: int) -> Iterator[tuple[int, int, int]]:
-        path = self.path(filenames.LOG)
-        return walk(self.file, position, self.size_bytes, path=path, next_offset=self.base_offset)
+        path_of = partial(self.path, filenames.LOG)
+        return walk(self.file, position, self.size_bytes, path_of=path_of, next_offset=self.base_offset)
 
     def batches(
         self, position: int = 0, *, next_offset: int | None = None, verify: bool = False

@@ -139,10 +139,11 @@ def _headers(records: memoryview) -> Batches | Refused:
             if records[position + MAGIC_POSITION] != MAGIC:
                 return Refused(ErrorCode.INVALID_RECORD, "only record batches of magic 2 are taken")
             return Refused(ErrorCode.CORRUPT_MESSAGE, str(error))
-        if header.size_bytes > end - position:
-            return Refused(ErrorCode.CORRUPT_MESSAGE, f"a batch of {header.size_bytes} bytes is cut off")
+        size = header.size_bytes
+        if size > end - position:
+            return Refused(ErrorCode.CORRUPT_MESSAGE, f"a batch of {size} bytes is cut off")
         found.append((position, header))
-        position += header.size_bytes
+        position += size
     return found or Refused(ErrorCode.INVALID_RECORD, "no record batch")
 
 
@@ -169,7 +170,7 @@ def _check(
             ErrorCode.INVALID_RECORD,
             f"{header.record_count} records announced, the last of them numbered {header.last_offset_delta}",
         )
-    room = MAX_PAYLOAD_BYTES if header.codec else size - HEADER_BYTES
+    room = MAX_PAYLOAD_BYTES if header.attributes & CODEC_MASK else size - HEADER_BYTES
     if header.record_count > room // MIN_RECORD_BYTES:
         return Refused(ErrorCode.INVALID_RECORD, f"{header.record_count} records announced in {room} bytes at most")
     if origin is Origin.CLIENT:
@@ -194,7 +195,7 @@ def _check_client(
         late_or_early = timestamp_fault(timestamp, config, now_ms)
         if late_or_early is not None:
             return Refused(ErrorCode.INVALID_TIMESTAMP, late_or_early)
-    if header.codec and config.limits_records:
+    if header.attributes & CODEC_MASK and config.limits_records:
         too_long = inside.long_record_fault(records, position, header, config.max_decompressed_message_bytes)
         if too_long is not None:
             return Refused(ErrorCode.INVALID_RECORD, too_long)

@@ -52,6 +52,8 @@ class FrameBuffer:
 
     def next_frame(self) -> memoryview | None:
         """The next whole frame without its size, or None where more bytes are needed. Raises ProtocolError."""
+        if self._start == self._end:
+            return None
         size = self._next_size()
         if size < 0 or self._end - self._start < SIZE_BYTES + size:
             return None
@@ -70,6 +72,8 @@ class FrameBuffer:
 
     def capacity_wanted(self) -> int:
         """How large `room` is about to make the buffer: what to ask a memory budget for."""
+        if self._start == self._end:
+            return self._capacity
         needed = self._next_size() + SIZE_BYTES
         if needed <= self._capacity or self._end - self._start < self._capacity:
             return self._capacity
@@ -77,6 +81,9 @@ class FrameBuffer:
 
     def room(self) -> memoryview:
         """Where to receive into, never empty; for when `next_frame` gave None. Ends the frames handed out before."""
+        if self._start == self._end:
+            self._start = self._end = 0
+            return self._view[: self._capacity]
         needed = self._next_size() + SIZE_BYTES
         self._make_place(needed)
         if needed > self._base_bytes:
