@@ -7,6 +7,23 @@ them all. One that is new stands here with what bounds it, or it is a leak.
 from __future__ import annotations
 
 TESTS = {
+    "Members of a share group": (
+        "groups/test_share_group.py::test_what_cannot_be_is_refused_and_leaves_nothing_behind",
+    ),
+    "Members of share groups that fetch from a broker": (
+        "sharing/test_share_sessions.py::test_a_new_session_takes_the_place_of_the_one_before_and_room_is_bounded",
+    ),
+    "Records of a partition that a share group has in hand": (
+        "sharing/test_share_partition.py::test_no_more_is_in_flight_than_locks_allow_until_some_is_done_with",
+    ),
+    "Deliveries of a record to a share group": (
+        "sharing/test_share_partition.py::test_a_released_record_is_delivered_again_until_its_deliveries_are_used_up",
+        "sharing/test_share_partition.py::test_a_record_is_delivered_alone_for_the_last_time",
+    ),
+    "What is stored of share groups": (
+        "sharing/test_share_state.py::test_updates_are_folded_into_a_snapshot_now_and_then_and_replay_comes_to_the_same",
+        "sharing/test_share_state.py::test_a_share_partition_that_is_idle_is_written_anew_so_that_others_can_be_deleted",
+    ),
     "ACLs": ("controller/test_acl_decisions.py::test_what_would_be_too_much_in_all_is_refused_as_a_whole",),
     "Audit log": ("server/test_audit_log.py::test_the_files_stay_within_their_bound",),
     "Decisions that the audit log counts at a time": (
@@ -206,6 +223,10 @@ WAITS = "Requests of one connection that wait for their answers"
 GROUPS = "Groups and their offsets"
 MEMBERS = "Members of a group"
 CONSUMER_MEMBERS = "Members of a group of the consumer protocol"
+SHARE_MEMBERS = "Members of a share group"
+SHARING_MEMBERS = "Members of share groups that fetch from a broker"
+SHARED = "Records of a partition that a share group has in hand"
+SHARE_STATE = "What is stored of share groups"
 TRANSACTIONS = "Transactional ids"
 PRODUCERS = "Idempotent producers of a partition"
 MEMORY = "Memory for requests that are arriving"
@@ -217,6 +238,26 @@ FETCHED = "Batches that wait to be handed out"
 WAITING = "Records that wait for another attempt"
 
 CONTAINERS = {
+    "odradek.share.consumer.ShareConsumer._handed_out": MINE,
+    "odradek.share.consumer.ShareConsumer._names": MINE,
+    "odradek.share.consumer.ShareConsumer._typed": MINE,
+    "odradek.share.fetcher.ShareFetcher._sources": NODES,
+    "odradek.share.fetcher.ShareFetcher.arrived": MINE,
+    "odradek.share.fetcher.ShareFetcher.refused": MINE,
+    "odradek.share.fetcher.Source._under_way": MINE,
+    "odradek.share.session.ShareSession._known": MINE,
+    "odradek.share.verdicts.Verdicts._said": MINE,
+    "odradek_broker.apis.share_fetching.ShareFetching._fetched": REQUEST,
+    "odradek_broker.apis.share_fetching.ShareFetching._leaders": REQUEST,
+    "odradek_broker.coordinators.share_groups.ShareGroupsRuntime._leaders": SHARE_STATE,
+    "odradek_broker.coordinators.share_leader.ShareLeader._fetchers": CONNECTIONS,
+    "odradek_broker.groups.share.group.ShareGroup.initialized": SHARE_STATE,
+    "odradek_broker.groups.share.group.ShareGroup.members": SHARE_MEMBERS,
+    "odradek_broker.groups.share.group.ShareGroup.targets": SHARE_MEMBERS,
+    "odradek_broker.sharing.ranges.Ranges._ranges": SHARED,
+    "odradek_broker.sharing.sessions.ShareSession.wanted": SHARING_MEMBERS,
+    "odradek_broker.sharing.sessions.ShareSessions._sessions": SHARING_MEMBERS,
+    "odradek_broker.sharing.share_state.ShareStateCoordinator.states": SHARE_STATE,
     "odradek_broker.security.audit.Audit._kept": "Decisions that the audit log counts at a time",
     "odradek_broker.security.audit.Audit._new": "Decisions that the audit log counts at a time",
     "odradek_broker.security.quotas.Meter._samples": FIXED,

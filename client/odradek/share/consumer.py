@@ -228,9 +228,10 @@ class ShareConsumer(Generic[K, V]):
         Raises BrokerError where something did not count: the record was not ours any longer, and may come again.
         """
         await self._fetcher.settle()
-        refused, self._fetcher.refused = self._fetcher.refused, []
+        refused = self._fetcher.refused
         if refused:
             where, code = refused[0]
+            refused.clear()
             raise BrokerError(code, None if where is None else str(where))
 
     @property

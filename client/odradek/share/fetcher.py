@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 LINGER_SECONDS = 0.1
 PURPOSE = "share"
+REFUSED_REMEMBERED = 100
+"""For a program that never asks; each has its line in the log."""
 
 SESSION_IS_LOST = {
     ErrorCode.SHARE_SESSION_NOT_FOUND,
@@ -75,8 +77,8 @@ class ShareFetcher:
         self.changed = Changes()
         """Announced when something has arrived, was settled, or went wrong."""
         self.error: OdradekError | None = None
-        self.refused: list[tuple[TopicPartition | None, ErrorCode]] = []
-        """Verdicts that did not count, since the last `settle`."""
+        self.refused: deque[tuple[TopicPartition | None, ErrorCode]] = deque(maxlen=REFUSED_REMEMBERED)
+        """Verdicts that did not count, since somebody has asked."""
         self.is_awaited = False
         """The program waits for records."""
         self.is_settling = False
