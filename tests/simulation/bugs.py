@@ -5,103 +5,75 @@ Most have been real, here or in Kafka; the rest are what a tired engineer might 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bug import Bug, planted
+from transaction_bugs import OF_TRANSACTIONS
 
-
-@dataclass(frozen=True)
-class Edit:
-    file: str
-    """Below odradek_broker."""
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
-class Bug:
-    name: str
-    edits: tuple[Edit, ...]
-    needs: tuple[str, ...] = ()
-    """Kinds of worlds, faults or operations without which nothing can be seen of it."""
-    lasts_s: float | None = None
-    """How long a run has to be at least, where that is longer than most."""
-
-
-def _bug(
-    name: str,
-    file: str,
-    before: str,
-    after: str,
-    *more: tuple[str, str, str],
-    needs: tuple[str, ...] = (),
-    lasts_s: float | None = None,
-) -> Bug:
-    return Bug(name, (Edit(file, before, after), *(Edit(*each) for each in more)), needs, lasts_s)
-
+__all__ = ["BUGS", "Bug"]
 
 COMMON = [
-    _bug(
+    planted(
         "ack before followers have it",
         "replication/leader.py",
         "lowest = min(lowest, self._followers[replica].offset)",
         "pass",
     ),
-    _bug(
+    planted(
         "commit below min.insync.replicas",
         "replication/leader.py",
         "        if not self.has_enough(min_insync):\n            return UNKNOWN\n",
         "",
     ),
-    _bug(
+    planted(
         "ack before the leader's sync",
         "partitions/partition.py",
         "local = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset",
         "local = self.log.log_end_offset",
     ),
-    _bug(
+    planted(
         "follower fetches on before its sync",
         "partitions/follower.py",
         "return self._flusher.syncs and partition.log.flushed_offset < partition.log.log_end_offset",
         "return False",
     ),
-    _bug("no truncation", "partitions/follower.py", "log.truncate_to(cut.offset)", "pass"),
-    _bug(
+    planted("no truncation", "partitions/follower.py", "log.truncate_to(cut.offset)", "pass"),
+    planted(
         "truncate by watermark",
         "partitions/partition.py",
         "        self.leader_id, self.leader_epoch = image.leader",
         "        self.log.truncate_to(self.high_watermark)\n        self.leader_id, self.leader_epoch = image.leader",
     ),
-    _bug(
+    planted(
         "no leader epoch check",
         "apis/leader_epochs.py",
         "    if believed == UNSAID or",
         "    return ErrorCode.NONE\n    if believed == UNSAID or",
     ),
-    _bug(
+    planted(
         "watermark does not wait for a proposal",
         "replication/leader.py",
         "return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)",
         "return self._image.isr",
     ),
-    _bug(
+    planted(
         "proposed in-sync replicas count at once",
         "replication/leader.py",
         "return self._image.isr if self._proposal is None else self._proposal.brokers.union(self._image.isr)",
         "return self._image.isr if self._proposal is None else self._proposal.brokers",
     ),
-    _bug(
+    planted(
         "in sync without having caught up",
         "replication/leader.py",
         "least = max(high_watermark, self.start_offset)",
         "least = 0",
     ),
-    _bug(
+    planted(
         "stale in-sync edit is taken",
         "controller/alter_partition.py",
         "if wanted.partition_epoch < partition.partition_epoch:",
         "if False:",
         needs=("outdate", "replication 3"),
     ),
-    _bug(
+    planted(
         "edit of a former leader is taken",
         "controller/alter_partition.py",
         "    if wanted.leader_epoch < partition.leader_epoch:\n"
@@ -111,56 +83,56 @@ COMMON = [
         "    if wanted.partition_epoch < partition.partition_epoch:",
         "    if wanted.leader_epoch == partition.leader_epoch and wanted.partition_epoch < partition.partition_epoch:",
     ),
-    _bug(
+    planted(
         "unclean elections",
         "controller/partition_change.py",
         "if rules.unclean or election is Election.UNCLEAN:",
         "if True:",
     ),
-    _bug(
+    planted(
         "any active replica may lead",
         "controller/partition_change.py",
         "return replica in eligible and is_active(replica)",
         "return is_active(replica)",
     ),
-    _bug(
+    planted(
         "same leader epoch for a new leader",
         "controller/replay.py",
         "leader_epoch=old.leader_epoch + 1",
         "leader_epoch=old.leader_epoch",
     ),
-    _bug(
+    planted(
         "ack what was not committed when leadership is lost",
         "partitions/partition.py",
         "        self._commits.fail(error)",
         "        self._commits.fail(ErrorCode.NONE)",
     ),
-    _bug(
+    planted(
         "an answer settles another proposal",
         "replication/leader.py",
         "        if self._proposal is not proposal:\n            return None\n"
         "        return self._propose(self._image.isr, refused=proposal.brokers)",
         "        self._proposal = None\n        return None",
     ),
-    _bug(
+    planted(
         "ack when appended",
         "apis/api_00_produce.py",
         "return Append(response, wait(appended.last_offset))",
         "return Append(response)",
     ),
-    _bug(
+    planted(
         "who waits goes on waiting when another leads",
         "partitions/partition.py",
         "        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch\n        self.fail_commits()\n",
         "        self.leader_id, self.leader_epoch = image.leader, image.leader_epoch\n",
     ),
-    _bug(
+    planted(
         "a late fetch of an earlier life counts",
         "replication/leader.py",
         "if follower is None or broker_epoch < follower.broker_epoch:",
         "if follower is None:",
     ),
-    _bug(
+    planted(
         "deleted before the followers know",
         "partitions/partition.py",
         "self._deletions.reached(self.leadership.low_watermark(self._log_start_written))",
@@ -168,43 +140,43 @@ COMMON = [
         needs=("delete-records",),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "no duplicate check",
         "log/idempotence.py",
         "def settle(",
         "def settle(*_: object) -> None:\n    return None\n\n\ndef _settle(",
     ),
-    _bug(
+    planted(
         "followers forget producers",
         "log/appendable.py",
         "            if header.producer_id >= 0:\n                batch = records",
         "            if header.producer_id >= 0 and leader_epoch is not None:\n                batch = records",
     ),
-    _bug(
+    planted(
         "truncate to the leader's end, whatever our own epochs say",
         "replication/truncation.py",
         "    if own_epoch == epoch:\n        return min(end_offset, own_end)\n    return min(own_end, log_end_offset)",
         "    return min(end_offset, log_end_offset)",
     ),
-    _bug(
+    planted(
         "consumers read past the watermark",
         "apis/api_01_fetch.py",
         "        limit = partition.high_watermark\n",
         "        limit = log.log_end_offset\n",
     ),
-    _bug(
+    planted(
         "the leader never says where logs part",
         "apis/api_01_fetch.py",
         "    if fetch.last_fetched_epoch < 0 or partition.leadership is None:\n",
         "    if True:\n",
     ),
-    _bug(
+    planted(
         "a wiped or damaged disk counts as complete",
         "controller/membership.py",
         "if known is None or not _is_complete(request, known):",
         "if False:",
     ),
-    _bug(
+    planted(
         "a registration says nothing of damage",
         "node/joining.py",
         "damaged=broker.replica_logs.damaged(),",
@@ -212,92 +184,92 @@ COMMON = [
         needs=("rot",),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "a registration that nobody heard of costs what a broker has",
         "node/joining.py",
         "earlier_incarnations=earlier,",
         "earlier_incarnations=(),",
     ),
-    _bug(
+    planted(
         "whatever was acknowledged counts as synced",
         "log/directory.py",
         "return self.clean or self.registration.synced",
         "return True",
     ),
-    _bug(
+    planted(
         "a log that cannot be opened is not tried again",
         "partitions/replica_logs.py",
         "            self._try_again()\n",
         "",
     ),
-    _bug(
+    planted(
         "another topic's directory of the same name stays where it is",
         "partitions/replica_logs.py",
         "            path = directory.mark_stray(",
         "            raise\n            path = directory.mark_stray(",
         needs=("recreate",),
     ),
-    _bug(
+    planted(
         "a replica with a gap asks from its end",
         "partitions/replica_logs.py",
         "                log.truncate_to(waiting.sound_up_to)",
         "                pass",
     ),
-    _bug(
+    planted(
         "a batch that was moved up is kept",
         "log/recovery.py",
         "    return header.next_offset < recovery_point or header.base_offset > end",
         "    return False",
     ),
-    _bug(
+    planted(
         "recovery keeps damaged batches",
         "log/scan.py",
         "            if not self._crc_is_valid(header):",
         "            if False:",
     ),
-    _bug(
+    planted(
         "eligible replicas are forgotten",
         "controller/partition_change.py",
         "    target.elr = [replica for replica in possible if replica not in unclean_restart]\n",
         "    target.elr = []\n",
     ),
-    _bug(
+    planted(
         "a fenced broker stays in the in-sync set",
         "controller/membership.py",
         "isr = [replica for replica in partition.isr if replica != broker_id]\n            record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays, isr=isr)",
         "record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays)",
     ),
-    _bug(
+    planted(
         "a lease has no end",
         "metadata/remote.py",
         "return self._clock.monotonic_ms() < self.lease.until_ms",
         "return self.lease.until_ms >= 0",
     ),
-    _bug(
+    planted(
         "a lease counts from the heartbeat's answer",
         "metadata/heartbeat.py",
         "            self._term_ms = answer.lease_ms\n            self._lease.extend(sent_ms + self._term_ms)",
         "            self._term_ms = answer.lease_ms\n            self._lease.extend(self._clock.monotonic_ms() + self._term_ms)",
     ),
-    _bug(
+    planted(
         "a lease is as long as the controller's session",
         "controller/heartbeats.py",
         "        return shortest_ms * (100 - DRIFT_PERCENT) // (100 + DRIFT_PERCENT) - 1",
         "        return self.session_ms",
     ),
-    _bug(
+    planted(
         "any refused connection extends a lease",
         "metadata/heartbeat.py",
         "        if is_gone and self._follower.is_only_controller and sent_ms < self._lease.until_ms:",
         "        if is_gone:",
     ),
-    _bug(
+    planted(
         "a snapshot of the metadata forgets eligible leaders",
         "controller/snapshot.py",
         "eligible_leader_replicas=list(partition.elr)",
         "eligible_leader_replicas=[]",
     ),
-    _bug(
+    planted(
         "a decision is told before it is durable",
         "controller/file_journal.py",
         "        try:\n            self._log.flush()",
@@ -307,7 +279,7 @@ COMMON = [
 
 LATER = [
     # ------------------------------------------------------------------------------- acknowledged records lost or invented
-    _bug(
+    planted(
         "lowering min.insync.replicas leaves the eligible as they are",
         "controller/min_insync.py",
         "        if rules == before.of(topic.name):\n            continue",
@@ -315,14 +287,14 @@ LATER = [
         needs=("change-min-insync",),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "leaders count by a min.insync.replicas of their own",
         "partitions/topic_settings.py",
         'configs.value("min.insync.replicas", own)',
         'int(own.get("min.insync.replicas", 1))',
         needs=("change-min-insync",),
     ),
-    _bug(
+    planted(
         "a follower asks another leader before its own sync",
         "partitions/follower.py",
         "            and not self._is_behind_its_end(each)\n",
@@ -333,33 +305,33 @@ LATER = [
             "            pass\n",
         ),
     ),
-    _bug(
+    planted(
         "what is written of a log outlives its cut",
         "log/offset_checkpoints.py",
         "            offsets = {key: offset for key, offset in current(self._written[name]).items() if offset > 0}",
         "            said = self._written[name]\n"
         "            offsets = {key: max(each, said.get(key, 0)) for key, each in current(said).items() if each > 0}",
     ),
-    _bug(
+    planted(
         "checkpoints belong to whatever has that number",
         "log/offset_checkpoints.py",
         "        return self._written[name].get(key, 0)",
         "        return max((value for other, value in self._written[name].items() if other[1] == key[1]), default=0)",
         needs=("recreate",),
     ),
-    _bug(
+    planted(
         "a recovery point is written before the sync",
         "partitions/checkpoints.py",
         "RECOVERY_POINTS: lambda partition: partition.log.recovery_point",
         "RECOVERY_POINTS: lambda partition: partition.log.log_end_offset",
     ),
-    _bug(
+    planted(
         "pages are trusted after a failed sync",
         "log/recovery.py",
         "            _write_again(segment, walk.doubtful_from)\n",
         "",
     ),
-    _bug(
+    planted(
         "unregistering leaves the eligible as they are",
         "controller/membership.py",
         "    left = forget_replicas(image, request.broker_id, config)\n",
@@ -372,20 +344,20 @@ LATER = [
         needs=("shrink",),
         lasts_s=12.0,
     ),
-    _bug(
+    planted(
         "the last leader of all is forgotten",
         "controller/partition_change.py",
         "        target.last_known_elr = [old.leader]\n",
         "        pass\n",
     ),
     # ------------------------------------------------------------------------------------------------- nobody leads
-    _bug(
+    planted(
         "what is late of an earlier life ends the memory of this one",
         "controller/heartbeats.py",
         "        if contact is not None and contact.epoch <= epoch:\n            del",
         "        if contact is not None:\n            del",
     ),
-    _bug(
+    planted(
         "a coordinator that closed in a lapse stays closed",
         "coordinators/coordinators.py",
         "        if self._partitions.get(index) is not taken or partition.log.failed is not None:",
@@ -398,7 +370,7 @@ LATER = [
         needs=("groups",),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "a controller whose journal is over goes on hearing heartbeats",
         "metadata/active.py",
         "        return self._has_right() and not self.journal_over.is_set()",
@@ -410,7 +382,7 @@ LATER = [
         ),
     ),
     # --------------------------------------------------------------------------------------------------- the election
-    _bug(
+    planted(
         "a renewal does not look whose the key is",
         "election/candidate.py",
         "        if found is None or found.create_revision != revision:\n            return False",
@@ -419,7 +391,7 @@ LATER = [
         needs=("etcd",),
         lasts_s=12.0,
     ),
-    _bug(
+    planted(
         "the active controller's lease has no end",
         "election/candidate.py",
         "        return self._clock.monotonic_ms() < self._lease_until_ms",
@@ -432,7 +404,7 @@ LATER = [
         needs=("etcd",),
         lasts_s=12.0,
     ),
-    _bug(
+    planted(
         "the metadata is written in etcd by whoever wants to",
         "election/etcd_journal.py",
         "[self._still_leading, *conditions]",
@@ -440,7 +412,7 @@ LATER = [
         needs=("etcd",),
         lasts_s=12.0,
     ),
-    _bug(
+    planted(
         "a new controller fences for silence at once",
         "metadata/active.py",
         "        self._fencing.heartbeats.heard_elsewhere(self._clock.monotonic_ms() + self._predecessor_ms)\n",
@@ -448,7 +420,7 @@ LATER = [
         needs=("etcd",),
         lasts_s=12.0,
     ),
-    _bug(
+    planted(
         "a broker takes up a new ISR with an old min.insync.replicas",
         "partitions/replica_manager.py",
         "        partition.throttled_as_follower = is_throttled(settings.throttled_as_follower, *who)\n",
@@ -456,89 +428,89 @@ LATER = [
         needs=("change-min-insync",),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "who is heard of while the disk is slow is fenced all the same",
         "metadata/fencing.py",
         "only_if_silent and not self.heartbeats.is_silent(",
         "False and not self.heartbeats.is_silent(",
     ),
-    _bug(
+    planted(
         "what comes late is carried out",
         "metadata/forwarding.py",
         " else Arrived(bytes(request.stamp), request.patience_ms)",
         " else None",
     ),
-    _bug(
+    planted(
         "a broker that stops leads until its port is closed",
         "node/node.py",
         "controller.lead_no_more()",
         "pass",
     ),
     # -------------------------------------------------------------------------------------------------- the controller
-    _bug(
+    planted(
         "a move is over before those who come are in sync",
         "controller/partition_change.py",
         "    if not staying or not in_sync or not set(target.adding) <= set(target.isr):",
         "    if not staying or not in_sync:",
         needs=("reassign",),
     ),
-    _bug(
+    planted(
         "the preferred replica leads, in sync or not",
         "controller/partition_change.py",
         "    if election is Election.PREFERRED and may_lead(preferred):",
         "    if election is Election.PREFERRED and is_active(preferred):",
         needs=("prefer",),
     ),
-    _bug(
+    planted(
         "who has another broker epoch comes into the in-sync set",
         "controller/alter_partition.py",
         "            or epochs.get(replica, UNKNOWN_EPOCH) not in (UNKNOWN_EPOCH, broker.epoch)\n",
         "",
     ),
-    _bug(
+    planted(
         "a broker is let in before it knows of itself",
         "controller/membership.py",
         "    knows_itself = request.current_metadata_offset >= broker.epoch",
         "    knows_itself = True",
     ),
-    _bug(
+    planted(
         "the same producer ids are given out twice",
         "controller/producer_ids.py",
         "        [record], AllocateProducerIdsResponse(",
         "        [], AllocateProducerIdsResponse(",
     ),
     # ---------------------------------------------------------------------------------------------------------- the log
-    _bug(
+    planted(
         "a sealed segment is not synced",
         "log/appendable.py",
         "        self._unsynced.add_file(old.file)\n",
         "",
     ),
-    _bug(
+    planted(
         "a new segment's name is not synced",
         "log/appendable.py",
         "        self._unsynced.add_file(new.file)\n        self._unsynced.add_directory(self.directory)\n",
         "        self._unsynced.add_file(new.file)\n",
     ),
-    _bug(
+    planted(
         "a flush counts what came after it began",
         "log/flushable.py",
         "            self.flushed_offset = max(self.flushed_offset, plan.offset)",
         "            self.flushed_offset = self.log_end_offset",
     ),
-    _bug(
+    planted(
         "a flush that began before a cut counts after it",
         "log/flushable.py",
         "        if plan.truncations == self._truncations:",
         "        if plan.offset <= self.log_end_offset:",
     ),
-    _bug(
+    planted(
         "retention goes past the high watermark",
         "log/retention.py",
         "        if end > high_watermark or segment.size_bytes == 0:",
         "        if segment.size_bytes == 0:",
     ),
-    _bug(
+    planted(
         "compaction keeps the oldest of a key",
         "log/key_offsets.py",
         "        self._offsets[_short(key)] = offset",
@@ -550,46 +522,46 @@ LATER = [
         ),
         needs=("compaction",),
     ),
-    _bug(
+    planted(
         "compaction passes the watermark",
         "node/housekeeping.py",
         "begin_compaction(now_ms, partition.last_stable_offset)",
         "begin_compaction(now_ms, partition.log.log_end_offset)",
         needs=("compaction",),
     ),
-    _bug(
+    planted(
         "a cut leaves the leader epochs behind it",
         "log/leader_epochs.py",
         "        if index < len(self._starts):\n            del",
         "        if False:\n            del",
     ),
-    _bug(
+    planted(
         "a cut leaves the producers as they were",
         "log/cuttable.py",
         "        self.producers = self._recovery().producers_at(offset, list(self.segments), self._snapshots)\n",
         "",
     ),
-    _bug(
+    planted(
         "a follower takes damaged batches",
         "log/appendable.py",
         "            if not crc_is_valid(records, position, header):",
         "            if False:",
     ),
-    _bug(
+    planted(
         "a clean stop is believed for ever",
         "log/directory.py",
         "        self._disk.remove(path)\n        self._disk.sync_dir(self.path)\n",
         "",
     ),
     # ------------------------------------------------------------------------------------------------------ the groups
-    _bug(
+    planted(
         "a commit is answered before it is committed",
         "coordinators/runtime.py",
         "        if commit.outcome is ErrorCode.NONE:\n            self._settle(commit, answers)",
         "        if True:\n            self._settle(commit, answers)",
         needs=("groups",),
     ),
-    _bug(
+    planted(
         "a member of a past generation may commit",
         "groups/commit.py",
         "        if not error and generation != group.generation:",
@@ -597,7 +569,7 @@ LATER = [
         needs=("groups",),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "whoever is no member may commit",
         "groups/commit.py",
         "        if error:\n            return error\n    elif not transactional:\n        return ErrorCode.UNKNOWN_MEMBER_ID",
@@ -605,35 +577,35 @@ LATER = [
         needs=("groups",),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "a coordinator reads only the last segment",
         "coordinators/loader.py",
         "        self._loaded_up_to = log.log_start_offset\n",
         "        self._loaded_up_to = log.segments.active.base_offset\n",
         needs=("groups",),
     ),
-    _bug(
+    planted(
         "offsets expire at once",
         "groups/commit.py",
         "group.empty_since_ms) >= step.settings.offsets_retention_ms",
         "group.empty_since_ms) >= 1000",
         needs=("groups",),
     ),
-    _bug(
+    planted(
         "a group's timers are forgotten at a fail-over",
         "coordinators/runtime.py",
         "        self.coordinator.begin(self.now())\n",
         "",
         needs=("groups",),
     ),
-    _bug(
+    planted(
         "who is let in again right behind its fencing is watched by nobody",
         "metadata/active.py",
         "forgotten.\n                self._fencing.hear(request.broker_id, request.broker_epoch)\n",
         "forgotten.\n                pass\n",
     ),
     # --------------------------------------------------------------------------- what was deleted, and what compaction needs
-    _bug(
+    planted(
         "deleted before those know it who are eligible",
         "replication/leader.py",
         "        for replica in {*self._in_sync_or_nearly(), *self._image.elr}:",
@@ -641,7 +613,7 @@ LATER = [
         needs=("delete-and-die",),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "in sync without knowing where the log begins",
         "replication/leader.py",
         "            and max(follower.log_start_offset, 0) >= log_start_offset\n",
@@ -649,7 +621,7 @@ LATER = [
         needs=("delete-and-die",),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "compaction is ahead of the disk",
         "log/compactable.py",
         "            stable_offset=min(stable_offset, self.flushed_offset),",
@@ -657,7 +629,7 @@ LATER = [
         needs=("compaction", "interval"),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "a cut leaves the gaps that compaction has made for what is cut",
         "partitions/follower.py",
         "        if cut is None or cut.whole or not",
@@ -665,7 +637,7 @@ LATER = [
         needs=("compaction", "interval"),
         lasts_s=8.0,
     ),
-    _bug(
+    planted(
         "leader epochs before an unwritten start stay forgotten",
         "log/recovery.py",
         "        self._complete_epochs(loaded)\n",
@@ -673,14 +645,14 @@ LATER = [
         needs=("delete-records", "power"),
         lasts_s=12.0,
     ),
-    _bug(
+    planted(
         "acks=1 is answered before the leader's sync",
         "partitions/partition.py",
         "        reached = self.log.flushed_offset if self._flusher.syncs else self.log.log_end_offset\n        return self._begin(self._flushes",
         "        reached = self.log.log_end_offset\n        return self._begin(self._flushes",
         needs=("slow disk",),
     ),
-    _bug(
+    planted(
         "the end of a leader epoch is capped at the high watermark",
         "apis/api_23_offset_for_leader_epoch.py",
         "    return EpochEndOffset(0, wanted.partition, *partition.log.end_offset_for_epoch(wanted.leader_epoch))",
@@ -690,14 +662,14 @@ LATER = [
         lasts_s=8.0,
     ),
     # ------------------------------------------------------------------------------------------------- the journal
-    _bug(
+    planted(
         "damage in the journal is taken for a torn end",
         "controller/journal_files.py",
         "    if proven_end > end or (fault is not None and clean and fault.offset >= start):",
         "    if False:",
         needs=("rot-journal",),
     ),
-    _bug(
+    planted(
         "the journal is cut before its snapshot is written",
         "controller/file_journal.py",
         "        self._pending, self._bytes_pending, now_ms = id, self._bytes_since, self._now_ms\n",
@@ -706,7 +678,7 @@ LATER = [
         needs=("kill-controller", "slow disk", "controller alone"),
     ),
     # ------------------------------------------------------------------------------------------ generations, coordinators
-    _bug(
+    planted(
         "a rebalance begins no new generation",
         "groups/group.py",
         "        self.generation = self.generation + 1 if self.generation < MAX_GENERATION else 1",
@@ -714,7 +686,7 @@ LATER = [
         needs=("groups", "cut-clients"),
         lasts_s=20.0,
     ),
-    _bug(
+    planted(
         "a coordinator that leads no more goes on answering",
         "coordinators/coordinators.py",
         "            if current is not None:\n                self._partitions.pop(index).close()\n            return None",
@@ -724,4 +696,4 @@ LATER = [
     ),
 ]
 
-BUGS = [*COMMON, *LATER]
+BUGS = [*COMMON, *LATER, *OF_TRANSACTIONS]

@@ -6,8 +6,11 @@ S3   the same offset and epoch on two replicas: the same batch, and the same bat
 S4   a leader that was elected has all that was ever committed; an unclean election is made only where that is allowed
 S5   no truncation takes away what was committed
 S6   what a client is told of, as the writer with acks=all or as a reader, is committed: that offset, with that value
-S7   the sequence numbers of a producer run on without a gap in what is committed
-S8   the last stable offset never passes the high watermark
+S7   the sequence numbers of a producer run on without a gap in what is committed, and nothing is written in an epoch
+     that a marker has ended
+S8   the last stable offset is where the first transaction that is open begins, at the high watermark where none is, and
+     never falls under one leader; a transaction has ended the same way in all its partitions; who reads committed
+     records is given none of a transaction that is open, or was aborted
 S9   what a group has committed never goes back: whoever asks after a commit was answered is told of that, or of more
 S10  what the controller knows never goes back, is the same everywhere, and is on stable storage before it is told;
      a broker that is fenced does not come into an ISR
@@ -34,8 +37,9 @@ import trio
 from ledger import Committed, Contents, Key, Violated, decoded
 from replica_view import Batch, ReplicaView
 from sim_disk import SimDisk
+from stability import Ended
 
-from odradek_broker.controller.image import SHARE_TOPIC, MetadataImage, PartitionImage
+from odradek_broker.controller.image import SHARE_TOPIC, TRANSACTION_TOPIC, MetadataImage, PartitionImage
 from odradek_broker.controller.partition_change import RECOVERING
 from odradek_broker.log.log import Log
 from odradek_broker.node.broker import Broker
@@ -47,12 +51,13 @@ __all__ = ["Invariants", "Key", "Violated"]
 class Seen:
     """What was last seen of a partition on a broker."""
 
-    __slots__ = ("compacted_up_to", "fields", "high_watermark", "leader_epoch", "led_in", "log", "rolled_at")
+    __slots__ = ("compacted_up_to", "fields", "high_watermark", "leader_epoch", "led_in", "log", "rolled_at", "stable")
 
     def __init__(self, partition: Partition) -> None:
         log, leadership = partition.log, partition.leadership
         self.log = log
         self.high_watermark = partition.high_watermark
+        self.stable = partition.last_stable_offset
         self.leader_epoch = partition.leader_epoch
         self.led_in = None if leadership is None else leadership.leader_epoch
         self.rolled_at = log.segments.active.base_offset
@@ -112,6 +117,8 @@ class Invariants:
         self._image_of: dict[int, MetadataImage] = {}
         self._logs: dict[tuple[int, Key], Log] = {}
         self._seen: dict[tuple[int, Key], Seen] = {}
+        self._verdicts: dict[tuple[int, int], tuple[bool, str]] = {}
+        """Of transactions, by producer and epoch: whether committed, and where that was seen first."""
         self._lost_in_epoch: dict[int, int] = {}
         self._damaged_in_epoch: dict[tuple[int, Key], int] = {}
 
@@ -190,6 +197,22 @@ class Invariants:
         if self.was_in_an_earlier_one(topic, index, offset, value, since_s):
             return
         raise Violated(f"S6: {who} has heard of {value!r} at offset {offset} of {topic}-{index}: {', '.join(stories)}")
+
+    def look_at_stable(self, topic: str, index: int, offset: int, who: str) -> None:
+        """Somebody who reads committed records was given this one."""
+        committed = self._committed((self.incarnations[topic][-1].topic_id, index))
+        batch = committed.batches.with_offset(offset)
+        if not committed.is_whole or batch is None or not batch.is_transactional:
+            return
+        ended = committed.stability.end_of(batch)
+        if ended is None or not ended.committed:
+            what = "open" if ended is None else "aborted"
+            raise Violated(f"S8: {who} was given offset {offset} of {topic}-{index}, whose transaction is {what}")
+
+    def is_whole(self, *topics: str) -> bool:
+        """Whether nothing of these was given up, or may have been."""
+        known = [self.decided.topics[name] for name in topics if name in self.decided.topics]
+        return all(self._committed((topic.topic_id, index)).is_whole for topic in known for index in topic.partitions)
 
     def was_in_an_earlier_one(self, topic: str, index: int, offset: int, value: bytes | None, since_s: float) -> bool:
         """Whether the record is, just there, in a topic of that name which was deleted not long before.
@@ -312,13 +335,34 @@ class Invariants:
             if batch.next_offset > partition.high_watermark:
                 break
             if batch.base_offset >= committed.end_offset:
-                committed.add(batch)
+                self._ended(where, committed.add(batch, self.contents.marker(key, batch)))
             else:
                 known = committed.batches.at(batch.base_offset)
                 if known != batch and not (committed.is_compacted and known and known.is_of_the_same_write(batch)):
                     raise Violated(f"S2: {where} believes {batch} to be committed, and {known} is")
             after = batch.next_offset
         self._judged_up_to[key, epoch] = after
+        self._check_stable(where, committed, partition)
+
+    def _check_stable(self, where: str, committed: Committed, partition: Partition) -> None:
+        if committed.cuts or committed.is_compacted or committed.end_offset != partition.high_watermark:
+            return
+        expected = committed.stability.last_stable_offset(partition.high_watermark)
+        if partition.last_stable_offset != expected:
+            raise Violated(f"S8: the last stable offset of {where} is {partition.last_stable_offset}, not {expected}")
+
+    def _ended(self, where: str, ended: Ended | None) -> None:
+        """What the coordinator itself may have lost, it may decide another way."""
+        if ended is None or not ended.is_newer or not self.is_whole(TRANSACTION_TOPIC):
+            return
+        transaction = ended.producer_id, ended.epoch
+        known, known_where = self._verdicts.setdefault(transaction, (ended.committed, where))
+        if known != ended.committed:
+            says = {True: "committed", False: "aborted"}
+            raise Violated(
+                f"S8: the transaction of producer {ended.producer_id} in epoch {ended.epoch} is {says[known]} in"
+                f" {known_where}, and {says[ended.committed]} in {where}"
+            )
 
     def _check_promised_start(self, where: str, key: Key, partition: Partition) -> None:
         """One that was cut off may go on leading as long as its lease lasts, and knows nothing of what others say."""
@@ -347,6 +391,10 @@ class Invariants:
             raise Violated(
                 f"S2: the watermark of {where} fell from {before.high_watermark} to {partition.high_watermark}"
             )
+        if fell or leadership is None or leadership.leader_epoch != before.led_in:
+            return
+        if partition.last_stable_offset < before.stable:
+            raise Violated(f"S8: the last stable offset of {where} fell below {before.stable}")
 
     def _check_cut(self, where: str, node_id: int, key: Key, gone: list[Batch]) -> None:
         """Of those that are cut off only the first can be committed if any is.

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from replica_view import Batch, Batches
+from stability import Ended, Stability, Violated
 
+from odradek.protocol.records.control import read_end_transaction_marker
 from odradek.protocol.records.record import decode_batch
+
+__all__ = ["Committed", "Content", "Contents", "Key", "Violated", "decoded"]
 
 Key: TypeAlias = tuple[bytes, int]
 """Topic id and index."""
-
-
-class Violated(Exception):
-    """An invariant does not hold; the message begins with its name."""
 
 
 class Content(NamedTuple):
@@ -46,6 +46,13 @@ class Contents:
             found = self._decoded[place] = decoded(self._raw[place])
         return found
 
+    def marker(self, key: Key, batch: Batch) -> bool | None:
+        """Whether a marker commits; None for what is no marker."""
+        if not batch.is_control:
+            return None
+        found = read_end_transaction_marker(self._raw[key, batch.base_offset, batch.leader_epoch])
+        return None if found is None else found.committed
+
     def at(self, key: Key, batch: Batch, offset: int) -> Content | None:
         return next((content for content in self.of(key, batch) if content.offset == offset), None)
 
@@ -69,7 +76,13 @@ class Committed:
         """All who had it have lost their disks, so anything may be gone. Until the next election."""
         self.cuts: list[tuple[int, float]] = []
         """From which offset on something was given up, and when."""
+        self.stability = Stability()
         self._sequences: dict[tuple[int, int], int] = {}
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing of it is given up."""
+        return not (self.cuts or self.awaits_cut or self.is_void)
 
     @property
     def last(self) -> Batch | None:
@@ -79,17 +92,22 @@ class Committed:
     def end_offset(self) -> int:
         return self.batches.end_offset
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: Batch, marker: bool | None = None) -> Ended | None:
+        """`marker`: whether it commits a transaction, None for what is no marker. The transaction that it ends."""
         if batch.base_offset != self.end_offset and not self.is_compacted and not self.cuts:
             raise Violated(f"S2: offset {batch.base_offset} is committed, and {self.end_offset} is not")
         self.batches.add(batch)
-        if batch.producer_id < 0 or batch.base_sequence < 0 or self.cuts:  # markers, staged offsets are not numbered
-            return
+        if self.cuts:
+            return None
+        ended = self.stability.add(batch, marker)
+        if batch.producer_id < 0 or batch.base_sequence < 0:  # markers, staged offsets are not numbered
+            return ended
         producer = (batch.producer_id, batch.producer_epoch)
         expected = self._sequences.get(producer, batch.base_sequence)  # a log that knows no producer takes any first
         if batch.base_sequence != expected:
             raise Violated(f"S7: sequence {batch.base_sequence} of producer {producer}, after {expected - 1}")
         self._sequences[producer] = batch.base_sequence + batch.next_offset - batch.base_offset
+        return ended
 
     def cut_to(self, has: Callable[[Batch], bool], now_s: float) -> None:
         """An unclean election: what its leader lacks is given up."""

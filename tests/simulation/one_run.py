@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
+import transfers
 import trio
 from clients import Writer, be_a_member, drain, everything, look_up_commits, read
 from deterministic_trio import run_in_virtual_time
@@ -16,8 +17,9 @@ from msgspec import structs
 from operations import OPERATIONS, admin_of, create, make_what_is_missing, operate
 from oracles import judge
 from scene import Outcome, Scene
+from transfers import Teller
 from world import World
-from worlds import WorldPlan, draw
+from worlds import TopicPlan, WorldPlan, draw
 
 from odradek import TopicPartition
 
@@ -112,6 +114,9 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
     async with admin_of(scene) as admin:
         for topic in (*scene.plan.topics, *([scene.plan.offsets_topic] if scene.plan.groups else [])):
             await create(scene, admin, topic, random)
+        for name in transfers.TOPICS if scene.plan.tellers else ():
+            await create(scene, admin, TopicPlan(name, transfers.PARTITIONS, 3, {}), random)
+    tellers = [Teller(scene, f"x{n}", Random(random.getrandbits(64))) for n in range(scene.plan.tellers)]
     writing_is_over = trio.Event()
     async with trio.open_nursery() as readers:
         readers.start_soon(read, scene, "the reader")
@@ -120,10 +125,16 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
             for number in range(MEMBERS):
                 name = f"member {number} of g{group}"
                 readers.start_soon(be_a_member, scene, f"g{group}", name, Random(random.getrandbits(64)))
+        if tellers:
+            readers.start_soon(transfers.copy, scene, Random(random.getrandbits(64)))
+            readers.start_soon(transfers.watch, scene)
+            readers.start_soon(transfers.look_up_copies, scene)
         async with trio.open_nursery() as writers:
             for number in range(scene.plan.writers):
                 writer = Writer(scene, f"w{number}", Random(random.getrandbits(64)))
                 writers.start_soon(writer.run, writing_is_over)
+            for teller in tellers:
+                writers.start_soon(teller.run, writing_is_over)
             with trio.move_on_after(seconds):
                 await _inflict(scene, random, result)
             world.note("all is healed")
@@ -135,13 +146,16 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
         await _become_whole(scene)
         await _to_the_end(scene, Writer(scene, "last", Random(0)).write_once_to_each, "writing once more", DRAIN_S)
         await _catch_up(scene)
+        if tellers:
+            await _to_the_end(scene, partial(transfers.settle, scene, len(tellers)), "ending what is open", DRAIN_S)
+            await _to_the_end(scene, partial(transfers.copied, scene), "copying it all", DRAIN_S)
         readers.cancel_scope.cancel()
 
     await _to_the_end(scene, partial(drain, scene), "reading it all", DRAIN_S)
     await _become_whole(scene)
     for write in scene.writes:
         world.note(f"{write.value!r} {write.outcome.value} {write.offset} {write.done_s:.9f}")
-    wrong = judge(scene)
+    wrong = [*judge(scene), *transfers.judge_transfers(scene, tellers)]
     if wrong:
         scene.violated(f"{len(wrong)} wrong at the end: {'; '.join(wrong[:MOST_WRONG])}")
         await trio.lowlevel.checkpoint()

@@ -12,6 +12,8 @@ from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.log.log import Log
 
 READ_BYTES = 1 << 30
+TRANSFERS = ("debit", "credit", "copy")
+"""Of these there is a judge of their own."""
 
 
 def judge(scene: Scene) -> list[str]:
@@ -86,7 +88,7 @@ def _about_committed(scene: Scene) -> Iterator[str]:
     writes: dict[bytes, Write] = {write.value: write for write in scene.writes}
     invariants = scene.world.invariants
     for topic in invariants.decided.topics.values():
-        if topic.is_internal:
+        if topic.is_internal or topic.name in TRANSFERS:
             continue
         places: dict[bytes, tuple[int, int]] = {}
         for index in topic.partitions:
@@ -108,7 +110,7 @@ def _about_groups(scene: Scene) -> Iterator[str]:
     invariants = scene.world.invariants
     for (group, place), offset in scene.commits.items():
         key = scene.key_of(place)
-        if key is None or scene.has_lost(place) or invariants.committed[key].is_compacted:
+        if place.topic in TRANSFERS or key is None or scene.has_lost(place) or invariants.committed[key].is_compacted:
             continue
         handed, begins = scene.handed_out[group, place], invariants.may_begin_at.get(key, 0)
         missing = [each for each in _contents(scene, key) if begins <= each < offset and each not in handed]

@@ -22,6 +22,8 @@ class Batch(NamedTuple):
     producer_id: int
     producer_epoch: int
     base_sequence: int
+    is_transactional: bool = False
+    is_control: bool = False
 
     def is_of_the_same_write(self, other: Batch) -> bool:
         """Compaction takes records out of a batch, and leaves it its place and its producer."""
@@ -142,6 +144,8 @@ class ReplicaView:
                     header.producer_id,
                     header.producer_epoch,
                     header.base_sequence,
+                    header.is_transactional,
+                    header.is_control,
                 )
                 self.batches.add(batch)
                 found_all.append((batch, data[position : position + header.size_bytes]))

@@ -130,6 +130,13 @@ class Scene:
     def handed(self, who: str, topic: str, partition: int, offset: int, value: bytes | None, since_s: float) -> None:
         self._check(topic, partition, offset, value, since_s, who)
 
+    def given_as_committed(self, who: str, place: TopicPartition, offset: int) -> None:
+        """Somebody who reads committed records was given this one."""
+        try:
+            self.world.invariants.look_at_stable(*place, offset, who)
+        except Violated as violation:
+            self.world.violated(violation)
+
     def committed(self, group: str, offsets: dict[TopicPartition, int], floors: dict[TopicPartition, int]) -> None:
         """A commit was acknowledged. `floors`: the furthest that had been, when it was sent."""
         for partition, offset in offsets.items():

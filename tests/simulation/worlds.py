@@ -54,6 +54,8 @@ class WorldPlan(Struct, frozen=True):
     nemeses: int
     operations: tuple[str, ...]
     operation_rest_s: float
+    tellers: int = 0
+    """Programs that make transfers; where there are any, a copier and one who watches, too."""
 
     def has(self, needs: Iterable[str]) -> bool:
         """Whether each of these is, or is part of, a name of what the world is, or of what happens in it."""
@@ -75,6 +77,7 @@ class WorldPlan(Struct, frozen=True):
             ("dribbling network", self.most_bytes is not None),
             ("unclean", self.unclean),
             ("groups", self.groups > 0),
+            ("transactions", self.tellers > 0),
             ("slow network", self.longest_hop_s > SLOW_S),
             ("slow disk", self.longest_sync_s > SLOW_S),
             ("compaction", any(topic.is_keyed for topic in self.topics)),
@@ -89,6 +92,7 @@ SIZES = {"small": 0.8, "medium": 0.17, "large": 0.03}
 
 
 ROT_SHARE = 0.3
+TRANSACTIONS_SHARE = 0.15
 
 
 def draw(
@@ -131,7 +135,13 @@ def draw(
         operations=_some(random, operations) if operations and random.random() < 0.7 else (),
         operation_rest_s=random.choice([0.25, 1.0]),
     )
-    rots = drawn.settings["log.flush.policy"] == "sync" and random.random() < ROT_SHARE
+    keeps = drawn.settings["log.flush.policy"] == "sync"
+    rots = keeps and random.random() < ROT_SHARE
+    if keeps and not unclean and size != "large":
+        others = Random(f"transactions {seed}")
+        tellers = others.randint(1, 2) if others.random() < TRANSACTIONS_SHARE else 0
+        partitions = {"transaction.state.log.num.partitions": str(others.randint(1, 3))} if tellers else {}
+        drawn = structs.replace(drawn, tellers=tellers, settings={**drawn.settings, **partitions})
     if not rots:
         return drawn
     settings = {
