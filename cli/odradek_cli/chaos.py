@@ -22,6 +22,11 @@ from odradek_cli.session import run as run_work
 
 _duration = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+RATES = {"records": 300.0, "transactions": 10.0}
+PROMISES = {
+    "records": "nothing acknowledged was lost, doubled or moved",
+    "transactions": "every transaction was whole or not at all, and every value was copied once",
+}
 ACKS: dict[str, Literal["all", 0, 1]] = {"all": "all", "1": 1, "0": 0}
 
 
@@ -32,6 +37,10 @@ def chaos(
     fault: Annotated[
         list[str] | None, Option(completes="fault", help=f"Draw from these only: {', '.join(KINDS)}.")
     ] = None,
+    workload: Annotated[
+        Literal["records", "transactions"],
+        Option(help="With transactions: transfers between topics, and a copy that commits its offsets with them."),
+    ] = "records",
     acks: Annotated[Literal["all", "1", "0"], Option(help="What writers wait for.")] = "all",
     idempotent: Annotated[bool, Option(help="Whether writers are idempotent.")] = True,
     topics: Annotated[int, Option(min=1, help="How many topics.")] = 2,
@@ -39,7 +48,9 @@ def chaos(
     writers: Annotated[int, Option(min=1, help="How many.")] = 2,
     readers: Annotated[int, Option(min=0, help="How many.")] = 1,
     members: Annotated[int, Option(min=0, help="Of a consumer group that reads everything too.")] = 2,
-    rate: Annotated[float, Option(min=1, help="Records a second of each writer.")] = 300.0,
+    rate: Annotated[
+        float | None, Option(min=1, help="Of each writer a second: 300 records, or 10 transactions.")
+    ] = None,
     journal: Annotated[Journal, Option(help="Where the metadata is kept.")] = "file",
     etcd_members: Annotated[int, Option(min=1, max=7, help="With --journal etcd: how many etcds.")] = 3,
     setting: Annotated[list[str] | None, Option("--set", help="A broker setting.")] = None,
@@ -65,10 +76,11 @@ def chaos(
         members=members,
         writers=writers,
         readers=readers,
-        records_per_s=rate,
+        records_per_s=rate or RATES[workload],
         acks=ACKS[acks],
         idempotent=idempotent and acks == "all",
         faults=fault or [],
+        workload=workload,
     )
     verdicts: list[Verdict] = []
 
@@ -123,10 +135,7 @@ def _show(plan: Plan, verdict: Verdict, history: History) -> None:
             kinds[fault.kind] = kinds.get(fault.kind, 0) + 1
     faults = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
     print(f"seed {plan.seed}, {verdict.lasted_s:.0f} s, acks={plan.acks}; faults: {faults}")
-    print(
-        f"{verdict.sent:,} sent, {verdict.acknowledged:,} acknowledged, {verdict.refused:,} refused, "
-        f"{verdict.unknown:,} unknown"
-    )
+    print(_counted(verdict))
     print(
         f"longest time without an acknowledgement in a partition: {verdict.longest_silence_s:.2f} s, "
         f"{verdict.silence_began_s:.2f} s after the start"
@@ -137,4 +146,16 @@ def _show(plan: Plan, verdict: Verdict, history: History) -> None:
             print(f"        {example}")
     if not verdict.drained:
         print("BAD   not everything could be read when all was healed")
-    print("clean: nothing acknowledged was lost, doubled or moved" if verdict.is_clean else "not clean")
+    print(f"clean: {PROMISES[verdict.what]}" if verdict.is_clean else "not clean")
+
+
+def _counted(verdict: Verdict) -> str:
+    if verdict.what == "transactions":
+        return (
+            f"{verdict.sent:,} transactions begun, {verdict.acknowledged:,} committed, {verdict.refused:,} aborted, "
+            f"{verdict.unknown:,} unknown"
+        )
+    return (
+        f"{verdict.sent:,} sent, {verdict.acknowledged:,} acknowledged, {verdict.refused:,} refused, "
+        f"{verdict.unknown:,} unknown"
+    )

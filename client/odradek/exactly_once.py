@@ -81,6 +81,11 @@ class Batches(Generic[K, V]):
         self._begin: dict[TopicPartition, int] = {}
         """Where the present batch begins in each of its partitions."""
 
+    @property
+    def transaction(self) -> Transaction:
+        """That of the batch that was given out last, also when it is over: its outcome says how."""
+        return self._transaction
+
     def __aiter__(self) -> Self:
         return self
 

@@ -86,6 +86,21 @@ def test_a_client_that_means_harm_ends_no_broker_and_keeps_nobody_from_being_ser
 
 
 @pytest.mark.slow
+def test_transactions_are_whole_through_the_death_of_a_broker(tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    code, verdict = chaos_until(
+        lambda said: len(healed(said)) >= 1,
+        *("--workload", "transactions", "--seed", "4", "--fault", "kill-follower", "--fault", "kill-leader"),
+        *("--history", str(history)),
+    )
+    assert code == 0, verdict
+    assert "\nclean: every transaction was whole or not at all" in verdict
+    entries = [json.loads(line) for line in history.read_text().splitlines()]
+    programs = {entry["program"].partition("-")[0] for entry in entries if entry["type"] == "transfer"}
+    assert programs == {"teller", "copier", "last"}
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 def test_one_of_three_etcds_may_die_or_stand_still_at_any_time() -> None:
     faults = [word for kind in ("kill-etcd", "pause-etcd", "kill-controller") for word in ("--fault", kind)]

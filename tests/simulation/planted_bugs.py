@@ -16,6 +16,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -114,15 +115,18 @@ def run(
         command = [sys.executable, "tests/simulation/seeds.py", "0", str(seeds), str(like.lasts_s or seconds)]
         command += ["--jobs", str(jobs), *(["--worlds", ",".join(like.needs)] if like.needs else [])]
         command += [] if up_to is None else ["--up-to", str(up_to)]
-        try:
-            done = subprocess.run(
-                command, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=limit_s
-            )
-        except subprocess.TimeoutExpired:
-            return None
-    if done.returncode == 0:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, cwd=copy, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        ) as running:
+            try:
+                out, err = running.communicate(timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(running.pid, signal.SIGKILL)  # its workers too
+                return None
+    if running.returncode == 0:
         return None
-    said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
+    said = (out.strip() or err.strip()).splitlines()[-1]
     match = _seed_line.fullmatch(said)
     if match is None:
         return Sight(0, "the program", said)

@@ -9,7 +9,7 @@ TRANSACTIONS = ("transactions",)
 OF_TRANSACTIONS = [
     planted(
         "the last stable offset is the high watermark",
-        "log/log.py",
+        "log/readable.py",
         "return high_watermark if unstable is None else min(max(unstable, self.log_start_offset), high_watermark)",
         "return high_watermark",
         needs=TRANSACTIONS,
@@ -17,8 +17,8 @@ OF_TRANSACTIONS = [
     planted(
         "what has ended is stable before its marker is committed",
         "log/producer_state.py",
-        "        if self._completed:\n            earliest",
-        "        if False:\n            earliest",
+        "        if self._completed:\n            waiting",
+        "        if False:\n            waiting",
         needs=TRANSACTIONS,
     ),
     planted(
@@ -71,8 +71,9 @@ OF_TRANSACTIONS = [
     planted(
         "an end that was retried is done, whichever way it went",
         "transactions/end.py",
-        "    if is_retry:\n        return End.DONE if state is _complete(commit=commit) else ErrorCode.INVALID_TXN_STATE",
-        "    if is_retry:\n        return End.DONE",
+        "        return End.DONE if state is _complete(commit=commit) else ErrorCode.INVALID_TXN_STATE\n"
+        "    if producer",
+        "        return End.DONE\n    if producer",
         needs=TRANSACTIONS,
         lasts_s=12.0,
     ),

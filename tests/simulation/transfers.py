@@ -152,7 +152,7 @@ async def _copy_for_a_while(
                 if done is not None and done.outcome is End.COMMITTED:
                     scene.happened["batch copied"] += 1
                     scene.committed(COPIERS, upto, scene.floors(COPIERS, list(upto)))
-                done, upto = batches._transaction, {}
+                done, upto = batches.transaction, {}
                 for record in batch:
                     scene.given_as_committed(COPIER, record.topic_partition, record.offset)
                     upto[record.topic_partition] = record.offset + 1

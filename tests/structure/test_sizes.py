@@ -44,7 +44,6 @@ LARGE_FUNCTIONS = {
     "client/odradek/producer/producer.py send": HOT,
     "client/odradek/producer/producer.py send_many": HOT,
     "client/odradek/protocol/records/record.py _decode": HOT,
-    "client/odradek/testing/chaos/run.py run": "who runs beside whom, in one nursery",
     "client/odradek/testing/cluster.py __init__": "half of it is its signature and what its parameters mean",
     "cli/odradek_cli/chaos.py chaos": OF_ITS_OPTIONS,
     "cli/odradek_cli/produce.py produce": OF_ITS_OPTIONS,

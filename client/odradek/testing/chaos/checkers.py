@@ -52,14 +52,14 @@ class Promise(Struct, frozen=True):
 
 def check(history: History, promise: Promise) -> list[Anomaly]:
     """Everything that is wrong, or worth a note; the bad first."""
-    log = _Log(history)
+    log = Log(history)
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name, example in (
         *_about_values(log),
         *_about_writes(history, log),
-        *_about_polls(history, log),
+        *about_polls(history, log),
         *_about_commits(history),
-        *_about_the_end(history),
+        *about_the_end(history),
     ):
         found[name].append(example)
     anomalies = [
@@ -78,7 +78,7 @@ def _is_bad(name: str, promise: Promise) -> bool:
     return True
 
 
-class _Log:
+class Log:
     """What all readers together have seen of each partition, and what the last one found."""
 
     def __init__(self, history: History) -> None:
@@ -95,7 +95,7 @@ class _Log:
         self.final_values = {value for offsets in self.final.values() for value in offsets.values()}
 
 
-def _about_values(log: _Log) -> Iterator[tuple[str, str]]:
+def _about_values(log: Log) -> Iterator[tuple[str, str]]:
     for where, values in log.at.items():
         if len(values) > 1:
             yield "inconsistent-offsets", f"{_where({where})}: {', '.join(sorted(values))}"
@@ -112,7 +112,7 @@ def _about_values(log: _Log) -> Iterator[tuple[str, str]]:
             yield "unacknowledged-write", f"{value} at {_where(places)}"
 
 
-def _about_writes(history: History, log: _Log) -> Iterator[tuple[str, str]]:
+def _about_writes(history: History, log: Log) -> Iterator[tuple[str, str]]:
     last: dict[tuple[str, Place], Write] = {}
     for write in history.writes:
         if write.outcome is not Outcome.OK:
@@ -130,7 +130,7 @@ def _about_writes(history: History, log: _Log) -> Iterator[tuple[str, str]]:
         last[write.writer, write.place] = write
 
 
-def _about_polls(history: History, log: _Log) -> Iterator[tuple[str, str]]:
+def about_polls(history: History, log: Log) -> Iterator[tuple[str, str]]:
     """Readers are assigned their partitions for the whole run, so each reads on from where it was."""
     position: dict[tuple[str, Place], int] = {}
     for read in history.reads:
@@ -158,7 +158,7 @@ def _about_commits(history: History) -> Iterator[tuple[str, str]]:
             yield "lost-commit", f"{found.group}, {_named(place)}: {found.offset} after {known[count - 1][1]}"
 
 
-def _about_the_end(history: History) -> Iterator[tuple[str, str]]:
+def about_the_end(history: History) -> Iterator[tuple[str, str]]:
     for write in history.writes:
         if write.writer == LAST_WRITER and write.outcome is not Outcome.OK:
             yield "unavailable", f"{_named(write.place)}: {write.error}"

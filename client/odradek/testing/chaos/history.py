@@ -88,6 +88,28 @@ class Committed(Struct, tag="committed"):
     partition: int
     offset: int
     sent_s: float
+    done_s: float = 0.0
+
+
+class Transfer(Struct, tag="transfer"):
+    """A transaction: what a program has read and written in it. OK: committed; FAIL: aborted; INFO: not known."""
+
+    program: str
+    life: int
+    """Of the program's clients: they are made anew when one has failed."""
+    number: int
+    sent_s: float
+    writes: list[tuple[str, int, str]] = []
+    """Topic, partition, value: unique in its topic."""
+    reads: list[tuple[str, int, int, str]] = []
+    """Topic, partition, offset, value."""
+    generation: int = -1
+    """Of the group by which it has read; -1 where it was assigned by hand."""
+    worked_s: float = 0.0
+    """When the program had done with it, and its end had not begun."""
+    done_s: float = 0.0
+    outcome: Outcome = Outcome.INFO
+    error: str = ""
 
 
 class Fault(Struct, tag="fault"):
@@ -105,15 +127,17 @@ class History(Struct):
     faults: list[Fault] = []
     commits: list[Commit] = []
     committed: list[Committed] = []
+    transfers: list[Transfer] = []
 
     def save(self, path: Path) -> None:
         """One JSON object a line, in the order of time."""
-        entries: list[Write | Read | Fault | Commit | Committed] = [
+        entries: list[Write | Read | Fault | Commit | Committed | Transfer] = [
             *self.writes,
             *self.reads,
             *self.faults,
             *self.commits,
             *self.committed,
+            *self.transfers,
         ]
         entries.sort(key=lambda entry: entry.at_s if isinstance(entry, Read | Fault) else entry.sent_s)
         with path.open("wb") as file:

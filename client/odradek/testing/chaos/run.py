@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from random import Random
 from typing import Literal
 
@@ -15,6 +17,9 @@ from odradek.testing.chaos.checkers import Anomaly, Promise, check, longest_sile
 from odradek.testing.chaos.faults import Nemesis
 from odradek.testing.chaos.group_work import GroupWork
 from odradek.testing.chaos.history import Fault, History, Outcome, Place
+from odradek.testing.chaos.transaction_checkers import check_transactions
+from odradek.testing.chaos.transaction_work import COPY, DEBIT, TransactionWork
+from odradek.testing.chaos.transaction_work import TOPICS as TRANSACTION_TOPICS
 from odradek.testing.chaos.workload import Workload
 from odradek.testing.cluster import Cluster
 
@@ -39,9 +44,13 @@ class Plan(Struct, frozen=True, kw_only=True):
     idempotent: bool = True
     faults: list[str] = []
     """Kinds to draw from; empty for all."""
+    workload: Literal["records", "transactions"] = "records"
+    """With transactions `writers` make transfers, `members` copy, and `records_per_s` counts transfers."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
+    what: str
+    """Was sent: records or transactions."""
     anomalies: list[Anomaly]
     lasted_s: float
     """The load and the faults."""
@@ -78,23 +87,17 @@ async def run(
         history.faults.append(fault)
         tell(fault)
 
-    topics = [TOPIC, *(f"{TOPIC}-{number}" for number in range(1, plan.topics))]
-    places = [(topic, partition) for partition in range(plan.partitions) for topic in topics]
+    work = _Transactions if plan.workload == "transactions" else _Records
+    load_of = work(cluster.bootstrap, plan, history, now_s)
     async with Admin(cluster.bootstrap) as admin:
-        for topic in topics:
+        for topic in load_of.topics:
             await admin.create_topic(topic, plan.partitions)
-    nemesis = Nemesis(cluster, places, plan.seed, plan.faults, note)
-    workload = Workload(cluster.bootstrap, places, history, now_s, acks=plan.acks, idempotent=plan.idempotent)
-    group = GroupWork(cluster.bootstrap, topics, history, now_s, Random(plan.seed))
+    nemesis = Nemesis(cluster, load_of.places, plan.seed, plan.faults, note)
     over = trio.Event()
     async with trio.open_nursery() as readers:
-        for number in range(plan.readers):
-            readers.start_soon(workload.read, f"reader-{number}")
-        if plan.members:
-            readers.start_soon(group.run, plan.members)
+        load_of.begin_reading(readers)
         async with trio.open_nursery() as writers:
-            for number in range(plan.writers):
-                writers.start_soon(workload.write, f"writer-{number}", plan.records_per_s, over)
+            load_of.begin_writing(writers, over)
             load.deadline = trio.current_time() + plan.seconds
             with load:
                 await nemesis.run()
@@ -102,23 +105,121 @@ async def run(
             await nemesis.heal()
             over.set()
             over_s = now_s()
-        await workload.write_once_more()
-        readers.cancel_scope.cancel()
-    drained = await workload.drain(DRAIN_S)
-    if plan.members:
-        drained = await group.ask_once_more(DRAIN_S) and drained
+        drained = await load_of.finish(readers)
     nemesis.look_for_crashes()
-    return _verdict(history, plan, places, lasted_s, over_s, drained=drained), history
+    return load_of.verdict(lasted_s, over_s, drained=drained), history
+
+
+class _Load:
+    """What clients do in one run."""
+
+    topics: Sequence[str]
+
+    def __init__(self, bootstrap: str, plan: Plan, history: History, now_s: Callable[[], float]) -> None:
+        self._plan = plan
+        self._history = history
+
+    @property
+    def places(self) -> list[Place]:
+        return [(topic, partition) for partition in range(self._plan.partitions) for topic in self.topics]
+
+    @abstractmethod
+    def begin_reading(self, nursery: trio.Nursery) -> None: ...
+
+    @abstractmethod
+    def begin_writing(self, nursery: trio.Nursery, over: trio.Event) -> None: ...
+
+    @abstractmethod
+    async def finish(self, readers: trio.Nursery) -> bool:
+        """When all is healed: show that it is of use, end the readers, read it all. False where not all could be."""
+
+    @abstractmethod
+    def verdict(self, lasted_s: float, over_s: float, *, drained: bool) -> Verdict: ...
+
+
+class _Records(_Load):
+    """Writers, readers, and a group."""
+
+    def __init__(self, bootstrap: str, plan: Plan, history: History, now_s: Callable[[], float]) -> None:
+        super().__init__(bootstrap, plan, history, now_s)
+        self.topics = [TOPIC, *(f"{TOPIC}-{number}" for number in range(1, plan.topics))]
+        acks, idempotent = plan.acks, plan.idempotent
+        self._work = Workload(bootstrap, self.places, history, now_s, acks=acks, idempotent=idempotent)
+        self._group = GroupWork(bootstrap, self.topics, history, now_s, Random(plan.seed))
+
+    def begin_reading(self, nursery: trio.Nursery) -> None:
+        for number in range(self._plan.readers):
+            nursery.start_soon(self._work.read, f"reader-{number}")
+        if self._plan.members:
+            nursery.start_soon(self._group.run, self._plan.members)
+
+    def begin_writing(self, nursery: trio.Nursery, over: trio.Event) -> None:
+        for number in range(self._plan.writers):
+            nursery.start_soon(self._work.write, f"writer-{number}", self._plan.records_per_s, over)
+
+    async def finish(self, readers: trio.Nursery) -> bool:
+        await self._work.write_once_more()
+        readers.cancel_scope.cancel()
+        drained = await self._work.drain(DRAIN_S)
+        if self._plan.members:
+            drained = await self._group.ask_once_more(DRAIN_S) and drained
+        return drained
+
+    def verdict(self, lasted_s: float, over_s: float, *, drained: bool) -> Verdict:
+        promise = Promise(durable=self._plan.acks == "all", idempotent=self._plan.idempotent)
+        silence_s, since_s = max(longest_silence_s(self._history, place, over_s) for place in self.places)
+        outcomes = [write.outcome for write in self._history.writes]
+        return _verdict("records", check(self._history, promise), outcomes, lasted_s, silence_s, since_s, drained)
+
+
+class _Transactions(_Load):
+    """Tellers, copiers, and who watches them."""
+
+    topics = TRANSACTION_TOPICS
+
+    def __init__(self, bootstrap: str, plan: Plan, history: History, now_s: Callable[[], float]) -> None:
+        super().__init__(bootstrap, plan, history, now_s)
+        self._work = TransactionWork(bootstrap, plan.partitions, history, now_s, plan.seed)
+        self._tellers = [f"teller-{number}" for number in range(plan.writers)]
+
+    def begin_reading(self, nursery: trio.Nursery) -> None:
+        for number in range(max(self._plan.members, 1)):
+            nursery.start_soon(self._work.copy, f"copier-{number}")
+        for number in range(self._plan.readers):
+            nursery.start_soon(self._work.watch, f"reader-{number}")
+        nursery.start_soon(self._work.ask)
+
+    def begin_writing(self, nursery: trio.Nursery, over: trio.Event) -> None:
+        for name in self._tellers:
+            nursery.start_soon(self._work.transfer, name, self._plan.records_per_s, over)
+
+    async def finish(self, readers: trio.Nursery) -> bool:
+        with trio.move_on_after(DRAIN_S) as patience:
+            await self._work.finish(self._tellers)
+        drained = not patience.cancelled_caught and await self._work.drain(DRAIN_S)
+        readers.cancel_scope.cancel()
+        return drained
+
+    def verdict(self, lasted_s: float, over_s: float, *, drained: bool) -> Verdict:
+        anomalies = check_transactions(self._history, {DEBIT: COPY})
+        done = [each.done_s for each in self._history.transfers if each.outcome is Outcome.OK and each.done_s < over_s]
+        silence_s, since_s = max((b - a, a) for a, b in pairwise([0.0, *sorted(done), over_s]))
+        outcomes = [transfer.outcome for transfer in self._history.transfers]
+        return _verdict("transactions", anomalies, outcomes, lasted_s, silence_s, since_s, drained)
 
 
 def _verdict(
-    history: History, plan: Plan, places: list[Place], lasted_s: float, over_s: float, *, drained: bool
+    what: str,
+    anomalies: list[Anomaly],
+    outcomes: list[Outcome],
+    lasted_s: float,
+    silence_s: float,
+    since_s: float,
+    drained: bool,
 ) -> Verdict:
-    promise = Promise(durable=plan.acks == "all", idempotent=plan.idempotent)
-    outcomes = [write.outcome for write in history.writes]
-    silence_s, since_s = max(longest_silence_s(history, place, over_s) for place in places)
     return Verdict(
-        anomalies=check(history, promise),
+        what=what,
+        anomalies=anomalies,
         lasted_s=lasted_s,
         sent=len(outcomes),
         acknowledged=outcomes.count(Outcome.OK),
