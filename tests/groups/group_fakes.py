@@ -15,7 +15,14 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.batch import iter_headers, stamp
 from odradek_broker.apis import Caller, RequestContext, load_apis
 from odradek_broker.config import BrokerConfig
-from odradek_broker.controller.image import GROUP_TOPIC, BrokerImage, MetadataImage, PartitionImage, TopicImage
+from odradek_broker.controller.image import (
+    GROUP_TOPIC,
+    GROUP_VERSION,
+    BrokerImage,
+    MetadataImage,
+    PartitionImage,
+    TopicImage,
+)
 from odradek_broker.coordinators.groups import GroupsRuntime
 from odradek_broker.log.appendable import Appended
 from odradek_broker.log.config import LogConfig
@@ -131,6 +138,7 @@ class MemoryBroker:
             brokers={1: BrokerImage(broker_id=1, epoch=0)},
             topics=topics,
             topic_names={topic.topic_id: name for name, topic in topics.items()},
+            features={GROUP_VERSION: 1},
         )
 
     def partition(self, topic: str, index: int) -> MemoryPartition | ErrorCode:

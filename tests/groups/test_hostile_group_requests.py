@@ -15,6 +15,9 @@ from spoilt_messages import spoilt
 from trio.testing import MockClock
 
 from odradek.protocol.codec import decode, encode
+from odradek.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
+from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
+from odradek.protocol.messages.consumer_group_heartbeat import TopicPartitions as ConsumerTopicPartitions
 from odradek.protocol.messages.delete_groups import DeleteGroupsRequest
 from odradek.protocol.messages.describe_groups import DescribeGroupsRequest
 from odradek.protocol.messages.heartbeat import HeartbeatRequest
@@ -55,6 +58,7 @@ class Attacker:
         self._broker = broker
         self._members = [""]
         self._generation = 0
+        self._epoch = 0
 
     async def ask(self) -> None:
         request = self._honest()
@@ -67,6 +71,9 @@ class Attacker:
             return  # what no wire can hold, or no broker reads
         with trio.move_on_after(self.random.choice((0.1, 1, 20))):
             answer = await self._broker.call(request, version)
+            if isinstance(request, ConsumerGroupHeartbeatRequest) and answer.member_id:
+                self._members = [*self._members[-3:], answer.member_id]
+                self._epoch = max(self._epoch, answer.member_epoch)
             if isinstance(request, JoinGroupRequest) and answer.member_id:
                 self._members = [*self._members[-3:], answer.member_id]
                 self._generation = max(self._generation, answer.generation_id)
@@ -98,10 +105,31 @@ class Attacker:
                     [OffsetFetchRequestGroup(GROUP, topics=[OffsetFetchRequestTopics("t", partition_indexes=[0])])],
                 ),
                 OffsetDeleteRequest(GROUP, [OffsetDeleteRequestTopic("t", [OffsetDeleteRequestPartition(0)])]),
+                self._heartbeat(member, instance),
+                self._heartbeat(member, instance),
+                self._heartbeat(member, instance),
+                ConsumerGroupDescribeRequest([GROUP]),
                 DescribeGroupsRequest([GROUP]),
                 ListGroupsRequest(["Empty"]),
                 DeleteGroupsRequest([GROUP]),
             )
+        )
+
+    def _heartbeat(self, member: str, instance: str | None) -> ConsumerGroupHeartbeatRequest:
+        """Of the consumer protocol: its members and those of the other may be in one group."""
+        epoch = self.random.choice((0, 0, self._epoch, self._epoch, self._epoch - 1, -1, -2))
+        owned = [ConsumerTopicPartitions(b"t".ljust(16, b"-"), [0])]
+        return ConsumerGroupHeartbeatRequest(
+            GROUP,
+            member or "m",
+            epoch,
+            instance,
+            self.random.choice((None, "r")),
+            5_000 if epoch == 0 else -1,
+            self.random.choice((("t",), ("t", "u"), ())) if epoch == 0 else None,
+            self.random.choice((None, "t|u", "(")),
+            self.random.choice((None, "range", "uniform")),
+            [] if epoch == 0 else self.random.choice((None, [], owned)),
         )
 
 

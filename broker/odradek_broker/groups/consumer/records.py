@@ -5,6 +5,7 @@ Written are those of Kafka 4.1 and later; of kind 4, which came before the hash,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -74,18 +75,39 @@ class ConsumerGroupRecord(Struct, frozen=True):
 
 
 def read_consumer_record(kind: int, key: Buffer, value: Buffer | None) -> ConsumerGroupRecord:
-    """Raises ProtocolError, also where nobody could read what a member of the classic protocol says of itself."""
+    """Raises ProtocolError, also where a value is well-formed and cannot be acted upon."""
     key_class, value_class = _KINDS[kind]
     read_key = decode(key_class, key, 0, NUMBER_BYTES)
+    if getattr(read_key, "member_id", None) == "":
+        raise ProtocolError("a member without an id")
     if value is None:
         return ConsumerGroupRecord(read_key, None)
     version = int16_at_front(value)
     if version != 0:
         raise ProtocolError(f"{value_class.__name__} of the unknown version {version}")
     read = decode(value_class, value, version, NUMBER_BYTES)
-    if isinstance(read, ConsumerGroupMemberMetadataValue) and read.classic_member_metadata is not None:
-        subscription_of(read.classic_member_metadata)
+    _refuse_senseless(read)
     return ConsumerGroupRecord(read_key, read)
+
+
+def _refuse_senseless(value: Struct) -> None:
+    """Raises ProtocolError, also where nobody could read what a member of the classic protocol says of itself."""
+    match value:
+        case ConsumerGroupMetadataValue(epoch=epoch) if epoch < 0:
+            raise ProtocolError(f"a group of epoch {epoch}")
+        case ConsumerGroupTargetAssignmentMetadataValue(assignment_epoch=epoch) if epoch < 0:
+            raise ProtocolError(f"a target of epoch {epoch}")
+        case ConsumerGroupMemberMetadataValue(classic_member_metadata=classic) if classic is not None:
+            subscription_of(classic)
+        case ConsumerGroupTargetAssignmentMemberValue(topic_partitions=topics):
+            _refuse_negative(topics)
+        case ConsumerGroupCurrentMemberAssignmentValue():
+            _refuse_negative([*value.assigned_partitions, *value.partitions_pending_revocation])
+
+
+def _refuse_negative(topics: Iterable[TopicPartition | TopicPartitions]) -> None:
+    if any(number < 0 for topic in topics for number in topic.partitions):
+        raise ProtocolError("a partition of a negative number")
 
 
 def _record(key: Key, value: Struct | None = None) -> CoordinatorRecord:
