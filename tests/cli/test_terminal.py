@@ -81,4 +81,4 @@ def test_help_at_a_terminal_has_all_its_words() -> None:
     with AtTerminal("tail", "--help") as terminal:
         code, shown = terminal.end()
     assert code == 0
-    assert "[unless --last or --until]" in " ".join(shown.split())
+    assert "[unless --last, --until or --group]" in " ".join(shown.split())
