@@ -270,6 +270,7 @@ CONTAINERS = {
     "odradek_broker.security.acl_index.AclDraft._patterns": "ACLs",
     "odradek_broker.security.acl_index.AclDraft._patterns_of": "ACLs",
     "odradek.activity.Activities._waits": MINE,
+    "odradek.consumer.attempts._Reading._paused": MINE,
     "odradek.consumer.lags.Lags._counted": MINE,
     "odradek.consumer.unfinished.Unfinished._due": WAITING,
     "odradek.consumer.unfinished.Unfinished._lines": WAITING,
