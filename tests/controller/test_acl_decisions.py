@@ -66,6 +66,7 @@ def test_an_acl_that_is_there_is_made_again_without_a_record() -> None:
         {"operation": 16},
         {"permission_type": Permission.ANY},
         {"principal": "alice"},
+        {"host": ""},
         {"principal": "u" * 40_000},
     ],
 )

@@ -2,6 +2,9 @@
 
 Each entry and each filter is answered by itself; a bad one never fails its neighbours. An ACL that is there already is
 created again without a record. One request makes MAX_CHANGES changes at most, or none at all.
+
+Where an ACL or a filter has a part that none can have, Kafka says UNKNOWN_SERVER_ERROR, or closes the connection; here
+it is INVALID_REQUEST.
 """
 
 from __future__ import annotations
@@ -156,8 +159,8 @@ def _to_create(creation: AclCreation) -> Acl:
     )
     _refuse(creation.operation, Operation, "operation", Operation.UNKNOWN, Operation.ANY)
     _refuse(creation.permission_type, Permission, "permissionType", Permission.UNKNOWN, Permission.ANY)
-    if not creation.resource_name:
-        raise ApiError(ErrorCode.INVALID_REQUEST, "an ACL has to name a resource")
+    if not creation.resource_name or not creation.host:
+        raise ApiError(ErrorCode.INVALID_REQUEST, "an ACL has to name a resource, and a host")
     if creation.resource_type == ResourceType.CLUSTER and creation.resource_name != CLUSTER_NAME:
         raise ApiError(ErrorCode.INVALID_REQUEST, f"the only resource of the type CLUSTER is {CLUSTER_NAME}")
     if max(map(len, (creation.resource_name, creation.principal, creation.host))) > MAX_TEXT_LENGTH:
