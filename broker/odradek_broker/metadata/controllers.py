@@ -117,7 +117,7 @@ class Controllers:
                     if answer.error_code == JournalUnavailable.error_code:
                         raise JournalUnavailable("the controller cannot write down what it decides")
                     if answer.error_code:
-                        raise ControllerUnavailable(ErrorCode.from_code(answer.error_code).sentence)
+                        raise ControllerUnavailable(_why_not(answer.error_code))
                     return answer
                 why = "no controller is active"
             self.look_elsewhere(active)
@@ -137,7 +137,7 @@ class Controllers:
             raise
         if answer.error_code:
             self.look_elsewhere(active)
-            raise PeerUnreachable(ErrorCode.from_code(answer.error_code).sentence)
+            raise PeerUnreachable(_why_not(answer.error_code))
         return active, answer
 
     async def beat(self, request: ApiMessage, version: int, cluster_id: str, timeout_s: float) -> ForwardResponse:
@@ -169,3 +169,11 @@ class Controllers:
         """That one is not the active controller, or is none of ours."""
         if self._active == active:
             self._active = (active + 1) % len(self._peers)
+
+
+def _why_not(error_code: int) -> str:
+    """For whoever reads the log."""
+    error = ErrorCode.from_code(error_code)
+    if error is ErrorCode.CLUSTER_AUTHORIZATION_FAILED:
+        return f"{error.sentence} A broker has to be among its super.users, or have ClusterAction"
+    return error.sentence
