@@ -126,6 +126,31 @@ def test_a_damaged_index_is_said_by_who_needs_it(
     assert len([each for each in caplog.records if path.stem in each.getMessage()]) == 1
 
 
+@pytest.mark.parametrize("is_damaged", [False, True])
+@pytest.mark.parametrize("suffix", [".index", ".timeindex"])
+def test_an_index_that_is_not_there_is_made_by_the_start_and_by_no_reader_who_would_hold_the_loop(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch, suffix: str, is_damaged: bool
+) -> None:
+    path = house.path / house.names(suffix)[1]
+    whole = path.read_bytes()
+    path.unlink()
+    if is_damaged:
+        flip(house.path / house.names(".log")[1], LENGTH_BYTE)
+    log = house.open()
+    assert path.exists() is not is_damaged and (is_damaged or path.read_bytes() == whole)
+
+    def scan(*_: object, **__: object) -> Scan:
+        raise AssertionError("the segment is looked through")
+
+    monkeypatch.setattr(Segment, "scan", scan)
+    offset = log.segments.sealed[1].base_offset
+    if is_damaged:
+        with pytest.raises(DamagedLog):
+            log.read(offset + 2, 1)
+    else:
+        assert found(log, offset + 2) == offset + 2
+
+
 @pytest.mark.parametrize("name", ["leader-epoch-checkpoint", "partition.metadata", "00000000000000000048.snapshot"])
 @pytest.mark.parametrize("damage", [cut, garble])
 def test_a_damaged_small_file_is_said_at_the_next_start(

@@ -18,7 +18,8 @@ is wrong there it is no torn write but damage (`RecoverySummary.is_damage`). It 
 is walked through, two batches that contradict each other going both, for one cannot tell which is wrong; where the log
 ends too early, or no batch ends at the recovery point; and, after a stop that was not clean, where a segment is
 missing or shorter than it was. Damage inside of older segments, which are too much to read at every start, is found
-where these are read all the same, for producers or epochs; else readers find it (Segment), or `odradek log verify`.
+where these are read all the same, for producers, epochs, or an index that is not there; else readers find it, or `odradek log
+verify`.
 Nor are segments found missing that lay before all others, but where a power cut may have taken what nobody had synced
 (Log.open); nor is it seen when the last batch claims a later leader epoch.
 
@@ -52,6 +53,8 @@ from odradek_broker.log.transaction_index import AbortedTransaction, Transaction
 from odradek_broker.ports.disk import Disk
 
 _WRITE_BYTES = 1024 * 1024
+_NEEDED_INDEXES = (filenames.OFFSET_INDEX, filenames.TIME_INDEX)
+"""Without the third there is no aborted transaction."""
 
 
 @dataclass
@@ -195,9 +198,24 @@ class Recovery:
             self._rebuild_epochs(loaded)
         self._complete_epochs(loaded)
         self._sum_up_damage(loaded, clean=clean, recovery_point=recovery_point)
+        self._complete_indexes(loaded.segments[:-1], set(names))
         loaded.epochs.truncate_to(loaded.log_end_offset)
         loaded.epochs.advance_start(max(self._log_start_offset, loaded.segments[0].base_offset))
         return loaded
+
+    def _complete_indexes(self, sealed: list[Segment], names: set[str]) -> None:
+        """Make those anew that are not there: now, beside the loop, and not when somebody first reads there, for a
+        gigabyte of small batches is looked through for many seconds. What is damaged is looked through once, too."""
+        for segment in sealed:
+            needed = {filenames.segment_file(segment.base_offset, suffix) for suffix in _NEEDED_INDEXES}
+            if not segment.size_bytes or segment.unsaved or needed <= names:
+                continue
+            try:
+                _ = segment.time_index
+                segment.save(sync=True)
+            except OSError:
+                continue  # damage is told to whoever reads there; an index that cannot be written stays in memory
+            segment.release()
 
     def _sum_up_damage(self, loaded: Loaded, *, clean: bool, recovery_point: int) -> None:
         """What a walk through older segments has met: as if batches were missing from there on."""
