@@ -18,8 +18,8 @@ is wrong there it is no torn write but damage (`RecoverySummary.is_damage`). It 
 is walked through, two batches that contradict each other going both, for one cannot tell which is wrong; where the log
 ends too early, or no batch ends at the recovery point; and, after a stop that was not clean, where a segment is
 missing or shorter than it was. Damage inside of older segments, which are too much to read at every start, is found
-where these are read all the same, for producers, epochs, or an index that is not there; else readers find it, or `odradek log
-verify`.
+where these are read all the same, for producers, epochs, or an index that is not there; else readers find it
+(Segment), or `odradek log verify`.
 Nor are segments found missing that lay before all others, but where a power cut may have taken what nobody had synced
 (Log.open); nor is it seen when the last batch claims a later leader epoch.
 
