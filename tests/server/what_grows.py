@@ -238,6 +238,7 @@ FETCHED = "Batches that wait to be handed out"
 WAITING = "Records that wait for another attempt"
 
 CONTAINERS = {
+    "odradek_broker.apis.permissions.guard._lists_of": FIXED,
     "odradek.share.consumer.ShareConsumer._handed_out": MINE,
     "odradek.share.consumer.ShareConsumer._names": MINE,
     "odradek.share.consumer.ShareConsumer._typed": MINE,

@@ -108,6 +108,8 @@ class Dispatcher:
             guarded = guard(call.request, version, asking)
         if guarded.answer is not None:
             return Forbidden(guarded.answer, version, call.correlation_id, call.usage)
+        if guarded.finish is None and guarded.request is call.request:
+            return call
         return structs.replace(call, request=guarded.request, finish=guarded.finish)
 
     def _admit(self, call: Call, usage: Usage) -> Call:

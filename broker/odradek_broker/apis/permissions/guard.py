@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from functools import cache, partial
+from typing import Any, get_type_hints
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from odradek.protocol.messages.describe_topic_partitions import DescribeTopicPartitionsRequest
+from odradek.protocol.messages.metadata import MetadataRequest
 from odradek_broker.apis.permissions.asking import Asking, NotPermitted
 from odradek_broker.apis.permissions.rules import Finish
 from odradek_broker.apis.permissions.table import PERMISSIONS
 from odradek_broker.loop.slices import SLICE
 
-ASKS_FOR_ALL = {"MetadataRequest", "DescribeTopicPartitionsRequest"}
+ASKS_FOR_ALL = {MetadataRequest, DescribeTopicPartitionsRequest}
 """Where a request that names no topic may mean all of them."""
 
 
@@ -30,20 +33,18 @@ class Guarded(Struct, frozen=True, gc=False):
 def guard(request: Any, version: int, asking: Asking) -> Guarded:
     """A plain function of the image, so that a worker may do it."""
     permissions = PERMISSIONS[type(request)]
-    finishes: list[Finish] = []
+    completing: Finish | None = None
     try:
         for rule in permissions.rules:
             request, finish = rule(request, version, asking)
             if finish is not None:
-                finishes.append(finish)
+                completing = finish if completing is None else partial(finish_all, (completing, finish))
     except NotPermitted as refusal:
         return Guarded(request, answer=permissions.refuse(request, version, refusal.error))
-    if not finishes:
-        return Guarded(request)
-    return Guarded(request, finishes[0] if len(finishes) == 1 else partial(finish_all, finishes))
+    return Guarded(request, completing)
 
 
-def finish_all(finishes: list[Finish], response: Any) -> Any:
+def finish_all(finishes: Sequence[Finish], response: Any) -> Any:
     """From the last to the first."""
     for finish in reversed(finishes):
         response = finish(response)
@@ -54,7 +55,7 @@ def is_long(message: Any, asking: Asking) -> bool:
     """Whether so much is to be asked for that the loop would be held by it."""
     if _elements(message) > SLICE:
         return True
-    return type(message).__name__ in ASKS_FOR_ALL and len(asking.topics) > SLICE
+    return type(message) in ASKS_FOR_ALL and len(asking.topics) > SLICE
 
 
 def is_long_to_finish(message: Any) -> bool:
@@ -62,5 +63,15 @@ def is_long_to_finish(message: Any) -> bool:
 
 
 def _elements(message: Any) -> int:
-    fields = (getattr(message, name) for name in message.__struct_fields__)
-    return sum(len(field) for field in fields if isinstance(field, list | tuple))
+    """Of its own lists; those within their entries do not count."""
+    count = 0
+    for name in _lists_of(message.__class__):
+        count += len(getattr(message, name) or ())
+    return count
+
+
+@cache
+def _lists_of(kind: type[Struct]) -> tuple[str, ...]:
+    """Fields of a message that are lists."""
+    hints = get_type_hints(kind)
+    return tuple(each.name for each in structs.fields(kind) if "Sequence" in str(hints[each.name]))

@@ -30,8 +30,13 @@ _write = each(PRODUCE, Operation.WRITE)
 
 
 def produce(request: ProduceRequest, version: int, asking: Asking) -> Ruling:
-    """Of a transaction only with the right to its id. Who wants no answer loses the connection, as for every error."""
-    if any(_is_transactional(data.records) for topic in request.topic_data for data in topic.partition_data):
+    """Of a transaction only with the right to its id: the handler refuses one without any id.
+
+    Who wants no answer loses the connection, as for every error.
+    """
+    if request.transactional_id is not None and any(
+        _is_transactional(data.records) for topic in request.topic_data for data in topic.partition_data
+    ):
         _transaction(request.transactional_id, asking)
     ruling = _write(request, version, asking)
     if ruling.finish is None or request.acks:
