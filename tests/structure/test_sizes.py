@@ -39,7 +39,6 @@ LARGE_FUNCTIONS = {
     "broker/odradek_broker/partitions/isr_changes.py _ask": "a request and what each answer means",
     "broker/odradek_broker/partitions/partition.py __init__": "attributes with what they mean",
     "client/odradek/cluster/coordinator.py ask_until_answered": "one loop, with a case for each way to go on",
-    "client/odradek/consumer/attempts.py process": "half of it is its signature and what its parameters mean",
     "client/odradek/consumer/fetch_requests.py _take_partition": "a case for each answer to a fetch",
     "client/odradek/producer/producer.py send": HOT,
     "client/odradek/producer/producer.py send_many": HOT,

@@ -61,9 +61,8 @@ async def process(
         unfinished.take(left)
     reading = _Reading(consumer, unfinished, max_waiting, give_up)
     while True:
-        record = unfinished.next(trio.current_time())
+        record = unfinished.next(trio.current_time()) or await reading.read()
         if record is None:
-            await reading.read()
             continue
         failure = await _attempt(record, handle, unfinished.attempts_at(record))
         if failure is None:
@@ -101,25 +100,31 @@ class _Reading:
         self._paused: set[TopicPartition] = set()
         """By us, not by the program."""
 
-    async def read(self) -> None:
-        """Return when a record was read, or one that waits is due."""
+    async def read(self) -> Record[Any, Any] | None:
+        """A record that may be tried at once; None where it stands in a line, or one that waits is due."""
         self._pause_what_has_to_wait()
         due = self._unfinished.next_due
         try:
-            records = await self._consumer.poll(1, None if due is None else max(0.0, due - trio.current_time()))
+            if due is None:
+                records = [await anext(self._consumer)]
+            else:
+                records = await self._consumer.poll(1, max(0.0, due - trio.current_time()))
         except SerializationFailed as failure:
             if self._give_up is None or failure.record is None:
                 raise
             self._unfinished.hold(failure.record)
             await self._give_up(failure.record, failure, 0)
             self._unfinished.release(failure.record)
-            return
+            return None
         for record in records:
+            if self._unfinished.take_in_hand(record):
+                return record
             self._unfinished.take(record)
+        return None
 
     def _pause_what_has_to_wait(self) -> None:
         """All partitions where there is no room; where the order of a partition counts, those where something waits."""
-        if not (self._paused or len(self._unfinished)):
+        if self._unfinished.is_empty and not self._paused:
             return
         ours, paused = set(self._consumer.assignment), set(self._consumer.paused)
         is_full = len(self._unfinished) >= self._max_waiting

@@ -9,6 +9,8 @@ Invariants
     Nothing from the `lowest` unfinished offset of a partition on may be committed.
     What is forgotten is somebody else's: what comes of a try of it changes nothing.
 
+Where nothing is unfinished, as nearly always, a record stands in no line: it is in hand while it is tried.
+
 Plain state: who drives it brings the time.
 """
 
@@ -42,17 +44,28 @@ class Unfinished:
         self._due: list[tuple[float, int, Hashable]] = []
         self._ticks = count()
         self._offsets: dict[TopicPartition, set[int]] = {}
+        self._in_hand: Record[Any, Any] | None = None
+        """What is tried while nothing else is unfinished. It comes into a line where it fails."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._offsets
 
     def __len__(self) -> int:
         return sum(map(len, self._offsets.values()))
 
     def records(self) -> Iterable[Record[Any, Any]]:
         """All of them, those of a line in their order."""
-        return [record for line in self._lines.values() for record in line]
+        waiting = [record for line in self._lines.values() for record in line]
+        return waiting if self._in_hand is None else [self._in_hand, *waiting]
 
     def lowest(self, partition: TopicPartition) -> int | None:
         """The first offset of a partition that is not done with; None where there is none."""
-        return min(self._offsets.get(partition, ()), default=None)
+        waiting = min(self._offsets.get(partition, ()), default=None)
+        if self._in_hand is None or self._in_hand.topic_partition != partition:
+            return waiting
+        offset = self._in_hand.offset
+        return offset if waiting is None else min(offset, waiting)
 
     def stops(self, partition: TopicPartition) -> bool:
         """Whether nothing more of a partition can be tried before something that waits."""
@@ -69,6 +82,13 @@ class Unfinished:
         line.append(record)
         if len(line) == 1:
             self._ready.append(name)
+
+    def take_in_hand(self, record: Record[Any, Any]) -> bool:
+        """It was handed out. Whether it is to be tried at once, since nothing else is unfinished; else `take` it."""
+        if self._offsets or self._in_hand is not None:
+            return False
+        self._in_hand = record
+        return True
 
     def hold(self, record: Record[Any, Any]) -> None:
         """It was handed out and is not to be tried, but it is not done with before `release`."""
@@ -99,10 +119,14 @@ class Unfinished:
         return self._due[0][0] if self._due else None
 
     def attempts_at(self, record: Record[Any, Any]) -> int:
-        return self._made.get(self._line_of(record), 0)
+        return 0 if record is self._in_hand else self._made.get(self._line_of(record), 0)
 
     def failed(self, record: Record[Any, Any], now: float) -> bool:
         """Whether it is to be given up; else it waits, for twice as long each time."""
+        if record is self._in_hand:
+            self._in_hand = None
+            self.take(record)
+            self._ready.clear()
         name = self._line_of(record)
         if not self._is_first(name, record):
             return False
@@ -115,6 +139,9 @@ class Unfinished:
 
     def done(self, record: Record[Any, Any]) -> None:
         """It went well, or was given up: the next of its line may be tried."""
+        if record is self._in_hand:
+            self._in_hand = None
+            return
         name = self._line_of(record)
         if not self._is_first(name, record):
             return
@@ -135,6 +162,8 @@ class Unfinished:
             self._made.pop(name, None)
         for partition in partitions:
             self._offsets.pop(partition, None)
+        if self._in_hand is not None and self._in_hand.topic_partition in partitions:
+            self._in_hand = None
         if gone:
             names = set(gone)
             self._ready = deque(name for name in self._ready if name not in names)

@@ -106,6 +106,25 @@ def test_what_comes_twice_is_there_once() -> None:
     assert len(unfinished) == len(list(unfinished.records())) == 1
 
 
+def test_what_is_tried_while_nothing_else_is_unfinished_stands_in_a_line_only_once_it_has_failed() -> None:
+    a, b = record(0, b"k"), record(1, b"k")
+    unfinished = taken("key")
+    assert unfinished.take_in_hand(a)
+    assert not unfinished.take_in_hand(b)
+    assert (list(unfinished.records()), unfinished.lowest(P0), unfinished.lowest(P1)) == ([a], 0, None)
+    unfinished.done(a)
+    assert (unfinished.is_empty, unfinished.lowest(P0), unfinished.next(0)) == (True, None, None)
+    assert unfinished.take_in_hand(b)
+    assert not unfinished.failed(b, 0)
+    assert (unfinished.next(0.5), unfinished.attempts_at(b), unfinished.lowest(P0)) == (None, 1, 1)
+    assert not unfinished.take_in_hand(a)
+    assert unfinished.next(1) is b
+    unfinished.done(b)
+    assert unfinished.take_in_hand(a)
+    unfinished.forget([P0])
+    assert (unfinished.failed(a, 2), unfinished.next_due, list(unfinished.records())) == (False, None, [])
+
+
 def test_what_is_held_is_unfinished_until_it_is_released() -> None:
     unfinished = taken("key", record(5))
     unfinished.hold(record(3))
@@ -122,10 +141,13 @@ def test_in_random_runs_all_is_done_once_each_line_in_order_and_no_commit_passes
         unfinished, now, left = taken(order, attempts=3), 0.0, list(records)
         failures = {(r.partition, r.offset): rng.choice([0, 0, 1, 5]) for r in records}
         done: list[Record[Any, Any]] = []
-        while left or len(unfinished):
-            if left and rng.random() < 0.5:
-                unfinished.take(left.pop(0))
+        while left or not unfinished.is_empty:
             tried = unfinished.next(now)
+            if tried is None and left and rng.random() < 0.5:
+                tried = left.pop(0)
+                if not unfinished.take_in_hand(tried):
+                    unfinished.take(tried)
+                    tried = None
             now += rng.random()
             if tried is None:
                 continue
