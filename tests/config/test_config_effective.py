@@ -79,6 +79,7 @@ def test_every_topic_key_of_kafka_is_listed_once() -> None:
 
 def test_a_key_without_effect_says_so() -> None:
     felt_elsewhere = {
+        "errors.deadletterqueue.group.enable",
         "min.insync.replicas",
         "unclean.leader.election.enable",
         "flush.ms",

@@ -10,6 +10,7 @@ import pytest
 
 from odradek_broker.config.accepted import NAMES, has_no_effect
 from odradek_broker.config.broker_config import broker_keys
+from odradek_broker.config.group_keys import GROUP_KEYS
 from odradek_broker.config.inert_keys import INERT_KEYS, SENTENCE
 from odradek_broker.config.topic_keys import FOLLOWER_THROTTLED, LEADER_THROTTLED, TOPIC_KEYS, TopicKey
 from odradek_broker.log.config import LogConfig
@@ -70,6 +71,8 @@ def _broker_key_is_read(name: str, attribute: str) -> bool:
     if attribute in _outside().attributes or name in _outside().constants:
         return True
     if attribute in _inside().attributes or attribute in _inside().constants:
+        return True
+    if any(key.fallback == name and key.name in _outside().constants for key in GROUP_KEYS.values()):
         return True
     topic_keys = (key for key in TOPIC_KEYS.values() if name in {fallback.name for fallback in key.fallbacks})
     return any(_topic_key_is_read(key) for key in topic_keys)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from served_broker import HandClock, Peer, Served, produce, produce_batch, serving
+from served_broker import HandClock, Peer, Served, fetch, produce, produce_batch, serving
 from sharing_member import ACCEPT, REJECT, RELEASE, RENEW, Got, initialize, member
 
 from odradek.protocol.errors import ErrorCode
@@ -25,7 +25,7 @@ from odradek.protocol.messages.write_txn_markers import (
     WriteTxnMarkersResponse,
 )
 from odradek.protocol.records.builder import build_batch
-from odradek.protocol.records.record import Record
+from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.controller.image import ResourceType
 
 FEW = {"share_coordinator_state_topic_num_partitions": "2", "offsets_topic_num_partitions": "2"}
@@ -351,3 +351,76 @@ async def test_a_deleted_topic_is_shared_no_more_and_nothing_stays_stored_of_it(
         assert await one.acknowledge((0, 0, [ACCEPT])) is ErrorCode.UNKNOWN_TOPIC_ID
         assert (await one.fetch()).error is ErrorCode.UNKNOWN_TOPIC_ID
         assert not any(each.coordinator.states for each in sharing.states._partitions.values())
+
+
+async def dead_letters(served: Served, peer: Peer, topic: str = "dlq.t", **configs: str) -> None:
+    """Let group g write what it gives up into a topic."""
+    await peer.make_topic(topic, **configs)
+    await set_group_config(peer, "errors.deadletterqueue.topic.name", topic)
+    await set_group_config(peer, "errors.deadletterqueue.copy.record.enable", "true")
+
+
+async def letters(peer: Peer, topic: str = "dlq.t") -> list[tuple[bytes | None, bytes | None, dict[str, bytes | None]]]:
+    fetched = await peer.fetch(fetch(0, topic=topic))
+    records = decode_records(memoryview(fetched.records)) if fetched.records else []
+    return [(each.key, each.value, dict(each.headers)) for each in records]
+
+
+async def test_what_is_rejected_or_delivered_too_often_is_in_the_dead_letter_topic_with_why(tmp_path: Path) -> None:
+    async with serving(tmp_path, group_share_delivery_count_limit="2", **FEW) as served:
+        peer = await filled(served)
+        sent = [Record(timestamp=1, key=b"k", value=value, headers=(("own", b"1"),)) for value in (b"a", b"b", b"c")]
+        await peer.produce(produce_batch(build_batch(sent)))
+        await dead_letters(served, peer, errors_deadletterqueue_group_enable="true")
+        one = await member(served, "one")
+        await one.fetch()
+        assert await one.acknowledge((0, 0, [REJECT]), (1, 1, [RELEASE]), (2, 2, [ACCEPT])) is ErrorCode.NONE
+        assert (await one.fetch()).acquired == [(1, 1, 2)]
+        assert await one.acknowledge((1, 1, [RELEASE])) is ErrorCode.NONE
+        common = {"own": b"1", "__dlq.errors.topic": b"t", "__dlq.errors.partition": b"0", "__dlq.errors.group": b"g"}
+        rejected = {"__dlq.errors.delivery.count": b"1", "__dlq.errors.message": b"Offset rejected by client."}
+        too_often = {
+            "__dlq.errors.delivery.count": b"2",
+            "__dlq.errors.message": b"Offset delivery count exceeded the threshold.",
+        }
+        assert await letters(peer) == [
+            (b"k", b"a", common | rejected | {"__dlq.errors.offset": b"0"}),
+            (b"k", b"b", common | too_often | {"__dlq.errors.offset": b"1"}),
+        ]
+
+
+async def test_without_copies_a_dead_letter_says_only_where_the_record_lies(tmp_path: Path) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        peer = await filled(served, [b"a"])
+        await dead_letters(served, peer, errors_deadletterqueue_group_enable="true")
+        await set_group_config(peer, "errors.deadletterqueue.copy.record.enable", "false")
+        one = await member(served, "one")
+        await one.fetch()
+        assert await one.acknowledge((0, 0, [REJECT])) is ErrorCode.NONE
+        ((key, value, headers),) = await letters(peer)
+        assert (key, value, headers["__dlq.errors.offset"]) == (None, None, b"0")
+
+
+@pytest.mark.parametrize("topic", ["dlq.t", "other"], ids=["a topic that does not allow it", "a name without prefix"])
+async def test_where_nothing_may_be_written_what_is_given_up_is_given_up_all_the_same(
+    tmp_path: Path, topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        peer = await filled(served, [b"a"], [b"b"])
+        await dead_letters(served, peer, topic)
+        one = await member(served, "one")
+        await one.fetch()
+        assert await one.acknowledge((0, 0, [REJECT])) is ErrorCode.NONE
+        assert await letters(peer, topic) == []
+        assert f"what was given up is not in {topic}" in caplog.text
+
+
+async def test_a_dead_letter_topic_is_made_where_that_is_allowed(tmp_path: Path) -> None:
+    async with serving(tmp_path, errors_deadletterqueue_auto_create_topics_enable="true", **FEW) as served:
+        peer = await filled(served, [b"a"])
+        await dead_letters(served, peer, errors_deadletterqueue_group_enable="true")
+        await set_group_config(peer, "errors.deadletterqueue.topic.name", "dlq.new")
+        one = await member(served, "one")
+        await one.fetch()
+        assert await one.acknowledge((0, 0, [REJECT])) is ErrorCode.NONE
+        assert [value for _, value, _ in await letters(peer, "dlq.new")] == [b"a"]

@@ -184,7 +184,7 @@ def test_changes_are_told_once_and_only_those_that_still_count() -> None:
     shared.acknowledge("a", [Acknowledgement(0, 2, ACCEPT), Acknowledgement(5, 5, RELEASE)], 0)
     changes = shared.take_changes()
     assert changes is not None
-    assert changes[1:] == (3, 0, [Range(5, 5, AVAILABLE, 1)])
+    assert changes[1:] == (3, 0, [Range(5, 5, AVAILABLE, 1)], [])
     assert changes.number == shared.change_number
     assert shared.take_changes() is None
 

@@ -106,6 +106,16 @@ _KEYS = (
         default="read_uncommitted",
     ),
     GroupKey(
+        name="errors.deadletterqueue.topic.name",
+        setting=Setting("The topic into which a share group writes what it gives up.", STRING),
+        default="",
+    ),
+    GroupKey(
+        name="errors.deadletterqueue.copy.record.enable",
+        setting=Setting("Whether it writes the records themselves there, with what it says of them.", BOOLEAN),
+        default=False,
+    ),
+    GroupKey(
         name="share.renew.acknowledge.enable",
         setting=Setting("Whether members may keep a record for longer than its lock.", BOOLEAN),
         default=True,

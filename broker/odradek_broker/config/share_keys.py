@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from odradek_broker.config.coordination_keys import TransactionConfig
-from odradek_broker.config.setting import INT, SHORT, Setting, at_least, between
+from odradek_broker.config.setting import BOOLEAN, INT, SHORT, STRING, Setting, at_least, between
 from odradek_broker.config.units import HOUR_MS, MIB, MINUTE_MS, SECOND_MS
 
 
@@ -31,6 +31,13 @@ class ShareGroupConfig(TransactionConfig, frozen=True, kw_only=True):
     group_share_partition_max_record_locks: Annotated[
         int, Setting("Records of one partition that a share group may have in hand.", INT, between(100, 10_000))
     ] = 2000
+
+    errors_deadletterqueue_topic_name_prefix: Annotated[
+        str, Setting("How names of topics begin into which share groups write what they give up.", STRING)
+    ] = "dlq."
+    errors_deadletterqueue_auto_create_topics_enable: Annotated[
+        bool, Setting("Whether such a topic is made if it is missing.", BOOLEAN)
+    ] = False
 
 
 class ShareCoordinatorConfig(ShareGroupConfig, frozen=True, kw_only=True):

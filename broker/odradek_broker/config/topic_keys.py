@@ -88,7 +88,11 @@ _TABLE = (
     _same("compression.type"),
     _inert("compression.zstd.level", INT, 3, between(-131072, 22)),
     _same("delete.retention.ms", "log.cleaner.delete.retention.ms"),
-    _inert("errors.deadletterqueue.group.enable", BOOLEAN, False),
+    TopicKey(
+        "errors.deadletterqueue.group.enable",
+        Setting("Whether share groups may write what they give up into the topic.", BOOLEAN),
+        False,
+    ),
     _same("file.delete.delay.ms", "log.segment.delete.delay.ms"),
     _same("flush.messages", "log.flush.interval.messages"),
     TopicKey(

@@ -19,10 +19,10 @@ from odradek.protocol.messages.update_features import (
 from odradek_broker.controller.image import GROUP_VERSION, SHARE_VERSION, TRANSACTION_VERSION, MetadataImage
 from odradek_broker.controller.result import ControllerResult
 
-SUPPORTED = {GROUP_VERSION: range(2), TRANSACTION_VERSION: range(3), SHARE_VERSION: range(2)}
+SUPPORTED = {GROUP_VERSION: range(2), TRANSACTION_VERSION: range(3), SHARE_VERSION: range(3)}
 """Those that an operator can change, with all their levels."""
 
-BOOTSTRAP = {"metadata.version": 30, GROUP_VERSION: 1, TRANSACTION_VERSION: 2, SHARE_VERSION: 1}
+BOOTSTRAP = {"metadata.version": 30, GROUP_VERSION: 1, TRANSACTION_VERSION: 2, SHARE_VERSION: 2}
 """Levels that a new journal begins with. metadata.version 30 is what Kafka 4.3 writes its records in."""
 
 UPGRADE, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE = 1, 2, 3

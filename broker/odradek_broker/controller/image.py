@@ -30,7 +30,7 @@ GROUP_VERSION = "group.version"
 TRANSACTION_VERSION = "transaction.version"
 """The feature; from level 1 on records of transactions say more, from 2 on each end raises the epoch (KIP-890)."""
 SHARE_VERSION = "share.version"
-"""The feature; from level 1 on there are share groups."""
+"""The feature; from level 1 on there are share groups, from 2 on what they give up has a topic (KIP-1191)."""
 INTERNAL_TOPICS = frozenset({GROUP_TOPIC, TRANSACTION_TOPIC, SHARE_TOPIC})
 
 NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -10,6 +10,7 @@ import trio
 
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.controller.image import SHARE_VERSION
+from odradek_broker.coordinators.dead_letters import DeadLetters
 from odradek_broker.coordinators.share_leader import ShareLeader
 from odradek_broker.coordinators.share_persister import SharePersister
 from odradek_broker.coordinators.share_settings import ShareGroupSettings, share_group_settings
@@ -43,6 +44,7 @@ class ShareGroupsRuntime:
         self._looks = looks
         self.states = ShareStateRuntime(context, replicas, logs)
         self.persister = SharePersister(context, controller, logs, self.states)
+        self._dead_letters = DeadLetters(context, replicas, controller, looks)
         self.sessions = ShareSessions()
         self._leaders: dict[StateKey, ShareLeader] = {}
         self._nursery: trio.Nursery | None = None
@@ -66,6 +68,7 @@ class ShareGroupsRuntime:
         self._leaders.clear()
         self.states.close()
         self.persister.close()
+        self._dead_letters.close()
 
     def refresh(self) -> None:
         """Leaders may be others by now, and topics may be gone."""
@@ -101,7 +104,9 @@ class ShareGroupsRuntime:
         if self._nursery is None:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         settings = partial(self.settings, key.group_id)
-        made = ShareLeader(key, partition, self._context, self._looks, self._logs.met, self.persister, settings)
+        made = ShareLeader(
+            key, partition, self._context, self._looks, self._logs.met, self.persister, self._dead_letters, settings
+        )
         self._leaders[key] = made
         self._nursery.start_soon(self._share, made)
         return made

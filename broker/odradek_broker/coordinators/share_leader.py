@@ -5,7 +5,8 @@ what comes meanwhile goes with the next. Where it cannot be stored, where anothe
 anew, all of this is thrown away, and whoever waits is told so; what members have in hand is then available again.
 
 Invariants
-    A member is told that its acknowledgement counts when that is stored, and not before.
+    A member is told that its acknowledgement counts when that is stored, and not before. What is given up is in the
+        group's dead-letter topic before that, or cannot be written there.
     Between finding records and acquiring them nobody else runs.
 """
 
@@ -32,6 +33,7 @@ from odradek_broker.sharing.share_state import UNINITIALIZED, Write
 
 if TYPE_CHECKING:
     from odradek_broker.context import NodeContext
+    from odradek_broker.coordinators.dead_letters import DeadLetters
     from odradek_broker.coordinators.share_persister import SharePersister
     from odradek_broker.log.file_slice import FileSlice
     from odradek_broker.loop.looks import Looks
@@ -74,6 +76,7 @@ class ShareLeader:
         looks: Looks,
         met_damage: Callable[[Partition, DamagedLog], bool],
         persister: SharePersister,
+        dead_letters: DeadLetters,
         settings: Callable[[], ShareGroupSettings],
     ) -> None:
         """`met_damage` says whether another replica has what is damaged here."""
@@ -88,6 +91,7 @@ class ShareLeader:
         self._looks = looks
         self._met_damage = met_damage
         self._persister = persister
+        self._dead_letters = dead_letters
         self._settings = settings
         self._state_epoch = 0
         self._core: SharePartition | None = None
@@ -177,6 +181,8 @@ class ShareLeader:
                 await self._has_changes.wait()
                 self._has_changes = trio.Event()
                 continue
+            if changes.given_up:
+                await self._dead_letters.write(self.key.group_id, self.partition, changes.given_up, self._settings())
             write = Write(
                 *(self._state_epoch, self.leader_epoch, changes.start_offset, changes.delivery_complete_count),
                 changes.batches,

@@ -26,6 +26,10 @@ class ShareGroupSettings(Struct, frozen=True, kw_only=True):
     auto_offset_reset: str
     is_committed: bool
     """Whether members get records of transactions only once these are committed, and never those of aborted ones."""
+    dead_letter_topic: str
+    """Where what is given up is written; "" for nowhere."""
+    dead_letters_copy: bool
+    """Whether with the records themselves."""
     session_timeout_ms: int
     heartbeat_interval_ms: int
 
@@ -41,6 +45,8 @@ def share_group_settings(image: MetadataImage, config: BrokerConfig, group_id: s
         ),
         auto_offset_reset=value("share.auto.offset.reset").lower(),
         is_committed=value("share.isolation.level") == READ_COMMITTED,
+        dead_letter_topic=value("errors.deadletterqueue.topic.name"),
+        dead_letters_copy=value("errors.deadletterqueue.copy.record.enable"),
         session_timeout_ms=value("share.session.timeout.ms"),
         heartbeat_interval_ms=value("share.heartbeat.interval.ms"),
     )

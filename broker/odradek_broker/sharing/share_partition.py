@@ -79,6 +79,16 @@ class Acquired(NamedTuple):
     delivery_count: int
 
 
+class GivenUp(NamedTuple):
+    """Records that nobody gets any more, and nobody has dealt with."""
+
+    first_offset: int
+    last_offset: int
+    delivery_count: int
+    is_rejected: bool
+    """By its member; else it was delivered too often."""
+
+
 class Changes(NamedTuple):
     """What is to be stored, as against the last time."""
 
@@ -87,6 +97,7 @@ class Changes(NamedTuple):
     start_offset: int
     delivery_complete_count: int
     batches: list[Range]
+    given_up: list[GivenUp]
 
 
 class SharePartition:
@@ -98,6 +109,7 @@ class SharePartition:
         self.start_offset = self.end_offset = start_offset
         self._in_flight = Ranges()
         self._changed = Ranges()
+        self._given_up: list[GivenUp] = []
         self._change_number = self._taken_number = 0
         for each in stored:
             self._reach(each.first_offset)
@@ -225,7 +237,7 @@ class SharePartition:
             if kind is AcknowledgeType.RENEW:
                 self._in_flight.lay(each._replace(deadline_ms=now_ms + self.settings.record_lock_duration_ms))
             else:
-                self._settle(each, _STATE_AFTER[kind])
+                self._settle(each, _STATE_AFTER[kind], is_rejected=kind is AcknowledgeType.REJECT)
         self._move_start()
         return ErrorCode.NONE
 
@@ -250,9 +262,11 @@ class SharePartition:
         deadlines = (each.deadline_ms for each in self._in_flight if each.state is RecordState.ACQUIRED)
         return min(deadlines, default=None)
 
-    def _settle(self, acquired: Range, state: RecordState) -> None:
-        if state is RecordState.AVAILABLE and acquired.delivery_count >= self.settings.delivery_count_limit:
+    def _settle(self, acquired: Range, state: RecordState, *, is_rejected: bool = False) -> None:
+        is_last = acquired.delivery_count >= self.settings.delivery_count_limit
+        if is_rejected or (state is RecordState.AVAILABLE and is_last):
             state = RecordState.ARCHIVED
+            self._given_up.append(GivenUp(*acquired[:2], acquired.delivery_count, is_rejected))
         self._change(Range(acquired.first_offset, acquired.last_offset, state, acquired.delivery_count))
 
     # ---------------------------------------------------------------------------------------------------- remembering
@@ -278,7 +292,8 @@ class SharePartition:
         self._taken_number = self._change_number
         self._changed.drop_before(self.start_offset)
         batches, self._changed = list(self._changed), Ranges()
-        return Changes(self._change_number, self.start_offset, self.delivery_complete_count, batches)
+        given_up, self._given_up = self._given_up, []
+        return Changes(self._change_number, self.start_offset, self.delivery_complete_count, batches, given_up)
 
     def _change(self, new: Range) -> None:
         self._in_flight.lay(new)

@@ -1,0 +1,197 @@
+"""Writes what share groups give up into their dead-letter topics (KIP-1191).
+
+A group names its topic (errors.deadletterqueue.topic.name), and the topic has to allow it
+(errors.deadletterqueue.group.enable). A record there has headers that say where it comes from and why it was given up;
+key, value and headers of the original are in it where the group wants that (errors.deadletterqueue.copy.record.enable).
+
+It is tried for a while, and then done without: what is given up is given up, and the log says what was not written.
+Whoever takes over after a failure may write some of it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+from msgspec import structs
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
+from odradek.protocol.primitives import ProtocolError
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.record import Record, decode_records
+from odradek_broker.controller.image import SHARE_VERSION
+from odradek_broker.log.failures import OffsetOutOfRange
+from odradek_broker.log.validation import Refused
+from odradek_broker.metadata.broker_peers import BrokerPeers
+from odradek_broker.metadata.client import ControllerUnavailable
+from odradek_broker.metadata.peer import PeerUnreachable
+
+if TYPE_CHECKING:
+    from odradek_broker.context import NodeContext
+    from odradek_broker.coordinators.share_settings import ShareGroupSettings
+    from odradek_broker.loop.looks import Looks
+    from odradek_broker.metadata.client import ControllerClient
+    from odradek_broker.partitions.partition import Partition
+    from odradek_broker.partitions.replica_manager import ReplicaManager
+    from odradek_broker.sharing.share_partition import GivenUp
+
+logger = logging.getLogger(__name__)
+
+DEAD_LETTERS_SINCE = 2
+"""The level of share.version."""
+ENABLE = "errors.deadletterqueue.group.enable"
+RECORDS_AT_ONCE = 100
+ATTEMPTS = 5
+BACKOFF_SECONDS = 0.2
+"""Twice as long each time."""
+COMMIT_SECONDS = 5.0
+PRODUCE_VERSION = 9
+
+REJECTED = "Offset rejected by client."
+DELIVERED_TOO_OFTEN = "Offset delivery count exceeded the threshold."
+"""Kafka's words, in the header that says why."""
+
+
+class DeadLetters:
+    """One for a broker."""
+
+    def __init__(
+        self, context: NodeContext, replicas: ReplicaManager, controller: ControllerClient, looks: Looks
+    ) -> None:
+        self._context = context
+        self._looks = looks
+        self._replicas = replicas
+        self._controller = controller
+        self._peers = BrokerPeers(context, "dead-letters")
+
+    def close(self) -> None:
+        self._peers.close()
+
+    async def write(
+        self, group_id: str, partition: Partition, given_up: Sequence[GivenUp], settings: ShareGroupSettings
+    ) -> None:
+        """Return when it is written, or given up."""
+        topic = settings.dead_letter_topic
+        if not topic or self._context.image.features.get(SHARE_VERSION, 0) < DEAD_LETTERS_SINCE:
+            return
+        why = await self._why_not(topic)
+        for each in given_up if not why else ():
+            originals = await self._originals(partition, each) if settings.dead_letters_copy else {}
+            for records in _in_parts(_letters(group_id, partition, each, originals)):
+                why = why or await self._write(topic, partition.index, records)
+        if why:
+            logger.error(
+                "share group %s: %s-%d: what was given up is not in %s: %s",
+                *(group_id, partition.topic, partition.index, topic, why),
+            )
+
+    async def _why_not(self, topic: str) -> str:
+        """Why nothing can be written into the topic; it is made if it may be."""
+        config = self._context.config
+        prefix = config.errors_deadletterqueue_topic_name_prefix
+        if topic.startswith("__") or not topic.startswith(prefix):
+            return f"its name must begin with {prefix!r}, and not with __"
+        if topic not in self._context.image.topics:
+            if not config.errors_deadletterqueue_auto_create_topics_enable:
+                return "there is no such topic"
+            try:
+                await self._controller.create_topic_if_missing(topic, configs={ENABLE: "true"})
+            except ControllerUnavailable as unavailable:
+                return str(unavailable)
+        is_allowed = self._context.image.topic_config(topic).get(ENABLE, "false").lower() == "true"
+        return "" if is_allowed else f"{ENABLE} is not set there"
+
+    async def _originals(self, partition: Partition, given_up: GivenUp) -> dict[int, Record]:
+        """The records that are given up; without those that cannot be read any longer."""
+        found: dict[int, Record] = {}
+        at, last = given_up.first_offset, given_up.last_offset
+        try:
+            while at <= last and (read := partition.log.read(at, 1, min_one=True)) is not None:
+                records = await self._looks.look(partial(decode_records, memoryview(read.read())))
+                found |= {each.offset: each for each in records if at <= each.offset <= last}
+                at = max(at, records[-1].offset if records else at) + 1
+        except (OSError, OffsetOutOfRange, ProtocolError) as error:
+            logger.warning(
+                "%s: what is given up from offset %d on is written without its text: %s", partition, at, error
+            )
+        return found
+
+    async def _write(self, topic: str, source_index: int, records: list[Record]) -> str:
+        """Why it is not written in the end."""
+        batch, error = bytes(build_batch(records)), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await trio.sleep(BACKOFF_SECONDS * 2**attempt)
+            image = self._context.image.topics.get(topic)
+            if image is None:
+                continue
+            index = source_index % len(image.partitions)
+            leader = image.partitions[index].leader
+            is_ours = leader == self._context.node_id
+            error = await (self._append(topic, index, batch) if is_ours else self._send(leader, topic, index, batch))
+            if not error.retriable:
+                break
+        return error.sentence if error else ""
+
+    async def _append(self, topic: str, index: int, batch: bytes) -> ErrorCode:
+        partition = self._replicas.partition(topic, index)
+        if isinstance(partition, ErrorCode):
+            return partition
+        appended = partition.append(memoryview(bytearray(batch)))
+        if isinstance(appended, Refused):
+            return appended.error
+        commit = partition.commit_of(appended.last_offset)
+        with trio.move_on_after(COMMIT_SECONDS):
+            return await commit.wait()
+        commit.leave()
+        return ErrorCode.REQUEST_TIMED_OUT
+
+    async def _send(self, leader: int, topic: str, index: int, batch: bytes) -> ErrorCode:
+        peer = self._peers.get(leader)
+        if peer is None:
+            return ErrorCode.LEADER_NOT_AVAILABLE
+        data = TopicProduceData(topic, partition_data=[PartitionProduceData(index, batch)])
+        request = ProduceRequest(None, -1, int(COMMIT_SECONDS * 1000), [data])
+        try:
+            answer = await peer.ask(request, ProduceResponse, PRODUCE_VERSION, 2 * COMMIT_SECONDS)
+        except PeerUnreachable:
+            return ErrorCode.NETWORK_EXCEPTION
+        return ErrorCode.from_code(answer.responses[0].partition_responses[0].error_code)
+
+
+def _letters(
+    group_id: str, partition: Partition, given_up: GivenUp, originals: Mapping[int, Record]
+) -> Iterator[Record]:
+    first, last, delivery_count, is_rejected = given_up
+    for offset in range(first, last + 1):
+        original = originals.get(offset, Record())
+        context = {
+            "topic": partition.topic,
+            "partition": str(partition.index),
+            "offset": str(offset),
+            "group": group_id,
+            "delivery.count": str(delivery_count),
+            "message": REJECTED if is_rejected else DELIVERED_TOO_OFTEN,
+        }
+        said = tuple((f"__dlq.errors.{name}", text.encode()) for name, text in context.items())
+        yield structs.replace(original, offset=0, headers=(*original.headers, *said))
+
+
+def _in_parts(records: Iterable[Record]) -> Iterator[list[Record]]:
+    part: list[Record] = []
+    for record in records:
+        part.append(record)
+        if len(part) == RECORDS_AT_ONCE:
+            yield part
+            part = []
+    if part:
+        yield part
