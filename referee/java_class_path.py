@@ -26,10 +26,10 @@ class JavaUnavailable(Exception):
 
 
 @functools.cache
-def class_path() -> str:
-    """The class path of Kafka's broker and tools. Raises JavaUnavailable."""
+def class_path(of: str = "") -> str:
+    """The class path of Kafka's broker and tools, or of what a directory beside them names. Raises JavaUnavailable."""
     _require_java()
-    remembered = JAVA_DIR / "target" / "classpath.txt"
+    remembered = JAVA_DIR / of / "target" / "classpath.txt"
     remembered.parent.mkdir(exist_ok=True)
     with _alone(remembered.with_suffix(".lock")):
         if not _is_current(remembered):
@@ -38,10 +38,10 @@ def class_path() -> str:
 
 
 @functools.cache
-def why_java_is_unavailable() -> str | None:
+def why_java_is_unavailable(of: str = "") -> str | None:
     """One line for a skip, or None where Apache Kafka can run. Found out once: without a network that takes a while."""
     try:
-        class_path()
+        class_path(of)
     except JavaUnavailable as reason:
         return str(reason)
     return None
@@ -65,9 +65,13 @@ def _require_java() -> None:
 
 
 def _is_current(remembered: Path) -> bool:
-    if not remembered.exists() or remembered.stat().st_mtime < (JAVA_DIR / "pom.xml").stat().st_mtime:
+    if not remembered.exists() or remembered.stat().st_mtime < (_project(remembered) / "pom.xml").stat().st_mtime:
         return False
     return all(Path(jar).exists() for jar in remembered.read_text().strip().split(":"))
+
+
+def _project(remembered: Path) -> Path:
+    return remembered.parents[1]
 
 
 def _resolve(remembered: Path) -> None:
@@ -78,7 +82,12 @@ def _resolve(remembered: Path) -> None:
     for attempt in ([*command, "-o"], command):
         try:
             done = subprocess.run(
-                attempt, cwd=JAVA_DIR, capture_output=True, text=True, check=False, timeout=RESOLVE_TIMEOUT_SECONDS
+                attempt,
+                cwd=_project(remembered),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=RESOLVE_TIMEOUT_SECONDS,
             )
         except subprocess.TimeoutExpired as late:
             raise JavaUnavailable(f"Maven did not resolve Kafka's jars in {late.timeout:.0f} s") from None

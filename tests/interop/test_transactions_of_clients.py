@@ -30,8 +30,9 @@ COMMITTED, EVERYTHING = [b"a", b"c"], [b"a", b"b", b"c", b"d"]
 # ------------------------------------------------------------------------------------------------------------ writers
 
 
-def write_with_confluent(bootstrap: str, topic: str) -> None:
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": f"confluent-{topic}", "linger.ms": 0})
+def write_with_confluent(bootstrap: str, topic: str, codec: str) -> None:
+    settings = {"transactional.id": f"confluent-{topic}", "linger.ms": 0, "compression.type": codec}
+    producer = Producer({"bootstrap.servers": bootstrap, **settings})
     producer.init_transactions(30)
     for end, value in ROUNDS:
         producer.begin_transaction()
@@ -41,9 +42,12 @@ def write_with_confluent(bootstrap: str, topic: str) -> None:
         (producer.commit_transaction if end == "commit" else producer.abort_transaction)(30)
 
 
-def write_with_aio(bootstrap: str, topic: str) -> None:
+def write_with_aio(bootstrap: str, topic: str, codec: str) -> None:
     async def write() -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"aio-{topic}")
+        compression = None if codec == "none" else codec
+        producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap, transactional_id=f"aio-{topic}", compression_type=compression
+        )
         await producer.start()
         try:
             for end, value in ROUNDS:
@@ -57,12 +61,16 @@ def write_with_aio(bootstrap: str, topic: str) -> None:
     asyncio.run(write())
 
 
-def write_with_python(bootstrap: str, topic: str) -> None:
+def write_with_python(bootstrap: str, topic: str, codec: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         from kafka import KafkaProducer
 
-        producer: Any = KafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"python-{topic}")
+        producer: Any = KafkaProducer(
+            bootstrap_servers=bootstrap,
+            transactional_id=f"python-{topic}",
+            compression_type=None if codec == "none" else codec,
+        )
     producer.init_transactions()
     for end, value in ROUNDS:
         producer.begin_transaction()
@@ -72,9 +80,9 @@ def write_with_python(bootstrap: str, topic: str) -> None:
     producer.close()
 
 
-def write_with_own(bootstrap: str, topic: str) -> None:
+def write_with_own(bootstrap: str, topic: str, codec: Any) -> None:
     async def write() -> None:
-        async with odradek.Producer(bootstrap, transactional_id=f"own-{topic}") as producer:
+        async with odradek.Producer(bootstrap, transactional_id=f"own-{topic}", compression=codec) as producer:
             for end, value in ROUNDS:
                 try:
                     async with producer.transaction():
@@ -134,16 +142,29 @@ def read_with_own(bootstrap: str, topic: str, isolation: Any, count: int) -> Val
     return trio.run(read)
 
 
+CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+WRITERS = {
+    "confluent": write_with_confluent,
+    "aio": write_with_aio,
+    "python": write_with_python,
+    "own": write_with_own,
+}
+"""Each with one codec at least, and each codec with one of them; all with all where there is time for it."""
+
+
 @pytest.mark.parametrize(
-    "write",
-    [write_with_confluent, write_with_aio, write_with_python, write_with_own],
-    ids=["confluent", "aio", "python", "own"],
+    ("name", "codec"),
+    [
+        pytest.param(name, codec, marks=() if (place + number) % 4 == 0 else pytest.mark.soak, id=f"{name}-{codec}")
+        for number, name in enumerate(WRITERS)
+        for place, codec in enumerate(CODECS)
+    ],
 )
 def test_what_one_client_commits_all_others_read(
-    write: Callable[[str, str], None], broker: BrokerProcess, new_topic: NewTopic
+    name: str, codec: str, broker: BrokerProcess, new_topic: NewTopic
 ) -> None:
     topic = new_topic(partitions=PARTITIONS)
-    write(broker.bootstrap, topic)
+    WRITERS[name](broker.bootstrap, topic, codec)
     for read in (read_with_confluent, read_with_aio, read_with_own):
         committed = read(broker.bootstrap, topic, "read_committed", 4)
         everything = read(broker.bootstrap, topic, "read_uncommitted", 8)
@@ -198,6 +219,29 @@ def test_a_producer_whose_id_another_has_taken_is_told_so(broker: BrokerProcess,
     reader.assign([Place(topic, 0, 0)])
     assert [message.value() for message in reader.consume(1, 30)] == [b"mine"]
     reader.close()
+
+
+@pytest.mark.java
+@pytest.mark.usefixtures("need_java")
+def test_kafka_transactions_finds_nothing_that_hangs_and_ends_what_it_is_told_to(
+    broker: BrokerProcess, new_topic: NewTopic
+) -> None:
+    def run(*arguments: str) -> str:
+        return run_java_tool("kafka-transactions", "--bootstrap-server", broker.bootstrap, *arguments).stdout.decode()
+
+    topic = new_topic()
+    place = ["--topic", topic, "--partition", "0"]
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": f"id-{topic}", "linger.ms": 0})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, b"never")
+    producer.flush(30)
+    found = run("find-hanging", *place, "--max-transaction-timeout", "0")
+    assert topic not in found, "its coordinator knows of it"
+    assert re.search(r"\s0\s*$", run("describe-producers", *place).splitlines()[1]), "it begins at offset 0"
+    run("abort", *place, "--start-offset", "0")
+    assert re.search(r"None\s*$", run("describe-producers", *place).splitlines()[1])
+    producer.abort_transaction(30)
 
 
 @pytest.mark.java
