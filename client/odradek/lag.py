@@ -1,7 +1,7 @@
 """How much of a partition a reader has not got yet: in records, in bytes, in seconds.
 
 A broker of Odradek counts it (CountRecords): no marker, no gap and nothing aborted passes for a record. Of other
-brokers it is known how many offsets there are, which is never less.
+brokers it is known how many offsets there are, which is never less; so it is where what would be counted is damaged.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from odradek.cluster.cluster import Cluster
 from odradek.cluster.leaders import ask_until_all_answer
 from odradek.errors import OdradekError, UnsupportedVersion, broker_error
 from odradek.offsets import LATEST, offset_finder
+from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.count_records import (
     TO_THE_END,
     CountRecordsPartition,
@@ -70,15 +71,20 @@ async def _ask_leader(
     except UnsupportedVersion:
         return await _offsets_instead(cluster, read_committed, leader, spans)
     answers: dict[TopicPartition, Lag | OdradekError] = {}
+    uncountable: dict[TopicPartition, Span] = {}
     for topic in response.topics:
         for p in topic.partitions:
             partition = TopicPartition(topic.name, p.partition_index)
             if partition not in spans:
                 continue
-            if p.error_code:
+            if p.error_code == ErrorCode.CORRUPT_MESSAGE:
+                uncountable[partition] = spans[partition]
+            elif p.error_code:
                 answers[partition] = broker_error(p.error_code, str(partition))
             else:
                 answers[partition] = _lag(spans[partition], p, response.now_ms)
+    if uncountable:
+        answers |= await _offsets_instead(cluster, read_committed, leader, uncountable)
     return answers
 
 
