@@ -74,6 +74,7 @@ async def ask(partition: Partition, offset: int, epoch: int, last_fetched: int, 
         context=SimpleNamespace(config=BrokerConfig()),
         topic_name=lambda topic_id: "t",
         replicas=SimpleNamespace(partition=lambda topic, index, follower_too=False: partition),
+        replica_logs=None,
         isr_changes=SimpleNamespace(maybe_expand_isr=lambda partition: None),
     )
     context = RequestContext(cast(Any, around), {}, 17, "f", Caller(("h", 1), ("h", 2)))

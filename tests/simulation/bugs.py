@@ -44,7 +44,7 @@ COMMON = [
     ),
     planted(
         "no leader epoch check",
-        "apis/leader_epochs.py",
+        "partitions/leader_epochs.py",
         "    if believed == UNSAID or",
         "    return ErrorCode.NONE\n    if believed == UNSAID or",
     ),
@@ -160,13 +160,13 @@ COMMON = [
     ),
     planted(
         "consumers read past the watermark",
-        "apis/api_01_fetch.py",
+        "partitions/fetch.py",
         "        limit = partition.high_watermark\n",
         "        limit = log.log_end_offset\n",
     ),
     planted(
         "the leader never says where logs part",
-        "apis/api_01_fetch.py",
+        "partitions/fetch.py",
         "    if fetch.last_fetched_epoch < 0 or partition.leadership is None:\n",
         "    if True:\n",
     ),

@@ -23,7 +23,7 @@ OF_TRANSACTIONS = [
     ),
     planted(
         "aborted transactions are not told",
-        "apis/api_01_fetch.py",
+        "partitions/fetch.py",
         "            found = [] if records is None else log.aborted_in(offset, records, limit)",
         "            found = []",
         needs=TRANSACTIONS,

@@ -27,7 +27,7 @@ LARGE_MODULES = {
     "client/odradek/protocol/codec.py": "a compiler: encoder and decoder of each kind of field stand side by side",
 }
 LARGE_FUNCTIONS = {
-    "broker/odradek_broker/apis/api_01_fetch.py _read_one": HOT,
+    "broker/odradek_broker/partitions/fetch.py read_partition": HOT,
     "broker/odradek_broker/controller/alter_partition.py alter_partition": "one decision, entry by entry",
     "broker/odradek_broker/controller/file_journal.py __init__": "what a start finds, in the order in which it looks",
     "broker/odradek_broker/controller/partition_change.py change_partition": "where all rules of a change meet",

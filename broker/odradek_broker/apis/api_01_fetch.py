@@ -37,8 +37,6 @@ import trio
 from odradek.protocol.acl import Operation, ResourceType
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.fetch import (
-    AbortedTransaction,
-    EpochEndOffset,
     FetchableTopicResponse,
     FetchPartition,
     FetchRequest,
@@ -46,12 +44,12 @@ from odradek.protocol.messages.fetch import (
     PartitionData,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.apis.permissions.asking import Asking
 from odradek_broker.config.coordination_keys import RACK_AWARE
-from odradek_broker.log.failures import DamagedLog, OffsetOutOfRange
 from odradek_broker.loop.slices import SLICE, Slices
+from odradek_broker.partitions.fetch import diverging_epoch, elsewhere, read_partition, refused
 from odradek_broker.partitions.fetch_sessions import FetchSession, PartitionKey
+from odradek_broker.partitions.leader_epochs import check_leader_epoch
 from odradek_broker.partitions.partition import Partition
 from odradek_broker.replication.selector import preferred_replica
 
@@ -134,7 +132,7 @@ def _note_replica(wanted: Sequence[Wanted], replica: int, broker_epoch: int, con
             isinstance(partition, Partition)
             and fetch.current_leader_epoch == partition.leader_epoch
             and partition.log.log_start_offset <= fetch.fetch_offset <= partition.log.log_end_offset
-            and _diverging_epoch(partition, fetch).end_offset < 0
+            and diverging_epoch(partition, fetch).end_offset < 0
         ):
             partition.replica_fetched(replica, broker_epoch, fetch.fetch_offset, fetch.log_start_offset)
             context.broker.isr_changes.maybe_expand_isr(partition)
@@ -215,21 +213,22 @@ def _read_on(reading: Reading, wanted: Sequence[Wanted], request: FetchRequest, 
     data, size, is_final = reading
     left = min(request.max_bytes, context.broker.context.config.fetch_max_bytes) - size
     committed, replica = request.isolation_level == READ_COMMITTED, _replica_id(request)
+    logs = context.broker.replica_logs
     for key, fetch, partition in wanted:
         if isinstance(partition, ErrorCode):
-            found = _refused(fetch, partition)
+            found = refused(fetch, partition)
         elif (nearer := _nearer_replica(partition, fetch, request, context)) is not None:
-            found = _elsewhere(partition, fetch, nearer)
+            found = elsewhere(partition, fetch, nearer)
         else:
             held_back = replica >= 0 and _is_held_back(partition, replica, context)
-            found = _read_one(
+            found = read_partition(
                 partition,
                 fetch,
                 0 if held_back else left,
                 committed=committed,
                 min_one=size == 0 and not held_back,
                 is_replica=replica >= 0,
-                context=context,
+                logs=logs,
             )
         taken = 0 if found.records is None else len(found.records)
         left, size = left - taken, size + taken
@@ -251,21 +250,10 @@ def _nearer_replica(
     broker, leadership = context.broker, partition.leadership
     if leadership is None or not request.rack_id or broker.config.replica_selector_class != RACK_AWARE:
         return None
-    if check_leader_epoch(partition, fetch.current_leader_epoch) or _diverging_epoch(partition, fetch).epoch >= 0:
+    if check_leader_epoch(partition, fetch.current_leader_epoch) or diverging_epoch(partition, fetch).epoch >= 0:
         return None
     racks = {each.broker_id: each.rack for each in broker.image.brokers.values() if not each.fenced}
     return preferred_replica(leadership, racks, request.rack_id, fetch.fetch_offset)
-
-
-def _elsewhere(partition: Partition, fetch: FetchPartition, replica: int) -> PartitionData:
-    return PartitionData(
-        partition_index=fetch.partition,
-        high_watermark=partition.high_watermark,
-        last_stable_offset=partition.last_stable_offset,
-        log_start_offset=partition.log.log_start_offset,
-        preferred_read_replica=replica,
-        records=b"",
-    )
 
 
 def _is_held_back(partition: Partition, replica: int, context: RequestContext) -> bool:
@@ -275,77 +263,6 @@ def _is_held_back(partition: Partition, replica: int, context: RequestContext) -
     broker = context.broker
     rate = broker.config.leader_replication_throttled_rate
     return broker.leader_throttle.is_exceeded(rate, broker.clock.monotonic_ms())
-
-
-def _read_one(
-    partition: Partition,
-    fetch: FetchPartition,
-    left_bytes: int,
-    *,
-    committed: bool,
-    min_one: bool,
-    is_replica: bool,
-    context: RequestContext,
-) -> PartitionData:
-    if partition.log.failed is not None:
-        return _refused(fetch, ErrorCode.KAFKA_STORAGE_ERROR)
-    error = check_leader_epoch(partition, fetch.current_leader_epoch)
-    if error:
-        return _refused(fetch, error)
-    log, offset = partition.log, fetch.fetch_offset
-    limit = stable = partition.last_stable_offset
-    if is_replica:
-        limit = log.log_end_offset
-    elif not committed:
-        limit = partition.high_watermark
-    diverging = _diverging_epoch(partition, fetch)
-    records, aborted = None, None
-    try:
-        if diverging.epoch < 0 and (left_bytes > 0 or min_one):
-            max_bytes = min(fetch.partition_max_bytes, max(left_bytes, 0))
-            records = log.read(offset, max_bytes, max_offset=limit, min_one=min_one)
-        if committed:
-            found = [] if records is None else log.aborted_in(offset, records, limit)
-            aborted = [AbortedTransaction(one.producer_id, one.first_offset) for one in found]
-    except OffsetOutOfRange:
-        if partition.leadership is None:
-            return _refused(fetch, ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        start = log.log_start_offset if is_replica else -1
-        return _refused(fetch, ErrorCode.OFFSET_OUT_OF_RANGE, log_start_offset=start)
-    except DamagedLog as damage:
-        is_mended = context.broker.replica_logs.met(partition, damage)
-        return _refused(fetch, ErrorCode.KAFKA_STORAGE_ERROR if is_mended else ErrorCode.CORRUPT_MESSAGE)
-    except OSError:
-        return _refused(fetch, ErrorCode.KAFKA_STORAGE_ERROR)
-    return PartitionData(
-        partition_index=fetch.partition,
-        high_watermark=partition.high_watermark,
-        last_stable_offset=stable,
-        log_start_offset=log.log_start_offset,
-        diverging_epoch=diverging,
-        aborted_transactions=aborted,
-        records=b"" if records is None else records,
-    )
-
-
-def _diverging_epoch(partition: Partition, fetch: FetchPartition) -> EpochEndOffset:
-    if fetch.last_fetched_epoch < 0 or partition.leadership is None:
-        return EpochEndOffset()
-    epoch, end_offset = partition.log.end_offset_for_epoch(fetch.last_fetched_epoch)
-    if epoch >= 0 and (epoch < fetch.last_fetched_epoch or end_offset < fetch.fetch_offset):
-        return EpochEndOffset(epoch, end_offset)
-    return EpochEndOffset()
-
-
-def _refused(fetch: FetchPartition, error: ErrorCode, *, log_start_offset: int = -1) -> PartitionData:
-    return PartitionData(
-        partition_index=fetch.partition,
-        error_code=error,
-        high_watermark=-1,
-        log_start_offset=log_start_offset,
-        aborted_transactions=None,
-        records=b"",
-    )
 
 
 def _is_enough(reading: Reading, request: FetchRequest, wanted: list[Wanted]) -> bool:

@@ -32,9 +32,9 @@ from odradek.protocol.messages.list_offsets import (
 )
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import RequestContext
-from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.log.failures import DamagedLog
 from odradek_broker.loop.slices import Slices
+from odradek_broker.partitions.leader_epochs import check_leader_epoch
 from odradek_broker.partitions.offsets_by_time import Deposed, first_offset_by_time
 from odradek_broker.partitions.partition import Partition
 

@@ -23,10 +23,10 @@ from odradek.protocol.messages.count_records import (
 )
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import RequestContext
-from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.log.failures import DamagedLog
 from odradek_broker.loop.slices import Slices
 from odradek_broker.partitions.counting import count_remaining
+from odradek_broker.partitions.leader_epochs import check_leader_epoch
 from odradek_broker.partitions.offsets_by_time import Deposed
 
 REQUEST, VERSIONS = CountRecordsRequest, range(1)

@@ -20,8 +20,8 @@ from odradek.protocol.messages.offset_for_leader_epoch import (
     OffsetForLeaderTopicResult,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.apis.leader_epochs import check_leader_epoch
 from odradek_broker.loop.slices import Slices
+from odradek_broker.partitions.leader_epochs import check_leader_epoch
 
 REQUEST, VERSIONS = OffsetForLeaderEpochRequest, range(2, 5)
 
