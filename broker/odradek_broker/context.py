@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from odradek_broker.controller.image import MetadataImage
+from odradek_broker.loop.lag import LoopLag
 from odradek_broker.ports.steady_time import SteadyClock
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ class NodeContext:
     """Of one node."""
 
     __slots__ = (
-        "clock", "config", "disk", "image", "is_broker", "is_stopping", "network", "node_id", "random", "static_config",
-        "steady_clock",
+        "clock", "config", "disk", "image", "is_broker", "is_stopping", "loop_lag", "network", "node_id", "random",
+        "static_config", "steady_clock",
     )  # fmt: skip
 
     def __init__(self, config: BrokerConfig, *, disk: Disk, clock: Clock, random: Random, network: Network) -> None:
@@ -37,6 +38,8 @@ class NodeContext:
         self.image = MetadataImage(cluster_id="")
         self.is_stopping = False
         """Whoever waits is to be answered with what there is."""
+        self.loop_lag = LoopLag()
+        """Kept up to date by who watches the loop, where anybody does."""
         self.disk = disk
         self.network = network
         self.random = random

@@ -89,7 +89,7 @@ async def _serve(config: BrokerConfig, on_ready: Callable[[list[Address]], None]
     server = Server(node, network, clock, descriptors)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as watching:
-            watching.start_soon(watch_loop)
+            watching.start_soon(watch_loop, node.context.loop_lag)
             async with trio.open_nursery() as serving:
                 watching.start_soon(_stop_on, signals, server, serving)
                 if with_parent:

@@ -133,6 +133,7 @@ async def _add_cluster(made: Bundle, admin: Admin) -> None:
     for name in names:
         await _add(made, f"settings/topic-{name}.json", partial(_settings, admin, name, ResourceType.TOPIC))
     await _add(made, "groups.json", admin.list_groups)
+    await _add(made, "loops.json", admin.loops)
 
 
 async def _add(made: Bundle, name: str, get: Callable[[], Awaitable[Any]]) -> None:

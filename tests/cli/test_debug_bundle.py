@@ -41,7 +41,14 @@ def test_a_bundle_has_what_helps_and_no_record(run: Run, broker: Odradek, tmp_pa
             each.name.removeprefix("odradek-debug/"): (file.read() if (file := opened.extractfile(each)) else b"")
             for each in opened
         }
-    assert {"versions.json", "cluster.json", "topics.json", "groups.json", "settings/topic-private.json"} <= set(files)
+    assert {
+        "versions.json",
+        "cluster.json",
+        "topics.json",
+        "groups.json",
+        "loops.json",
+        "settings/topic-private.json",
+    } <= set(files)
     assert files["logs/cluster/broker-0/server.log"] == b"started with token=***\n"
     assert files["missing.txt"] == b""
     assert "private" in json.loads(files["topics.json"])

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from odradek_broker.server.loop_watch import BEAT_MS, HELD_MS, LOOK_MS, QUIET_MS, LoopLag, _stack
+from served_broker import serving
+
+from odradek import Admin
+from odradek.admin import LoopDescription
+from odradek_broker.loop.lag import BEAT_MS, HELD_MS, LOOK_MS, QUIET_MS, LoopLag
+from odradek_broker.server.loop_watch import _stack
+
+
+def watched() -> LoopLag:
+    """From the moment 0 on."""
+    lag = LoopLag()
+    lag.begin(0)
+    return lag
 
 
 def test_a_loop_that_beats_in_time_is_not_spoken_of() -> None:
-    lag = LoopLag(0)
+    lag = watched()
     lag.look(BEAT_MS, lambda: "x")
     assert lag.beat(BEAT_MS + HELD_MS - 1) is None
     assert (lag.lag_ms, lag.longest_ms) == (HELD_MS - 1, HELD_MS - 1)
@@ -17,7 +30,7 @@ def test_a_loop_that_beats_in_time_is_not_spoken_of() -> None:
 
 
 def test_a_loop_that_was_held_names_what_it_was_at_when_the_thread_looked_last() -> None:
-    lag = LoopLag(0)
+    lag = watched()
     lag.look(BEAT_MS + LOOK_MS, lambda: "handle of ListOffsets")
     lag.look(BEAT_MS + 2 * LOOK_MS, lambda: "decompress")
     assert lag.beat(BEAT_MS + HELD_MS) == "decompress"
@@ -25,7 +38,7 @@ def test_a_loop_that_was_held_names_what_it_was_at_when_the_thread_looked_last()
 
 
 def test_what_was_seen_in_one_hold_is_not_said_of_the_next() -> None:
-    lag = LoopLag(0)
+    lag = watched()
     lag.look(BEAT_MS + LOOK_MS, lambda: "decompress")
     assert lag.beat(BEAT_MS + LOOK_MS) is None
     said = lag.beat(10 * HELD_MS)
@@ -41,9 +54,23 @@ def test_of_a_stack_only_functions_of_ours_are_named() -> None:
 
 
 def test_a_loop_that_is_held_again_and_again_is_spoken_of_now_and_then() -> None:
-    lag, now_ms, said = LoopLag(0), 0, 0
+    lag, now_ms, said = watched(), 0, 0
     while now_ms < 3 * QUIET_MS:
         now_ms += BEAT_MS + HELD_MS
         said += lag.beat(now_ms) is not None
     assert said == 3
     assert lag.unsaid > 100
+
+
+async def test_how_late_the_loop_was_and_what_has_held_it_can_be_asked_for(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served:
+        lag = served.broker.context.loop_lag
+        lag.begin(0)
+        lag.look(BEAT_MS + LOOK_MS, lambda: "decompress")
+        lag.beat(BEAT_MS + 3 * HELD_MS)
+        lag.beat(2 * BEAT_MS + 3 * HELD_MS)
+        async with Admin(f"127.0.0.1:{served.port}") as admin:
+            assert await admin.loops() == {1: LoopDescription(0, 3 * HELD_MS, 1, "decompress")}
+        lag.look(10 * HELD_MS, lambda: "look")
+        lag.beat(20 * HELD_MS)
+        assert (lag.held_count, lag.last_culprit) == (2, "look"), "also where nothing is said of it"

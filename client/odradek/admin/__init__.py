@@ -9,6 +9,7 @@ from odradek.admin.access import AclAdmin, AclFilter
 from odradek.admin.configs import ConfigAdmin, ConfigEntry, ConfigSource, ResourceType
 from odradek.admin.groups import GroupAdmin, GroupDescription, GroupListing, MemberDescription, RebalanceDescription
 from odradek.admin.log_dirs import LogDirAdmin
+from odradek.admin.loop import LoopAdmin, LoopDescription
 from odradek.admin.quotas import Quota, QuotaAdmin
 from odradek.admin.records import ClusterDescription, RecordAdmin
 from odradek.admin.replicas import Reassignment, ReplicaAdmin
@@ -18,7 +19,16 @@ from odradek.protocol.acl import Acl
 
 
 class Admin(
-    TopicAdmin, ConfigAdmin, GroupAdmin, RecordAdmin, ReplicaAdmin, LogDirAdmin, AclAdmin, QuotaAdmin, UserAdmin
+    TopicAdmin,
+    ConfigAdmin,
+    GroupAdmin,
+    RecordAdmin,
+    ReplicaAdmin,
+    LogDirAdmin,
+    LoopAdmin,
+    AclAdmin,
+    QuotaAdmin,
+    UserAdmin,
 ):
     """Looks after a cluster. Use as `async with Admin("localhost:9092") as admin:`. Arguments are AdminOptions."""
 
@@ -32,6 +42,7 @@ __all__ = [
     "ConfigSource",
     "GroupDescription",
     "GroupListing",
+    "LoopDescription",
     "MemberDescription",
     "Quota",
     "Reassignment",

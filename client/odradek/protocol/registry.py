@@ -95,6 +95,7 @@ API_NAMES: dict[int, str] = {
 OWN_API_NAMES: dict[int, str] = {
     20004: "CountRecords",
     20005: "DescribeGroupHistory",
+    20006: "DescribeLoop",
 }
 """What Odradek's client asks and Kafka does not have."""
 

@@ -45,6 +45,7 @@ class Admin(Face):
     reassign = waits(admin.Admin.reassign)
     reassignments = waits(admin.Admin.reassignments)
     replica_sizes = waits(admin.Admin.replica_sizes)
+    loops = waits(admin.Admin.loops)
     list_acls = waits(admin.Admin.list_acls)
     create_acls = waits(admin.Admin.create_acls)
     delete_acls = waits(admin.Admin.delete_acls)

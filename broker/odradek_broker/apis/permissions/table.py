@@ -206,6 +206,7 @@ _TABLE: dict[str, tuple[Callable[[type[Any]], Refuse], tuple[Rule, ...]]] = {
     # Odradek's own:
     "CountRecords": (by_entries(e.COUNT_RECORDS), (each(e.COUNT_RECORDS, Do.DESCRIBE),)),
     "DescribeGroupHistory": (by_code, (group(Do.DESCRIBE),)),
+    "DescribeLoop": (by_code, (cluster(Do.DESCRIBE),)),
 }
 
 _PRIVATE = {
