@@ -100,7 +100,7 @@ async def test_no_keys_are_every_key(version: int, keys: list[str] | None) -> No
     broker = await SmallBroker().start()
     await broker.create("t")
     result = await describe(broker, TOPIC, "t", keys, version=version)
-    assert (result.error_code, len(result.configs)) == (0, 36)
+    assert (result.error_code, len(result.configs)) == (0, 37)
 
 
 async def test_documentation_and_synonyms_come_only_when_they_are_asked_for() -> None:

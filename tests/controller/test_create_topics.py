@@ -59,7 +59,7 @@ def test_the_answer_tells_the_id_the_counts_and_every_config() -> None:
     assert image.topic_names == {answer.topic_id: "orders"}
     assert answer.configs is not None
     configs = {config.name: (config.value, config.config_source) for config in answer.configs}
-    assert len(configs) == 36
+    assert len(configs) == 37
     assert configs["retention.ms"] == ("5", 1)
     assert configs["segment.bytes"] == ("1073741824", 5)
 
