@@ -60,6 +60,7 @@ OURS_IS_NARROWER = {
     "request.timeout.ms": "a time that is waited for",
     "sasl.oauthbearer.clock.skew.seconds": "a time",
     "sasl.server.max.receive.size": "a size",
+    "share.coordinator.state.topic.segment.bytes": "as for other topics",
     "transaction.state.log.segment.bytes": "as for other topics",
 }
 PROBES = (-(2**63), -(2**31), -(2**15), -2, -1, 0, 1, 2, 2**15 - 1, 2**31 - 1, 2**63 - 1)

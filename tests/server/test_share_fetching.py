@@ -377,7 +377,7 @@ async def test_what_is_rejected_or_delivered_too_often_is_in_the_dead_letter_top
         assert await one.acknowledge((0, 0, [REJECT]), (1, 1, [RELEASE]), (2, 2, [ACCEPT])) is ErrorCode.NONE
         assert (await one.fetch()).acquired == [(1, 1, 2)]
         assert await one.acknowledge((1, 1, [RELEASE])) is ErrorCode.NONE
-        common = {"own": b"1", "__dlq.errors.topic": b"t", "__dlq.errors.partition": b"0", "__dlq.errors.group": b"g"}
+        common = {"__dlq.errors.topic": b"t", "__dlq.errors.partition": b"0", "__dlq.errors.group": b"g"}
         rejected = {"__dlq.errors.delivery.count": b"1", "__dlq.errors.message": b"Offset rejected by client."}
         too_often = {
             "__dlq.errors.delivery.count": b"2",

@@ -256,6 +256,7 @@ CONTAINERS = {
     "odradek_broker.groups.share.group.ShareGroup.members": SHARE_MEMBERS,
     "odradek_broker.groups.share.group.ShareGroup.targets": SHARE_MEMBERS,
     "odradek_broker.sharing.ranges.Ranges._ranges": SHARED,
+    "odradek_broker.sharing.share_partition.SharePartition._given_up": SHARED,
     "odradek_broker.sharing.sessions.ShareSession.wanted": SHARING_MEMBERS,
     "odradek_broker.sharing.sessions.ShareSessions._sessions": SHARING_MEMBERS,
     "odradek_broker.sharing.share_state.ShareStateCoordinator.states": SHARE_STATE,

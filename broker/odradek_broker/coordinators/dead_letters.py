@@ -2,7 +2,7 @@
 
 A group names its topic (errors.deadletterqueue.topic.name), and the topic has to allow it
 (errors.deadletterqueue.group.enable). A record there has headers that say where it comes from and why it was given up;
-key, value and headers of the original are in it where the group wants that (errors.deadletterqueue.copy.record.enable).
+key and value of the original are in it where the group wants that (errors.deadletterqueue.copy.record.enable).
 
 It is tried for a while, and then done without: what is given up is given up, and the log says what was not written.
 Whoever takes over after a failure may write some of it again.
@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
-from msgspec import structs
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.produce import (
@@ -86,7 +85,8 @@ class DeadLetters:
         why = await self._why_not(topic)
         for each in given_up if not why else ():
             originals = await self._originals(partition, each) if settings.dead_letters_copy else {}
-            for records in _in_parts(_letters(group_id, partition, each, originals)):
+            now_ms = self._context.clock.now_ms()
+            for records in _in_parts(_letters(group_id, partition, each, originals, now_ms)):
                 why = why or await self._write(topic, partition.index, records)
         if why:
             logger.error(
@@ -169,7 +169,7 @@ class DeadLetters:
 
 
 def _letters(
-    group_id: str, partition: Partition, given_up: GivenUp, originals: Mapping[int, Record]
+    group_id: str, partition: Partition, given_up: GivenUp, originals: Mapping[int, Record], now_ms: int
 ) -> Iterator[Record]:
     first, last, delivery_count, is_rejected = given_up
     for offset in range(first, last + 1):
@@ -183,7 +183,7 @@ def _letters(
             "message": REJECTED if is_rejected else DELIVERED_TOO_OFTEN,
         }
         said = tuple((f"__dlq.errors.{name}", text.encode()) for name, text in context.items())
-        yield structs.replace(original, offset=0, headers=(*original.headers, *said))
+        yield Record(timestamp=now_ms, key=original.key, value=original.value, headers=said)
 
 
 def _in_parts(records: Iterable[Record]) -> Iterator[list[Record]]:

@@ -13,6 +13,7 @@ import trio
 from odradek import (
     Admin,
     BrokerError,
+    Consumer,
     ErrorCode,
     Producer,
     ResourceType,
@@ -22,6 +23,7 @@ from odradek import (
     Topic,
 )
 
+CONTEXT = ("topic", "partition", "offset", "group", "delivery.count", "message")
 NewTopic = Callable[..., str]
 Raw = ShareConsumer[bytes | None, bytes | None]
 
@@ -162,6 +164,39 @@ async def test_a_record_that_cannot_be_read_is_released_and_stops_no_other(boots
                     failures += 1
             await consumer.commit()
             assert (read, await consumer.poll(timeout_s=0.1)) == ([1, 3], [])
+
+
+async def test_what_is_given_up_is_in_the_dead_letter_topic_as_kafka_writes_it(
+    bootstrap: str, new_topic: NewTopic
+) -> None:
+    topic = await prepared(bootstrap, new_topic, b"rejected", b"released")
+    graves = f"dlq.{topic}"
+    async with Admin(bootstrap) as admin:
+        await admin.create_topic(graves, 1, 1, configs={"errors.deadletterqueue.group.enable": "true"})
+        settings = {
+            "errors.deadletterqueue.topic.name": graves,
+            "errors.deadletterqueue.copy.record.enable": "true",
+            "share.delivery.count.limit": "2",
+        }
+        await admin.alter_configs(topic, ResourceType.GROUP, set=settings)
+    async with member(bootstrap, topic, acknowledge="explicit") as consumer:
+        for count in (2, 1):
+            for shared in await some(consumer, count):
+                if shared.record.value == b"released":
+                    shared.release()
+                else:
+                    shared.reject()
+        await consumer.commit()
+    with trio.fail_after(30):
+        async with Consumer(bootstrap, graves) as dead:
+            found = [await anext(dead) for _ in range(2)]
+    assert [(each.value, [name for name, _ in each.headers]) for each in found] == [
+        (value, [f"__dlq.errors.{name}" for name in CONTEXT]) for value in (b"rejected", b"released")
+    ]
+    assert [dict(each.headers)["__dlq.errors.message"] for each in found] == [
+        b"Offset rejected by client.",
+        b"Offset delivery count exceeded the threshold.",
+    ]
 
 
 async def test_a_poll_gives_up_in_time(bootstrap: str, new_topic: NewTopic) -> None:
