@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import trio
 from msgspec import structs
 
 from odradek.protocol.acl import Operation, PatternType, Permission, ResourceType
@@ -22,6 +23,8 @@ from odradek.protocol.messages.consumer_group_heartbeat import (
 from odradek.protocol.messages.create_acls import AclCreation, CreateAclsRequest, CreateAclsResponse
 from odradek.protocol.messages.delete_acls import DeleteAclsFilter, DeleteAclsRequest, DeleteAclsResponse
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.record import Record
 from odradek_broker.apis import load_apis
 from odradek_broker.apis.permissions.table import PERMISSIONS
 from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
@@ -34,7 +37,7 @@ from odradek_broker.metadata.messages import (
     TellMetadataResponse,
 )
 from tests.apis.permission_matrix import Answers, answers, by_request, grant, grants, make_world
-from tests.server.served_broker import Served, produce, serving
+from tests.server.served_broker import Served, produce, produce_batch, serving
 
 RECORD = json.loads((Path(__file__).parent / "kafka_permissions.json").read_text("utf-8"))
 EVERYTHING = DeleteAclsFilter(ResourceType.ANY, None, PatternType.ANY, None, None, Operation.ANY, Permission.ANY)
@@ -109,6 +112,21 @@ async def test_who_wants_no_answer_and_may_not_write_loses_the_connection(
         await peer.send(produce(b"x", acks=0), 9)
         assert await peer.is_closed()
     assert "TOPIC_AUTHORIZATION_FAILED in a Produce request that takes no answer" in caplog.text
+
+
+async def test_nor_is_one_answered_that_may_not_use_its_transactional_id(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    batch = build_batch(
+        [Record(timestamp=1, value=b"x")], producer_id=1, producer_epoch=0, base_sequence=0, is_transactional=True
+    )
+    async with serving(tmp_path, authorizer_class_name=STANDARD_AUTHORIZER) as served:
+        await grant_only(served, TO_ALL[:1])
+        peer = await served.connect()
+        await peer.send(structs.replace(produce_batch(batch, acks=0), transactional_id="x"), 9)
+        with trio.fail_after(5):
+            assert await peer.stream.receive_some() == b""
+    assert "TRANSACTIONAL_ID_AUTHORIZATION_FAILED in a Produce request that takes no answer" in caplog.text
 
 
 async def test_a_topic_is_not_made_for_who_may_not_make_it(tmp_path: Path) -> None:

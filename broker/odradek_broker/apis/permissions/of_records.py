@@ -37,15 +37,24 @@ def produce(request: ProduceRequest, version: int, asking: Asking) -> Ruling:
     if request.transactional_id is not None and any(
         _is_transactional(data.records) for topic in request.topic_data for data in topic.partition_data
     ):
-        _transaction(request.transactional_id, asking)
+        try:
+            _transaction(request.transactional_id, asking)
+        except NotPermitted as refusal:
+            if request.acks:
+                raise
+            raise _unanswered(refusal.error) from None
     ruling = _write(request, version, asking)
     if ruling.finish is None or request.acks:
         return ruling
 
     def end(response: None) -> None:
-        raise ProtocolError("TOPIC_AUTHORIZATION_FAILED in a Produce request that takes no answer")
+        raise _unanswered(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
 
     return Ruling(ruling.request, end)
+
+
+def _unanswered(error: ErrorCode) -> ProtocolError:
+    return ProtocolError(f"{error.name} in a Produce request that takes no answer")
 
 
 def _is_transactional(records: Any) -> bool:
