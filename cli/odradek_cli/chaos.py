@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 from pathlib import Path
@@ -19,9 +18,8 @@ from odradek_cli.command import Option, UsageError
 from odradek_cli.failures import FAILED, Failed
 from odradek_cli.session import parse_pairs
 from odradek_cli.session import run as run_work
+from odradek_cli.when import parse_duration_ms
 
-_duration = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 RATES = {"records": 300.0, "transactions": 10.0}
 PROMISES = {
     "records": "nothing acknowledged was lost, doubled or moved",
@@ -117,10 +115,10 @@ async def _cancel_when_interrupted(load: trio.CancelScope) -> None:
 
 
 def _seconds(text: str) -> float:
-    match = _duration.fullmatch(text)
-    if match is None:
-        raise UsageError(f"--for {text}: write 90s, 10m or 1h")
-    return float(match[1]) * _SECONDS[match[2]]
+    try:
+        return parse_duration_ms(text) / 1000
+    except ValueError as error:
+        raise UsageError(f"--for {error}") from None
 
 
 def _tell(fault: Fault) -> None:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from msgspec import Struct
 
-Completes = Literal["topic", "group", "node", "fault", "file"]
+Completes = Literal["topic", "group", "transaction", "node", "fault", "file"]
 """What a word names, for whoever completes it."""
 
 

@@ -146,6 +146,8 @@ def _ask_broker(kind: Completes, before: Sequence[str]) -> list[str]:
             async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
                 if kind == "topic":
                     return await admin.list_topics()
+                if kind == "transaction":
+                    return [each.transactional_id for each in await admin.list_transactions()]
                 return [each.group_id for each in await admin.list_groups()]
         return []
 

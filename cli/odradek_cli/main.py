@@ -29,6 +29,7 @@ COMMANDS = {
     "replay": "Send dead letters, or any range of records, through a topic again.",
     "acl": "Who may do what.",
     "quota": "How much clients may ask for.",
+    "txn": "Transactions: what they hold up, and how to end one.",
     "log": "Segment files.",
     "metadata": "The cluster's metadata.",
     "debug": "For whoever is to help.",

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
 
 from odradek import Record
+from odradek.record import Marker
 from odradek_cli.display import CYAN, DIM, GREEN, YELLOW, coloured, escaped, readable
 from odradek_cli.filters import Raw
 from odradek_cli.json_lines import line_of
 from odradek_cli.when import show_moment
+
+if TYPE_CHECKING:
+    from odradek.admin import OpenTransaction
 
 Render: TypeAlias = Callable[[Raw], bytes]
 """A record as it is written, with the line's end."""
@@ -23,7 +29,31 @@ NULL = b"NULL"
 
 
 def as_json(record: Raw) -> bytes:
+    if isinstance(record, Marker):
+        return msgspec.json.encode(_control_object(record)) + b"\n"
     return line_of(record) + b"\n"
+
+
+def open_as_json(found: OpenTransaction) -> bytes:
+    """A transaction that is open where all has been read."""
+    producer = found.producer
+    line = {
+        "topic": found.partition.topic,
+        "partition": found.partition.partition,
+        "offset": producer.transaction_start,
+        "control": "open",
+        "producer_id": producer.producer_id,
+        "producer_epoch": producer.producer_epoch,
+        "blocked": found.blocked,
+    }
+    return msgspec.json.encode(line) + b"\n"
+
+
+def open_in_columns(found: OpenTransaction) -> bytes:
+    producer = found.producer
+    whose = f"producer {producer.producer_id}, epoch {producer.producer_epoch}"
+    since = f"since offset {producer.transaction_start}; it holds up {found.blocked} offsets"
+    return f"-\t{escaped(str(found.partition))}\t-\t\t[open: {whose}, {since}]\n".encode()
 
 
 def as_value(record: Raw) -> bytes:
@@ -98,10 +128,29 @@ def with_base64(render: Render) -> Render:
 
 def _texts(record: Raw, several_topics: bool) -> tuple[str, str, str, str, str]:
     place = f"{escaped(record.topic)}-{record.partition}" if several_topics else str(record.partition)
+    if isinstance(record, Marker):
+        return show_moment(record.timestamp), place, "", _control_text(record), ""
     key = "" if record.key is None else readable(record.key)
     value = "null" if record.value is None else readable(record.value)
     headers = " ".join([_header(name, each) for name, each in record.headers]) if record.headers else ""
     return show_moment(record.timestamp), place, key, value, headers
+
+
+def _control_text(marker: Marker) -> str:
+    end = "commit" if marker.committed else "abort"
+    return f"[{end}: producer {marker.producer_id}, epoch {marker.producer_epoch}]"
+
+
+def _control_object(marker: Marker) -> dict[str, Any]:
+    return {
+        "topic": marker.topic,
+        "partition": marker.partition,
+        "offset": marker.offset,
+        "timestamp": marker.timestamp,
+        "control": "commit" if marker.committed else "abort",
+        "producer_id": marker.producer_id,
+        "producer_epoch": marker.producer_epoch,
+    }
 
 
 def _header(name: str, value: bytes | None) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from itertools import groupby
 from operator import attrgetter
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
 from odradek import Admin, Consumer, TopicPartition
+from odradek.record import Marker
 from odradek_cli import rendering
 from odradek_cli.command import Argument, Option, UsageError
 from odradek_cli.failures import Failed
@@ -70,6 +71,12 @@ def tail(
         Option("--jq", metavar="PROGRAM", help="Only where this jq program is true of a JSON value."),
     ] = None,
     header: Annotated[list[str] | None, Option("--header", "-H", help="Only with this NAME or NAME=VALUE.")] = None,
+    isolation: Annotated[
+        Literal["committed", "uncommitted"], Option(help="Whether open and aborted transactions are left out.")
+    ] = "uncommitted",
+    show_control: Annotated[
+        bool, Option("--show-control", help="Ends of transactions too, and those that are open when all is read.")
+    ] = False,
     as_json: AsJson = False,
     raw: Annotated[bool, Option("--raw", help="Only the value, as it is, and a line's end.")] = False,
     format: Annotated[
@@ -107,7 +114,14 @@ def tail(
     except ValueError as error:
         raise UsageError(str(error)) from None
 
+    if show_control and (raw or format is not None or base64):
+        raise UsageError("--show-control is for columns and --json")
     schemas = None if registry is None else Registry(registry)
+
+    async def tell_open(partitions: Sequence[TopicPartition]) -> None:
+        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
+            for found in await admin.open_transactions(partitions):
+                _write(rendering.open_as_json(found) if as_json else rendering.open_in_columns(found))
 
     async def work() -> None:
         async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
@@ -121,11 +135,16 @@ def tail(
         ]
         nexts = {each: committed[each].offset for each in partitions if each in committed}
         async with Consumer(
-            bootstrap, security=security_for(bootstrap), start="earliest", max_partition_fetch_bytes=FETCH_BYTES
+            bootstrap,
+            security=security_for(bootstrap),
+            start="earliest",
+            max_partition_fetch_bytes=FETCH_BYTES,
+            isolation_level="read_committed" if isolation == "committed" else "read_uncommitted",
+            show_markers=show_control,
         ) as consumer:
             await consumer.assign(partitions)
             async with schemas or nullcontext():
-                await _show(consumer, partitions, nexts, wish, schemas)
+                await _show(consumer, partitions, nexts, wish, schemas, tell_open if show_control else None)
 
     run(work, bootstrap)
 
@@ -158,8 +177,10 @@ async def _show(
     nexts: dict[TopicPartition, int],
     wish: Wish,
     schemas: Registry | None,
+    tell_open: Callable[[Sequence[TopicPartition]], Awaitable[None]] | None,
 ) -> None:
-    """`nexts`: where the group would go on, as far as it has committed anything."""
+    """`nexts`: where the group would go on, as far as it has committed anything. `tell_open` is called once, when all
+    that was there at first is shown."""
     ends = await consumer.end_offsets(*partitions)
     starts = await _starts(consumer, partitions, ends, wish)
     if wish.group is not None:
@@ -170,16 +191,11 @@ async def _show(
     merge = Merge({partition: end if starts[partition] < end else 0 for partition, end in ends.items()})
     newest: deque[Raw] | None = None if wish.last is None else deque(maxlen=wish.last)
     paused: list[TopicPartition] = []
-    while merge.behind or wish.follow:
+    while merge.behind or wish.follow or tell_open is not None:
         _sort_in(merge, await consumer.poll(POLL_RECORDS, timeout_s=POLL_SECONDS), wish.until)
         for partition in list(merge.behind):
             merge.reached(partition, consumer.position(partition))
-        matching: Sequence[Raw] = merge.take()
-        if schemas is not None:
-            await schemas.learn(matching)
-            matching = [schemas.readable(record) for record in matching]
-        if wish.filters:
-            matching = [record for record in matching if all(passes(record) for passes in wish.filters)]
+        matching = await _wished_for(merge.take(), wish, schemas)
         if newest is not None:
             newest.extend(matching)
             matching = ()
@@ -187,10 +203,22 @@ async def _show(
                 matching, newest = list(newest), None
         if matching:
             _write(b"".join(map(wish.render, matching)))
+        if tell_open is not None and not merge.behind:
+            await tell_open(partitions)
+            tell_open = None
         consumer.resume(*paused)
         paused = merge.crowded()
         if paused:
             consumer.pause(*paused)
+
+
+async def _wished_for(records: Sequence[Raw], wish: Wish, schemas: Registry | None) -> Sequence[Raw]:
+    if schemas is not None:
+        await schemas.learn(records)
+        records = [schemas.readable(record) for record in records]
+    if wish.filters:
+        records = [each for each in records if isinstance(each, Marker) or all(f(each) for f in wish.filters)]
+    return records
 
 
 def _sort_in(merge: Merge, records: Sequence[Raw], until: Place | None) -> None:

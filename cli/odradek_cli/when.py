@@ -11,6 +11,7 @@ from msgspec import Struct
 MAX_OFFSET = 2**63 - 1
 UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
+_span = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _duration = re.compile(r"-(\d+)(ms|s|m|h|d|w)")
 
 
@@ -47,6 +48,14 @@ def parse_place(text: str, now_ms: int) -> Place:
     except (ValueError, OverflowError):
         pass
     raise ValueError(f"{text} is no offset, time (2026-01-31T12:00) or duration (-10m)")
+
+
+def parse_duration_ms(text: str) -> int:
+    """90s, 15m, 1.5h. Raises ValueError."""
+    match = _span.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text}: write 90s, 10m or 1h")
+    return int(float(match[1]) * UNITS_MS[match[2]])
 
 
 def _since_1970(timestamp_ms: int) -> int:

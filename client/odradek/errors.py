@@ -195,10 +195,7 @@ class EndedBy(Enum):
         "the same"
     )
     TIMEOUT = "a transaction took longer than transaction_timeout_ms, and the coordinator aborted it"
-    ADMINISTRATOR = (
-        "somebody has ended the transaction in a partition past its coordinator, as `odradek txn abort` and "
-        "kafka-transactions do"
-    )
+    ADMINISTRATOR = "somebody has ended the transaction in a partition past its coordinator, as an administrator may"
     EXPIRATION = "the coordinator has forgotten the id, as nobody has used it for transactional.id.expiration.ms"
     UNKNOWN = (
         "either another producer with this id has been started since, or a transaction took too long and was aborted "

@@ -31,3 +31,11 @@ class Record(Struct, Generic[K, V], frozen=True, gc=False):
     @property
     def topic_partition(self) -> TopicPartition:
         return TopicPartition(self.topic, self.partition)
+
+
+class Marker(Record[bytes | None, bytes | None], frozen=True, gc=False, kw_only=True):
+    """The end of a transaction in a partition, as a consumer with show_markers=True hands it out among the records."""
+
+    producer_id: int
+    producer_epoch: int
+    committed: bool

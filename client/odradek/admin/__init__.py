@@ -14,6 +14,13 @@ from odradek.admin.quotas import Quota, QuotaAdmin
 from odradek.admin.records import ClusterDescription, RecordAdmin
 from odradek.admin.replicas import Reassignment, ReplicaAdmin
 from odradek.admin.topics import TopicAdmin, TopicDescription
+from odradek.admin.transactions import (
+    OpenTransaction,
+    ProducerDescription,
+    TransactionAdmin,
+    TransactionDescription,
+    TransactionListing,
+)
 from odradek.admin.users import ScramCredential, UserAdmin
 from odradek.protocol.acl import Acl
 
@@ -29,6 +36,7 @@ class Admin(
     AclAdmin,
     QuotaAdmin,
     UserAdmin,
+    TransactionAdmin,
 ):
     """Looks after a cluster. Use as `async with Admin("localhost:9092") as admin:`. Arguments are AdminOptions."""
 
@@ -44,10 +52,14 @@ __all__ = [
     "GroupListing",
     "LoopDescription",
     "MemberDescription",
+    "OpenTransaction",
+    "ProducerDescription",
     "Quota",
     "Reassignment",
     "RebalanceDescription",
     "ResourceType",
     "ScramCredential",
     "TopicDescription",
+    "TransactionDescription",
+    "TransactionListing",
 ]

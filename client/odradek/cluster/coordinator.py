@@ -106,3 +106,34 @@ class Coordinator:
                 on_failure(error)
                 self._cluster.activities.begin(self._who, str(error))
                 await trio.sleep(self._cluster.backoff_s)
+
+    async def ask_until_final(
+        self,
+        message: ApiMessage,
+        response: type[R],
+        code_of: Callable[[R], int],
+        *,
+        who: str = "",
+        at_most: int | None = None,
+        check: Callable[[], None] = lambda: None,
+        timeout_s: float = math.inf,
+        on_failure: Callable[[OdradekError], None] = lambda _: None,
+    ) -> R:
+        """Ask until there is an answer that is final, or the time is over. Raises it as an exception if it is an error.
+
+        `check` raises where the question is no longer of interest, whatever the answer is.
+        """
+        deadline = trio.current_time() + timeout_s
+        while True:
+            check()
+            answer = await self.ask_until_answered(
+                message, response, code_of, at_most=at_most, timeout_s=timeout_s, on_failure=on_failure
+            )
+            check()
+            code = code_of(answer)
+            if not code:
+                return answer
+            error = broker_error(code, who or self._key)
+            if not error.retriable or isinstance(error, CoordinatorUnavailable) or trio.current_time() >= deadline:
+                raise error
+            await trio.sleep(self._cluster.backoff_s)

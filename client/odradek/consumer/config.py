@@ -26,6 +26,7 @@ class ConsumerOptions(TypedDict, total=False):
     commit: CommitMode
     auto_commit_interval_ms: int
     isolation_level: Isolation
+    show_markers: bool
     on_assign: RebalanceCallback | None
     on_revoke: RebalanceCallback | None
     protocol: GroupProtocol
@@ -62,6 +63,8 @@ class ConsumerConfig(Struct, frozen=True, kw_only=True):
     is about to be handed out, so that it never is twice (at most once)."""
     auto_commit_interval_ms: int = 5_000
     isolation_level: Isolation = "read_uncommitted"
+    show_markers: bool = False
+    """Hand out the ends of transactions among the records, as `odradek.record.Marker`."""
     on_assign: RebalanceCallback | None = None
     """Awaited before records of newly assigned partitions are handed out; it may seek."""
     on_revoke: RebalanceCallback | None = None

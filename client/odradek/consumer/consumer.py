@@ -108,9 +108,13 @@ class Consumer(Generic[K, V]):
         for name in names:
             if not isinstance(name, str):
                 raise TypeError(f"topics are names or Topics, not {type(name).__name__}")
+        if self._typed and self.config.show_markers:
+            raise ValueError("markers have no type: name the topics, to be shown them")
         if names and pattern is not None:
             raise ValueError("topics and pattern exclude each other")
-        self._subscription = Subscription(names, pattern, self.config.decompressed_max_bytes)
+        self._subscription = Subscription(
+            names, pattern, self.config.decompressed_max_bytes, show_markers=self.config.show_markers
+        )
         self._activities = Activities()
         self._cursor = Cursor()
         self._changed = Changes()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from odradek.consumer.partition import DecodeBatch, RawRecord, corrupt
+from odradek.consumer.partition import DecodeBatch, RawRecord, RecordsOfBatch, corrupt
 from odradek.protocol.records.batch import crc_is_valid, read_header
 from odradek.protocol.records.codecs import Codec
+from odradek.protocol.records.control import read_end_transaction_marker
 from odradek.protocol.records.record import BatchReader
 from odradek.protocol.topic_partition import TopicPartition
-from odradek.record import Record
+from odradek.record import Marker, Record
 
 RECORDS_AT_ONCE = 10_000
 DECOMPRESSED_MAX_BYTES = 64 * 1024 * 1024
@@ -46,6 +47,46 @@ class OpenBatch:
         return records
 
 
-def decode_for(topic_partition: TopicPartition, max_bytes: int = DECOMPRESSED_MAX_BYTES) -> DecodeBatch:
+class OpenMarker:
+    """A control batch: a marker, or nothing that a program cares for."""
+
+    has_more = False
+
+    def __init__(self, topic_partition: TopicPartition, buffer: memoryview, position: int) -> None:
+        """Raises CorruptRecords, ProtocolError."""
+        self._topic_partition = topic_partition
+        self._header = header = read_header(buffer, position)
+        if not crc_is_valid(buffer, position, header):
+            raise corrupt(topic_partition, header.base_offset, "the checksum is wrong", header.next_offset)
+        self._marker = read_end_transaction_marker(buffer, position)
+
+    def take(self, begin: int) -> list[RawRecord]:
+        header, marker = self._header, self._marker
+        if marker is None or header.base_offset < begin:
+            return []
+        return [
+            Marker(
+                *self._topic_partition,
+                header.base_offset,
+                header.max_timestamp,
+                None,
+                None,
+                producer_id=header.producer_id,
+                producer_epoch=header.producer_epoch,
+                committed=marker.committed,
+            )
+        ]
+
+
+def open_any(topic_partition: TopicPartition, max_bytes: int, buffer: memoryview, position: int) -> RecordsOfBatch:
+    """For a consumer that is shown markers. Raises CorruptRecords, ProtocolError."""
+    if read_header(buffer, position).is_control:
+        return OpenMarker(topic_partition, buffer, position)
+    return OpenBatch(topic_partition, max_bytes, buffer, position)
+
+
+def decode_for(
+    topic_partition: TopicPartition, max_bytes: int = DECOMPRESSED_MAX_BYTES, *, show_markers: bool = False
+) -> DecodeBatch:
     """What opens batches of this partition. `max_bytes`: what one may swell to when its compression is undone."""
-    return partial(OpenBatch, topic_partition, max_bytes)
+    return partial(open_any if show_markers else OpenBatch, topic_partition, max_bytes)

@@ -62,9 +62,9 @@ class Chunk:
 class PartitionState:
     """Owned by one consumer for as long as the partition is assigned to it."""
 
-    def __init__(self, topic_partition: TopicPartition, decode: DecodeBatch) -> None:
+    def __init__(self, topic_partition: TopicPartition, decode: DecodeBatch, *, show_markers: bool = False) -> None:
         self.topic_partition = topic_partition
-        self._decode = decode
+        self._decode, self._hides_markers = decode, not show_markers
         self.version = 0
         self.position: int | None = None
         """None until it is known where to begin."""
@@ -208,7 +208,7 @@ class PartitionState:
         """None where nothing of the batch is for the program."""
         assert self.position is not None
         hidden = chunk.aborted is not None and chunk.aborted.pass_batch(header)
-        if hidden or header.is_control or header.last_offset < self.position:
+        if hidden or (header.is_control and self._hides_markers) or header.last_offset < self.position:
             return None
         return self._decode(chunk.buffer, at)
 

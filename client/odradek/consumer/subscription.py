@@ -19,8 +19,11 @@ class Subscription:
         topics: Sequence[str] = (),
         pattern: str | re.Pattern[str] | None = None,
         decompressed_max_bytes: int = DECOMPRESSED_MAX_BYTES,
+        *,
+        show_markers: bool = False,
     ) -> None:
         self._decompressed_max_bytes = decompressed_max_bytes
+        self._show_markers = show_markers
         self.names: tuple[str, ...] = ()
         self.pattern: re.Pattern[str] | None = None
         self.by_hand = False
@@ -71,9 +74,9 @@ class Subscription:
         added = []
         for partition in partitions:
             if partition not in self.states:
-                state = self.states[partition] = PartitionState(
-                    partition, decode_for(partition, self._decompressed_max_bytes)
-                )
+                shows = self._show_markers
+                decode = decode_for(partition, self._decompressed_max_bytes, show_markers=shows)
+                state = self.states[partition] = PartitionState(partition, decode, show_markers=shows)
                 added.append(state)
         self._turn += added
         return added

@@ -13,15 +13,7 @@ import trio
 
 from odradek.cluster.cluster import Cluster
 from odradek.cluster.coordinator import TRANSACTION, Coordinator
-from odradek.errors import (
-    BrokerError,
-    CoordinatorUnavailable,
-    EndedBy,
-    OdradekError,
-    ProducerFenced,
-    TransactionAborted,
-    broker_error,
-)
+from odradek.errors import BrokerError, EndedBy, OdradekError, ProducerFenced, TransactionAborted
 from odradek.producer.fencing import who_ended
 from odradek.producer.transaction_state import FENCED_CODES, TransactionState
 from odradek.protocol.errors import ErrorCode
@@ -41,6 +33,7 @@ class TransactionAsker:
         self.coordinator = Coordinator(cluster, TRANSACTION, transactional_id)
         self._cluster = cluster
         self._transactional_id = transactional_id
+        self._name = f"transactional id {transactional_id}"
         self._timeout_ms = timeout_ms
         self._core = core
 
@@ -58,7 +51,7 @@ class TransactionAsker:
         def check() -> None:
             self._core.check_open(number)
 
-        await self._ask_until_final(coordinator, request, response, code_of, at_most, check=check)
+        await coordinator.ask_until_final(request, response, code_of, who=self._name, at_most=at_most, check=check)
 
     async def ask(
         self,
@@ -72,44 +65,19 @@ class TransactionAsker:
     ) -> R:
         """Ask the transaction's coordinator, whose word on the producer is final. Raises ProducerFenced."""
         try:
-            return await self._ask_until_final(
-                self.coordinator, request, response, code_of, at_most, timeout_s=timeout_s, on_failure=on_failure
+            return await self.coordinator.ask_until_final(
+                request,
+                response,
+                code_of,
+                who=self._name,
+                at_most=at_most,
+                timeout_s=timeout_s,
+                on_failure=on_failure,
             )
         except BrokerError as error:
             if error.code not in FENCED_CODES:
                 raise
             raise self._core.fence(self._fenced(error, await self.who())) from error
-
-    async def _ask_until_final(
-        self,
-        coordinator: Coordinator,
-        request: ApiMessage,
-        response: type[R],
-        code_of: Callable[[R], int],
-        at_most: int | None,
-        *,
-        check: Callable[[], None] = lambda: None,
-        timeout_s: float = math.inf,
-        on_failure: Callable[[OdradekError], None] = lambda _: None,
-    ) -> R:
-        """Ask until there is an answer that is final, or the time is over. Raises it as an exception if it is an error.
-
-        `check` raises where the question is no longer of interest, whatever the answer is.
-        """
-        deadline = trio.current_time() + timeout_s
-        while True:
-            check()
-            answer = await coordinator.ask_until_answered(
-                request, response, code_of, at_most=at_most, timeout_s=timeout_s, on_failure=on_failure
-            )
-            check()
-            code = code_of(answer)
-            if code == ErrorCode.NONE:
-                return answer
-            error = broker_error(code, f"transactional id {self._transactional_id}")
-            if not error.retriable or isinstance(error, CoordinatorUnavailable) or trio.current_time() >= deadline:
-                raise error
-            await trio.sleep(self._cluster.backoff_s)
 
     # ------------------------------------------------------------------------------------------------ being fenced
 
@@ -142,4 +110,4 @@ class TransactionAsker:
 
     def _ended_by(self, by: EndedBy) -> str:
         limit = f" of {self._timeout_ms} ms" if by is EndedBy.TIMEOUT else ""
-        return f"transactional id {self._transactional_id}: {by.value}{limit}"
+        return f"{self._name}: {by.value}{limit}"
