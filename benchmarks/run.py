@@ -1,6 +1,6 @@
 """Run the benchmarks: see the package's docstring for what there is.
 
-python -m benchmarks.run [throughput latency startup own_client flat_cost cluster] [--quick | --full]
+python -m benchmarks.run [throughput latency startup own_client flat_cost transactions cluster] [--quick | --full]
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import flat_cost, latency, own_client, startup, throughput
+from benchmarks import flat_cost, latency, own_client, startup, throughput, transactions
 from benchmarks.cluster import controller_failover, crowd, failover
 from benchmarks.cluster import latency as cluster_latency
 from benchmarks.cluster import picture as cluster_picture
@@ -32,7 +32,11 @@ WITH_RUNNING_BROKERS: dict[str, Benchmark] = {
     "latency": latency.measure,
     "own_client": own_client.measure,
 }
-WITH_BROKERS_OF_THEIR_OWN: dict[str, Benchmark] = {"startup": startup.measure, "flat_cost": flat_cost.measure}
+WITH_BROKERS_OF_THEIR_OWN: dict[str, Benchmark] = {
+    "startup": startup.measure,
+    "flat_cost": flat_cost.measure,
+    "transactions": transactions.measure,
+}
 WITH_THREE_BROKERS: dict[str, ClusterBenchmark] = {
     "cluster.throughput": cluster_throughput.measure,
     "cluster.latency": cluster_latency.measure,

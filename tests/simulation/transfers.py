@@ -197,8 +197,16 @@ def is_lossless(scene: Scene) -> bool:
 async def settle(scene: Scene, tellers: int) -> None:
     """A new producer of an id ends what the last one has left."""
     for number in range(tellers):
-        async with producer_of(scene, f"x{number}", Random(0)):
-            pass
+        while not await _is_settled(scene, f"x{number}"):  # noqa: ASYNC110 (virtual time; nobody tells)
+            await trio.sleep(AGAIN_S)
+
+
+async def _is_settled(scene: Scene, transactional_id: str) -> bool:
+    try:
+        async with producer_of(scene, transactional_id, Random(0)):
+            return True
+    except OdradekError:
+        return False
 
 
 async def copied(scene: Scene) -> None:
