@@ -53,15 +53,12 @@ async def process(
     """
     if attempts < 1 or max_waiting < 1:
         raise ValueError("at least one attempt, and room for one record")
-    if order not in ("none", "key", "partition"):
-        raise ValueError(f"order={order!r}: use one of none, key, partition")
     unfinished = Unfinished(attempts, delay_ms, order)
-    former = consumer.keep_from_committing(unfinished)
-    for left in [] if former is None else former.records():
-        unfinished.take(left)
+    unfinished.take_over(consumer.keep_from_committing(unfinished))
     reading = _Reading(consumer, unfinished, max_waiting, give_up)
+    newest: Record[K, V] | None = None
     while True:
-        record = unfinished.next(trio.current_time()) or await reading.read()
+        record = newest or unfinished.next(trio.current_time()) or await reading.read()
         if record is None:
             continue
         failure = await _attempt(record, handle, unfinished.attempts_at(record))
@@ -73,6 +70,8 @@ async def process(
             logger.warning("%s at %d given up: %s", record.topic_partition, record.offset, failure)
             await give_up(consumer.encode(record), failure, attempts)
             unfinished.done(record)
+        # However long those take that wait, others have their turn, and the group sees that we go on.
+        newest = None if unfinished.is_empty else await reading.read(patience_s=0.0)
 
 
 async def _attempt(
@@ -100,15 +99,17 @@ class _Reading:
         self._paused: set[TopicPartition] = set()
         """By us, not by the program."""
 
-    async def read(self) -> Record[Any, Any] | None:
-        """A record that may be tried at once; None where it stands in a line, or one that waits is due."""
+    async def read(self, patience_s: float | None = None) -> Record[Any, Any] | None:
+        """A record that may be tried at once; None where it stands in a line, none came, or one that waits is due."""
         self._pause_what_has_to_wait()
         due = self._unfinished.next_due
+        if patience_s is None and due is not None:
+            patience_s = max(0.0, due - trio.current_time())
         try:
-            if due is None:
+            if patience_s is None:
                 records = [await anext(self._consumer)]
             else:
-                records = await self._consumer.poll(1, max(0.0, due - trio.current_time()))
+                records = await self._consumer.poll(1, patience_s)
         except SerializationFailed as failure:
             if self._give_up is None or failure.record is None:
                 raise

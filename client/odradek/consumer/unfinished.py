@@ -34,6 +34,9 @@ class Unfinished:
     """Of one consumer."""
 
     def __init__(self, attempts: int, delay_ms: float, order: Order) -> None:
+        """Raises ValueError for another order."""
+        if order not in ("none", "key", "partition"):
+            raise ValueError(f"order={order!r}: use one of none, key, partition")
         self._attempts = attempts
         self._delay_ms = delay_ms
         self._order = order
@@ -42,6 +45,8 @@ class Unfinished:
         """Attempts at the first record of a line."""
         self._ready: deque[Hashable] = deque()
         self._due: list[tuple[float, int, Hashable]] = []
+        self._was_due = False
+        """What was tried last had waited."""
         self._ticks = count()
         self._offsets: dict[TopicPartition, set[int]] = {}
         self._in_hand: Record[Any, Any] | None = None
@@ -83,6 +88,11 @@ class Unfinished:
         if len(line) == 1:
             self._ready.append(name)
 
+    def take_over(self, former: Unfinished | None) -> None:
+        """What another has left is to be tried once more, from the first attempt on."""
+        for record in () if former is None else former.records():
+            self.take(record)
+
     def take_in_hand(self, record: Record[Any, Any]) -> bool:
         """It was handed out. Whether it is to be tried at once, since nothing else is unfinished; else `take` it."""
         if self._offsets or self._in_hand is not None:
@@ -102,16 +112,18 @@ class Unfinished:
             self._offsets.pop(record.topic_partition, None)
 
     def next(self, now: float) -> Record[Any, Any] | None:
-        """What is to be tried now, what has waited for its time first. `done` or `failed` is to follow."""
-        while self._due and self._due[0][0] <= now:
-            name = heappop(self._due)[2]
-            if name in self._lines:
-                return self._lines[name][0]
-        while self._ready:
-            name = self._ready.popleft()
-            if name in self._lines:
-                return self._lines[name][0]
-        return None
+        """What is to be tried now: in turns what has waited for its time, and what has not.
+
+        `done` or `failed` is to follow.
+        """
+        is_due = bool(self._due) and self._due[0][0] <= now
+        if is_due and not (self._was_due and self._ready):
+            self._was_due, name = True, heappop(self._due)[2]
+        elif self._ready:
+            self._was_due, name = False, self._ready.popleft()
+        else:
+            return None
+        return self._lines[name][0]
 
     @property
     def next_due(self) -> float | None:

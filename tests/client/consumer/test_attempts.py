@@ -10,6 +10,7 @@ import trio
 from fake_broker import FakeBroker
 
 from odradek import Consumer, DeadLetterTopic, Producer, Record, Topic, process
+from odradek.protocol.messages.leave_group import LeaveGroupRequest
 from odradek.protocol.records.record import decode_records
 
 
@@ -136,6 +137,25 @@ async def test_no_more_is_read_than_there_is_room_for(broker: FakeBroker, autoju
             await process(consumer, handler, delay_ms=1_000, give_up=forget, max_waiting=1)
         assert consumer.paused == []
     assert [value for value, _ in handler.seen] == [1, 2, 2, 4]
+
+
+async def test_who_tries_slowly_what_waits_stays_in_the_group_and_reads_on(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    seen: list[int] = []
+
+    async def slow(record: Record[Any, int]) -> None:
+        seen.append(record.value)
+        await trio.sleep(8)
+        raise ValueError("never")
+
+    options: dict[str, Any] = {"group": "g", "max_poll_interval_ms": 10_000, "surroundings": broker.surroundings}
+    async with Consumer("fake", NUMBERS, **options) as consumer:
+        with trio.move_on_after(100):
+            await process(consumer, slow, attempts=4, delay_ms=1, give_up=forget)
+        assert broker.count(LeaveGroupRequest) == 0
+    assert sorted(seen) == [1] * 4 + [2] * 4 + [4] * 4
+    assert seen.index(4) < 6, "what waits does not keep others from their first attempt"
 
 
 async def test_a_seek_forgets_what_waits(broker: FakeBroker, autojump_clock: Any) -> None:
