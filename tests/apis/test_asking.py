@@ -52,6 +52,17 @@ def test_a_permission_that_is_taken_back_is_gone_with_the_next_image() -> None:
     assert asked.may(READ, TOPIC, "t")
 
 
+def test_what_is_remembered_is_forgotten_with_the_next_image() -> None:
+    own = node(index("allow User:alice * READ TOPIC LITERAL t"))
+    asked = asking_of(own)
+    assert not asked.remembers(READ, TOPIC, "t")
+    assert asked.may(READ, TOPIC, "t")
+    assert asked.remembers(READ, TOPIC, "t")
+    assert not asked.remembers(READ, TOPIC, "u")
+    own.image = structs.replace(own.image, acls=index("allow User:alice * READ TOPIC LITERAL u"))
+    assert not asked.remembers(READ, TOPIC, "t")
+
+
 def test_an_allowance_is_noted_once_and_a_refusal_every_time() -> None:
     notes = Notes()
     asked = asking_of(node(index("allow User:alice * READ TOPIC LITERAL t")), notes)

@@ -16,7 +16,7 @@ from odradek.protocol.codec import TooManyElements, decode_prefix
 from odradek.protocol.headers import encode_response, is_flexible, read_request_header, skip_tags
 from odradek_broker.apis import Answer, Api, Caller, RequestContext, load_apis
 from odradek_broker.apis.permissions.asking import Asking, asking_for
-from odradek_broker.apis.permissions.guard import finish_all, guard, is_long, is_long_to_finish
+from odradek_broker.apis.permissions.guard import finish_all, guard, is_long, is_long_to_finish, is_permitted_as_before
 from odradek_broker.apis.permissions.rules import Finish
 from odradek_broker.server.mutations import admit
 from odradek_broker.server.throttling import Throttling, Usage, told
@@ -87,7 +87,7 @@ class Dispatcher:
             request, _ = await self.broker.looks.look(read)
         usage = self.throttling.usage(request, context, len(frame)) if self.broker.image.quotas else None
         call = Call(api, header.correlation_id, request, context, usage=usage)
-        if asking is not None:
+        if asking is not None and not is_permitted_as_before(request, asking):
             guarded = await self._guard(call, asking)
             if isinstance(guarded, Forbidden):
                 return guarded
@@ -95,7 +95,7 @@ class Dispatcher:
         return call if usage is None else self._admit(call, usage)
 
     def _asking(self, caller: Caller, authorizer: Authorizer, api: Api) -> Asking:
-        asking = asking_for(caller, authorizer, self.broker, self.broker.audit_log)
+        asking = asking_for(caller, authorizer, self.broker.context, self.broker.audit_log)
         asking.request = api.name
         return asking
 

@@ -95,6 +95,10 @@ class Asking:
         self._note(operation, resource_type, name, decision, quietly=quietly)
         return decision.allowed
 
+    def remembers(self, operation: int, resource_type: int, name: str | None) -> bool:
+        """Whether it was allowed before, and nothing has changed since."""
+        return self._node.image.acls is self._acls and (operation, resource_type, name) in self._allowed
+
     def may_any(self, operation: int, resource_type: int) -> bool:
         """With at least one resource of the type."""
         decision = self._authorizer.decide_any(self._node.image.acls, self._asker, operation, resource_type)
@@ -141,6 +145,6 @@ class Asking:
 
 def asking_for(caller: Calling, authorizer: Authorizer, node: Node, audit: Audit | None) -> Asking:
     """The same for a connection until somebody else logs in."""
-    if caller.asking is None or caller.asking.principal != caller.principal:
+    if caller.asking is None or caller.asking.principal is not caller.principal:
         caller.asking = Asking(authorizer, caller.principal, caller.peer, node, audit)
     return caller.asking

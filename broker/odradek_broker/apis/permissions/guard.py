@@ -9,8 +9,11 @@ from typing import Any, get_type_hints
 from msgspec import Struct, structs
 
 from odradek.protocol.messages.describe_topic_partitions import DescribeTopicPartitionsRequest
+from odradek.protocol.messages.fetch import FetchRequest
 from odradek.protocol.messages.metadata import MetadataRequest
+from odradek.protocol.messages.produce import ProduceRequest
 from odradek_broker.apis.permissions.asking import Asking, NotPermitted
+from odradek_broker.apis.permissions.of_records import may_write_as_before
 from odradek_broker.apis.permissions.rules import Finish
 from odradek_broker.apis.permissions.table import PERMISSIONS
 from odradek_broker.loop.slices import SLICE
@@ -28,6 +31,13 @@ class Guarded(Struct, frozen=True, gc=False):
     """What completes the answer."""
     answer: Any = None
     """Instead of the handler's: the request is refused as a whole."""
+
+
+def is_permitted_as_before(request: Any, asking: Asking) -> bool:
+    """Whether `guard` need not look at it: it asks for nothing, or for what was allowed a moment ago."""
+    if type(request) is ProduceRequest:
+        return may_write_as_before(request, asking)
+    return type(request) is FetchRequest  # which asks for itself
 
 
 def guard(request: Any, version: int, asking: Asking) -> Guarded:

@@ -53,6 +53,17 @@ def produce(request: ProduceRequest, version: int, asking: Asking) -> Ruling:
     return Ruling(ruling.request, end)
 
 
+def may_write_as_before(request: ProduceRequest, asking: Asking) -> bool:
+    """Most requests are like the one before: then there is nothing to be asked."""
+    if request.transactional_id is not None:
+        return False
+    for topic in request.topic_data:
+        name = topic.name or asking.topic_name(topic.topic_id)
+        if not asking.remembers(Operation.WRITE, ResourceType.TOPIC, name):
+            return False
+    return True
+
+
 def _unanswered(error: ErrorCode) -> ProtocolError:
     return ProtocolError(f"{error.name} in a Produce request that takes no answer")
 
