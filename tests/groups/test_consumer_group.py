@@ -454,3 +454,18 @@ def test_a_group_goes_by_its_own_settings() -> None:
     assert (scene.described("g").group_state, scene.described("h").group_state) == ("Stable", "Empty")
     scene.pass_time(60_000 - SESSION_MS)
     assert scene.described("g").group_state == "Empty"
+
+
+def test_a_removal_that_could_not_be_recorded_is_tried_again() -> None:
+    scene = ConsumerScene()
+    scene.member("m").join()
+    scene.now_ms = SESSION_MS
+    timer = scene.core.pop_due(scene.now)
+    assert timer is not None
+    refused = scene.core.time_over(timer, scene.now)
+    assert refused.records
+    scene.pass_time(499)
+    assert scene.described().group_state == "Stable"
+    scene.pass_time(1)
+    assert scene.described().group_state == "Empty"
+    assert scene.core.next_deadline_ms is not None and scene.core.next_deadline_ms > 2 * SESSION_MS, "and no more"

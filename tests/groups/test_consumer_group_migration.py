@@ -16,6 +16,7 @@ from odradek.protocol.messages.consumer_protocol import (
 )
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol
 from odradek.protocol.messages.leave_group import MemberIdentity
+from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
 
 ALL = set(range(6))
 
@@ -276,3 +277,16 @@ def test_the_next_coordinator_knows_a_group_that_has_migrated() -> None:
     assert standby.consumers().targets == scene.consumers().targets
     assert standby.consumers().targets["old"] == {topic_id("a"): frozenset(range(3))}
     assert old.name in standby.consumers().members
+
+
+def test_a_member_whose_group_could_not_be_recorded_is_not_missed_in_the_classic_one() -> None:
+    scene = ConsumerScene()
+    [old] = with_classic(scene, "old")
+    joins = scene.member("new").request(
+        rebalance_timeout_ms=REBALANCE_MS, subscribed_topic_names=["a"], topic_partitions=()
+    )
+    sender = HeartbeatSender(version=1, new_member_id="new")
+    assert scene.core.consumer_heartbeat(joins, sender, scene.now).records, "which nobody replays"
+    for _ in range(SESSION_MS // 5_000 + 1):
+        scene.pass_time(5_000)
+        assert old.beat() == 0

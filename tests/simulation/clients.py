@@ -10,6 +10,7 @@ from operations import admin_of, make_what_is_missing
 from scene import Claim, Outcome, Scene, Write
 
 from odradek import Consumer, Producer, TopicPartition
+from odradek.consumer.config import GroupProtocol
 from odradek.consumer.membership import State
 from odradek.errors import (
     DeliveryTimedOut,
@@ -214,15 +215,20 @@ class Order:
 
 
 async def be_a_member(scene: Scene, group: str, name: str, random: Random) -> None:
-    """Of a group, life after life, until cancelled: read, say how far it has read, leave."""
+    """Of a group, life after life, until cancelled: read, say how far it has read, leave.
+
+    By this protocol or that, so groups migrate while members are there.
+    """
     topics = [topic.name for topic in scene.plan.topics if topic.is_grouped]
     while True:
         life_s = random.uniform(SHORTEST_LIFE_S, LONGEST_LIFE_S)
+        protocol: GroupProtocol = random.choice(["classic", "consumer"])
         try:
             async with Consumer(
                 scene.world.bootstrap,
                 topics,
                 group=group,
+                protocol=protocol,
                 commit="manual",
                 session_timeout_ms=SESSION_MS,
                 heartbeat_interval_ms=HEARTBEAT_MS,

@@ -15,8 +15,9 @@ SLOW_S = 0.02
 FEWEST_SEGMENT_BYTES, MOST_SEGMENT_BYTES = 600, 1 << 20
 MOST_PARTITIONS = 8
 """Of a topic, also after some were added."""
-BATCH_BYTES, COMMIT_BYTES = 100, 60
-"""At most: of a batch's header, and of what a group has committed of one partition."""
+BATCH_BYTES, COMMIT_BYTES, MIGRATION_BYTES = 100, 60, 5_000
+"""At most: of a batch's header, of what a group has committed of one partition, and of all that is said of a group when
+it migrates."""
 
 
 class TopicPlan(Struct, frozen=True):
@@ -169,6 +170,11 @@ def _settings(random: Random, *, is_slow: bool) -> dict[str, str]:
         "auto.leader.rebalance.enable": random.choice(["true", "false"]),
         "leader.imbalance.check.interval.seconds": str(random.randint(1, 10)),
         "group.min.session.timeout.ms": "1000",
+        "group.consumer.min.session.timeout.ms": "1000",
+        "group.consumer.session.timeout.ms": "6000",
+        "group.consumer.min.heartbeat.interval.ms": "100",
+        "group.consumer.heartbeat.interval.ms": "1000",
+        "group.consumer.assignment.interval.ms": "500",
         "group.initial.rebalance.delay.ms": str(random.choice([0, 500])),
     }
 
@@ -207,10 +213,11 @@ def _topic(random: Random, number: int, partitions: int) -> TopicPlan:
 def _offsets_topic(random: Random, grouped: int) -> TopicPlan:
     """Made before anybody asks for it, so that its segments can be small and its compaction be soon.
 
-    But one commit, of all partitions of the topics that groups read, has to find room in a segment.
+    But one commit, of all partitions of the topics that groups read, has to find room in a segment, and so has a group
+    that migrates.
     """
     commit_bytes = BATCH_BYTES + COMMIT_BYTES * MOST_PARTITIONS * grouped
-    segment_bytes = max(random.choice([600, 4_000, 100_000]), commit_bytes)
+    segment_bytes = max(random.choice([600, 4_000, 100_000]), commit_bytes, MIGRATION_BYTES if grouped else 0)
     configs = {"cleanup.policy": "compact", "internal.segment.bytes": str(segment_bytes)}
     return TopicPlan("__consumer_offsets", random.choice([1, 1, 3]), 3, configs)
 

@@ -127,7 +127,9 @@ def session_over(group: ClassicGroup, member_id: str, step: Step) -> None:
     if member_id in group.reserved:
         release_reserved(group, member_id, step)
         return
-    member = group.members[member_id]
+    member = group.members.get(member_id)
+    if member is None:
+        return  # It was to be one of a group of the other protocol, and that could not be recorded.
     if member.is_waiting and not member.is_new:
         return  # It is waiting for us; its session goes on once it has been answered.
     drop_member(group, member, step)

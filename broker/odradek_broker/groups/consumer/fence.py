@@ -30,6 +30,7 @@ from odradek_broker.groups.consumer.records import (
 from odradek_broker.groups.consumer.timeouts import session_ms
 from odradek_broker.groups.history import Cause
 from odradek_broker.groups.step import Step
+from odradek_broker.groups.timers import TimerKind
 from odradek_broker.groups.topics import Topics, metadata_hash
 
 
@@ -92,12 +93,17 @@ def fence(group: ConsumerGroup, leaving: Iterable[ConsumerMember], cause: Cause,
         step.records.append(target_metadata_record(group.group_id, epoch, NEVER_MS))
 
 
+AGAIN_MS = 500
+"""A removal that could not be recorded is tried again. The record of one that could ends all timers of the member."""
+
+
 def session_over(group: ConsumerGroup, member_id: str, topics: Topics, step: Step) -> None:
     """The member has not been heard of for its session."""
     member = group.members.get(member_id)
     if member is not None:
         what = f"was silent for {session_ms(group, member, step) / 1000:g} s"
         step.notes.append(f"group {group.group_id!r}: member {member_id} {what}, and is removed")
+        step.set_timer(TimerKind.SESSION, AGAIN_MS, group.group_id, member_id)
         fence(group, [member], Cause.by(member, what), topics, step)
 
 
@@ -113,4 +119,5 @@ def rebalance_time_over(group: ConsumerGroup, member_id: str, topics: Topics, st
         step.notes.append(
             f"group {group.group_id!r}: member {member_id} at {member.client_host} {what}, and is removed"
         )
+        step.set_timer(TimerKind.REBALANCE, AGAIN_MS, group.group_id, member_id)
         fence(group, [member], Cause.by(member, what), topics, step)
