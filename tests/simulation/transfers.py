@@ -216,7 +216,7 @@ async def copied(scene: Scene) -> None:
 
 
 def judge_transfers(scene: Scene, tellers: list[Teller]) -> Iterator[str]:
-    if not is_lossless(scene):
+    if not tellers or not is_lossless(scene):
         return
     debit, credit, copies = (visible(scene, topic) for topic in TOPICS)
     transfers = {transfer.value: transfer for teller in tellers for transfer in teller.transfers}
