@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -81,6 +82,7 @@ def chaos(
         workload=workload,
     )
     verdicts: list[Verdict] = []
+    logging.getLogger("odradek").setLevel(logging.ERROR)  # that clients have to wait is no news here
 
     async def work() -> None:
         async with Cluster(
