@@ -47,6 +47,15 @@ def test_a_new_session_takes_the_place_of_the_one_before_and_room_is_bounded() -
     assert len(sessions) == 0
 
 
+def test_whoever_keeps_something_for_a_session_hears_of_its_end() -> None:
+    sessions, heard = ShareSessions(), list[str]()
+    begun(sessions).on_end = lambda: heard.append("replaced")
+    begun(sessions).on_end = lambda: heard.append("over")
+    assert heard == ["replaced"]
+    sessions.go_on(KEY, -1)
+    assert heard == ["replaced", "over"]
+
+
 def test_who_was_served_comes_last_the_next_time() -> None:
     session = begun(ShareSessions())
     other = (b"u" * 16, 0)

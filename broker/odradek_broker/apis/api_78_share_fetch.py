@@ -82,11 +82,10 @@ def _session(request: ShareFetchRequest, context: RequestContext) -> ShareSessio
     session = sharing.sessions.begin(key, request.share_session_epoch, most)
     if isinstance(session, ErrorCode):
         return session
-    farewell = f"share session of {key.member_id} in {key.group_id}"
     if is_new:
-        context.caller.on_disconnect[farewell] = lambda: sharing.connection_lost(session)
-    elif request.share_session_epoch == FINAL:
-        context.caller.on_disconnect.pop(farewell, None)
+        farewells, name = context.caller.on_disconnect, f"share session of {key.member_id} in {key.group_id}"
+        farewells[name] = lambda: sharing.connection_lost(session)
+        session.on_end = lambda: farewells.pop(name, None)
     session.update(
         ((topic.topic_id, each.partition_index) for topic in request.topics for each in topic.partitions),
         ((topic.topic_id, index) for topic in request.forgotten_topics_data for index in topic.partitions),

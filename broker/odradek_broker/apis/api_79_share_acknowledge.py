@@ -42,22 +42,20 @@ async def handle(request: ShareAcknowledgeRequest, context: RequestContext) -> S
     if isinstance(session, ErrorCode):
         return ShareAcknowledgeResponse(error_code=session, error_message=session.sentence)
     outcomes = [
-        (topic, each, acknowledge(key, (topic.topic_id, each.partition_index), each.acknowledgement_batches, context,
-                                  may_renew=request.is_renew_ack))
+        (place, acknowledge(key, place, each.acknowledgement_batches, context, may_renew=request.is_renew_ack))
         for topic in request.topics
         for each in topic.partitions
-    ]  # fmt: skip
+        for place in [(topic.topic_id, each.partition_index)]
+    ]
     if request.share_session_epoch == FINAL:
         sharing.release(session)
     topics: dict[bytes, list[PartitionData]] = {topic.topic_id: [] for topic in request.topics}
     leaders: list[Leader] = []
-    for topic, each, outcome in outcomes:
+    for place, outcome in outcomes:
         error = await outcome_of(outcome)
-        leaders.append(leader_instead(error, (topic.topic_id, each.partition_index), context))
+        leaders.append(leader_instead(error, place, context))
         message = error.sentence if error else None
-        topics[topic.topic_id].append(
-            PartitionData(each.partition_index, error, message, LeaderIdAndEpoch(*leaders[-1]))
-        )
+        topics[place[0]].append(PartitionData(place[1], error, message, LeaderIdAndEpoch(*leaders[-1])))
     return ShareAcknowledgeResponse(
         acquisition_lock_timeout_ms=sharing.settings(key.group_id).partition.record_lock_duration_ms,
         responses=[ShareAcknowledgeTopicResponse(*each) for each in topics.items()],

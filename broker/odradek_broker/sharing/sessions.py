@@ -9,7 +9,7 @@ No await here: plain bookkeeping. A session belongs to the connection that has o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
 from odradek.protocol.errors import ErrorCode
@@ -34,6 +34,8 @@ class ShareSession:
         self.next_epoch = 1
         self.wanted: dict[PartitionKey, None] = {}
         """In the order in which they are served next."""
+        self.on_end: Callable[[], object] = lambda: None
+        """Called when it is over, or has made place; not when its connection is lost."""
 
     def update(self, added: Iterable[PartitionKey], forgotten: Iterable[PartitionKey] = ()) -> None:
         self.wanted.update(dict.fromkeys(added))
@@ -60,7 +62,9 @@ class ShareSessions:
         """The session that a fetch belongs to; or what is wrong. `most`: so many sessions there may be."""
         if epoch != INITIAL:
             return self.go_on(key, epoch)
-        self._sessions.pop(key, None)
+        former = self._sessions.pop(key, None)
+        if former is not None:
+            former.on_end()
         if len(self._sessions) >= most:
             return ErrorCode.SHARE_SESSION_LIMIT_REACHED
         session = self._sessions[key] = ShareSession(key)
@@ -74,6 +78,7 @@ class ShareSessions:
         if session is None:
             return ErrorCode.SHARE_SESSION_NOT_FOUND
         if epoch == FINAL:
+            session.on_end()
             return self._sessions.pop(key)
         if epoch != session.next_epoch:
             return ErrorCode.INVALID_SHARE_SESSION_EPOCH
