@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from odradek_broker.controller.image import NO_LEADER, PartitionImage
-from odradek_broker.controller.partition_change import Election, Rules, change_partition
+from odradek_broker.controller.partition_change import Election, Rules, Wish, change_partition
 from odradek_broker.controller.replay import changed
 
 TWO, UNCLEAN = Rules(min_insync=2), Rules(min_insync=2, unclean=True)
@@ -17,7 +17,7 @@ def partition(isr: tuple[int, ...] = (1, 2, 3), leader: int = 1, **more: Any) ->
 
 
 def change(old: PartitionImage, active: set[int], rules: Rules = TWO, **wanted: Any) -> PartitionImage:
-    record = change_partition(ID, 0, old, rules, lambda replica: replica in active, **wanted)
+    record = change_partition(ID, 0, old, rules, lambda replica: replica in active, Wish(**wanted))
     return old if record is None else changed(old, record)
 
 

@@ -236,7 +236,7 @@ COMMON = [
     planted(
         "a fenced broker stays in the in-sync set",
         "controller/membership.py",
-        "isr = [replica for replica in partition.isr if replica != broker_id]\n            record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays, isr=isr)",
+        "isr = [replica for replica in partition.isr if replica != broker_id]\n            record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays, Wish(isr=isr))",
         "record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays)",
     ),
     planted(

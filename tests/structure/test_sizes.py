@@ -30,7 +30,6 @@ LARGE_FUNCTIONS = {
     "broker/odradek_broker/partitions/fetch.py read_partition": HOT,
     "broker/odradek_broker/controller/alter_partition.py alter_partition": "one decision, entry by entry",
     "broker/odradek_broker/controller/file_journal.py __init__": "what a start finds, in the order in which it looks",
-    "broker/odradek_broker/controller/partition_change.py change_partition": "where all rules of a change meet",
     "broker/odradek_broker/controller/reassignments.py alter_reassignments": "one decision, entry by entry",
     "broker/odradek_broker/log/appendable.py append_as_leader": HOT,
     "broker/odradek_broker/log/log.py open": "fourteen lines are its parameters, and ten say what they mean",

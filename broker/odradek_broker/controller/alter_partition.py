@@ -15,7 +15,7 @@ from odradek.protocol.messages.alter_partition import (
 from odradek.protocol.messages.metadata_records import PartitionChangeRecord
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import MetadataImage, PartitionImage
-from odradek_broker.controller.partition_change import RECOVERED, RECOVERING, change_partition
+from odradek_broker.controller.partition_change import RECOVERED, RECOVERING, Wish, change_partition
 from odradek_broker.controller.partitions import directory_of, is_active
 from odradek_broker.controller.replay import changed
 from odradek_broker.controller.result import ControllerResult
@@ -63,9 +63,11 @@ def alter_partition(
                 partition,
                 rules.of(topic.name),
                 lambda replica: is_active(image, replica),
-                isr=_isr(wanted),
-                recovered=wanted.leader_recovery_state == RECOVERED,
-                directories=lambda replica: directory_of(image, replica),
+                Wish(
+                    isr=_isr(wanted),
+                    recovered=wanted.leader_recovery_state == RECOVERED,
+                    directories=lambda replica: directory_of(image, replica),
+                ),
             )
             if record is None:
                 record = PartitionChangeRecord(partition_id=wanted.partition_index, topic_id=topic.topic_id)

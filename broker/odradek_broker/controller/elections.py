@@ -16,7 +16,7 @@ from odradek.protocol.messages.elect_leaders import (
 from odradek.protocol.messages.metadata_records import PartitionChangeRecord
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage
-from odradek_broker.controller.partition_change import Election, change_partition
+from odradek_broker.controller.partition_change import Election, Wish, change_partition
 from odradek_broker.controller.partitions import is_active
 from odradek_broker.controller.result import ControllerResult
 from odradek_broker.controller.topic_rules import TopicRules
@@ -68,7 +68,7 @@ def _elect(image: MetadataImage, rules: TopicRules, topic: str, index: int, kind
         partition,
         rules.of(topic),
         lambda replica: is_active(image, replica),
-        election=election,
+        Wish(election=election),
     )
     if election is Election.PREFERRED and (record is None or record.leader != partition.replicas[0]):
         raise ApiError(

@@ -24,7 +24,7 @@ from odradek.protocol.messages.unregister_broker import UnregisterBrokerRequest,
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.features import BOOTSTRAP
 from odradek_broker.controller.image import NO_LEADER, BrokerImage, MetadataImage, PartitionImage, TopicImage
-from odradek_broker.controller.partition_change import change_partition
+from odradek_broker.controller.partition_change import Wish, change_partition
 from odradek_broker.controller.partitions import is_active
 from odradek_broker.controller.replica_faults import RegistrationRequest, forget_replicas
 from odradek_broker.controller.result import ControllerResult
@@ -179,7 +179,7 @@ def _leave(image: MetadataImage, broker_id: int, config: BrokerConfig) -> Iterat
     for topic, index, partition in _partitions(image):
         if broker_id in partition.isr:
             isr = [replica for replica in partition.isr if replica != broker_id]
-            record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays, isr=isr)
+            record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), stays, Wish(isr=isr))
             if record is not None:
                 yield record
 

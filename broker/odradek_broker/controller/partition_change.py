@@ -21,6 +21,8 @@ from odradek.protocol.messages.metadata_records import PartitionChangeRecord
 from odradek_broker.controller.image import NO_LEADER, PartitionImage
 
 RECOVERED, RECOVERING = 0, 1
+SAME_LEADER, SAME_RECOVERY = -2, -1
+"""In a record: neither has changed."""
 
 IsActive = Callable[[int], bool]
 
@@ -59,70 +61,89 @@ class Target(Struct):
     last_known_elr: list[int]
 
 
-def change_partition(
-    topic_id: bytes,
-    index: int,
-    old: PartitionImage,
-    rules: Rules,
-    is_active: IsActive,
-    *,
-    isr: Collection[int] | None = None,
-    replicas: Collection[int] | None = None,
-    adding: Collection[int] | None = None,
-    removing: Collection[int] | None = None,
-    unclean_restart: Collection[int] = (),
-    recovered: bool = False,
-    election: Election = Election.ANY,
-    directories: Callable[[int], bytes] | None = None,
-) -> PartitionChangeRecord | None:
-    """The record that brings a partition to what is wanted; None where it is there already.
+class Wish(Struct, frozen=True):
+    """What is to be another; all else stays."""
 
-    `isr`, `replicas`, `adding`, `removing`: what they are to be, where they change. `unclean_restart`: replicas that
-    may have lost what they had. `recovered`: the leader has recovered from an unclean election.
-    """
+    isr: Collection[int] | None = None
+    replicas: Collection[int] | None = None
+    adding: Collection[int] | None = None
+    removing: Collection[int] | None = None
+    unclean_restart: Collection[int] = ()
+    """Replicas that may have lost what they had."""
+    recovered: bool = False
+    """The leader has recovered from an unclean election."""
+    election: Election = Election.ANY
+    directories: Callable[[int], bytes] | None = None
+    """Where a replica's broker keeps it, for the record of other replicas."""
+
+
+NOTHING = Wish()
+
+
+def change_partition(
+    topic_id: bytes, index: int, old: PartitionImage, rules: Rules, is_active: IsActive, wish: Wish = NOTHING
+) -> PartitionChangeRecord | None:
+    """The record that brings a partition to what is wanted; None where it is there already."""
     target = Target(
-        isr=list(old.isr if isr is None else isr),
-        replicas=list(old.replicas if replicas is None else replicas),
-        adding=list(old.adding_replicas if adding is None else adding),
-        removing=list(old.removing_replicas if removing is None else removing),
+        isr=list(old.isr if wish.isr is None else wish.isr),
+        replicas=list(old.replicas if wish.replicas is None else wish.replicas),
+        adding=list(old.adding_replicas if wish.adding is None else wish.adding),
+        removing=list(old.removing_replicas if wish.removing is None else wish.removing),
         elr=list(old.elr),
         last_known_elr=list(old.last_known_elr),
     )
     _complete_reassignment(target)
-    _note_eligible(old, target, rules, unclean_restart)
-    leader, unclean = _elect(old, target, rules, is_active, election)
-    recovery = -1
-    if recovered and old.leader_recovery_state == RECOVERING:
+    _note_eligible(old, target, rules, wish.unclean_restart)
+    leader, unclean = _elect(old, target, rules, is_active, wish.election)
+    recovery = SAME_RECOVERY
+    if wish.recovered and old.leader_recovery_state == RECOVERING:
         recovery = RECOVERED
     if leader != NO_LEADER and leader not in target.isr:
         if unclean:
             recovery = RECOVERING
-            target.elr, target.last_known_elr = [], []
-        else:
-            target.elr = [replica for replica in target.elr if replica != leader]
-        target.isr = [leader]
-        if rules.are_enough(target.isr, target.replicas):
-            target.elr, target.last_known_elr = [], []  # it commits without the others from now on
+        _begin_isr(leader, target, rules, unclean=unclean)
     if leader == NO_LEADER and not target.isr and old.leader != NO_LEADER:
         target.last_known_elr = [old.leader]
-    taken_off = set(old.replicas) - set(target.replicas)
-    fenced_off = bool(taken_off) and leader == old.leader
-    record = PartitionChangeRecord(
+    record = _record(topic_id, index, old, target, leader, recovery, wish.directories)
+    return None if record == PartitionChangeRecord(partition_id=index, topic_id=topic_id) else record
+
+
+def _begin_isr(leader: int, target: Target, rules: Rules, *, unclean: bool) -> None:
+    """Who was not in sync leads, and is alone in sync."""
+    target.elr = [] if unclean else [replica for replica in target.elr if replica != leader]
+    if unclean:
+        target.last_known_elr = []
+    target.isr = [leader]
+    if rules.are_enough(target.isr, target.replicas):
+        target.elr, target.last_known_elr = [], []  # it commits without the others from now on
+
+
+def _record(
+    topic_id: bytes,
+    index: int,
+    old: PartitionImage,
+    target: Target,
+    leader: int,
+    recovery: int,
+    directories: Callable[[int], bytes] | None,
+) -> PartitionChangeRecord:
+    """What is another; a leader is named again where a replica is taken off, which a new epoch fences."""
+    is_same = list(old.replicas) == target.replicas
+    fenced_off = bool(set(old.replicas) - set(target.replicas))
+    places = None if is_same or directories is None else [directories(replica) for replica in target.replicas]
+    return PartitionChangeRecord(
         partition_id=index,
         topic_id=topic_id,
         isr=_changed(old.isr, target.isr),
-        leader=leader if leader != old.leader or fenced_off else -2,
+        leader=leader if leader != old.leader or fenced_off else SAME_LEADER,
         replicas=_changed(old.replicas, target.replicas),
         removing_replicas=_changed(old.removing_replicas, target.removing),
         adding_replicas=_changed(old.adding_replicas, target.adding),
         leader_recovery_state=recovery,
         eligible_leader_replicas=_changed(old.elr, target.elr),
         last_known_elr=_changed(old.last_known_elr, target.last_known_elr),
-        directories=None
-        if directories is None or list(old.replicas) == target.replicas
-        else [directories(replica) for replica in target.replicas],
+        directories=places,
     )
-    return None if record == PartitionChangeRecord(partition_id=index, topic_id=topic_id) else record
 
 
 def _changed(old: tuple[int, ...], new: list[int]) -> list[int] | None:

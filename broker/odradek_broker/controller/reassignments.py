@@ -21,7 +21,7 @@ from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.assignment import check_replicas
 from odradek_broker.controller.capacity import Capacity
 from odradek_broker.controller.image import MetadataImage, PartitionImage
-from odradek_broker.controller.partition_change import change_partition
+from odradek_broker.controller.partition_change import Wish, change_partition
 from odradek_broker.controller.partitions import directory_of, is_active
 from odradek_broker.controller.replay import changed
 from odradek_broker.controller.result import ControllerResult
@@ -106,11 +106,13 @@ def _alter(
         partition,
         rules.of(topic),
         lambda replica: is_active(image, replica),
-        isr=move.isr,
-        replicas=move.replicas,
-        adding=move.adding,
-        removing=move.removing,
-        directories=lambda replica: directory_of(image, replica),
+        Wish(
+            isr=move.isr,
+            replicas=move.replicas,
+            adding=move.adding,
+            removing=move.removing,
+            directories=lambda replica: directory_of(image, replica),
+        ),
     )
 
 

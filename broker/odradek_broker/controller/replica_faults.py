@@ -21,7 +21,7 @@ from odradek.protocol.messages.broker_registration import BrokerRegistrationRequ
 from odradek.protocol.schema import ZERO_UUID, Array, Int16, Int32, Int64, Uuid
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import NO_LEADER, MetadataImage, PartitionImage, TopicImage
-from odradek_broker.controller.partition_change import IsActive, change_partition
+from odradek_broker.controller.partition_change import IsActive, Wish, change_partition
 from odradek_broker.controller.partitions import is_active
 from odradek_broker.controller.replay import changed, replay
 from odradek_broker.controller.result import ControllerResult
@@ -93,7 +93,7 @@ def take_replica_faults(
             continue  # its leader sees by itself that it does not follow
         isr = [replica for replica in partition.isr if replica != broker_id]
         others = _active(image, but=broker_id)
-        record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), others, isr=isr)
+        record = change_partition(topic.topic_id, index, partition, rules.of(topic.name), others, Wish(isr=isr))
         if record is not None and changed(partition, record).leader != NO_LEADER:
             records.append(record)
     return ControllerResult(records, ReplicaFaultsResponse())
@@ -117,8 +117,7 @@ def forget_replicas(
                     partition,
                     rules.of(topic.name),
                     _active(image, but=broker_id),
-                    isr=isr,
-                    unclean_restart=(broker_id,),
+                    Wish(isr=isr, unclean_restart=(broker_id,)),
                 )
             )
 
