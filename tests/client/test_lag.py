@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import trio
@@ -13,8 +14,24 @@ from odradek import Admin, Consumer, Lag, Producer, Span, TopicPartition, Unknow
 from odradek.cluster import connection
 from odradek.consumer import lags
 from odradek.consumer.lags import Lags
+from referee import Odradek
 
+CHOICE = os.environ.get("ODRADEK_INTEROP_BROKER", "odradek")
 NewTopic = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def bootstrap(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a broker that counts, whoever is the judge of the other tests."""
+    if CHOICE == "odradek":
+        yield bootstrap
+        return
+    broker = Odradek(tmp_path_factory.mktemp("counting") / "data", {})
+    broker.start()
+    try:
+        yield broker.bootstrap
+    finally:
+        broker.stop()
 
 
 @pytest.fixture
