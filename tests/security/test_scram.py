@@ -15,8 +15,10 @@ from odradek.protocol.sasl.scram import (
     ScramExchange,
     ScramKeys,
     encode_base64,
+    keyed,
     salted_password,
     scram_keys,
+    xor,
 )
 from odradek_broker.security.plain import PlainServer
 from odradek_broker.security.principal import Principal
@@ -172,6 +174,24 @@ def test_a_final_message_that_was_changed_is_refused(change: object) -> None:
     ours, theirs = client(), server()
     proof = ours.reply(theirs.step(ours.first()))
     assert "invalid credentials" in refused(theirs, change(proof))  # type: ignore[operator]
+
+
+def test_a_channel_other_than_the_one_that_was_begun_is_refused_though_the_proof_fits() -> None:
+    """What somebody in between could have changed: y, which says that the client could do more, into n."""
+    theirs = server()
+    first = client().first().decode()
+    challenge = theirs.step(first.encode()).decode()
+    for channel, is_right in (("eSws", False), ("biws", True)):
+        final = f"c={channel},r={CLIENT_NONCE}{SERVER_NONCE}"
+        message = f"{first.removeprefix('n,,')},{challenge},{final}".encode()
+        salted = salted_password("SCRAM-SHA-256", "pencil", SALT, 4096)
+        client_key = keyed("SCRAM-SHA-256", salted, b"Client Key")
+        proof = encode_base64(xor(client_key, keyed("SCRAM-SHA-256", KEYS.stored_key, message)))
+        token = f"{final},p={proof}".encode()
+        if is_right:
+            assert theirs.step(token).startswith(b"v=")
+        else:
+            refused(theirs, token)
 
 
 def test_one_cannot_act_as_somebody_else() -> None:

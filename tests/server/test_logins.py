@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -246,6 +247,29 @@ async def test_a_login_over_tls(tmp_path: Path) -> None:
         await log_in(peer, plain())
         await peer.make_topic()
         assert principals(served) == ["User:alice"]
+
+
+async def test_no_frame_that_is_made_up_does_more_than_end_its_own_connection(tmp_path: Path) -> None:
+    """Before the login and in the midst of it: mutations of frames that are right, and what is no frame at all."""
+    random, right = Random(4), []
+    right.append(frame_of(ApiVersionsRequest(client_software_name="a", client_software_version="1"), 3))
+    right.append(frame_of(SaslHandshakeRequest("SCRAM-SHA-256"), 1))
+    right += [frame_of(SaslAuthenticateRequest(b"n,,n=carol,r=x"), version) for version in (0, 2)]
+    async with guarded(tmp_path) as served:
+        for number in range(150):
+            peer = await served.connect()
+            if number % 2:
+                await begin(peer, random.choice(["PLAIN", "SCRAM-SHA-512"]), version=number // 2 % 2)
+            frame = bytearray(random.choice(right))
+            for _ in range(random.randrange(1, 4)):
+                frame[random.randrange(4, len(frame))] = random.randrange(256)
+            await peer.stream.send_all(frame[: random.randrange(4, len(frame) + 1)])
+            await peer.stream.send_eof()
+            assert await peer.is_closed()
+        honest = await served.connect()
+        assert (await log_in(honest, plain())).error_code == ErrorCode.NONE
+        assert not served.broker.image.topics
+        assert served.connection_count == 1
 
 
 async def test_nothing_secret_is_written_to_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

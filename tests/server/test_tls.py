@@ -19,6 +19,7 @@ from odradek.protocol.messages.describe_configs import (
     DescribeConfigsResource,
     DescribeConfigsResponse,
 )
+from odradek_broker.ports import handshakes
 from odradek_broker.ports.handshakes import MOST_UNDER_WAY, HandshakeFailed, Handshakes
 from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.tls.contexts import server_context
@@ -178,17 +179,16 @@ def test_what_cannot_be_used_does_not_replace_what_can(tmp_path: Path, caplog: p
 
 
 async def test_a_handshake_that_is_not_done_in_time_is_over(autojump_clock: trio.abc.Clock) -> None:
-    handshakes = Handshakes()
-    with pytest.raises(HandshakeFailed, match="not done in time"), handshakes.place():
+    with pytest.raises(HandshakeFailed, match="not done in time"), Handshakes().place():
         await trio.sleep_forever()
 
 
 async def test_among_too_many_handshakes_the_slowest_makes_place(autojump_clock: trio.abc.Clock) -> None:
-    handshakes, ended = Handshakes(), []
+    all_of_them, ended = Handshakes(), []
 
     async def take(number: int) -> None:
         try:
-            with handshakes.place():
+            with all_of_them.place():
                 await trio.sleep(5)
         except HandshakeFailed:
             ended.append(number)
@@ -200,12 +200,29 @@ async def test_among_too_many_handshakes_the_slowest_makes_place(autojump_clock:
     assert ended == [0, 1, 2]
 
 
+async def test_those_who_never_finish_a_handshake_keep_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handshakes, "MOST_UNDER_WAY", 4)
+    hello = ssl.MemoryBIO()
+    half = client_side().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        half.do_handshake()
+    first_bytes = hello.read(20)
+    async with over_tls(tmp_path) as served:
+        slow = [await served.connect() for _ in range(12)]
+        for peer in slow:
+            await peer.stream.send_all(first_bytes)
+        assert [await peer.is_closed() for peer in slow[:8]] == [True] * 8
+        assert await (await shaken(served, client_side())).is_answered()
+
+
 async def test_steps_of_handshakes_take_turns_with_everybody_else() -> None:
     """A hundred that are ready together cost others one step in a round, not a hundred."""
-    handshakes, order = Handshakes(), []
+    all_of_them, order = Handshakes(), []
 
     async def shake() -> None:
-        await handshakes.step(lambda: order.append("step"))
+        await all_of_them.step(lambda: order.append("step"))
 
     async def serve() -> None:
         for _ in range(50):
