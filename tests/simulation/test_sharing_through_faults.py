@@ -16,7 +16,7 @@ from deterministic_trio import run_in_virtual_time
 from test_transactions_through_faults import trouble
 from world import World
 
-from odradek import Admin, Producer, ResourceType, ShareConsumer
+from odradek import Admin, Consumer, Producer, ResourceType, ShareConsumer
 from odradek.errors import OdradekError
 
 PARTITIONS = 2
@@ -150,3 +150,32 @@ def test_what_was_accepted_comes_to_nobody_again_and_everything_comes_to_somebod
         assert set(work.deliveries) == {b"%d" % number for number in range(RECORDS)}
 
     play(seed, scenario)
+
+
+def test_dead_letters_find_their_topic_wherever_its_leaders_are() -> None:
+    async def scenario(world: World, random: Random) -> None:
+        values = {b"%d" % number for number in range(6)}
+        settings = {
+            "share.auto.offset.reset": "earliest",
+            "errors.deadletterqueue.topic.name": "dlq.jobs",
+            "errors.deadletterqueue.copy.record.enable": "true",
+        }
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.create_topic("jobs", 3, 3)
+            await admin.create_topic("dlq.jobs", 2, 3, configs={"errors.deadletterqueue.group.enable": "true"})
+            await admin.alter_configs("g", ResourceType.GROUP, set=settings)
+        async with Producer(world.bootstrap, surroundings=world.client()) as producer:
+            for number, value in enumerate(sorted(values)):
+                await producer.send("jobs", value, partition=number % 3)
+        assert any(world.leader("jobs", index) is not world.leader("dlq.jobs", index % 2) for index in range(3))
+        async with ShareConsumer(world.bootstrap, "jobs", group="g", surroundings=world.client()) as consumer:
+            left = set(values)
+            while left:
+                for shared in await consumer.poll():
+                    shared.reject()
+                    left.discard(shared.record.value or b"")
+            await consumer.commit()
+        async with Consumer(world.bootstrap, "dlq.jobs", surroundings=world.client()) as dead:
+            assert {(await anext(dead)).value for _ in values} == values
+
+    play(1, scenario)
