@@ -6,6 +6,7 @@ Most have been real, here or in Kafka; the rest are what a tired engineer might 
 from __future__ import annotations
 
 from bug import Bug, planted
+from group_bugs import OF_CONSUMER_GROUPS
 from transaction_bugs import OF_TRANSACTIONS
 
 __all__ = ["BUGS", "Bug"]
@@ -696,4 +697,4 @@ LATER = [
     ),
 ]
 
-BUGS = [*COMMON, *LATER, *OF_TRANSACTIONS]
+BUGS = [*COMMON, *LATER, *OF_TRANSACTIONS, *OF_CONSUMER_GROUPS]
