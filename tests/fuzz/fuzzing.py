@@ -48,7 +48,7 @@ FINE = ("passed over: ",)
 """Records in an internal topic that contradict each other, by somebody who calls himself its administrator: that is
 said, and stays with their group."""
 DESTRUCTIVE = {"UnregisterBroker"}
-"""What an administrator may ask, and no neighbour survives: this broker leads nothing any more."""
+"""What an administrator may ask, and after which this broker takes nothing new in hand."""
 SMALL = {"internal_segment_bytes": "20000", "min_cleanable_dirty_ratio": "0"}
 
 
@@ -102,7 +102,7 @@ async def prepare(served: Served) -> None:
     }
     for topic in TOPICS:
         await peer.make_topic(topic, partitions=2, **SMALL, **kinds.get(topic, {}))
-    await peer.make_topic(NEIGHBOUR)
+    await peer.make_topic(NEIGHBOUR, retention_ms="-1")
     assert (await peer.produce(produce(*KEPT, topic=NEIGHBOUR))).error_code == ErrorCode.NONE
     for topic in INTERNAL_TOPICS:
         await served.broker.controller.create_topic_if_missing(topic)
