@@ -126,6 +126,10 @@ TESTS = {
     "Partitions that a request creates": (
         "controller/test_create_topics.py::test_too_many_partitions_are_refused_as_a_whole",
     ),
+    "A record of a producer's compressed batch": (
+        "log/test_validation.py::test_no_record_of_a_compressed_batch_is_longer_than_the_topic_allows_where_it_says_so",
+        "interop/test_refusals.py::test_how_long_a_record_of_a_compressed_batch_may_be_is_the_topics_to_say",
+    ),
     "Bytes of a batch": (
         "client/test_client_against_broker.py::"
         "test_a_record_above_the_topics_limit_is_refused_and_its_neighbours_are_not",
