@@ -174,16 +174,18 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    directory: Path, *, disk: Disk | None = None, clock: Clock | None = None, **settings: str
+    directory: Path, *, disk: Disk | None = None, clock: Clock | None = None, seed: int = 1, **settings: str
 ) -> AsyncIterator[Served]:
-    """Settings are Kafka's, with underscores for dots."""
+    """Settings are Kafka's, with underscores for dots. Who starts a broker again gives it another seed: else it has the
+    same incarnation, and the controller takes it for the one before.
+    """
     dotted = {name.replace("_", "."): value for name, value in settings.items()}
     config: BrokerConfig = load_broker_config(
         None, {}, {"listeners": "127.0.0.1:0", "log.dir": str(directory), **dotted}
     ).config
     clock = clock or SystemClock()
     network = TcpNetwork()
-    node = Node(config, disk=disk or RealDisk(), clock=clock, random=random.Random(1), network=network)
+    node = Node(config, disk=disk or RealDisk(), clock=clock, random=random.Random(seed), network=network)
     server = Server(node, network, clock)
     async with trio.open_nursery() as nursery:
         (_, port), *_ = await nursery.start(server.run)
