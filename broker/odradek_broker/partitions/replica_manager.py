@@ -88,6 +88,7 @@ class ReplicaManager:
 
     def set_aside_strays(self, image: MetadataImage) -> None:
         """Directories of partitions that nobody knows of, or that others keep, are renamed."""
+        assert image.offset >= 0, "before anything is known of the metadata, everything would be a stray"
         for key in self._logs.waiting:
             if not self._is_ours(key, image):
                 self._logs.let_go(key)
