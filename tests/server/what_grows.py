@@ -154,6 +154,9 @@ TESTS = {
     ),
     "Damage and defects of partitions": ("partitions/test_apart.py::test_damage_is_handed_on_and_met_only_once",),
     "Members of a group": ("groups/test_group_membership.py::test_a_full_group_takes_nobody_in_but_keeps_its_members",),
+    "Members of a group of the consumer protocol": (
+        "groups/test_consumer_group.py::test_the_group_has_no_more_members_than_it_may",
+    ),
     "Session of a member": ("groups/test_group_membership.py::test_the_session_timeout_has_bounds",),
     "Note of a committed offset": ("groups/test_group_offsets.py::test_metadata_has_a_limit",),
     "Rebalances that a group remembers": (
