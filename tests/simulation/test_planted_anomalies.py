@@ -13,7 +13,6 @@ from world import World
 
 from odradek import Admin
 from odradek.exactly_once import Batches
-from odradek.producer.transactions import Transactions
 from odradek.protocol.messages.write_txn_markers import WritableTxnMarker
 from odradek.testing.chaos.history import History, Outcome
 from odradek.testing.chaos.transaction_checkers import check_transactions
@@ -100,15 +99,6 @@ def a_reader_is_not_set_back(patch: Patch) -> None:
     patch.setattr(Batches, "_set_back", lambda self: None)
 
 
-def a_producer_commits_what_it_should_abort(patch: Patch) -> None:
-    end = Transactions._end
-
-    async def commit(self: Transactions, *, committed: bool, **more: Any) -> None:
-        await end(self, committed=True, **more)
-
-    patch.setattr(Transactions, "_end", commit)
-
-
 @pytest.mark.parametrize(
     ("plant", "names"),
     [
@@ -116,7 +106,6 @@ def a_producer_commits_what_it_should_abort(patch: Patch) -> None:
         (a_batch_is_committed_before_it_is_worked_on, ["committed-too-far"]),
         (markers_of_one_topic_abort, ["torn-txn"]),
         (a_reader_is_not_set_back, ["abort-rewind", "lost-write"]),
-        (a_producer_commits_what_it_should_abort, ["aborted-read"]),
     ],
     ids=lambda each: each.__name__ if callable(each) else "",
 )
