@@ -36,6 +36,10 @@ def within(broker: Odradek, transactional_id: str, work: Callable[[Producer], Aw
     trio.run(begin)
 
 
+async def nothing(_: Producer) -> None:
+    """A producer is let in once all markers of the transaction before are written."""
+
+
 def in_a_thread(call: Callable[[], Any]) -> Awaitable[Any]:
     return trio.to_thread.run_sync(call)
 
@@ -56,9 +60,6 @@ def test_an_open_transaction_is_listed_with_its_age_and_with_what_it_holds_up(
         assert [(each["topic"], each["partition"], each["since_offset"], each["blocked"]) for each in described] == [
             (topic, 1, 0, 3)
         ]
-
-    async def nothing(_: Producer) -> None:
-        """It is let in once all markers of the transaction before are written."""
 
     within(broker, topic, work)
     within(broker, topic, nothing)
@@ -89,6 +90,7 @@ def test_what_a_coordinator_will_end_is_not_aborted_past_it(broker: Odradek, run
             assert f"{topic}-0 belongs to the transaction of {topic}" in refused.stderr
 
     within(broker, topic, work)
+    within(broker, topic, nothing)
     assert (
         len(run("tail", topic, "--isolation", "committed", "--from", "earliest", "--no-follow").stdout.splitlines())
         == 1
