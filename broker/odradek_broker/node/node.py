@@ -161,7 +161,8 @@ class Node:
 
     async def _start(self, broker: Broker, nursery: trio.Nursery) -> None:
         """Everything that runs for as long as the broker serves."""
-        broker.replicas.set_aside_strays(broker.image)
+        if broker.image.offset >= 0:  # a candidate that is no broker follows no metadata, and keeps no partitions
+            broker.replicas.set_aside_strays(broker.image)
         nursery.start_soon(self._tell_of_strays, broker)
         nursery.start_soon(broker.replica_logs.run)
         await nursery.start(broker.groups.run)
