@@ -103,6 +103,6 @@ def _partition(
             index, UNINITIALIZED, 0, NO_LAG, error_code=summary, error_message=summary.sentence
         )
     lag = NO_LAG
-    if end_offset is not None and summary.start_offset != UNINITIALIZED:
+    if end_offset is not None and summary.start_offset >= 0:
         lag = max(end_offset - summary.start_offset - max(summary.delivery_complete_count, 0), 0)
     return DescribeShareGroupOffsetsResponsePartition(index, summary.start_offset, summary.leader_epoch, lag)
