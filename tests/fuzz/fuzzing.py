@@ -119,21 +119,23 @@ async def check(served: Served) -> None:
         assert await peer.values(NEIGHBOUR) == KEPT
 
 
-def cases_for(served: Served) -> Cases:
-    topics = served.broker.image.topics
-    return Cases(
-        [api for api in load_apis().values() if api.name not in DESTRUCTIVE], [topics[name].topic_id for name in TOPICS]
-    )
+def cases_for(served: Served, *, learns: bool = False) -> Cases:
+    topics, apis = served.broker.image.topics, [each for each in load_apis().values() if each.name not in DESTRUCTIVE]
+    return Cases(apis, [topics[name].topic_id for name in TOPICS], learns=learns)
 
 
 async def fuzz(
-    directory: Path, frames: Iterable[Frame | None] | None = None, *, numbers: range = range(0)
+    directory: Path,
+    frames: Iterable[Frame | None] | None = None,
+    *,
+    numbers: range = range(0),
+    learns: bool = False,
 ) -> list[Find]:
     """Send frames, or the cases of these numbers; what was found."""
     with listening() as heard:
         async with target(directory) as served:
             await prepare(served)
-            cases = cases_for(served)
+            cases = cases_for(served, learns=learns)
             sent = map(cases.frame, numbers) if frames is None else frames
             await send_all(served, sent, cases, heard)
             await check(served)
