@@ -41,6 +41,10 @@ class FieldShape(NamedTuple):
     default: Any
 
 
+FIRST_OF_OUR_OWN = 20_000
+"""Keys of APIs that Kafka does not have begin there."""
+
+
 def all_messages() -> list[type[Any]]:
     """Every class that stands alone: requests, responses, keys and values of records."""
     found: list[type[Any]] = []
@@ -52,6 +56,11 @@ def all_messages() -> list[type[Any]]:
             if isinstance(member, type) and issubclass(member, Struct) and hasattr(member, "VERSIONS")
         ]
     return found
+
+
+def kafkas_messages() -> list[type[Any]]:
+    """Those that Kafka has, too."""
+    return [message for message in all_messages() if getattr(message, "API_KEY", 0) < FIRST_OF_OUR_OWN]
 
 
 def all_versions() -> list[tuple[type[Any], int]]:
