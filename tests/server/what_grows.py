@@ -53,6 +53,24 @@ TESTS = {
         "server/test_many_connections.py::test_an_address_with_too_many_connections_does_not_shut_out_others",
     ),
     "Connections of single hosts": ("server/test_door.py::test_single_hosts_have_limits_of_their_own",),
+    "TLS handshakes under way": [
+        "server/test_tls.py::test_a_handshake_that_is_not_done_in_time_is_over",
+        "server/test_tls.py::test_those_who_never_finish_a_handshake_keep_nobody_out",
+    ],
+    "A login": ["server/test_logins.py::test_who_does_not_log_in_in_time_makes_place"],
+    "A request before the login": [
+        "server/test_logins.py::test_a_frame_before_the_login_is_small_and_one_after_it_may_be_large"
+    ],
+    "Who was refused": ["server/test_logins.py::test_who_is_refused_waits_to_hear_it"],
+    "A session": ["server/test_logins.py::test_a_session_that_is_over_is_ended_unless_it_was_prolonged"],
+    "A name in a certificate": ["tls/test_names_and_ciphers.py::test_a_name_of_any_length_is_not_looked_at"],
+    "A token of OAUTHBEARER": [
+        "security/test_bearer_tokens.py::test_a_token_that_somebody_has_changed_is_not_believed"
+    ],
+    "Iterations of SCRAM": [
+        "controller/test_scram_users.py::test_what_is_refused_changes_nothing",
+        "security/test_scram.py::test_a_client_does_not_work_for_a_broker_that_makes_it_up",
+    ],
     "A silent connection": (
         "server/test_slow_peers.py::test_a_peer_that_is_silent_between_frames_is_closed_when_it_was_idle_for_long",
         "server/test_slow_peers.py::test_idle_connections_are_kept_for_ever_where_that_is_asked_for",
