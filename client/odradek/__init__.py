@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from odradek.activity import Waiting
     from odradek.admin import Admin, ClusterDescription, ConfigEntry, ConfigSource, ResourceType, TopicDescription
+    from odradek.batches import exactly_once
     from odradek.cluster.connections import ConnectionHealth
     from odradek.consumer import Consumer, ConsumerHealth
     from odradek.consumer.attempts import process
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
         UnknownTopicOrPartition,
         UnsupportedVersion,
     )
-    from odradek.exactly_once import exactly_once
     from odradek.lag import Lag, Span
     from odradek.network import Surroundings, TcpNetwork
     from odradek.offsets import EARLIEST, LATEST, MAX_TIMESTAMP, FoundOffset
@@ -171,7 +171,7 @@ _HOMES = {
         "RequestTimedOut SerializationFailed TopicAlreadyExists TransactionAbortable TransactionAborted "
         "TransactionOutcomeUnknown Undelivered UnknownTopicOrPartition UnsupportedVersion"
     ),
-    "odradek.exactly_once": "exactly_once",
+    "odradek.batches": "exactly_once",
     "odradek.protocol.topic_partition": "TopicPartition",
     "odradek.network": "Surroundings TcpNetwork",
     "odradek.lag": "Lag Span",

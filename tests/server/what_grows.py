@@ -325,7 +325,7 @@ CONTAINERS = {
     "odradek.consumer.rebalance.OwnedPartitions.taken_in_hand": MINE,
     "odradek.consumer.subscription.Subscription._turn": MINE,
     "odradek.consumer.subscription.Subscription.states": MINE,
-    "odradek.exactly_once.Batches._begin": FETCHED,
+    "odradek.batches.Batches._begin": FETCHED,
     "odradek.errors._classes": FIXED,
     "odradek.errors.Undelivered.causes": REQUEST,
     "odradek.cluster.metadata.ClusterImage._names": MINE,

@@ -121,4 +121,4 @@ def test_a_crash_at_any_operation_leaves_the_image_that_was_acknowledged(*, powe
         offset = journal.append([NoOpRecord()], 0)
         disk.lose_power()
         assert image_of(opened(SimMount(disk))) == structs.replace(found, offset=offset), f"after operation {at}"
-    assert at > 200
+    assert at > 150

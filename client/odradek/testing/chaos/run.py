@@ -76,8 +76,7 @@ async def run(
 
     Raises ValueError for an unknown fault.
     """
-    load = load or trio.CancelScope()
-    history, began = History(), time.monotonic()
+    load, history, began = load or trio.CancelScope(), History(), time.monotonic()
 
     def now_s() -> float:
         return time.monotonic() - began
@@ -105,7 +104,9 @@ async def run(
             await nemesis.heal()
             over.set()
             over_s = now_s()
-        drained = await load_of.finish(readers)
+        settled = await load_of.settle()
+        readers.cancel_scope.cancel()
+    drained = await load_of.drain() and settled
     nemesis.look_for_crashes()
     return load_of.verdict(lasted_s, over_s, drained=drained), history
 
@@ -130,8 +131,12 @@ class _Load:
     def begin_writing(self, nursery: trio.Nursery, over: trio.Event) -> None: ...
 
     @abstractmethod
-    async def finish(self, readers: trio.Nursery) -> bool:
-        """When all is healed: show that it is of use, end the readers, read it all. False where not all could be."""
+    async def settle(self) -> bool:
+        """When all is healed, and readers are still at it: show that it is of use. False where that takes too long."""
+
+    @abstractmethod
+    async def drain(self) -> bool:
+        """When nobody reads any more: read it all. False where not all could be."""
 
     @abstractmethod
     def verdict(self, lasted_s: float, over_s: float, *, drained: bool) -> Verdict: ...
@@ -157,9 +162,11 @@ class _Records(_Load):
         for number in range(self._plan.writers):
             nursery.start_soon(self._work.write, f"writer-{number}", self._plan.records_per_s, over)
 
-    async def finish(self, readers: trio.Nursery) -> bool:
+    async def settle(self) -> bool:
         await self._work.write_once_more()
-        readers.cancel_scope.cancel()
+        return True
+
+    async def drain(self) -> bool:
         drained = await self._work.drain(DRAIN_S)
         if self._plan.members:
             drained = await self._group.ask_once_more(DRAIN_S) and drained
@@ -193,12 +200,13 @@ class _Transactions(_Load):
         for name in self._tellers:
             nursery.start_soon(self._work.transfer, name, self._plan.records_per_s, over)
 
-    async def finish(self, readers: trio.Nursery) -> bool:
+    async def settle(self) -> bool:
         with trio.move_on_after(DRAIN_S) as patience:
             await self._work.finish(self._tellers)
-        drained = not patience.cancelled_caught and await self._work.drain(DRAIN_S)
-        readers.cancel_scope.cancel()
-        return drained
+        return not patience.cancelled_caught and await self._work.drain(DRAIN_S)
+
+    async def drain(self) -> bool:
+        return True  # the copiers were waited for
 
     def verdict(self, lasted_s: float, over_s: float, *, drained: bool) -> Verdict:
         anomalies = check_transactions(self._history, {DEBIT: COPY})

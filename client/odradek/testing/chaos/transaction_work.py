@@ -15,9 +15,9 @@ from random import Random
 import trio
 
 from odradek.admin import Admin
+from odradek.batches import exactly_once
 from odradek.consumer import Consumer
 from odradek.errors import OdradekError
-from odradek.exactly_once import exactly_once
 from odradek.network import Surroundings
 from odradek.producer import Producer
 from odradek.producer.transaction_scope import Outcome as End
