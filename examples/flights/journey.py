@@ -128,7 +128,7 @@ def by_aircraft(flights: Iterable[Flight]) -> dict[str | None, list[Flight]]:
 async def committed_lag(bootstrap: str) -> int:
     """How many records the group has not finished yet."""
     async with Admin(bootstrap) as admin:
-        return sum(lag.lag for lag in (await admin.group_lag(GROUP)).values())
+        return sum(lag.records for lag in (await admin.group_lag(GROUP)).values())
 
 
 async def tail(bootstrap: str, topic: FlightTopic, count: int) -> list[FlightRecord]:
