@@ -91,7 +91,7 @@ class Partition:
         self.leadership: Leadership | None = None
         self.may_be_deposed = False
         """The controller has not been heard for so long that it may have made another the leader."""
-        self.high_watermark = max(min(high_watermark, log.log_end_offset), log.log_start_offset)
+        self.high_watermark = self._within_log(high_watermark)
         self._node_id = node_id
         self._flusher = flusher
         self._clock = clock
@@ -150,8 +150,14 @@ class Partition:
 
     def truncated(self) -> None:
         """As a follower, what the leader does not have was cut off."""
-        self.high_watermark = max(min(self.high_watermark, self.log.log_end_offset), self.log.log_start_offset)
+        self.high_watermark = self._within_log(self.high_watermark)
         self._wake(self._flush_waiters)
+
+    def _within_log(self, high_watermark: int) -> int:
+        """The log was just read anew, and with it many a transaction that has long been stable: they are forgotten."""
+        offset = max(min(high_watermark, self.log.log_end_offset), self.log.log_start_offset)
+        self.log.producers.committed_up_to(offset)
+        return offset
 
     # ----------------------------------------------------------------------------------------------------- appending
 
