@@ -70,6 +70,22 @@ async def test_a_producer_is_told_and_not_read(tmp_path: Path) -> None:
         await is_read(served, peer, clock, answer.throttle_time_ms)
 
 
+async def test_a_producer_that_says_nothing_more_after_that_is_closed_as_any_other(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with serving(tmp_path, clock=clock, connections_max_idle_ms="60000", **SHORT) as served:
+        peer = await served.connect()
+        await peer.make_topic()
+        await set_quota(peer, "producer_byte_rate", 1000)
+        await peer.send(produce(b"x" * 1100), 9)
+        _, answer = await peer.receive(ProduceResponse, 9)
+        assert answer.throttle_time_ms
+        await wait_all_tasks_blocked(0.02)
+        clock.advance(60_001)
+        served.tick()
+        await wait_all_tasks_blocked(0.02)
+        assert served.connection_count == 0
+
+
 async def test_a_producer_that_wants_no_answer_is_not_read_either(tmp_path: Path) -> None:
     clock = HandClock()
     async with serving(tmp_path, clock=clock, **SHORT) as served:

@@ -171,7 +171,7 @@ class Connection:
             is_over = self._sending.is_over(self._stream.taken_bytes(), now_ms)
         elif self._handling and self._memory.keeps_others_waiting:
             is_over = now_ms - self.active_ms >= DEADLINE_MS
-        elif self._pending or self._handling or self._waiting_for_memory or self._muted_until_ms != UNKNOWN:
+        elif self._pending or self._handling or self._waiting_for_memory or self._muted_until_ms > now_ms:
             return  # it is not the peer that keeps the connection still
         elif self._arriving.since_ms != UNKNOWN and self._buffer.buffered_bytes:
             hurried = self._memory.keeps_others_waiting
