@@ -56,9 +56,7 @@ class TransactionsRuntime(Coordinators[TransactionPartition]):
         super().__init__(context, replicas, logs)
         self._controller = controller
         self.gate = TransactionGate(context, self)
-        self._sender = MarkerSender(
-            context, markers, lambda: [each for each in self._partitions.values() if each.is_loaded]
-        )
+        self._sender = MarkerSender(context, markers, self._loaded)
 
     def _loaded(self) -> list[TransactionPartition]:
         return [each for each in self._partitions.values() if each.is_loaded]
