@@ -70,6 +70,19 @@ async def test_a_producer_is_told_and_not_read(tmp_path: Path) -> None:
         await is_read(served, peer, clock, answer.throttle_time_ms)
 
 
+async def test_however_small_a_quota_is_what_was_appended_is_answered(tmp_path: Path) -> None:
+    async with serving(tmp_path, clock=HandClock(), **SHORT) as served:
+        admin = await served.connect()
+        await admin.make_topic()
+        await set_quota(admin, "producer_byte_rate", 1)
+        told = []
+        for _ in range(6):  # one connection each, for none is read again
+            peer = await served.connect()
+            await peer.send(produce(b"x" * 900_000), 9)
+            told.append((await peer.receive(ProduceResponse, 9))[1].throttle_time_ms)
+        assert told[0] < told[-1] == 2**31 - 1
+
+
 async def test_a_producer_that_says_nothing_more_after_that_is_closed_as_any_other(tmp_path: Path) -> None:
     clock = HandClock()
     async with serving(tmp_path, clock=clock, connections_max_idle_ms="60000", **SHORT) as served:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 MAX_METERS = 10_000
 """Of clients that are measured at a time; beyond that those who have been silent for longest are forgotten."""
 
+MOST_MS = 2**31 - 1
+"""What an answer can tell; a tiny quota asks for more."""
+
 Key: TypeAlias = tuple[str, str, str]
 """A quota, and who shares it."""
 
@@ -108,7 +111,7 @@ class Throttling:
             throttle_ms = max(throttle_ms, self._use(FETCH, usage, _fetched_bytes(response), image, config, now_ms))
         # A percentage of one second: ten milliseconds each. One request never costs more than a sample is long.
         spent = self._use(REQUEST_TIME, usage, usage.worked_ms / 10, image, config, now_ms)
-        return max(throttle_ms, min(spent, config.quota_window_size_seconds * 1000))
+        return min(max(throttle_ms, min(spent, config.quota_window_size_seconds * 1000)), MOST_MS)
 
     def bucket_of(
         self, key: str, usage: Usage, image: MetadataImage, config: BrokerConfig
