@@ -325,6 +325,25 @@ def test_another_coordinator_knows_all_that_this_one_has_said() -> None:
     assert theirs.members["1"].state is MemberState.UNREVOKED_PARTITIONS
 
 
+@pytest.mark.parametrize("has_offsets", [True, False])
+def test_what_compaction_has_left_before_the_group_itself_is_known_to_the_next_coordinator(has_offsets: bool) -> None:
+    scene = ConsumerScene()
+    one, two = scene.member("one"), scene.member("two")
+    one.join(subscribed_topic_names=[], subscribed_topic_regex="a|b")
+    settle(one)
+    two.join()
+    settle(one, two)
+    if has_offsets:
+        scene.commit_as("one", one.epoch)
+    kinds = {each: int.from_bytes(each.key[:2], "big") for each in scene.log}
+    newest = [*{each.key: each for each in scene.log}.values()]
+    as_left = sorted(newest, key=lambda each: {1: 0, 7: 1, 16: 1, 3: 3}.get(kinds[each], 2))
+    successor = ConsumerScene(loaded_from=as_left).consumers()
+    assert successor.targets == scene.consumers().targets
+    assert successor.regexes == scene.consumers().regexes
+    assert successor.members == scene.consumers().members
+
+
 def test_sessions_begin_anew_with_another_coordinator() -> None:
     scene = ConsumerScene()
     scene.member("m").join()

@@ -165,6 +165,17 @@ def test_a_successor_knows_members_epochs_and_what_is_initialized_and_hears_who_
     assert after.shared().is_empty
 
 
+def test_targets_that_compaction_has_left_before_the_group_itself_are_known_to_a_successor() -> None:
+    scene = ShareScene()
+    scene.beat_share("one")
+    scene.beat_share("two")
+    kinds = {each: int.from_bytes(each.key[:2], "big") for each in scene.log}
+    newest = [*{each.key: each for each in scene.log}.values()]
+    successor = ShareScene(loaded_from=sorted(newest, key=lambda each: kinds[each] != 13)).shared()
+    assert successor.targets == scene.shared().targets
+    assert successor.members == scene.shared().members
+
+
 def test_an_empty_share_group_stays_until_it_is_deleted() -> None:
     scene = ShareScene(offsets_retention_ms=1, offsets_retention_check_interval_ms=10)
     scene.beat_share("m")

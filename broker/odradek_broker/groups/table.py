@@ -129,7 +129,7 @@ class GroupTable:
             self._release_reserved(group, step)
             group = self._in_place_of(group, self._come(record.group_id))
         replay_consumer_group(group, record, step)
-        if group.is_empty and not group.recorded and group.offsets:
+        if group.is_unwritten and group.offsets:
             self._in_place_of(group, ClassicGroup(record.group_id))
         self.forget_if_void(group)
 

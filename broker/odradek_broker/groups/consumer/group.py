@@ -102,8 +102,14 @@ class ConsumerGroup:
         return not self.members
 
     @property
+    def is_unwritten(self) -> bool:
+        """No record says anything of it, its offsets apart. Compaction may leave what members are to have, or what an
+        expression means, before the members and before the group itself."""
+        return not (self.recorded or self.members or self.targets or self.regexes)
+
+    @property
     def is_void(self) -> bool:
-        return not (self.recorded or self.members or self.offsets)
+        return self.is_unwritten and not self.offsets
 
     def subscribed_topics(self) -> frozenset[str]:
         return self.topics_of(self.members.values())

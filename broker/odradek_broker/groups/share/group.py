@@ -61,7 +61,7 @@ class ShareGroup:
 
     @property
     def is_void(self) -> bool:
-        return self.is_empty and not self.recorded and not self.initialized
+        return not (self.members or self.targets or self.recorded or self.initialized)
 
     def subscribed_topics(self) -> frozenset[str]:
         return frozenset().union(*(each.subscribed_topic_names for each in self.members.values()))
