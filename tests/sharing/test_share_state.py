@@ -91,7 +91,7 @@ def test_records_before_the_oldest_snapshot_that_counts_are_not_needed() -> None
     scene = Scene().begun()
     for offset in range(10):
         scene.write(Range(offset, offset, ACKNOWLEDGED, 1))
-    needed = scene.core.first_needed_offset
+    needed = scene.core.first_needed_offset(len(scene.log))
     assert needed > 0
     assert scene.reloaded(needed).states == scene.core.states
 
@@ -101,10 +101,25 @@ def test_a_share_partition_that_is_idle_is_written_anew_so_that_others_can_be_de
     scene.do(scene.core.initialize(other, 1, -1, NOW))
     for offset in range(20):
         scene.write(Range(offset, offset, ACKNOWLEDGED, 1))
-    assert scene.core.first_needed_offset == 1
+    assert scene.core.first_needed_offset(len(scene.log)) == 1
     scene.do(scene.core.time_over(TimerKind.PRUNE, NOW))
-    assert scene.core.first_needed_offset > 10
-    assert scene.reloaded(scene.core.first_needed_offset).states == scene.core.states
+    needed = scene.core.first_needed_offset(len(scene.log))
+    assert needed > 10
+    assert scene.reloaded(needed).states == scene.core.states
+
+
+def test_nothing_is_needless_while_what_is_written_instead_may_be_lost_yet() -> None:
+    scene = Scene().begun()
+    for offset in range(3):
+        scene.write(Range(offset, offset, ACKNOWLEDGED, 1))
+    before = len(scene.log)
+    scene.write(Range(3, 3, ACKNOWLEDGED, 1))
+    needed = scene.core.first_needed_offset(before)
+    without_snapshot = ShareStateCoordinator(scene.settings)
+    for offset, record in enumerate(scene.log[needed:before], needed):
+        without_snapshot.replay(record, offset, NOW)
+    assert without_snapshot.states[KEY].ranges == (Range(0, 2, ACKNOWLEDGED, 1),)
+    assert scene.core.first_needed_offset(before + 1) == before
 
 
 def test_an_update_to_a_snapshot_that_is_superseded_says_nothing_any_more() -> None:

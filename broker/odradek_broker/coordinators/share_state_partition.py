@@ -26,12 +26,15 @@ class ShareStatePartition(CoordinatorPartition[ShareStateCoordinator]):
     about = "the state of share groups"
 
     def _time_over(self, timer: TimerKind) -> None:
-        """Beside that, records that nobody needs any longer go; who comes after us reads from there on."""
-        super()._time_over(timer)
+        """Before that, records that nobody needs any longer go; who comes after us reads from there on.
+
+        What becomes needless now is so only once what has been written instead is committed: that goes the next time.
+        """
         log = self.partition.log
-        needless = min(self.coordinator.first_needed_offset, self.partition.high_watermark)
-        if needless > log.log_start_offset:
-            log.advance_log_start(needless)
+        needed = self.coordinator.first_needed_offset(self.partition.high_watermark)
+        if needed > log.log_start_offset:
+            log.advance_log_start(needed)
+        super()._time_over(timer)
 
     def _tell_what_is_loaded(self) -> None:
         if self.coordinator.states:

@@ -191,10 +191,16 @@ class ShareStateCoordinator:
         cold = [key for key, state in self.states.items() if state.snapshot_offset < self._end_offset - room]
         return CoordinatorResult([_snapshot(key, _next_snapshot(self.states[key]), now) for key in cold], None)
 
-    @property
-    def first_needed_offset(self) -> int:
-        """Records below that one say nothing any more that counts."""
-        return min((state.snapshot_offset for state in self.states.values()), default=self._end_offset)
+    def first_needed_offset(self, high_watermark: int) -> int:
+        """Records below that one say nothing any more that counts.
+
+        A snapshot that is not committed may be lost yet, and then the one before it counts, wherever that lies: as long
+        as there is such a snapshot everything is needed.
+        """
+        snapshots = [state.snapshot_offset for state in self.states.values()]
+        if max(snapshots, default=-1) >= high_watermark:
+            return 0
+        return min(snapshots, default=min(self._end_offset, high_watermark))
 
 
 def _is_sound(key: StateKey) -> bool:
