@@ -307,6 +307,34 @@ async def test_what_cannot_be_stored_did_not_count_and_comes_again(
         assert (await one.fetch()).acquired == [(0, 0, 1)]
 
 
+async def test_what_is_acknowledged_while_a_share_partition_is_loaded_anew_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a"])
+        one, two = await member(served, "one"), await member(served, "two")
+        await one.fetch()
+        persister, is_reading = served.broker.sharing.persister, trio.Event()
+
+        async def refuse(*_: Any) -> ErrorCode:
+            return ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+        async def read_later(*_: Any) -> ErrorCode:
+            is_reading.set()
+            await trio.sleep_forever()
+            return ErrorCode.NONE
+
+        with monkeypatch.context() as patched:
+            patched.setattr(persister, "write", refuse)
+            patched.setattr(persister, "read", read_later)
+            assert await one.acknowledge((0, 0, [ACCEPT])) is ErrorCode.COORDINATOR_NOT_AVAILABLE
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(two.fetch)
+                await is_reading.wait()
+                assert await one.acknowledge((0, 0, [ACCEPT])) is ErrorCode.INVALID_RECORD_STATE
+                nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize(
     ("reset", "values"),
     [

@@ -112,9 +112,9 @@ class ShareGroupsRuntime:
         return made
 
     def known_leader(self, key: StateKey) -> ShareLeader | ErrorCode:
-        """The one that is there already, with what members have in hand."""
+        """The one that is there already, with what members have in hand; before it is loaded nobody has anything."""
         known = self._leaders.get(key)
-        if known is not None:
+        if known is not None and (known.error or known.is_loaded):
             return known.error or known
         partition = self._partition(key)
         return partition if isinstance(partition, ErrorCode) else ErrorCode.INVALID_RECORD_STATE
