@@ -69,6 +69,15 @@ def test_who_begins_anew_fences_the_leader_that_shares_on_as_before() -> None:
     assert (found.start_offset, found.ranges) == (77, ())
 
 
+def test_a_member_that_joins_with_others_takes_back_nothing_that_they_have_acknowledged() -> None:
+    scene = Scene().begun()
+    scene.write(Range(5, 9, ACKNOWLEDGED, 1), start=5)
+    assert scene.do(scene.core.initialize(KEY, 1, -1, NOW)) is ErrorCode.NONE
+    found = scene.do(scene.core.read(KEY, 0, NOW))
+    assert isinstance(found, ShareState)
+    assert (found.start_offset, found.ranges) == (5, (Range(5, 9, ACKNOWLEDGED, 1),))
+
+
 def test_what_was_never_initialized_can_be_neither_read_nor_written() -> None:
     scene = Scene()
     assert scene.write() is ErrorCode.INVALID_REQUEST

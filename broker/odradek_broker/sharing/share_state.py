@@ -85,12 +85,18 @@ class ShareStateCoordinator:
     def initialize(
         self, key: StateKey, state_epoch: int, start_offset: int, now: Instant
     ) -> CoordinatorResult[ErrorCode]:
-        """Begin anew, with nothing but a start offset."""
+        """Begin anew, with nothing but a start offset.
+
+        Members that join together each ask for it in the same state epoch, and who comes late is not to take back what
+        the others have acknowledged meanwhile.
+        """
         known = self.states.get(key)
         if not _is_sound(key) or state_epoch < 0:
             return _nothing(ErrorCode.INVALID_REQUEST)
         if known is not None and state_epoch < known.state_epoch:
             return _nothing(ErrorCode.FENCED_STATE_EPOCH)
+        if known is not None and state_epoch == known.state_epoch and start_offset == UNINITIALIZED:
+            return _nothing(ErrorCode.NONE)
         begun = ShareState(state_epoch=state_epoch, start_offset=start_offset, created_ms=now.wall_ms)
         if known is not None:
             begun = structs.replace(begun, snapshot_epoch=known.snapshot_epoch + 1, leader_epoch=known.leader_epoch)
