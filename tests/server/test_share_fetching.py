@@ -417,6 +417,21 @@ async def test_what_is_rejected_or_delivered_too_often_is_in_the_dead_letter_top
         ]
 
 
+async def test_records_that_are_too_large_for_one_batch_together_are_all_in_the_dead_letter_topic(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path, clock=HandClock(), **FEW) as served:
+        values = [bytes(400_000)] * 3
+        peer = await filled(served, *([each] for each in values))
+        await dead_letters(served, peer, errors_deadletterqueue_group_enable="true")
+        one = await member(served, "one")
+        await one.fetch()
+        await one.fetch()
+        assert await one.acknowledge((0, 2, [REJECT])) is ErrorCode.NONE
+        log = served.broker.replicas.partition("dlq.t", 0).log
+        assert log.log_end_offset == 3
+
+
 async def test_without_copies_a_dead_letter_says_only_where_the_record_lies(tmp_path: Path) -> None:
     async with serving(tmp_path, **FEW) as served:
         peer = await filled(served, [b"a"])

@@ -48,7 +48,8 @@ logger = logging.getLogger(__name__)
 DEAD_LETTERS_SINCE = 2
 """The level of share.version."""
 ENABLE = "errors.deadletterqueue.group.enable"
-RECORDS_AT_ONCE = 100
+RECORDS_AT_ONCE, BYTES_AT_ONCE = 100, 256 * 1024
+"""In one batch; a longer record is alone in its own, since a topic takes no batch of any size."""
 ATTEMPTS = 5
 BACKOFF_SECONDS = 0.2
 """Twice as long each time."""
@@ -187,11 +188,13 @@ def _letters(
 
 
 def _in_parts(records: Iterable[Record]) -> Iterator[list[Record]]:
-    part: list[Record] = []
+    part, size_bytes = list[Record](), 0
     for record in records:
-        part.append(record)
-        if len(part) == RECORDS_AT_ONCE:
+        record_bytes = len(record.key or b"") + len(record.value or b"")
+        if part and (len(part) == RECORDS_AT_ONCE or size_bytes + record_bytes > BYTES_AT_ONCE):
             yield part
-            part = []
+            part, size_bytes = [], 0
+        part.append(record)
+        size_bytes += record_bytes
     if part:
         yield part
