@@ -174,6 +174,31 @@ def test_the_policy_says_which_way_a_group_may_go(policy: str, upgrades: bool, d
     assert (scene.core.list_groups()[0].group_type == "classic") == downgrades
 
 
+def test_classic_members_that_stay_among_themselves_divide_what_the_others_have_left() -> None:
+    scene = ConsumerScene()
+    olds = with_classic(scene, "1", "2")
+    new = scene.member("new")
+    scene.core.settings = scene.settings_with(group_consumer_migration_policy="upgrade")
+    new.join()
+    go_on(*olds, new)
+    assert len(new.partitions()) == 2
+    new.leave()
+    go_on(*olds)
+    assert olds[0].reads | olds[1].reads == ALL
+    assert [each.beat() for each in olds] == [ErrorCode.NONE] * 2
+
+
+def test_a_group_that_is_about_to_change_its_classic_protocol_may_be_upgraded() -> None:
+    scene = ConsumerScene()
+    both = [JoinGroupRequestProtocol(name, subscription("a")) for name in ("old", "young")]
+    first = scene.joined(scene.join(new_id="1", protocols=both))
+    scene.sync("1", first.generation_id, {"1": told(*ALL)})
+    assert first.protocol_name == "old"
+    scene.join(new_id="2", protocols=both[1:])
+    assert scene.member("new").join().error_code == ErrorCode.NONE
+    assert scene.consumers().members.keys() == {"1", "2", "new"}
+
+
 def test_members_of_another_kind_than_consumers_are_left_alone() -> None:
     scene = ConsumerScene()
     ticket = scene.join(new_id="w", protocol_type="connect")

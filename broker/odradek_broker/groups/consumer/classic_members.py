@@ -33,6 +33,7 @@ from odradek_broker.groups.consumer.heartbeat import advance, refuse_if_full, re
 from odradek_broker.groups.consumer.member import ConsumerMember, MemberState, numbers_of
 from odradek_broker.groups.consumer.records import member_record
 from odradek_broker.groups.consumer.regexes import Resolved
+from odradek_broker.groups.consumer.target import may_assign
 from odradek_broker.groups.consumer.timeouts import begin_session
 from odradek_broker.groups.history import Cause
 from odradek_broker.groups.join import Joiner, refuse_join
@@ -157,14 +158,17 @@ def heartbeat(group: ConsumerGroup, request: HeartbeatRequest, step: Step) -> Er
     """Raises ApiError."""
     member = _find(group, request.member_id, request.group_instance_id, request.generation_id)
     begin_session(group, member.member_id, step)
-    if not _has_a_step_to_take(group, member):
+    if not _has_a_step_to_take(group, member, step):
         return ErrorCode.NONE
     _expect_join(group, member, step)
     return ErrorCode.REBALANCE_IN_PROGRESS
 
 
-def _has_a_step_to_take(group: ConsumerGroup, member: ConsumerMember) -> bool:
+def _has_a_step_to_take(group: ConsumerGroup, member: ConsumerMember, step: Step) -> bool:
+    """Also where by joining it would have a new target computed: there may be nobody else to do that."""
     if member.member_epoch != group.assignment_epoch or member.state is MemberState.UNREVOKED_PARTITIONS:
+        return True
+    if group.epoch != group.assignment_epoch and may_assign(group, step):
         return True
     return member.state is MemberState.UNRELEASED_PARTITIONS and not _waits_for_others(group, member)
 

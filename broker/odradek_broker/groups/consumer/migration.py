@@ -74,7 +74,7 @@ def _refuse_upgrade(group: ClassicGroup, step: Step) -> None:
 
 def _take_over(made: ConsumerGroup, group: ClassicGroup, member: Member, topics: Topics) -> None:
     """What two members were assigned, as no assignor does, is the first one's."""
-    said = read_subscription(member.protocols[group.protocol_name or choose_protocol(group.members)])
+    said = read_subscription(member.protocols[choose_protocol(group.members)])
     target = {
         topic_id: free
         for topic_id, numbers in read_assignment(member.assignment, topics).items()

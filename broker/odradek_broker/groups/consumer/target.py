@@ -57,7 +57,7 @@ def _prefers_another(draft: Draft) -> bool:
 def update_target(draft: Draft) -> Assignment:
     """What the member is to have. Where the target is out of date, and may be computed anew, it is; for all."""
     group, step = draft.group, draft.step
-    if draft.assignment_epoch == draft.epoch or not _may_assign(group, step):
+    if draft.assignment_epoch == draft.epoch or not may_assign(group, step):
         return group.target_of(draft.member)
     chosen = group.preferred_assignor(draft.members.values()) or step.settings.group_consumer_assignors[0]
     spec = _spec(draft)
@@ -70,7 +70,7 @@ def update_target(draft: Draft) -> Assignment:
     return targets[draft.member.member_id]
 
 
-def _may_assign(group: ConsumerGroup, step: Step) -> bool:
+def may_assign(group: ConsumerGroup, step: Step) -> bool:
     """Not twice within the group's assignment interval: who comes meanwhile is assigned to by a later heartbeat.
 
     Where the clock has been set back nobody waits for it.
