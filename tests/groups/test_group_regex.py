@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from odradek_broker.groups.regex import InvalidRegex, Regex
+from odradek_broker.groups.regex import MAX_REMEMBERED, InvalidRegex, Regex
 
 MATCHES = [
     ("abc", "abc ABC abcd ab", "abc"),
@@ -66,3 +66,11 @@ def test_no_expression_makes_one_name_long_work(pattern: str) -> None:
     regex = Regex(pattern)
     assert not regex.matches("a" * 249)
     assert len(regex._met) <= 249, "as many steps as the name has characters, however many ways there are"
+
+
+def test_what_is_remembered_of_an_expression_has_a_bound() -> None:
+    regex = Regex("(.?){333}")
+    for number in range(26):
+        assert regex.matches(chr(ord("a") + number) * 40)
+    remembered = sum(len(threads) + len(found) for (threads, _), found in regex._met.items())
+    assert 0 < remembered <= MAX_REMEMBERED

@@ -18,7 +18,8 @@ LEGAL = frozenset(string.ascii_letters + string.digits + "._-")
 MAX_STEPS = 1_000
 MAX_REPEAT = 1_000
 MAX_NESTING = 100
-MAX_REMEMBERED = 10_000
+MAX_REMEMBERED = 100_000
+"""Threads, in all the sets that are remembered: a set may have as many as there are steps."""
 
 _DIGITS, _WORD = frozenset(string.digits), frozenset(string.ascii_letters + string.digits + "_")
 _SPACES = frozenset("\t\n\f\r ")
@@ -59,6 +60,7 @@ class Regex:
         """Raises InvalidRegex."""
         self._steps = _compile(pattern)
         self._met: dict[tuple[frozenset[int], str], frozenset[int]] = {}
+        self._room = MAX_REMEMBERED
 
     def matches(self, name: str) -> bool:
         """Whether the whole name is one that the expression describes."""
@@ -72,10 +74,12 @@ class Regex:
     def _after(self, threads: frozenset[int], character: str) -> frozenset[int]:
         found = self._met.get((threads, character))
         if found is None:
-            if len(self._met) >= MAX_REMEMBERED:
-                self._met.clear()
             steps = self._steps
             found = frozenset(each + 1 for each in threads if character in steps[each].characters)
+            self._room -= len(threads) + len(found)
+            if self._room < 0:
+                self._met.clear()
+                self._room = MAX_REMEMBERED - len(threads) - len(found)
             self._met[threads, character] = found
         return found
 
