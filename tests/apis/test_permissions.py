@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestT
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from odradek_broker.apis import load_apis
+from odradek_broker.apis.permissions.asking import Asking
 from odradek_broker.apis.permissions.table import PERMISSIONS
 from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
 from odradek_broker.metadata.messages import (
@@ -151,7 +153,16 @@ async def test_a_topic_is_not_made_for_who_may_not_make_it(tmp_path: Path) -> No
 REGEX = ConsumerGroupHeartbeatRequest("ga", "m" * 22, 0, rebalance_timeout_ms=60_000, topic_partitions=[])
 
 
-async def test_an_expression_finds_only_topics_that_its_sender_may_know_of(tmp_path: Path) -> None:
+async def test_an_expression_finds_only_topics_that_its_sender_may_know_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_know, loop, asked_by = Asking.may_know, threading.get_ident(), set[int]()
+
+    def may_know_here(asking: Asking, topic: str) -> bool:
+        asked_by.add(threading.get_ident())
+        return may_know(asking, topic)
+
+    monkeypatch.setattr(Asking, "may_know", may_know_here)
     settings = {"group_consumer_regex_refresh_interval_ms": "10000"}
     async with serving(tmp_path, authorizer_class_name=STANDARD_AUTHORIZER, **settings) as served:
         await grant_only(served, TO_ALL)
@@ -164,6 +175,7 @@ async def test_an_expression_finds_only_topics_that_its_sender_may_know_of(tmp_p
         answer = await peer.ask(joined, ConsumerGroupHeartbeatResponse, 1)
         assert answer.error_code == 0, answer
         assert [each.topic_id for each in answer.assignment.topic_partitions] == [ids["ta"]]
+        assert asked_by == {loop}, "what is remembered of permissions is the loop's"
 
 
 async def test_a_share_session_ends_where_the_permission_does(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
+from msgspec import structs
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import consumer_group_describe
@@ -40,6 +41,7 @@ from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.history import Rebalance
 from odradek_broker.groups.join import Joiner
 from odradek_broker.groups.settings import ConsumerGroupSettings, GroupSettings
+from odradek_broker.loop.slices import Slices
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
@@ -149,7 +151,8 @@ class GroupsRuntime(Coordinators[GroupPartition]):
         self._resolving.add(group_id)
         try:
             names, version = list(self._topics.names()), self._topics.version
-            return await self._looks.look(partial(resolve, expressions, names, version, may_know))
+            resolved = await self._looks.look(partial(resolve, expressions, names, version))
+            return resolved if may_know is None else await _only_known(resolved, may_know)
         finally:
             self._resolving.discard(group_id)
 
@@ -231,6 +234,19 @@ class GroupsRuntime(Coordinators[GroupPartition]):
 
     def _new_uuid(self) -> uuid.UUID:
         return uuid.UUID(int=self._context.random.getrandbits(128), version=4)
+
+
+async def _only_known(resolved: Resolved, may_know: Callable[[str], bool]) -> Resolved:
+    """Without topics that whoever asks may not be told of. On the loop, whose is what is remembered of permissions."""
+    slices, topics = Slices(), dict[str, frozenset[str]]()
+    for expression, names in resolved.topics.items():
+        known = set()
+        for name in names:
+            if may_know(name):
+                known.add(name)
+            await slices.pay()
+        topics[expression] = frozenset(known)
+    return structs.replace(resolved, topics=topics)
 
 
 def _topic_id(image: MetadataImage, name: str) -> bytes | None:

@@ -6,7 +6,7 @@ heartbeat is decided upon that needs it: `to_resolve` says what for. Kafka: Topi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -57,10 +57,8 @@ def _is_stale(known: Iterable[ResolvedRegex], names_version: int, wall_ms: int, 
     return age_ms > refresh_interval_ms or (version < names_version and age_ms > MIN_REFRESH_INTERVAL_MS)
 
 
-def resolve(
-    expressions: Iterable[str], names: Collection[str], version: int, may_know: Callable[[str], bool] | None = None
-) -> Resolved:
-    """Look through all names. Long work, for many names. `may_know`: whether whoever asks may be told of a topic."""
+def resolve(expressions: Iterable[str], names: Collection[str], version: int) -> Resolved:
+    """Look through all names. Long work, for many names."""
     topics: dict[str, frozenset[str]] = {}
     faults: dict[str, str] = {}
     for expression in expressions:
@@ -69,8 +67,7 @@ def resolve(
         except InvalidRegex as invalid:
             faults[expression] = str(invalid)
         else:
-            matching = filter(compiled.matches, names)
-            topics[expression] = frozenset(matching if may_know is None else filter(may_know, matching))
+            topics[expression] = frozenset(filter(compiled.matches, names))
     return Resolved(topics, faults, version)
 
 
