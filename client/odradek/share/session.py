@@ -80,7 +80,6 @@ class ShareSession:
             is_renew_ack=any(run.verdict is Verdict.RENEW for runs in verdicts.values() for run in runs),
             topics=[share_acknowledge.AcknowledgeTopic(*each) for each in named.items()],
         )
-        self._known |= set(verdicts)
         self._count()
         return request
 

@@ -56,6 +56,14 @@ def test_what_is_said_of_a_partition_that_is_not_wanted_names_and_forgets_it() -
     assert [(each.topic_id, list(each.partitions)) for each in request.forgotten_topics_data] == [(B[0], [B[1]])]
 
 
+def test_a_partition_that_was_forgotten_is_named_again_though_something_was_said_of_it_meanwhile() -> None:
+    opened = session()
+    opened.fetch([A, B], {})
+    opened.fetch([B], {})
+    opened.acknowledge({A: [Run(1, 2, Verdict.ACCEPT)]})
+    assert named(opened.fetch([A, B], {})) == [A]
+
+
 def test_a_session_that_is_lost_begins_with_all_partitions_again() -> None:
     opened = session()
     opened.fetch([A], {})
