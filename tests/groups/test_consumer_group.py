@@ -230,6 +230,15 @@ def test_an_instance_that_is_there_is_not_given_to_another() -> None:
 # -------------------------------------------------------------------------------------------- what members subscribe to
 
 
+def test_a_static_member_that_has_not_heard_the_answer_to_its_join_joins_again() -> None:
+    scene = ConsumerScene()
+    one = scene.member("one", instance="i")
+    one.join()
+    assert one.join().error_code == ErrorCode.NONE
+    assert one.partitions() == ALL_OF_A
+    assert scene.consumers().members.keys() == {"one"}
+
+
 def test_who_unsubscribes_from_a_topic_gives_it_up_before_anybody_computes_anything() -> None:
     scene = ConsumerScene(group_consumer_assignment_interval_ms=1_000)
     member = scene.member("m", "a", "b")

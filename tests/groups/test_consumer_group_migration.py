@@ -292,6 +292,16 @@ def test_a_static_member_comes_by_the_other_protocol_with_what_it_had() -> None:
     assert scene.heartbeat("old", generation, instance="i") == ErrorCode.FENCED_INSTANCE_ID
 
 
+def test_a_static_member_that_was_killed_may_come_back_by_the_classic_protocol() -> None:
+    scene = ConsumerScene()
+    scene.member("new", instance="i").join()
+    scene.member("other").join()
+    old = ClassicReader(scene, "", instance="i")
+    ticket = scene.join(protocols=old.protocols(), instance="i", new_id="old", version=5)
+    assert scene.joined(ticket).error_code == ErrorCode.NONE
+    assert scene.consumers().static_members == {"i": "old"}
+
+
 def test_the_next_coordinator_knows_a_group_that_has_migrated() -> None:
     scene = ConsumerScene()
     [old] = with_classic(scene, "old")

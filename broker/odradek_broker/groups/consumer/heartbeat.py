@@ -124,7 +124,8 @@ def _find_or_admit(
     """The member as it was before this request; one that joins may be anybody. Raises ApiError."""
     if request.member_epoch == JOINING_EPOCH:
         former_id = group.static_members.get(request.instance_id or "")
-        if former_id is not None:
+        if former_id is not None and former_id != member_id:
+            _refuse_if_unreleased(group.members[former_id], member_id)
             return replace_static(group, group.members[former_id], member_id, step)
         return group.members.get(member_id) or ConsumerMember(member_id=member_id)
     member = find_member(group, member_id, request.instance_id)
@@ -132,14 +133,19 @@ def _find_or_admit(
     return member
 
 
-def replace_static(group: ConsumerGroup, former: ConsumerMember, member_id: str, step: Step) -> ConsumerMember:
-    """A static member is back, and has the place that it had, under another member id."""
+def _refuse_if_unreleased(former: ConsumerMember, member_id: str) -> None:
+    """Raises ApiError where another has the instance, and has not left. One that speaks the classic protocol does not
+    say when it leaves for a while, nor does it know the error."""
     if former.member_epoch != LEAVING_FOR_A_WHILE_EPOCH and not former.uses_classic_protocol:
         raise ApiError(
             ErrorCode.UNRELEASED_INSTANCE_ID,
             f"Static member {member_id} with instance id {former.instance_id} cannot join the group because the "
             f"instance id is owned by {former.member_id} member.",
         )
+
+
+def replace_static(group: ConsumerGroup, former: ConsumerMember, member_id: str, step: Step) -> ConsumerMember:
+    """A static member is back, and has the place that it had, under another member id."""
     member = structs.replace(former, member_id=member_id, member_epoch=JOINING_EPOCH, previous_member_epoch=0)
     step.records += removal_of(group.group_id, former.member_id)
     step.records.append(member_record(group.group_id, member))
