@@ -27,6 +27,7 @@ from odradek.protocol.messages.write_txn_markers import (
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.controller.image import ResourceType
+from odradek_broker.coordinators.share_leader import ShareLeader
 
 FEW = {"share_coordinator_state_topic_num_partitions": "2", "offsets_topic_num_partitions": "2"}
 NOTHING = Got([], [], ErrorCode.NONE, ErrorCode.NONE)
@@ -230,6 +231,43 @@ async def test_where_only_committed_records_count_those_of_aborted_transactions_
             marker = WritableTxnMarker(7, 0, commits, [WritableTxnMarkerTopic("t", [0])])
             await peer.ask(WriteTxnMarkersRequest([marker]), WriteTxnMarkersResponse, 1)
         assert (await one.fetch()).values == [b"committed"]
+
+
+async def test_others_run_while_aborted_records_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        peer = await filled(served)
+        await set_group_config(peer, "share.isolation.level", "read_committed")
+        partition = served.broker.replicas.partition("t", 0)
+        for sequence in range(5):
+            aborted = build_batch(
+                [Record(timestamp=1, value=b"aborted")],
+                producer_id=7, producer_epoch=0, base_sequence=sequence, is_transactional=True,
+            )  # fmt: skip
+            partition.append(memoryview(aborted))  # type: ignore[union-attr]
+        marker = WritableTxnMarker(7, 0, False, [WritableTxnMarkerTopic("t", [0])])
+        await peer.ask(WriteTxnMarkersRequest([marker]), WriteTxnMarkersResponse, 1)
+        assert (await peer.produce(produce(b"a"))).error_code == ErrorCode.NONE
+        one, acquire, turns, seen = await member(served, "one"), ShareLeader.acquire, 0, list[int]()
+
+        def acquire_and_note(*arguments: Any, **more: Any) -> Any:
+            seen.append(turns)
+            return acquire(*arguments, **more)
+
+        monkeypatch.setattr(ShareLeader, "acquire", acquire_and_note)
+        async with trio.open_nursery() as nursery:
+
+            async def others() -> None:
+                nonlocal turns
+                while True:
+                    await trio.lowlevel.checkpoint()
+                    turns += 1
+
+            nursery.start_soon(others)
+            assert (await one.fetch(max_bytes=1)).values == [b"a"]
+            nursery.cancel_scope.cancel()
+        assert len(seen) == 7 and max(map(seen.count, seen)) <= 2, "Trio runs tasks of one turn in any order"
 
 
 async def set_group_config(peer: Peer, name: str, value: str) -> None:

@@ -61,22 +61,24 @@ class ShareFetching:
         with trio.move_on_at(max(deadline, trio.current_time() + LOADING_SECONDS)):
             await self._find_leaders()
         with trio.move_on_at(deadline):
-            while not self._take(self._request.min_bytes):
+            while not await self._take(self._request.min_bytes):
                 if self._fetched or self._broker.is_stopping:
                     break
                 await self._wait()
         if not any(each.acquired for each in self._fetched.values()):
-            self._take(0)
+            await self._take(0)
         return self._fetched
 
-    def _take(self, min_bytes: int) -> bool:
+    async def _take(self, min_bytes: int) -> bool:
         """Acquire, where there is so much; whether we have got any.
 
-        What is found may be there for nobody, as records of an aborted transaction: then what lies behind it is found.
+        What is found may be there for nobody, as records of an aborted transaction: then what lies behind it is found,
+        and since there may be any number of them others run in between.
         """
         while (found := self._find()) and sum(len(each) for each in found.values()) >= min_bytes:
             if self._acquire(found):
                 return True
+            await trio.lowlevel.checkpoint()
         return False
 
     async def _find_leaders(self) -> None:
