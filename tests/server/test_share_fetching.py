@@ -345,6 +345,23 @@ async def test_what_cannot_be_stored_did_not_count_and_comes_again(
         assert (await one.fetch()).acquired == [(0, 0, 1)]
 
 
+async def test_a_defect_in_one_share_partition_costs_only_what_its_members_have_in_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a"])
+        one = await member(served, "one")
+        await one.fetch()
+
+        async def break_down(*_: Any) -> ErrorCode:
+            raise RuntimeError("a defect")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(served.broker.sharing.persister, "write", break_down)
+            assert await one.acknowledge((0, 0, [ACCEPT])) is ErrorCode.NOT_LEADER_OR_FOLLOWER
+        assert (await one.fetch()).acquired == [(0, 0, 1)]
+
+
 async def test_what_is_acknowledged_while_a_share_partition_is_loaded_anew_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

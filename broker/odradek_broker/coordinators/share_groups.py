@@ -15,6 +15,7 @@ from odradek_broker.coordinators.share_leader import ShareLeader
 from odradek_broker.coordinators.share_persister import SharePersister
 from odradek_broker.coordinators.share_settings import ShareGroupSettings, share_group_settings
 from odradek_broker.coordinators.share_state import ShareStateRuntime
+from odradek_broker.loop.defects import survive
 from odradek_broker.sharing.records import StateKey
 from odradek_broker.sharing.sessions import ShareSession, ShareSessions
 
@@ -98,6 +99,8 @@ class ShareGroupsRuntime:
         if known is not None and not self._why_not(known):
             known.ends_when_stored = False
             return known
+        if known is not None:
+            known.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         partition = self._partition(key)
         if isinstance(partition, ErrorCode):
             return partition
@@ -120,7 +123,12 @@ class ShareGroupsRuntime:
         return partition if isinstance(partition, ErrorCode) else ErrorCode.INVALID_RECORD_STATE
 
     async def _share(self, leader: ShareLeader) -> None:
-        await leader.run()
+        try:
+            await leader.run()
+        except Exception as defect:
+            group_id = leader.key.group_id
+            survive(defect, f"{leader.partition}: what members of share group {group_id!r} have is available again")
+            leader.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         if self._leaders.get(leader.key) is leader:
             del self._leaders[leader.key]
 
