@@ -212,7 +212,8 @@ class EpochGroup:
         told: set[TopicPartition] = set()
         for each in assignment.topic_partitions:
             name = self._cluster.image.topic_name(each.topic_id)
-            if name is None:
+            if name is None:  # No broker has told it yet, or the topic is deleted: then another assignment will come.
+                await trio.sleep(self._cluster.backoff_s)
                 self._take_up.set()
                 return
             self._ids[name] = each.topic_id
@@ -227,7 +228,6 @@ class EpochGroup:
             if not error.retriable:
                 raise
             logger.debug("%s: names of topics: %s", self._who, error)
-            await trio.sleep(self._cluster.backoff_s)
 
     async def _reconcile(self, told: set[TopicPartition]) -> None:
         had = set(self._subscription.assigned)

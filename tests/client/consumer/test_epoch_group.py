@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import trio
 
 from odradek import Admin, Consumer, Producer, TopicPartition
+from odradek.activity import Activities
+from odradek.consumer.config import ConsumerConfig
+from odradek.consumer.epoch_group import EpochGroup
+from odradek.consumer.subscription import Subscription
+from odradek.protocol.messages.consumer_group_heartbeat import (
+    Assignment,
+    ConsumerGroupHeartbeatResponse,
+    TopicPartitions,
+)
 
 PATIENCE_S = 30
 
@@ -70,3 +82,39 @@ async def test_two_share_and_the_one_that_stays_reads_on(bootstrap: str) -> None
             while len(stays.assignment) < 4:
                 await stays.poll(timeout_s=0.1)
             assert len(revoked) == 2, "what it kept it was never asked to give up"
+
+
+class ClusterWithout:
+    """A cluster of brokers that tell of no topic."""
+
+    surroundings = SimpleNamespace(random=Random(1))
+    image = SimpleNamespace(topic_name=lambda _topic_id: None)
+    backoff_s = 0.1
+
+    def __init__(self) -> None:
+        self.activities = Activities()
+        self.asked = 0
+        self.was_asked_too_often = trio.Event()
+
+    async def refresh(self) -> None:
+        self.asked += 1
+        if self.asked > 20:
+            self.was_asked_too_often.set()
+        await trio.lowlevel.checkpoint()
+
+
+async def test_metadata_is_asked_for_at_intervals_while_an_assigned_topic_has_no_name(
+    nursery: trio.Nursery, autojump_clock: Any
+) -> None:
+    cluster: Any = ClusterWithout()
+    owner: Any = SimpleNamespace()
+    config = ConsumerConfig(protocol="consumer")
+    group = EpochGroup(cluster, config, "g", Subscription(["t"], None, 1_000), owner)
+    told = Assignment([TopicPartitions(b"t" * 16, [0])])
+    answer = ConsumerGroupHeartbeatResponse(member_id="m", member_epoch=1, assignment=told)
+    group._act_on(group.membership.heard(answer, ("t",), ()), answer)
+    nursery.start_soon(group._keep_up)
+    with trio.move_on_after(1.05):
+        await cluster.was_asked_too_often.wait()
+    assert 5 <= cluster.asked <= 11
+    nursery.cancel_scope.cancel()
