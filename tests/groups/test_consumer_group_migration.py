@@ -216,6 +216,22 @@ def test_an_assignment_that_says_more_than_partitions_is_not_thrown_away() -> No
     assert scene.state() == "Stable"
 
 
+@pytest.mark.parametrize("fault", ["a partition of a negative number", "a protocol whose words nobody can read"])
+def test_what_could_not_be_recorded_of_a_consumer_group_is_not_taken_over(fault: str) -> None:
+    scene = ConsumerScene()
+    protocols = range_protocol("a")
+    if "protocol" in fault:
+        scene.join(new_id="m", protocols=[JoinGroupRequestProtocol("other", b"\xff"), *protocols])
+        ticket = scene.join(new_id="n", protocols=protocols)
+        scene.join("m", protocols=[JoinGroupRequestProtocol("other", b"\xff"), *protocols])
+        scene.sync("m", scene.joined(ticket).generation_id, {"m": told(0), "n": told(1)})
+    else:
+        ticket = scene.join(new_id="m", protocols=protocols)
+        scene.sync("m", scene.joined(ticket).generation_id, {"m": told(-1)})
+    assert scene.member("new").join().error_code == ErrorCode.GROUP_ID_NOT_FOUND
+    assert scene.state() == "Stable"
+
+
 def test_who_waits_in_the_classic_group_is_told_to_join_again() -> None:
     scene = ConsumerScene()
     with_classic(scene, "old")

@@ -50,13 +50,15 @@ def subscription_of(classic: ClassicMemberMetadata) -> Subscription:
 
 
 def read_assignment(data: Buffer, topics: Topics) -> Assignment:
-    """Topics that are no more are left out. Raises ProtocolError, also where an assignor has added words of its own:
-    they would be lost."""
+    """Topics that are no more are left out. Raises ProtocolError, also where it could not be recorded, and where an
+    assignor has added words of its own: they would be lost."""
     if not data:
         return NO_PARTITIONS
     read = decode_prefix(ConsumerProtocolAssignment, data, _known(_version_of(data)), _version.size)[0]
     if read.user_data:
         raise ProtocolError("an assignor of the members' own")
+    if any(number < 0 for each in read.assigned_partitions for number in each.partitions):
+        raise ProtocolError("a partition of a negative number")
     return by_id({each.topic: frozenset(each.partitions) for each in read.assigned_partitions}, topics)
 
 

@@ -22,13 +22,12 @@ from odradek_broker.groups.assignors.spec import NO_PARTITIONS
 from odradek_broker.groups.consumer import records
 from odradek_broker.groups.consumer.embedded import (
     read_assignment,
-    read_subscription,
     subscription_of,
     write_assignment,
 )
 from odradek_broker.groups.consumer.group import NEVER_MS, ConsumerGroup
 from odradek_broker.groups.consumer.member import ConsumerMember
-from odradek_broker.groups.group import ClassicGroup, choose_protocol
+from odradek_broker.groups.group import ClassicGroup
 from odradek_broker.groups.member import Member
 from odradek_broker.groups.records import group_record
 from odradek_broker.groups.step import Step
@@ -46,7 +45,7 @@ def upgraded(group: ClassicGroup, topics: Topics, step: Step) -> ConsumerGroup:
     made.epoch = made.assignment_epoch = max(group.generation, 1)
     try:
         for member in group.members.values():
-            _take_over(made, group, member, topics)
+            _take_over(made, member, topics)
     except ProtocolError as error:
         raise ApiError(
             ErrorCode.GROUP_ID_NOT_FOUND, f"Cannot upgrade classic group {group.group_id} to consumer group: {error}."
@@ -72,9 +71,13 @@ def _refuse_upgrade(group: ClassicGroup, step: Step) -> None:
     )
 
 
-def _take_over(made: ConsumerGroup, group: ClassicGroup, member: Member, topics: Topics) -> None:
-    """What two members were assigned, as no assignor does, is the first one's."""
-    said = read_subscription(member.protocols[choose_protocol(group.members)])
+def _take_over(made: ConsumerGroup, member: Member, topics: Topics) -> None:
+    """What two members were assigned, as no assignor does, is the first one's. Raises ProtocolError."""
+    classic = ClassicMemberMetadata(
+        session_timeout_ms=member.session_timeout_ms,
+        supported_protocols=[ClassicProtocol(*each) for each in member.protocols.items()],
+    )
+    said = subscription_of(classic)
     target = {
         topic_id: free
         for topic_id, numbers in read_assignment(member.assignment, topics).items()
@@ -93,10 +96,7 @@ def _take_over(made: ConsumerGroup, group: ClassicGroup, member: Member, topics:
             client_host=member.client_host,
             subscribed_topic_names=said.topics,
             assigned={topic_id: dict.fromkeys(sorted(numbers), made.epoch) for topic_id, numbers in target.items()},
-            classic=ClassicMemberMetadata(
-                session_timeout_ms=member.session_timeout_ms,
-                supported_protocols=[ClassicProtocol(*each) for each in member.protocols.items()],
-            ),
+            classic=classic,
         )
     )
 
