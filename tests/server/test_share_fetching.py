@@ -286,6 +286,13 @@ async def test_batches_that_are_not_meant_are_not_sent(tmp_path: Path) -> None:
         assert len(response.responses[0].partitions[0].records) < 2000  # type: ignore[arg-type]
 
 
+async def test_no_answer_has_more_bytes_than_the_broker_allows(tmp_path: Path) -> None:
+    async with serving(tmp_path, fetch_max_bytes="1500", **FEW) as served:
+        await filled(served, *([b"x" * 1000] for _ in range(3)))
+        one = await member(served, "one")
+        assert (await one.fetch()).acquired == [(0, 0, 1)]
+
+
 async def test_a_group_is_put_away_with_its_last_session(tmp_path: Path) -> None:
     async with serving(tmp_path, **FEW) as served:
         await filled(served, [b"a"])

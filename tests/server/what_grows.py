@@ -128,8 +128,9 @@ TESTS = {
         "protocol/messages/test_message_frames_hostile.py::"
         "test_a_version_that_a_message_does_not_have_leaves_nothing_in_the_cache",
     ),
-    "Bytes of an answer to Fetch": (
+    "Bytes of an answer to Fetch or ShareFetch": (
         "server/test_fetching.py::test_the_whole_answer_keeps_to_its_limit_over_all_partitions",
+        "server/test_share_fetching.py::test_no_answer_has_more_bytes_than_the_broker_allows",
     ),
     "Partitions of an answer to DescribeTopicPartitions": (
         "apis/test_describing_apis.py::test_the_brokers_limit_holds_whatever_is_asked_for",

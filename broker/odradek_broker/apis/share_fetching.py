@@ -51,6 +51,8 @@ class ShareFetching:
         self._session = session
         self._broker = broker
         self._may_read = may_read
+        self._max_bytes = min(request.max_bytes, broker.config.fetch_max_bytes)
+        """Records are read into memory, other than those of a Fetch."""
         self._leaders: dict[PartitionKey, ShareLeader] = {}
         self._fetched: dict[PartitionKey, Fetched] = {}
 
@@ -99,7 +101,7 @@ class ShareFetching:
     def _find(self) -> Found:
         """Where there are records for us; the partitions that come first share what may be read."""
         found: Found = {}
-        share = max(self._request.max_bytes // max(len(self._leaders), 1), 1)
+        share = max(self._max_bytes // max(len(self._leaders), 1), 1)
         for key, leader in list(self._leaders.items()):
             if leader.error or not leader.is_loaded:
                 self._refuse(key, leader.error)
@@ -119,7 +121,7 @@ class ShareFetching:
     def _acquire(self, found: Found) -> bool:
         """Take it; whether we have got any."""
         left, got = self._request.max_records, False
-        left_bytes = self._request.max_bytes
+        left_bytes = self._max_bytes
         for key, where in found.items():
             if left <= 0 or (left_bytes < len(where) and got):
                 break
