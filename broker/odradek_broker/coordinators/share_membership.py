@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import trio
+
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.share_group_describe import DescribedGroup
 from odradek.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from odradek_broker.context import NodeContext
     from odradek_broker.coordinators.groups import GroupsRuntime
     from odradek_broker.coordinators.share_persister import SharePersister
+
+INITIALIZE_SECONDS = 5.0
 
 Errors = dict[tuple[bytes, int], ErrorCode]
 """By topic id and partition."""
@@ -56,9 +60,14 @@ class ShareMembership:
         return await self._groups.act(group_id, calls.share_heartbeat, request, sender)
 
     async def _initialize(self, group_id: str, wanted: calls.Uninitialized) -> dict[bytes, ShareTopic]:
-        """What could be; the rest is for the next heartbeat."""
+        """What could be in INITIALIZE_SECONDS; the rest is for the next heartbeat.
+
+        The member's session goes on only behind this: a share coordinator that hangs is not to cost it that.
+        """
         keys = _keys(group_id, wanted.topics)
-        errors = await each_at_once(keys, lambda key: self._persister.initialize(key, wanted.state_epoch, -1))
+        errors: Mapping[StateKey, ErrorCode] = dict.fromkeys(keys, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        with trio.move_on_after(INITIALIZE_SECONDS):
+            errors = await each_at_once(keys, lambda key: self._persister.initialize(key, wanted.state_epoch, -1))
         return {
             topic_id: ShareTopic(topic.name, done)
             for topic_id, topic in wanted.topics.items()
