@@ -141,6 +141,23 @@ def test_the_group_is_a_classic_one_again_when_the_last_of_the_others_has_gone()
     assert scene.restarted().group().members.keys() == {"old"}
 
 
+def test_what_the_last_of_the_others_has_left_is_divided_by_the_next_coordinator_too() -> None:
+    scene = ConsumerScene()
+    [old] = with_classic(scene, "old")
+    new = scene.member("new")
+    new.join()
+    go_on(old, new)
+    new.leave()
+    successor = scene.restarted()
+    successor.tick()
+    assert successor.heartbeat("old", old.generation) == ErrorCode.REBALANCE_IN_PROGRESS
+    answer = successor.joined(successor.join("old", protocols=old.protocols()))
+    successor.sync("old", answer.generation_id, {"old": told(*ALL)})
+    after_that = successor.restarted()
+    after_that.tick()
+    assert after_that.state() == "Stable"
+
+
 def test_members_that_come_by_the_other_protocol_one_by_one_leave_nothing_classic_behind() -> None:
     scene = ConsumerScene()
     olds = with_classic(scene, "1", "2")

@@ -76,6 +76,8 @@ class ClassicGroup:
         self.protocol_name: str | None = None
         self.generation = 0
         self.leader_id: str | None = None
+        self.has_leader_on_record = True
+        """Where not, the group has just ceased to be one of the consumer protocol, and has to rebalance."""
         self.members: dict[str, Member] = {}
         self.static_members: dict[str, str] = {}
         """Instance id to member id."""
@@ -247,6 +249,7 @@ class ClassicGroup:
         self.generation = value.generation
         self.protocol_type = value.protocol_type or None
         self.protocol_name = value.protocol if self.members else None
+        self.has_leader_on_record = not self.members or value.leader is not None
         self.leader_id = value.leader if value.leader in self.members else next(iter(self.members), None)
         self.unsynced &= set(self.members)
         self.transition_to(GroupState.STABLE if self.members else GroupState.EMPTY, value.current_state_timestamp)

@@ -53,6 +53,8 @@ def begin_sessions(group: Group, step: Step) -> None:
     elif isinstance(group, ClassicGroup):
         for member in group.members.values():
             rebalance.set_session(group, member, step)
+        if not group.has_leader_on_record:
+            step.set_timer(TimerKind.DOWNGRADE, 0, group.group_id)
 
 
 def disband(group: Group, step: Step) -> None:

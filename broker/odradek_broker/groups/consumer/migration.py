@@ -142,7 +142,7 @@ def _as_classic(group: ConsumerGroup, left: list[ConsumerMember], topics: Topics
         protocol_type=CONSUMER_PROTOCOL_TYPE,
         generation=group.epoch,
         protocol=common[0],
-        leader=left[0].member_id,
+        leader=None,  # So the next coordinator knows, too, that nobody has divided this yet.
         current_state_timestamp=step.now.wall_ms,
         members=[
             _classic_member(group, member, protocols[common[0]], topics)
