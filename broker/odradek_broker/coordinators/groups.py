@@ -77,9 +77,12 @@ class GroupsRuntime(Coordinators[GroupPartition]):
     def on_image(self, old: MetadataImage, new: MetadataImage) -> None:
         """The metadata has changed: leaders may be others, topics may be gone."""
         self._topics = ImageTopics(new, self._topics)
-        settings = _settings(self._context.config, new)
         for each in self._partitions.values():
-            each.coordinator.topics, each.coordinator.settings = self._topics, settings
+            each.coordinator.topics = self._topics
+        if new.configs is not old.configs:
+            settings = _settings(self._context.config, new)
+            for each in self._partitions.values():
+                each.coordinator.settings = settings
         self.refresh()
         gone = {name for name, topic in old.topics.items() if _topic_id(new, name) != topic.topic_id}
         if gone:

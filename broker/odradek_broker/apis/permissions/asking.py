@@ -86,12 +86,13 @@ class Asking:
         acls = self._node.image.acls
         if acls is not self._acls or len(self._allowed) > MAX_REMEMBERED:
             self._acls, self._allowed = acls, set()
+        allowed = self._allowed  # a worker's decision by these ACLs is not to be remembered for those that follow
         asked = (operation, resource_type, name)
-        if asked in self._allowed:
+        if asked in allowed:
             return True
         decision = self._authorizer.decide(acls, self._asker, operation, resource_type, name)
         if decision.allowed:
-            self._allowed.add(asked)
+            allowed.add(asked)
         self._note(operation, resource_type, name, decision, quietly=quietly)
         return decision.allowed
 
