@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,11 @@ from odradek.protocol.messages.describe_producers import (
     DescribeProducersRequest,
     DescribeProducersResponse,
     TopicRequest,
+)
+from odradek.protocol.messages.describe_user_scram_credentials import (
+    DescribeUserScramCredentialsRequest,
+    DescribeUserScramCredentialsResponse,
+    UserName,
 )
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
@@ -74,10 +80,13 @@ from odradek.protocol.messages.write_txn_markers import (
 from odradek.protocol.records.batch import read_header
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.apis import Caller, Held, RequestContext, api_00_produce
+from odradek_broker.apis.permissions import guard as permissions
+from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
 from odradek_broker.log.raw_batch import MAX_RECORDS
 from odradek_broker.loop.looks import AT_ONCE
 from odradek_broker.loop.slices import SLICE
 from odradek_broker.ports.workers import ThreadWorkers
+from odradek_broker.server import dispatcher
 
 
 @pytest.fixture
@@ -336,3 +345,31 @@ async def test_large_messages_of_many_are_read_and_answered_by_a_few_workers(
         for peer in peers:
             nursery.start_soon(peer.ask, unknown, MetadataResponse, 9)
     assert most == AT_ONCE
+
+
+async def test_what_is_refused_for_many_partitions_of_one_topic_is_refused_beside_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def guard(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return permissions.guard(*arguments)
+
+    monkeypatch.setattr(dispatcher, "guard", guard)
+    async with serving(tmp_path, authorizer_class_name=STANDARD_AUTHORIZER) as guarded:
+        peer = await guarded.connect()
+        for count in (1, 100_000):
+            asked = DescribeProducersRequest([TopicRequest("t", list(range(count)))])
+            described = await peer.ask(asked, DescribeProducersResponse, 0)
+            codes = [each.error_code for each in described.topics[0].partitions]
+            assert codes == [ErrorCode.TOPIC_AUTHORIZATION_FAILED] * count
+    here = threading.get_ident()
+    assert [thread == here for thread in threads] == [True, False]
+
+
+async def test_many_users_are_described_beside_the_loop(peer: Peer) -> None:
+    asked = DescribeUserScramCredentialsRequest([UserName(f"u{number}") for number in range(50_000)])
+    with watched():
+        described = await peer.ask(asked, DescribeUserScramCredentialsResponse, 0)
+    assert {each.error_code for each in described.results} == {ErrorCode.RESOURCE_NOT_FOUND}

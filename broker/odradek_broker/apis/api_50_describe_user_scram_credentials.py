@@ -9,6 +9,9 @@ Behaviour
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from functools import partial
+from operator import itemgetter
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.describe_user_scram_credentials import (
@@ -17,16 +20,27 @@ from odradek.protocol.messages.describe_user_scram_credentials import (
     DescribeUserScramCredentialsResponse,
     DescribeUserScramCredentialsResult,
 )
+from odradek.protocol.sasl.scram import ScramKeys
 from odradek_broker.apis import RequestContext
+from odradek_broker.loop.slices import SLICE
 
 REQUEST, VERSIONS = DescribeUserScramCredentialsRequest, range(1)
 
 
-def handle(
+async def handle(
     request: DescribeUserScramCredentialsRequest, context: RequestContext
 ) -> DescribeUserScramCredentialsResponse:
+    scram = context.broker.image.scram
+    if len(scram) + len(request.users or ()) <= SLICE:
+        return _describe(scram, request)
+    return await context.broker.looks.look(partial(_describe, scram, request))
+
+
+def _describe(
+    scram: Mapping[tuple[int, str], ScramKeys], request: DescribeUserScramCredentialsRequest
+) -> DescribeUserScramCredentialsResponse:
     known: dict[str, list[CredentialInfo]] = defaultdict(list)
-    for (mechanism, user), keys in sorted(context.broker.image.scram.items()):
+    for (mechanism, user), keys in sorted(scram.items(), key=itemgetter(0)):
         known[user].append(CredentialInfo(mechanism, keys.iterations))
     named = Counter(user.name for user in request.users or ()) or Counter(known.keys())
     return DescribeUserScramCredentialsResponse(

@@ -80,15 +80,17 @@ class Dispatcher:
         if is_flexible(api.request, version):
             position = skip_tags(frame, position)
         # Bytes behind the message are passed over, as Kafka does: librdkafka 2.16 leaves some behind Metadata v13.
+        is_large = False
         try:
             request, _ = decode_prefix(api.request, frame, version, position, ELEMENTS_AT_ONCE)
         except TooManyElements:
+            is_large = True
             read = partial(decode_prefix, api.request, frame, version, position)
             request, _ = await self.broker.looks.look(read)
         usage = self.throttling.usage(request, context, len(frame)) if self.broker.image.quotas else None
         call = Call(api, header.correlation_id, request, context, usage=usage)
         if asking is not None and not is_permitted_as_before(request, asking):
-            guarded = await self._guard(call, asking)
+            guarded = await self._guard(call, asking, is_large=is_large)
             if isinstance(guarded, Forbidden):
                 return guarded
             call = guarded
@@ -99,10 +101,10 @@ class Dispatcher:
         asking.request = api.name
         return asking
 
-    async def _guard(self, call: Call, asking: Asking) -> Call | Forbidden:
-        """What is left of it by what the caller may do."""
+    async def _guard(self, call: Call, asking: Asking, *, is_large: bool) -> Call | Forbidden:
+        """What is left of it by what the caller may do. `is_large`: of many elements, wherever in it they are."""
         version = call.context.version
-        if is_long(call.request, asking):
+        if is_large or is_long(call.request, asking):
             guarded = await self.broker.looks.look(partial(guard, call.request, version, asking))
         else:
             guarded = guard(call.request, version, asking)
