@@ -81,3 +81,9 @@ def test_no_more_than_a_thousand_permissions_are_remembered(monkeypatch: pytest.
         assert asked.may(READ, TOPIC, name)
         assert len(asked._allowed) <= 4
     assert len(notes.seen) == 10
+
+
+def test_a_name_that_is_longer_than_any_that_is_used_is_not_kept() -> None:
+    asked = asking_of(node(index("allow User:alice * READ TOPIC PREFIXED t")))
+    assert asked.may(READ, TOPIC, "t" * 249) and asked.remembers(READ, TOPIC, "t" * 249)
+    assert asked.may(READ, TOPIC, "t" * 30_000) and not asked.remembers(READ, TOPIC, "t" * 30_000)

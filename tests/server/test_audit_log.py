@@ -54,3 +54,13 @@ async def test_the_files_stay_within_their_bound(tmp_path: Path) -> None:
     assert most / 4 < sum(sizes) <= most
     newest = (tmp_path / FILE).read_text("utf-8").splitlines()[-1]
     assert json.loads(newest)["resource"] == "TOPIC:t1999"
+
+
+async def test_of_long_names_no_more_is_kept_than_is_said(tmp_path: Path) -> None:
+    async with serving(tmp_path, authorizer_class_name=STANDARD_AUTHORIZER) as served:
+        log = served.broker.audit_log
+        assert log is not None
+        decision = Decision(False, Reason.NOT_AMONG_ITS_ACLS)
+        log.note("User:a", "::1", "Fetch", Operation.READ, ResourceType.TOPIC, 30_000 * "t", decision)
+        (kept,) = log._audit._kept
+        assert len(kept.resource) < 1_000

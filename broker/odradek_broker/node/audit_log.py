@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from odradek.protocol.acl import Operation, name_of
-from odradek_broker.security.audit import Asked, Audit
+from odradek_broker.security.audit import MAX_TEXT_LENGTH, Asked, Audit
 from odradek_broker.security.authorizer import Decision, describe_resource
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class AuditLog:
             host,
             request,
             name_of(Operation, operation),
-            describe_resource(resource_type, name),
+            describe_resource(resource_type, name[:MAX_TEXT_LENGTH]),  # no more of a stranger's words is kept
             decision.allowed,
             decision.rule,
         )

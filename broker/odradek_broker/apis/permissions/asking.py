@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from odradek_broker.security.principal import Principal
 
 MAX_REMEMBERED = 1_000
+LONGEST_REMEMBERED = 1_000
+"""Characters of a name: who may do something with whatever has a prefix could have us keep megabytes of names."""
 
 
 class Audit(Protocol):
@@ -91,7 +93,7 @@ class Asking:
         if asked in allowed:
             return True
         decision = self._authorizer.decide(acls, self._asker, operation, resource_type, name)
-        if decision.allowed:
+        if decision.allowed and len(name) <= LONGEST_REMEMBERED:
             allowed.add(asked)
         self._note(operation, resource_type, name, decision, quietly=quietly)
         return decision.allowed
