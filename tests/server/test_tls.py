@@ -25,6 +25,13 @@ from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.tls.contexts import server_context
 from odradek_broker.tls.renewal import RenewedTls
 
+UNKNOWN_CURVE = """-----BEGIN PRIVATE KEY-----
+ME4CAQAwEAYHKoZIzj0CAQYFK4EEAAYENzA1AgEBBA5yFn8XN96aZT3KO3VEJqEg
+Ax4ABNlUscslNbPtouyaOXQFVBwWN39ZJcTdn2LqyXw=
+-----END PRIVATE KEY-----
+"""
+"""Of secp112r1, which is good for nothing else than this."""
+
 
 def over_tls(directory: Path, **settings: str) -> Any:
     keys = written(directory, authority().issue("broker", HERE))
@@ -176,6 +183,42 @@ def test_what_cannot_be_used_does_not_replace_what_can(tmp_path: Path, caplog: p
     written(tmp_path, authority().issue("broker"))
     tls.renew()
     assert tls.context is not before
+
+
+def test_a_certificate_that_is_not_valid_yet_is_taken_up_when_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from odradek_broker.config import BrokerConfig
+    from odradek_broker.tls import contexts
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(minutes=2)
+
+    path = written(tmp_path, authority().issue("broker"))
+    tls = RenewedTls(server_context, BrokerConfig(ssl_keystore_location=path), "listener SSL")
+    before = tls.context
+    written(tmp_path, authority().issue("broker", since=datetime.now(UTC) + timedelta(minutes=1)))
+    tls.renew()
+    tls.renew()
+    assert tls.context is before
+    assert len(caplog.records) == 1
+    monkeypatch.setattr(contexts, "datetime", Later)
+    tls.renew()
+    assert tls.context is not before
+
+
+def test_a_key_of_a_kind_that_nobody_knows_ends_no_broker(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from odradek_broker.config import BrokerConfig
+
+    path = written(tmp_path, authority().issue("broker"))
+    tls = RenewedTls(server_context, BrokerConfig(ssl_keystore_location=path), "listener SSL")
+    before = tls.context
+    Path(path).write_text(UNKNOWN_CURVE + authority().issue("broker").certificate)
+    tls.renew()
+    assert tls.context is before
+    assert "of a kind that cannot be used" in caplog.text
 
 
 async def test_a_handshake_that_is_not_done_in_time_is_over(autojump_clock: trio.abc.Clock) -> None:

@@ -64,7 +64,10 @@ def _believe(config: BrokerConfig, context: ssl.SSLContext, purpose: ssl.Purpose
     if trusted is None:
         context.load_default_certs(purpose)
         return
-    context.load_verify_locations(cadata="".join(each.public_bytes(Encoding.PEM).decode() for each in trusted))
+    try:
+        context.load_verify_locations(cadata="".join(each.public_bytes(Encoding.PEM).decode() for each in trusted))
+    except ssl.SSLError as error:
+        raise StoreError(f"OpenSSL refuses the trust store: {error.reason or error}") from None
 
 
 def _restrict(config: BrokerConfig, context: ssl.SSLContext) -> None:

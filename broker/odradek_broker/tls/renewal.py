@@ -1,6 +1,7 @@
 """Certificates that are exchanged while they are in use: a store that has changed on the disk is read anew.
 
-Connections that are open stay as they are. What cannot be used is said once and not used: the old certificate goes on.
+Connections that are open stay as they are. What cannot be used is said once and not used: the old certificate goes on,
+and the new one is tried again, for it may only not be valid yet.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class RenewedTls:
         self._config = config
         self._whose = whose
         self._seen = self._stamps()
+        self._refused: list[Stamp] | None = None
+        """What could not be used, and has been said to be so."""
         self.context = make(config)
 
     def renew(self) -> None:
@@ -38,12 +41,14 @@ class RenewedTls:
         stamps = self._stamps()
         if stamps == self._seen:
             return
-        self._seen = stamps  # of before they are read: what changes meanwhile is seen the next time
         try:
             self.context = self._make(self._config)
-        except StoreError as error:
-            logger.error("%s keeps its certificates, for the new ones cannot be used: %s", self._whose, error)
+        except (StoreError, OSError) as error:
+            if stamps != self._refused:
+                logger.error("%s keeps its certificates, for the new ones cannot be used: %s", self._whose, error)
+            self._refused = stamps
         else:
+            self._seen = stamps  # of before they were read: what has changed meanwhile is seen the next time
             logger.info("%s has new certificates", self._whose)
 
     def _stamps(self) -> list[Stamp]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -95,9 +96,12 @@ def _inline_key_store(config: BrokerConfig, now: datetime) -> KeyStore:
 
 
 def _checked(key: PrivateKeyTypes, chain: tuple[x509.Certificate, ...], setting: str, now: datetime) -> KeyStore:
-    own = chain[0]
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if own.public_key().public_bytes(*form) != key.public_key().public_bytes(*form):
+    try:
+        shown = chain[0].public_key().public_bytes(*form)
+    except (ValueError, UnsupportedAlgorithm):
+        raise StoreError(f"{setting}: the first certificate is of a key that cannot be used") from None
+    if shown != key.public_key().public_bytes(*form):
         raise StoreError(f"{setting}: the private key does not belong to the first certificate")
     for each in chain:
         if each.not_valid_after_utc < now:
@@ -146,6 +150,8 @@ def _key_in(raw: bytes, password: Secret | None, setting: str) -> PrivateKeyType
         raise StoreError(f"{setting}: the private key is encrypted, and ssl.key.password is not set")
     try:
         return load_pem_private_key(found, password.text.encode() if password and is_encrypted else None)
+    except UnsupportedAlgorithm:
+        raise StoreError(f"{setting}: the private key is of a kind that cannot be used") from None
     except (ValueError, TypeError):
         why = "ssl.key.password does not open the private key" if is_encrypted else "the private key cannot be read"
         raise StoreError(f"{setting}: {why}") from None
@@ -168,6 +174,8 @@ def _unlock(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what keytool writes is not all it should be, and is read
             store = pkcs12.load_pkcs12(raw, None if password is None else password.text.encode())
+    except UnsupportedAlgorithm:
+        raise StoreError(f"{setting}: has a key of a kind that cannot be used") from None
     except ValueError:
         what = "ssl.keystore.password" if setting.startswith("ssl.keystore") else "ssl.truststore.password"
         raise StoreError(f"{setting}: is no PKCS12 store, or {what} does not open it") from None
