@@ -1,7 +1,8 @@
 """What `odradek up --secure` writes down: an authority, certificates, passwords, and how clients connect.
 
 All of it is in one directory beside the data, for this user's eyes only. What is there is kept: a cluster that is
-started again has the same authority and the same passwords. Certificates are made anew when they are about to end.
+started again has the same authority and the same passwords. Certificates are made anew when they are about to end,
+or lack a host.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ def secure(data_dir: Path, hosts: Iterable[str]) -> Secured:
         _write(secured.directory / AUTHORITY_KEY, authority.issued.key.text)
         _write(secured.directory / AUTHORITY, authority.issued.certificate)
         _write(secured.settings, _settings(secured.directory, _password(), _password()))
-    if ends_soon(secured.directory / BROKERS):
-        renew(secured.directory, hosts)
+    path, names = secured.directory / BROKERS, list(hosts)
+    if ends_soon(path) or not set(names) <= set(hosts_of(read_certificate(path))):
+        renew(secured.directory, names)
     return secured
 
 

@@ -147,6 +147,15 @@ def test_all_that_is_written_is_for_this_user_alone_and_kept(tmp_path: Path) -> 
     assert {path.name: path.read_bytes() for path in again.directory.iterdir()} == files
 
 
+def test_a_cluster_that_is_reached_by_another_name_gets_a_certificate_for_it(tmp_path: Path) -> None:
+    path = secure(tmp_path, ["localhost"]).directory / "brokers.pem"
+    secure(tmp_path, ["localhost", "10.0.0.1"])
+    assert hosts_of(read_certificate(path)) == ["localhost", "10.0.0.1"]
+    before = path.read_bytes()
+    secure(tmp_path, ["10.0.0.1"])
+    assert path.read_bytes() == before
+
+
 def test_what_is_written_for_brokers_has_no_mistake_and_for_clients_is_a_profile(tmp_path: Path) -> None:
     secured = secure(tmp_path, hosts_for("127.0.0.1"))
     tell_clients(secured, "localhost:9092")
