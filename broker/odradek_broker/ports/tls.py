@@ -1,7 +1,10 @@
-"""A stream over TLS, by OpenSSL on the socket itself: what is received is decrypted straight into the buffer.
+"""A stream over TLS: OpenSSL in memory, and the socket read and written here.
 
-What is sent goes in chunks of CHUNK_BYTES, a slice of a file is read by as much: OpenSSL copies each once, encrypted.
-A chunk that could not be sent at once has to be offered again as it is, so nothing else may be sent in between.
+OpenSSL on the socket itself would be no faster, and nothing could interrupt it: one call of it goes on for as long as
+there come records that are no data. Anybody can send changes of keys for ever, before any login. So it is given no more
+than ENCRYPTED_AT_ONCE bytes at a time, and whoever makes it work for little data pays with a checkpoint each time.
+
+What is sent goes in chunks of CHUNK_BYTES; a slice of a file is read by as much.
 """
 
 from __future__ import annotations
@@ -24,7 +27,12 @@ if TYPE_CHECKING:
     from odradek_broker.ports.network import FileRange
 
 CHUNK_BYTES = 64 * 1024
-RECEIVED_AT_ONCE_BYTES = 256 * 1024
+RECORD_BYTES = 16 * 1024
+"""The data of one record of TLS, at most."""
+ENCRYPTED_AT_ONCE = 24 * 1024
+"""Changes of keys in so much keep OpenSSL busy for some ten milliseconds."""
+MOST_UNASKED_BYTES = 64 * 1024
+"""What OpenSSL may want to say of its own accord and nobody fetches."""
 
 
 class TlsStream(TcpStream):
@@ -42,78 +50,113 @@ class TlsStream(TcpStream):
         self._context = context
         self._handshakes = handshakes
         self._server_name = server_name
-        self._tls: ssl.SSLSocket
+        self._encrypted, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls: ssl.SSLObject
+        self._is_open = self._is_sending = False
 
     async def open(self) -> bytes | None:
+        is_server = self._server_name is None
         with self._handshakes.place():
-            if self._server_name is None:
+            if is_server:
                 await trio.lowlevel.wait_readable(self._socket)  # who says nothing costs no more than a socket
-            self._socket = self._tls = self._context.wrap_socket(
-                self._socket,
-                server_side=self._server_name is None,
-                do_handshake_on_connect=False,
-                server_hostname=self._server_name,
-            )
+            self._tls = self._context.wrap_bio(self._encrypted, self._to_send, is_server, self._server_name)
             try:
-                while (wait := await self._handshakes.step(self._tls.do_handshake)) is not None:
-                    await wait(self._tls.fileno())
+                while await self._handshakes.step(self._tls.do_handshake) is not None:
+                    await self._flush()
+                    await self._take_encrypted()
             except ssl.SSLEOFError:
                 raise ConnectionResetError("the peer has gone before it was known who it is") from None
             except ssl.SSLError as error:
+                self._flush_nowait()  # it is told why
                 raise HandshakeFailed(f"TLS: {_reason(error)}") from None
+            await self._flush()
+        self._is_open = True
         return self._tls.getpeercert(binary_form=True)
 
     async def receive_into(self, room: Callable[[], memoryview]) -> int:
+        taken = 0
         while True:
             try:
-                count = self._receive_nowait(room()[:RECEIVED_AT_ONCE_BYTES])
+                count = self._decrypt(room())
             except ssl.SSLWantReadError:
-                self._operations = self._bytes = 0
-                await trio.lowlevel.wait_readable(self._tls)
-            except ssl.SSLWantWriteError:
-                await trio.lowlevel.wait_writable(self._tls)
-            else:
-                await self._pay(count)
-                return count
+                if taken:
+                    await trio.lowlevel.checkpoint()
+                taken += await self._take_encrypted()
+                continue
+            if taken > 2 * count:
+                await trio.lowlevel.checkpoint()
+            await self._pay(count)
+            return count
 
-    def _receive_nowait(self, room: memoryview) -> int:
-        """As many records as are there. Raises ssl.SSLWantReadError where there is none."""
+    def _decrypt(self, room: memoryview) -> int:
+        """As much as is there; 0 at the end. Raises ssl.SSLWantReadError where there is nothing yet, ssl.SSLError."""
         filled = 0
-        while filled < len(room):
-            try:
-                count = self._tls.recv_into(room[filled:])
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                if filled:
-                    return filled
+        try:
+            while filled < len(room):
+                count = cast("int", self._tls.read(len(room) - filled, room[filled:]))  # where there is a buffer
+                if count == 0:
+                    break
+                filled += count
+        except ssl.SSLWantReadError:
+            if not filled:
+                self._refuse_chatter()
                 raise
-            if count == 0:
-                break
-            filled += count
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            pass
+        self._refuse_chatter()
         return filled
+
+    def _refuse_chatter(self) -> None:
+        if self._to_send.pending > MOST_UNASKED_BYTES:
+            raise ConnectionAbortedError("TLS: the other side asks for more than it listens to")
+
+    async def _take_encrypted(self) -> int:
+        """Wait for something and give it to OpenSSL, or the end."""
+        while True:
+            try:
+                data = self._socket.recv(ENCRYPTED_AT_ONCE)
+            except BlockingIOError:
+                self._operations = self._bytes = 0
+                await trio.lowlevel.wait_readable(self._socket)
+                continue
+            if data:
+                self._encrypted.write(data)
+            else:
+                self._encrypted.write_eof()
+            return len(data)
 
     async def send(self, pieces: Sequence[Sized]) -> None:
         for chunk in _chunks(pieces):
-            while True:
-                try:
-                    self._tls.send(chunk)
-                except ssl.SSLWantWriteError:
-                    self._operations = self._bytes = 0
-                    await trio.lowlevel.wait_writable(self._tls)
-                except ssl.SSLWantReadError:
-                    await trio.lowlevel.wait_readable(self._tls)
-                else:
-                    break
-            self._sent_bytes += len(chunk)
-            await self._pay(len(chunk))
+            await self._send_all(self._encrypt(chunk))
 
-    def end_receiving(self) -> None:
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(self._socket, socket.SHUT_RD)  # that of SSLSocket would forget about TLS
+    def _encrypt(self, chunk: bytes | memoryview) -> list[memoryview]:
+        """Record by record: the buffer between is as large as one, and stays so."""
+        view, records = memoryview(chunk), []
+        for begin in range(0, len(view), RECORD_BYTES):
+            self._tls.write(view[begin : begin + RECORD_BYTES])
+            records.append(memoryview(self._to_send.read()))
+        return records
+
+    async def _send_all(self, records: list[memoryview]) -> None:
+        self._is_sending = True  # and stays so where it is not done: then nothing may be said behind it
+        await self._send_buffers(records)
+        self._is_sending = False
+
+    async def _flush(self) -> None:
+        """What OpenSSL has to say of its own accord."""
+        if self._to_send.pending:
+            await self._send_all([memoryview(self._to_send.read())])
+
+    def _flush_nowait(self) -> None:
+        if not self._is_sending and self._to_send.pending:
+            with contextlib.suppress(OSError):
+                self._socket.send(self._to_send.read())
 
     def close(self) -> None:
-        if self._socket.fileno() >= 0 and isinstance(self._socket, ssl.SSLSocket):
-            with contextlib.suppress(OSError, ValueError):
-                self._socket.unwrap()  # says farewell, and waits for no answer
+        if self._is_open and self._socket.fileno() >= 0:
+            with contextlib.suppress(ssl.SSLError):
+                self._tls.unwrap()  # says farewell, and waits for no answer
+            self._flush_nowait()
         super().close()
 
 
