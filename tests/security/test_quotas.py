@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from odradek.protocol.headers import encode_response
+from odradek.protocol.messages.produce import ProduceResponse
 from odradek_broker.security.quotas import (
     PRODUCE,
     Bucket,
@@ -83,3 +85,14 @@ def test_changes_are_saved_up_for_the_window_and_no_longer() -> None:
     assert bucket.throttle_ms(1.0, 1_000_000) == 0
     bucket.take(1, 1.0, 1_000_000)
     assert bucket.throttle_ms(1.0, 1_000_000) == 1000
+
+
+@pytest.mark.parametrize("limit", [1.0, 1e-300])
+def test_however_small_a_quota_is_an_answer_can_say_how_long_to_wait(limit: float) -> None:
+    meter, bucket = Meter(11, 1000), Bucket(11_000)
+    for _ in range(4):
+        meter.record(1e6, 0)
+    bucket.take(1e7, limit, 0)
+    for throttle_ms in (meter.throttle_ms(limit, 0), bucket.throttle_ms(limit, 0)):
+        assert throttle_ms > 1_000_000_000
+        assert encode_response(ProduceResponse(throttle_time_ms=throttle_ms), 9, 1)

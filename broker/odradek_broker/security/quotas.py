@@ -22,6 +22,9 @@ Entity: TypeAlias = tuple[tuple[str, str | None], ...]
 """Types and names, sorted by type; no type twice."""
 Quotas: TypeAlias = Mapping[Entity, Mapping[str, float]]
 
+LONGEST_THROTTLE_MS = 2**31 - 1
+"""What an answer can say: a quota of one byte a second is soon exceeded by more."""
+
 
 class Held(NamedTuple):
     """To what somebody is held."""
@@ -88,7 +91,7 @@ class Meter:
             return 0
         span_ms = self._span_ms(now_ms)
         rate = sum(amount for _, amount in self._samples) * 1000 / span_ms
-        return 0 if rate <= limit else round((rate - limit) / limit * span_ms)
+        return 0 if rate <= limit else round(min((rate - limit) / limit * span_ms, LONGEST_THROTTLE_MS))
 
     def _span_ms(self, now_ms: float) -> float:
         elapsed = now_ms - self._samples[0][0]
@@ -111,7 +114,7 @@ class Bucket:
     def throttle_ms(self, limit: float, now_ms: float) -> int:
         """0 while something is left."""
         tokens = self._refilled(limit, now_ms)
-        return round(-tokens * 1000 / limit) if tokens < 0 else 0
+        return round(min(-tokens * 1000 / limit, LONGEST_THROTTLE_MS)) if tokens < 0 else 0
 
     def take(self, count: float, limit: float, now_ms: float) -> None:
         self._tokens = self._refilled(limit, now_ms) - count
