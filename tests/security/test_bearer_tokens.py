@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -93,6 +94,12 @@ def test_the_token_does_not_choose_how_it_is_checked() -> None:
         believe(token(header={"kid": "another"}), keys(), EXPECTED, NOW)
     with pytest.raises(TokenRefused, match="a method that its key is not for"):
         believe(token(header={"crit": ["x"]}), keys(), EXPECTED, NOW)
+
+
+def test_a_token_of_nothing_but_depth_is_no_token() -> None:
+    deep = base64.urlsafe_b64encode(b"[" * 45_000).decode()
+    with pytest.raises(TokenRefused, match="it is no token"):
+        believe(f"{deep}.e30.e30", keys(), EXPECTED, NOW)
 
 
 def test_only_keys_that_can_be_used_are_read() -> None:

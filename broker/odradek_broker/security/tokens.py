@@ -171,7 +171,7 @@ def _number(text: str) -> int:
 def _object(text: str) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(_bytes(text))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise TokenRefused("it is no token")
