@@ -21,11 +21,14 @@ from odradek.security import Security
 from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
 from odradek_broker.config.setting import Secret
 from odradek_broker.tls.authority import Authority, Issued
+from odradek_cli.failures import Failed
 
 DIRECTORY = "security"
 AUTHORITY, AUTHORITY_KEY, BROKERS = "ca.pem", "ca-key.pem", "brokers.pem"
 SETTINGS, PROFILE, PROPERTIES, KCAT = "brokers.properties", "client.toml", "client.properties", "kcat.conf"
 ADMIN, BROKER = "admin", "broker"
+OF_A_CLUSTER = ("meta.properties", "cluster.json")
+"""Files of which the data directory of any cluster has one."""
 RENEW_BEFORE = timedelta(days=30)
 PASSWORD_BYTES = 24
 
@@ -53,8 +56,16 @@ class Secured(Struct, frozen=True):
 
 
 def secure(data_dir: Path, hosts: Iterable[str]) -> Secured:
-    """Write what is not there yet. `hosts`: by which brokers are reached. Raises OSError."""
+    """Write what is not there yet. `hosts`: by which brokers are reached. Raises OSError.
+
+    Raises Failed where there is a cluster already that was not secured: it has no administrator, and users of a new
+    cluster are no use to it.
+    """
     secured = Secured(data_dir.resolve() / DIRECTORY)
+    if not secured.settings.exists() and any((data_dir / name).exists() for name in OF_A_CLUSTER):
+        raise Failed(
+            f"{data_dir} has a cluster that is not secured; docs/security.md says how one is that runs already"
+        )
     secured.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not secured.settings.exists():
         authority = Authority.create("Odradek")

@@ -16,6 +16,7 @@ from unittest import mock
 import pytest
 
 from odradek_broker.config import load_broker_config
+from odradek_cli.failures import Failed
 from odradek_cli.profiles import read_profile
 from odradek_cli.secured import hosts_for, hosts_of, read_certificate, renew, secure, tell_clients
 from referee.process import BrokerProcess
@@ -145,6 +146,14 @@ def test_all_that_is_written_is_for_this_user_alone_and_kept(tmp_path: Path) -> 
     assert stat.S_IMODE(secured.directory.stat().st_mode) == 0o700
     again = secure(tmp_path, hosts_for("broker.example.com"))
     assert {path.name: path.read_bytes() for path in again.directory.iterdir()} == files
+
+
+@pytest.mark.parametrize("file", ["meta.properties", "cluster.json"])
+def test_a_cluster_that_is_not_secured_does_not_become_one_that_nobody_can_use(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).touch()
+    with pytest.raises(Failed, match="has a cluster that is not secured"):
+        secure(tmp_path, ["localhost"])
+    assert [each.name for each in tmp_path.iterdir()] == [file]
 
 
 def test_a_cluster_that_is_reached_by_another_name_gets_a_certificate_for_it(tmp_path: Path) -> None:
