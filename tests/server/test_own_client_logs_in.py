@@ -160,6 +160,35 @@ async def test_a_token_of_the_identity_provider_is_enough_and_one_for_somebody_e
                 pass
 
 
+async def test_a_token_that_is_not_to_be_had_for_a_while_ends_no_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "BETWEEN_LOGINS_MS", 0)
+    file, asked = tmp_path / "keys.json", 0
+    file.write_text(jwks())
+
+    def give() -> str:
+        nonlocal asked
+        asked += 1
+        if 1 < asked < 5:
+            raise RuntimeError("nobody answers there")
+        return token(exp=int(time.time()) + 600)
+
+    settings = {
+        "sasl.enabled.mechanisms": "OAUTHBEARER",
+        "sasl.oauthbearer.jwks.endpoint.url": file.as_uri(),
+        "sasl.oauthbearer.expected.issuer": CLAIMS["iss"],
+        "sasl.oauthbearer.expected.audience": CLAIMS["aud"],
+        "connections.max.reauth.ms": "300",
+    }
+    async with guarded(tmp_path, **settings) as served:
+        patient = alice(tmp_path, sasl_mechanism="OAUTHBEARER", sasl_token=give)
+        async with Producer(where(served), security=patient, linger_ms=0) as producer:
+            with trio.fail_after(20):
+                while asked < 6:
+                    await producer.send("t", b"x")
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from odradek.errors import AuthenticationFailed, OdradekError
+from odradek.errors import AuthenticationFailed, ConnectionFailed, OdradekError
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.sasl_authenticate import SaslAuthenticateRequest, SaslAuthenticateResponse
 from odradek.protocol.messages.sasl_handshake import SaslHandshakeRequest, SaslHandshakeResponse
@@ -32,7 +32,10 @@ async def log_in(connection: Connection, security: Security, random: Random, tim
     """
     nonce = base64.b64encode(random.randbytes(NONCE_BYTES)).decode()
     # A program's own function may take a while to give a token, and SCRAM's keys take milliseconds.
-    exchange = await trio.to_thread.run_sync(partial(security.exchange, nonce))
+    try:
+        exchange = await trio.to_thread.run_sync(partial(security.exchange, nonce))
+    except Exception as error:  # whatever that function raises: it may give a token the next time
+        raise ConnectionFailed(f"sasl_token has given no token, but raised {type(error).__name__}") from error
     asked = SaslHandshakeRequest(exchange.mechanism)
     begun = await connection.request_alone(asked, SaslHandshakeResponse, timeout_s, 1)
     if begun.error_code:
