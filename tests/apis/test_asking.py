@@ -73,7 +73,7 @@ def test_an_allowance_is_noted_once_and_a_refusal_every_time() -> None:
     assert notes.seen == [("t", True), ("u", False), ("u", False), ("u", False)]
 
 
-def test_no_more_than_a_thousand_permissions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_permissions_are_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "MAX_REMEMBERED", 3)
     notes = Notes()
     asked = asking_of(node(index("allow User:alice * READ TOPIC LITERAL *")), notes)
@@ -87,3 +87,11 @@ def test_a_name_that_is_longer_than_any_that_is_used_is_not_kept() -> None:
     asked = asking_of(node(index("allow User:alice * READ TOPIC PREFIXED t")))
     assert asked.may(READ, TOPIC, "t" * 249) and asked.remembers(READ, TOPIC, "t" * 249)
     assert asked.may(READ, TOPIC, "t" * 30_000) and not asked.remembers(READ, TOPIC, "t" * 30_000)
+
+
+def test_who_reads_thousands_of_topics_in_turn_is_asked_for_each_of_them_once() -> None:
+    notes = Notes()
+    asked = asking_of(node(index("allow User:alice * READ TOPIC PREFIXED t")), notes)
+    for _ in range(3):
+        assert all(asked.may(READ, TOPIC, f"t-{number}") for number in range(5_000))
+    assert len(notes.seen) == 5_000

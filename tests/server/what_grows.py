@@ -37,7 +37,7 @@ TESTS = {
         "controller/test_acl_decisions.py::test_a_request_with_too_many_changes_makes_none",
     ),
     "Permissions that a connection remembers": (
-        "apis/test_asking.py::test_no_more_than_a_thousand_permissions_are_remembered",
+        "apis/test_asking.py::test_no_more_permissions_are_remembered_than_there_is_room_for",
     ),
     "Connections of a broker": (
         "server/test_many_connections.py::test_no_more_than_max_connections_are_let_in_however_many_come_at_once",

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from odradek_broker.ports.network import Address
     from odradek_broker.security.principal import Principal
 
-MAX_REMEMBERED = 1_000
-LONGEST_REMEMBERED = 1_000
-"""Characters of a name: who may do something with whatever has a prefix could have us keep megabytes of names."""
+MAX_REMEMBERED = 10_000
+"""More than the topics of a connection: whoever reads more of them in turn would have each decided anew."""
+LONGEST_REMEMBERED = 249
+"""Characters of a name, as of a topic's: who may use whatever has a prefix could have us keep gigabytes."""
 
 
 class Audit(Protocol):
