@@ -77,6 +77,8 @@ def up(
             shutil.rmtree(directory, ignore_errors=True)
     if secure:
         raise SystemExit(_up_secured(brokers, port, host, data_dir or "", settings, is_temporary=False))
+    if data_dir is not None and os.path.exists(os.path.join(data_dir, "security", "brokers.properties")):
+        raise UsageError(f"{data_dir} has a secured cluster, which nobody would guard without --secure")
     if brokers > 1 or journal == "etcd":
         from odradek.testing import Cluster
 

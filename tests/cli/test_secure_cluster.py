@@ -156,6 +156,12 @@ def test_a_cluster_that_is_not_secured_does_not_become_one_that_nobody_can_use(t
     assert [each.name for each in tmp_path.iterdir()] == [file]
 
 
+def test_a_secured_cluster_does_not_come_up_unguarded(tmp_path: Path) -> None:
+    secure(tmp_path, ["localhost"])
+    refused = done("up", "--data-dir", str(tmp_path), code=2)
+    assert "without --secure" in refused.stderr
+
+
 def test_a_cluster_that_is_reached_by_another_name_gets_a_certificate_for_it(tmp_path: Path) -> None:
     path = secure(tmp_path, ["localhost"]).directory / "brokers.pem"
     secure(tmp_path, ["localhost", "10.0.0.1"])
