@@ -53,9 +53,11 @@ async def process(
     """
     if attempts < 1 or max_waiting < 1:
         raise ValueError("at least one attempt, and room for one record")
-    unfinished = Unfinished(attempts, delay_ms, order)
+    unfinished = Unfinished(attempts, delay_ms, order, consumer.encode)
     unfinished.take_over(consumer.keep_from_committing(unfinished))
     reading = _Reading(consumer, unfinished, max_waiting, give_up)
+    for unreadable in unfinished.held():
+        await reading.give_up(unreadable)
     newest: Record[K, V] | None = None
     while True:
         record = newest or unfinished.next(trio.current_time()) or await reading.read()
@@ -113,15 +115,22 @@ class _Reading:
         except SerializationFailed as failure:
             if self._give_up is None or failure.record is None:
                 raise
-            self._unfinished.hold(failure.record)
-            await self._give_up(failure.record, failure, 0)
-            self._unfinished.release(failure.record)
+            self._unfinished.hold(failure)
+            await self.give_up(failure)
             return None
         for record in records:
             if self._unfinished.take_in_hand(record):
                 return record
             self._unfinished.take(record)
         return None
+
+    async def give_up(self, failure: SerializationFailed) -> None:
+        """What is held since it cannot be read; raises the failure where there is no place for it."""
+        assert failure.record is not None
+        if self._give_up is None:
+            raise failure
+        await self._give_up(failure.record, failure, 0)
+        self._unfinished.release(failure.record)
 
     def _pause_what_has_to_wait(self) -> None:
         """All partitions where there is no room; where the order of a partition counts, those where something waits."""

@@ -17,15 +17,17 @@ Plain state: who drives it brings the time.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Literal, TypeAlias
 
+from odradek.errors import SerializationFailed
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
 
 Order: TypeAlias = Literal["none", "key", "partition"]
+Raw: TypeAlias = Record[bytes | None, bytes | None]
 
 LONGEST_DELAY_MS = 60_000
 
@@ -33,13 +35,20 @@ LONGEST_DELAY_MS = 60_000
 class Unfinished:
     """Of one consumer."""
 
-    def __init__(self, attempts: int, delay_ms: float, order: Order) -> None:
-        """Raises ValueError for another order."""
+    def __init__(
+        self,
+        attempts: int,
+        delay_ms: float,
+        order: Order,
+        encode: Callable[[Record[Any, Any]], Raw] = lambda each: each,
+    ) -> None:
+        """`encode`: a record as bytes, asked for where a key has no hash. Raises ValueError for another order."""
         if order not in ("none", "key", "partition"):
             raise ValueError(f"order={order!r}: use one of none, key, partition")
         self._attempts = attempts
         self._delay_ms = delay_ms
         self._order = order
+        self._encode = encode
         self._lines: dict[Hashable, deque[Record[Any, Any]]] = {}
         self._made: dict[Hashable, int] = {}
         """Attempts at the first record of a line."""
@@ -49,6 +58,7 @@ class Unfinished:
         """What was tried last had waited."""
         self._ticks = count()
         self._offsets: dict[TopicPartition, set[int]] = {}
+        self._held: dict[tuple[TopicPartition, int], SerializationFailed] = {}
         self._in_hand: Record[Any, Any] | None = None
         """What is tried while nothing else is unfinished. It comes into a line where it fails."""
 
@@ -89,8 +99,12 @@ class Unfinished:
             self._ready.append(name)
 
     def take_over(self, former: Unfinished | None) -> None:
-        """What another has left is to be tried once more, from the first attempt on."""
-        for record in () if former is None else former.records():
+        """What another has left is to be tried once more, from the first attempt on; what it held is held."""
+        if former is None:
+            return
+        for failure in former.held():
+            self.hold(failure)
+        for record in former.records():
             self.take(record)
 
     def take_in_hand(self, record: Record[Any, Any]) -> bool:
@@ -100,12 +114,19 @@ class Unfinished:
         self._in_hand = record
         return True
 
-    def hold(self, record: Record[Any, Any]) -> None:
-        """It was handed out and is not to be tried, but it is not done with before `release`."""
+    def hold(self, failure: SerializationFailed) -> None:
+        """Its record was handed out and is not to be tried, but it is not done with before `release`."""
+        record = failure.record
+        assert record is not None
+        self._held[record.topic_partition, record.offset] = failure
         self._offsets.setdefault(record.topic_partition, set()).add(record.offset)
+
+    def held(self) -> list[SerializationFailed]:
+        return list(self._held.values())
 
     def release(self, record: Record[Any, Any]) -> None:
         """What was held is done with."""
+        self._held.pop((record.topic_partition, record.offset), None)
         offsets = self._offsets.get(record.topic_partition, set())
         offsets.discard(record.offset)
         if not offsets:
@@ -174,6 +195,8 @@ class Unfinished:
             self._made.pop(name, None)
         for partition in partitions:
             self._offsets.pop(partition, None)
+        for place in [place for place in self._held if place[0] in partitions]:
+            del self._held[place]
         if self._in_hand is not None and self._in_hand.topic_partition in partitions:
             self._in_hand = None
         if gone:
@@ -185,6 +208,10 @@ class Unfinished:
         if self._order == "partition":
             return record.topic, record.partition
         if self._order == "key" and record.key is not None:
+            try:
+                hash(record.key)
+            except TypeError:  # as of a Struct that is not frozen
+                return record.topic, record.partition, "bytes", self._encode(record).key
             return record.topic, record.partition, "key", record.key
         return record.topic, record.partition, record.offset
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from fake_broker import FakeBroker
@@ -180,3 +181,38 @@ async def test_what_makes_no_sense_is_refused(broker: FakeBroker, wrong: Any) ->
     async with Consumer("fake", NUMBERS, group="g", surroundings=broker.surroundings) as consumer:
         with pytest.raises(ValueError, match=r"attempt|order"):
             await process(consumer, Handler(0), **wrong)
+
+
+class Customer(msgspec.Struct):
+    number: int
+
+
+async def test_a_key_without_a_hash_has_a_line_too(broker: FakeBroker, autojump_clock: Any) -> None:
+    typed = Topic("dead", key=Customer, value=int)
+    async with Producer("fake", surroundings=broker.surroundings) as producer:
+        for value, customer in ((1, 1), (2, 2), (3, 2), (4, 1)):
+            await producer.send(typed, value, key=Customer(customer))
+    handler = Handler(failures=1)
+    async with Consumer("fake", typed, group="g", surroundings=broker.surroundings) as consumer:
+        with trio.move_on_after(60):
+            await process(consumer, handler, delay_ms=10, order="key")
+    assert [value for value, _ in handler.seen] == [1, 2, 4, 2, 3]
+
+
+async def test_what_cannot_be_read_and_could_not_be_given_up_is_given_up_by_who_goes_on(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    given_up: list[bytes | None] = []
+
+    async def fails_at_first(record: Record[bytes | None, bytes | None], failure: Exception, attempts: int) -> None:
+        given_up.append(record.value)
+        if len(given_up) == 1:
+            raise ZeroDivisionError
+
+    async with Consumer("fake", NUMBERS, group="g", surroundings=broker.surroundings) as consumer:
+        with pytest.raises(ZeroDivisionError):
+            await process(consumer, Handler(0), give_up=fails_at_first)
+        with trio.move_on_after(60):
+            await process(consumer, Handler(0), give_up=fails_at_first)
+    assert given_up == [b"no number", b"no number"]
+    assert broker.committed["orders", 0] == 4

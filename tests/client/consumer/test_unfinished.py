@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from odradek.consumer.unfinished import LONGEST_DELAY_MS, Order, Unfinished
+from odradek.errors import SerializationFailed
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
 
@@ -16,6 +17,12 @@ P0, P1 = TopicPartition("t", 0), TopicPartition("t", 1)
 
 def record(offset: int, key: bytes | None = None, partition: int = 0) -> Record[Any, Any]:
     return Record("t", partition, offset, 0, key, b"v")
+
+
+def unreadable(each: Record[Any, Any]) -> SerializationFailed:
+    failure = SerializationFailed("no number")
+    failure.record = each
+    return failure
 
 
 def taken(order: Order, *records: Record[Any, Any], attempts: int = 3, delay_ms: float = 1_000) -> Unfinished:
@@ -89,7 +96,7 @@ def test_what_is_taken_away_is_forgotten_and_what_comes_of_it_changes_nothing() 
     unfinished.next(0)
     unfinished.next(0)
     unfinished.failed(b, 0)
-    unfinished.hold(record(7))
+    unfinished.hold(unreadable(record(7)))
     unfinished.forget([P0])
     assert (len(unfinished), unfinished.lowest(P0), unfinished.next_due) == (1, None, None)
     assert not unfinished.failed(a, 0)
@@ -127,7 +134,7 @@ def test_what_is_tried_while_nothing_else_is_unfinished_stands_in_a_line_only_on
 
 def test_what_is_held_is_unfinished_until_it_is_released() -> None:
     unfinished = taken("key", record(5))
-    unfinished.hold(record(3))
+    unfinished.hold(unreadable(record(3)))
     assert unfinished.lowest(P0) == 3
     unfinished.release(record(3))
     assert unfinished.lowest(P0) == 5
