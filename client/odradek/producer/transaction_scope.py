@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from odradek.errors import BrokerError, OdradekError, ProducerFenced, TransactionAborted
+from odradek.errors import BrokerError, OdradekError, ProducerFenced, RequestTimedOut, TransactionAborted
 from odradek.group_position import GroupPosition
 from odradek.producer.transaction_state import FENCED_CODES, State
 from odradek.producer.transactions import Transactions
@@ -79,7 +79,7 @@ class TransactionScope:
                 patience.shield = True
                 await self._transactions.commit()
             if patience.cancelled_caught:
-                await self._transactions.commit()
+                await self._transactions.commit(RequestTimedOut(f"no answer within {self._close_timeout_s:g} s"))
             transaction.outcome = Outcome.COMMITTED
         except (ProducerFenced, TransactionAborted):
             transaction.outcome = Outcome.ABORTED

@@ -124,14 +124,14 @@ class Transactions:
         except (IllegalGeneration, UnknownMember) as error:
             raise CommitFailed(f"the group {position.group} has rebalanced: {error.code.name}") from error
 
-    async def commit(self) -> None:
+    async def commit(self, doubt: OdradekError | None = None) -> None:
         """When it is cancelled, it is not known whether the transaction was committed.
 
-        Raises ProducerFenced and TransactionAborted where it surely was not, TransactionOutcomeUnknown where an
-        earlier attempt may have been carried out.
+        `doubt`: what became of asking before, where that was given up. Raises ProducerFenced and TransactionAborted
+        where it surely was not, TransactionOutcomeUnknown where an earlier attempt may have been carried out.
         """
         self.core.leave()
-        doubts: list[OdradekError] = []
+        doubts: list[OdradekError] = [] if doubt is None else [doubt]
         try:
             await self._end(committed=True, on_failure=doubts.append)
         except ProducerFenced as error:

@@ -407,6 +407,28 @@ async def test_whether_a_commit_was_made_is_not_known_only_where_it_was_asked_fo
     assert broker.committed_values == ([] if answers else [b"v"])
 
 
+async def test_a_commit_that_took_longer_than_closing_may_have_been_made_though_the_producer_is_fenced_then(
+    broker: TransactionalBroker, autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = broker._EndTxn
+
+    async def answer_late(request: EndTxnRequest, version: int) -> Any:
+        answer = await end(request, version)
+        if broker.count(EndTxnRequest) == 1:
+            broker.let_another_in()
+            await trio.sleep(2)
+        return answer
+
+    monkeypatch.setattr(broker, "_EndTxn", answer_late)
+    options: dict[str, Any] = {"transactional_id": "t", "close_timeout_ms": 1_000}
+    async with Producer("fake", surroundings=broker.surroundings, **options) as producer:
+        with pytest.raises(TransactionOutcomeUnknown):
+            async with producer.transaction() as transaction:
+                await producer.send_and_wait("orders", b"v")
+        assert transaction.outcome is Outcome.UNKNOWN
+    assert broker.committed_values == [b"v"]
+
+
 async def test_a_commit_whose_answer_was_lost_is_asked_for_again_and_counts_once(
     broker: TransactionalBroker, autojump_clock: Any
 ) -> None:
