@@ -60,8 +60,7 @@ async def process(
         await reading.give_up(unreadable)
     newest: Record[K, V] | None = None
     while True:
-        record = newest or unfinished.next(trio.current_time()) or await reading.read()
-        if record is None:
+        if (record := newest or unfinished.next(trio.current_time()) or await reading.read()) is None:
             continue
         failure = await _attempt(record, handle, unfinished.attempts_at(record))
         if failure is None:

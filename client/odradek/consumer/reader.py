@@ -76,8 +76,7 @@ class Reader:
         try:
             self._since_checkpoint += self._cursor.index
             self._cursor.finish()
-            self._owned.taken_in_hand.clear()
-            self._owned.finished.announce()
+            self._owned.more_is_asked_for()
             await self._checkpoint()
             return await self._wait_for_records(deadline)
         except OdradekError:

@@ -49,7 +49,7 @@ class OwnedPartitions:
         self._cursor = cursor
         self._changed = changed
         self._hold_count = 0
-        self._progress: tuple[object, int] = (None, 0)
+        self._progress: tuple[object, int, int] = (None, 0, 0)
         self._progress_at = 0.0
 
     @property
@@ -99,13 +99,25 @@ class OwnedPartitions:
     def note_progress(self) -> None:
         """Look whether it is still the same."""
         self._cursor.settle()
-        progress = (self._cursor.records, self._cursor.index)
-        if not self._cursor.in_progress or progress[0] is not self._progress[0] or progress[1] != self._progress[1]:
+        tries = 0 if self.unfinished is None else self.unfinished.tries
+        progress = (self._cursor.records, self._cursor.index, tries)
+        if not self._is_busy or progress[0] is not self._progress[0] or progress[1:] != self._progress[1:]:
             self._progress, self._progress_at = progress, trio.current_time()
 
     async def wait_unstuck(self) -> None:
-        while self._cursor.in_progress:
+        while self._is_busy:
             await self.finished.wait()
+
+    def more_is_asked_for(self) -> None:
+        """What was handed out is finished, or has its place among what is not."""
+        self.taken_in_hand.clear()
+        if self.unfinished is not None:
+            self.unfinished.tried = None
+        self.finished.announce()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._cursor.in_progress or (self.unfinished is not None and self.unfinished.tried is not None)
 
     # ------------------------------------------------------------------------------------------ and for the consumer
 
@@ -180,5 +192,9 @@ class OwnedPartitions:
             self._cluster.activities.waiting("rebalance", "the program is still busy with a record"),
             trio.move_on_after(self._config.max_poll_interval_ms / 1000),
         ):
-            while self._cursor.is_busy_with(states):
+            while self._cursor.is_busy_with(states) or self._tries_one_of(states):
                 await self.finished.wait()
+
+    def _tries_one_of(self, states: Collection[PartitionState]) -> bool:
+        tried = None if self.unfinished is None else self.unfinished.tried
+        return tried is not None and any(state.topic_partition == tried.topic_partition for state in states)

@@ -59,6 +59,9 @@ class Unfinished:
         self._ticks = count()
         self._offsets: dict[TopicPartition, set[int]] = {}
         self._held: dict[tuple[TopicPartition, int], SerializationFailed] = {}
+        self.tried: Record[Any, Any] | None = None
+        """What `next` has given out, until the program asks for more."""
+        self.tries = 0
         self._in_hand: Record[Any, Any] | None = None
         """What is tried while nothing else is unfinished. It comes into a line where it fails."""
 
@@ -144,7 +147,9 @@ class Unfinished:
             self._was_due, name = False, self._ready.popleft()
         else:
             return None
-        return self._lines[name][0]
+        self.tried = self._lines[name][0]
+        self.tries += 1
+        return self.tried
 
     @property
     def next_due(self) -> float | None:

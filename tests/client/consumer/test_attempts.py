@@ -216,3 +216,23 @@ async def test_what_cannot_be_read_and_could_not_be_given_up_is_given_up_by_who_
             await process(consumer, Handler(0), give_up=fails_at_first)
     assert given_up == [b"no number", b"no number"]
     assert broker.committed["orders", 0] == 4
+
+
+@pytest.mark.parametrize("stuck_at", [1, 2])
+async def test_who_is_stuck_in_any_attempt_leaves_the_group(
+    broker: FakeBroker, autojump_clock: Any, stuck_at: int
+) -> None:
+    attempts: list[int] = []
+
+    async def stuck(record: Record[Any, int]) -> None:
+        if record.value == 1:
+            attempts.append(1)
+            if len(attempts) == stuck_at:
+                await trio.sleep_forever()
+            raise ValueError("not one")
+
+    options: dict[str, Any] = {"group": "g", "max_poll_interval_ms": 10_000, "surroundings": broker.surroundings}
+    async with Consumer("fake", NUMBERS, **options) as consumer:
+        with trio.move_on_after(100):
+            await process(consumer, stuck, attempts=4, delay_ms=100, give_up=forget)
+        assert broker.count(LeaveGroupRequest) == 1
