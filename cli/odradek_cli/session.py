@@ -38,6 +38,11 @@ def default_bootstrap() -> str:
     return running[0] if running else DEFAULT_BOOTSTRAP
 
 
+def _by_number(bootstrap: str) -> set[str]:
+    """The addresses of this machine under one name."""
+    return {address.strip().replace("localhost:", "127.0.0.1:") for address in bootstrap.split(",")}
+
+
 def security_for(bootstrap: str) -> Security:
     """How to speak with these brokers, and as whom: as the profile says that was asked for, else as `odradek up` does
     that runs them. Raises UsageError, Failed.
@@ -49,7 +54,8 @@ def security_for(bootstrap: str) -> Security:
     profile = profile_in(os.environ)
     if profile is not None and (profile.bootstrap == bootstrap or PROFILE_VARIABLE in os.environ):
         return profile.security
-    known = next((each.profile for each in all_running() if each.bootstrap == bootstrap), None)
+    asked = _by_number(bootstrap)
+    known = next((each.profile for each in all_running() if _by_number(each.bootstrap) & asked), None)
     return NO_SECURITY if known is None else read_profile(Path(known)).security
 
 

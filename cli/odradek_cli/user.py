@@ -31,7 +31,7 @@ def add(
     ] = "SCRAM-SHA-512",
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
-    """Add a user, or give one another password. One that is made is printed, this once."""
+    """Add a user, or give one another password for a mechanism. One that is made is printed, this once."""
     password = secrets.token_urlsafe(PASSWORD_BYTES) if password_file is None else _first_line(password_file)
 
     async def work() -> None:

@@ -59,7 +59,7 @@ def own_headers(record: Record[Any, Any]) -> Headers:
 
 
 class DeadLetterTopic:
-    """Writes failed records to another topic, as they are, with headers that say where they are from and why."""
+    """Writes failed records to another topic, as `process` gives them, with headers that say where from and why."""
 
     def __init__(self, producer: Producer, topic: str, *, group: str | None = None) -> None:
         """`group`: whose consumer gives them up, if that is to be said too."""
