@@ -300,6 +300,7 @@ CONTAINERS = {
     "odradek.activity.Activities._waits": MINE,
     "odradek.consumer.attempts._Reading._paused": MINE,
     "odradek.consumer.lags.Lags._counted": MINE,
+    "odradek.consumer.unfinished.Unfinished._held": WAITING,
     "odradek.consumer.unfinished.Unfinished._due": WAITING,
     "odradek.consumer.unfinished.Unfinished._lines": WAITING,
     "odradek.consumer.unfinished.Unfinished._made": WAITING,
