@@ -2,6 +2,9 @@
 
 It is written as its makers write theirs: on an error that can be aborted it aborts and reads again from what is
 committed; on a fatal one it begins anew.
+
+About one run in fifteen stands still in send_offsets_to_transaction after a kill, and no broker says anything. So it is
+among the long tests until it is known whose fault that is.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from load import IMPATIENT
 from odradek import Admin
 from odradek.testing import Cluster
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 RECORDS = 8_000
 PATIENCE_S = 120.0
