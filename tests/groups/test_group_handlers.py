@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from group_fakes import APIS, MemoryBroker, running
+from group_fakes import APIS, PARTITIONS, MemoryBroker, running
 from group_scene import range_protocol
 from msgspec.structs import replace
 
@@ -36,6 +36,7 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchRequestTopics,
 )
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
+from odradek_broker.controller.image import GROUP_TOPIC, PartitionImage
 from odradek_broker.coordinators.group_partition import GroupPartition
 
 KEYS = (8, 9, 10, 11, 12, 13, 14, 15, 16, 42, 47)
@@ -340,6 +341,52 @@ async def test_a_coordinator_that_cannot_be_had(autojump_clock: object) -> None:
         assert (no_topic.error_code, no_topic.node_id) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1)
         share = await broker.call(FindCoordinatorRequest(key_type=2, coordinator_keys=["x"]), 6)
         assert share.coordinators[0].error_code == ErrorCode.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("version", versions(10))
+async def test_a_coordinator_that_has_just_died_is_looked_for_until_there_is_another(
+    version: int, autojump_clock: object
+) -> None:
+    """Clients that are told of none ask twice more within a third of a second, and librdkafka then never again."""
+    broker = MemoryBroker()
+    async with running(broker), trio.open_nursery() as nursery:
+        broker.reachability.lost(1)
+
+        async def elect() -> None:
+            await trio.sleep(0.5)
+            broker.reachability.reached(1)
+
+        nursery.start_soon(elect)
+        answer = await broker.call(FindCoordinatorRequest("g", coordinator_keys=["g"]), version)
+        found = answer.coordinators[0] if version >= 4 else answer
+        assert (found.error_code, found.node_id) == (0, 1)
+        assert 0.5 <= trio.current_time() <= 0.55
+
+
+async def test_a_coordinator_that_is_elected_while_it_is_looked_for_is_named(autojump_clock: object) -> None:
+    broker = MemoryBroker()
+    led = broker.image
+    nobody = PartitionImage(replicas=(1,), isr=(1,), leader=-1)
+    topic = replace(led.topics[GROUP_TOPIC], partitions=dict.fromkeys(range(PARTITIONS), nobody))
+    broker.image = replace(led, topics={**led.topics, GROUP_TOPIC: topic})
+    async with running(broker), trio.open_nursery() as nursery:
+
+        async def elect() -> None:
+            await trio.sleep(1)
+            broker.image = led
+
+        nursery.start_soon(elect)
+        answer = await broker.call(FindCoordinatorRequest(coordinator_keys=["g", "h"]), 6)
+        assert [each.node_id for each in answer.coordinators] == [1, 1]
+
+
+async def test_a_coordinator_that_is_not_elected_is_not_waited_for_for_ever(autojump_clock: object) -> None:
+    broker = MemoryBroker()
+    broker.image = replace(broker.image, brokers={})
+    async with running(broker):
+        answer = await broker.call(FindCoordinatorRequest(coordinator_keys=["g", "h"]), 6)
+        assert {each.error_code for each in answer.coordinators} == {ErrorCode.COORDINATOR_NOT_AVAILABLE}
+        assert 2 <= trio.current_time() <= 2.1
 
 
 async def test_a_loading_coordinator_is_waited_for_and_then_excused(

@@ -5,13 +5,20 @@ Behaviour
     key hashes to. A share partition's key is group:topicId:partition, the id as Kafka writes it.
     A topic that is missing is made first; unlike Kafka, which then says COORDINATOR_NOT_AVAILABLE once, the answer to
     the same request already names the coordinator.
-    No leader, or no topic           COORDINATOR_NOT_AVAILABLE
+    Where there is no leader, or it has most likely just died, the answer waits for another for some seconds: librdkafka
+    asks three times within a third of a second, and then waits in send_offsets_to_transaction for ever.
+    Still no leader, or no topic     COORDINATOR_NOT_AVAILABLE
     Any other key type, a share partition's before version 6, or a key that names none    INVALID_REQUEST
 Versions
     1 key_type, error_message, throttle_time_ms    3 flexible    4 many keys    5 no change    6 share groups
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NewType
+
+import trio
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
@@ -24,6 +31,18 @@ from odradek_broker.metadata.client import ControllerUnavailable
 from odradek_broker.sharing.records import state_key
 
 REQUEST, VERSIONS = FindCoordinatorRequest, range(7)
+WAITS_FOR_OTHERS = True
+
+PATIENCE_SECONDS = 2.0
+LOOKS_AGAIN_SECONDS = 0.02
+"""A suspicion ends by itself, of which there is no event."""
+
+Index = NewType("Index", int)
+Place = Index | ErrorCode
+"""The partition of the topic that a key belongs to, or why there is none."""
+Leader = tuple[int, str, int]
+"""Its id, and where the client reaches it."""
+Leaders = dict[Index, Leader | None]
 
 MANY_KEYS = 4
 SHARE, SHARE_SINCE = 2, 6
@@ -35,10 +54,13 @@ async def handle(request: FindCoordinatorRequest, context: RequestContext) -> Fi
     has_many = context.version >= MANY_KEYS
     keys = request.coordinator_keys if has_many else [request.key]
     topic = await _topic(request.key_type, context) if keys else ErrorCode.NONE
-    slices, found = Slices(), []
+    slices, places, found = Slices(), dict[str, Place](), []
     for key in keys:
-        is_wrong = request.key_type == SHARE and state_key(key) is None
-        found.append(_nobody(key, ErrorCode.INVALID_REQUEST) if is_wrong else _find(key, topic, context))
+        places[key] = _place(key, request.key_type, topic)
+        await slices.pay()
+    leaders = await _leaders({place for place in places.values() if not isinstance(place, ErrorCode)}, topic, context)
+    for key in keys:
+        found.append(_answer(key, places[key], leaders))
         await slices.pay()
     if has_many:
         return FindCoordinatorResponse(coordinators=found)
@@ -65,15 +87,39 @@ async def _topic(key_type: int, context: RequestContext) -> TopicImage | ErrorCo
     return ErrorCode.COORDINATOR_NOT_AVAILABLE if error or topic is None else topic
 
 
-def _find(key: str, topic: TopicImage | ErrorCode, context: RequestContext) -> Coordinator:
+def _place(key: str, key_type: int, topic: TopicImage | ErrorCode) -> Place:
+    if key_type == SHARE and state_key(key) is None:
+        return ErrorCode.INVALID_REQUEST
+    return topic if isinstance(topic, ErrorCode) else Index(coordinator_partition(key, len(topic.partitions)))
+
+
+async def _leaders(indices: Collection[Index], topic: TopicImage | ErrorCode, context: RequestContext) -> Leaders:
+    """Of all these partitions; or after a while of those that have one."""
     if isinstance(topic, ErrorCode):
-        return _nobody(key, topic)
-    partition = topic.partitions[coordinator_partition(key, len(topic.partitions))]
-    error, leader = leader_of(partition, context)
+        return {}
+    found = {index: _leader(topic, index, context) for index in indices}
+    with trio.move_on_after(PATIENCE_SECONDS):
+        while None in found.values():
+            await trio.sleep(LOOKS_AGAIN_SECONDS)
+            topic = context.broker.image.topics.get(topic.name, topic)
+            found = {index: _leader(topic, index, context) for index in indices}
+    return found
+
+
+def _leader(topic: TopicImage, index: Index, context: RequestContext) -> Leader | None:
+    error, leader = leader_of(topic.partitions[index], context)
     address = None if error else address_of(leader, context)
-    if address is None:
+    return None if address is None else (leader, *address)
+
+
+def _answer(key: str, place: Place, leaders: Leaders) -> Coordinator:
+    if isinstance(place, ErrorCode):
+        return _nobody(key, place)
+    leader = leaders[place]
+    if leader is None:
         return _nobody(key, ErrorCode.COORDINATOR_NOT_AVAILABLE)
-    return Coordinator(key=key, node_id=leader, host=address[0], port=address[1], error_message=None)
+    node_id, host, port = leader
+    return Coordinator(key=key, node_id=node_id, host=host, port=port, error_message=None)
 
 
 def _nobody(key: str, error: ErrorCode) -> Coordinator:
