@@ -26,11 +26,13 @@ class Notes:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, bool]] = []
+        self.requests: list[str] = []
 
     def note(
         self, principal: str, host: str, request: str, operation: int, kind: int, name: str, decision: Decision
     ) -> None:
         self.seen.append((name, decision.allowed))
+        self.requests.append(request)
 
 
 def node(acls: AclIndex) -> SimpleNamespace:
@@ -79,7 +81,7 @@ def test_no_more_permissions_are_remembered_than_there_is_room_for(monkeypatch: 
     asked = asking_of(node(index("allow User:alice * READ TOPIC LITERAL *")), notes)
     for name in "abcde" * 2:
         assert asked.may(READ, TOPIC, name)
-        assert len(asked._allowed) <= 4
+        assert len(asked._memory.allowed) <= 4
     assert len(notes.seen) == 10
 
 
@@ -95,3 +97,21 @@ def test_who_reads_thousands_of_topics_in_turn_is_asked_for_each_of_them_once() 
     for _ in range(3):
         assert all(asked.may(READ, TOPIC, f"t-{number}") for number in range(5_000))
     assert len(notes.seen) == 5_000
+
+
+def test_what_is_asked_late_is_noted_in_the_name_of_its_own_request() -> None:
+    """A handler may ask when the next request of its connection has long been read."""
+    notes = Notes()
+    asked = asking_of(node(index("allow User:alice * READ TOPIC LITERAL *")), notes)
+    first, second = asked.about("ListGroups"), asked.about("Produce")
+    assert not second.may(READ, ResourceType.GROUP, "g")
+    assert not first.may(READ, ResourceType.GROUP, "g")
+    assert notes.requests == ["Produce", "ListGroups"]
+
+
+def test_what_one_request_was_allowed_is_remembered_for_every_other_and_each_has_one_asking() -> None:
+    notes = Notes()
+    asked = asking_of(node(index("allow User:alice * READ TOPIC LITERAL *")), notes)
+    assert asked.about("Fetch").may(READ, TOPIC, "t") and asked.about("OffsetCommit").may(READ, TOPIC, "t")
+    assert notes.requests == ["Fetch"]
+    assert asked.about("Fetch") is asked.about("Fetch")

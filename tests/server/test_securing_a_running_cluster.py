@@ -67,6 +67,8 @@ class Restarted:
             "ssl.truststore.location": trusted(self._directory),
             "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": ACCOUNT,
         }
+        if self._wanted == INSIDE:
+            settings["super.users"] = "User:ANONYMOUS"  # the nodes that are not there yet are brokers, too
         if self._id == 100:
             return settings | {"process.roles": "controller"}
         controller = self._ports[100][1 if self._wanted >= INSIDE else 0]

@@ -14,6 +14,8 @@ A plain one whose request turns out to be long work returns it as `Held`.
 No handler holds the loop for long (loop/slices.py): what grows with the request is cut into slices, or done by a
 worker.
 
+What brokers and controllers alone ask of each other says so (FOR_BROKERS = True): nobody else reaches the handler.
+
 A handler that does nothing more for its client than wait for others says so (WAITS_FOR_OTHERS = True): it is cancelled
 in the moment in which the client closes its connection. The others are carried to their end, which is near.
 
@@ -31,11 +33,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
+from odradek.protocol.acl import Operation
 from odradek.protocol.headers import ApiMessage
 from odradek_broker.security.principal import ANONYMOUS, Principal
 
 if TYPE_CHECKING:
-    from odradek.protocol.acl import Operation, ResourceType
+    from odradek.protocol.acl import ResourceType
     from odradek_broker.apis.permissions.asking import Asking
     from odradek_broker.node.broker import Broker
     from odradek_broker.ports.network import Address
@@ -77,6 +80,8 @@ class Api(Struct, frozen=True):
     """As `versions`, but for Produce (see api_00_produce), and for what only brokers ask: none."""
     for_own_clients: bool
     """Whether Kafka has no such API: it is advertised to Odradek's own client alone."""
+    for_brokers: bool
+    """Whether nobody but brokers and controllers of this cluster is answered, be there an authorizer or not."""
 
 
 class Caller(Struct):
@@ -114,6 +119,16 @@ class RequestContext(Struct, frozen=True):
         """For the few handlers that ask for themselves (apis/permissions)."""
         return self.asking is None or self.asking.may(operation, resource_type, name)
 
+    @property
+    def by_broker(self) -> bool:
+        """Whether it is a broker or a controller of this cluster that asks."""
+        if self.asking is not None:
+            if not self.asking.may_cluster(Operation.CLUSTER_ACTION):
+                return False
+            if not self.asking.is_by_default(Operation.CLUSTER_ACTION):
+                return True
+        return self.broker.known_brokers.knows(self.caller.principal, self.caller.listener)
+
 
 def load_apis() -> dict[int, Api]:
     """Every handler of this package, by API key."""
@@ -132,6 +147,7 @@ def load_apis() -> dict[int, Api]:
             waits_for_others=getattr(module, "WAITS_FOR_OTHERS", False),
             advertised_versions=getattr(module, "ADVERTISED_VERSIONS", module.VERSIONS),
             for_own_clients=getattr(module, "FOR_OWN_CLIENTS", False),
+            for_brokers=getattr(module, "FOR_BROKERS", False),
         )
         assert int(module_info.name.split("_")[1]) == api.key, f"{module_info.name} handles key {api.key}"
         assert api.key not in apis

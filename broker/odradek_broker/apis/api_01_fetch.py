@@ -44,7 +44,6 @@ from odradek.protocol.messages.fetch import (
     PartitionData,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.apis.permissions.asking import Asking
 from odradek_broker.config.coordination_keys import RACK_AWARE
 from odradek_broker.loop.slices import SLICE, Slices
 from odradek_broker.partitions.fetch import diverging_epoch, elsewhere, read_partition, refused
@@ -164,10 +163,11 @@ async def _find(request: FetchRequest, session: FetchSession | None, context: Re
 
 
 def _partition(key: PartitionKey, request: FetchRequest, context: RequestContext) -> Partition | ErrorCode:
+    """Permissions are asked for anew whenever the partition is looked at: one may be taken back."""
     topic, index = key
     is_consumer = _replica_id(request) < 0
     name = context.broker.topic_name(topic) if isinstance(topic, bytes) else topic
-    if context.asking is not None and not _is_permitted(name, context.asking, is_consumer=is_consumer):
+    if not (_may_read(name, context) if is_consumer else context.by_broker):
         return ErrorCode.TOPIC_AUTHORIZATION_FAILED
     if name is None:
         return ErrorCode.UNKNOWN_TOPIC_ID
@@ -175,11 +175,8 @@ def _partition(key: PartitionKey, request: FetchRequest, context: RequestContext
     return context.broker.replicas.partition(name, index, follower_too=from_any)
 
 
-def _is_permitted(name: str | None, asking: Asking, *, is_consumer: bool) -> bool:
-    """Followers are brokers. Asked anew whenever the partition is looked at: a permission may be taken back."""
-    if not is_consumer:
-        return asking.may_cluster(Operation.CLUSTER_ACTION)
-    return name is None or asking.may(Operation.READ, ResourceType.TOPIC, name)
+def _may_read(name: str | None, context: RequestContext) -> bool:
+    return name is None or context.may(Operation.READ, ResourceType.TOPIC, name)
 
 
 async def _named(request: FetchRequest, *, by_id: bool) -> dict[PartitionKey, FetchPartition]:

@@ -17,6 +17,7 @@ from odradek_broker.metadata.forwarding import answer_forward
 from odradek_broker.metadata.messages import ForwardRequest, ForwardResponse
 
 REQUEST, VERSIONS, ADVERTISED_VERSIONS = ForwardRequest, range(1), range(0)
+FOR_BROKERS = True
 
 
 async def handle(request: ForwardRequest, context: RequestContext) -> ForwardResponse:

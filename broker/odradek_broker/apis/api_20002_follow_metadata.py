@@ -13,6 +13,7 @@ from odradek_broker.metadata.forwarding import answer_follow
 from odradek_broker.metadata.messages import FollowMetadataRequest, FollowMetadataResponse
 
 REQUEST, VERSIONS, ADVERTISED_VERSIONS = FollowMetadataRequest, range(1), range(0)
+FOR_BROKERS = True
 WAITS_FOR_OTHERS = True
 
 

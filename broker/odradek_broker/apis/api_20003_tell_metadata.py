@@ -13,6 +13,7 @@ from odradek_broker.controller.snapshot import records_of
 from odradek_broker.metadata.messages import TellMetadataRequest, TellMetadataResponse
 
 REQUEST, VERSIONS, ADVERTISED_VERSIONS = TellMetadataRequest, range(1), range(0)
+FOR_BROKERS = True
 
 
 def handle(request: TellMetadataRequest, context: RequestContext) -> TellMetadataResponse:

@@ -17,6 +17,7 @@ from odradek.protocol.messages.initialize_share_group_state import (
 from odradek_broker.apis import RequestContext
 
 REQUEST, VERSIONS = InitializeShareGroupStateRequest, range(1)
+FOR_BROKERS = True
 
 
 async def handle(

@@ -15,6 +15,7 @@ from odradek.protocol.messages.read_share_group_state import ReadShareGroupState
 from odradek_broker.apis import RequestContext
 
 REQUEST, VERSIONS = ReadShareGroupStateRequest, range(1)
+FOR_BROKERS = True
 
 
 async def handle(request: ReadShareGroupStateRequest, context: RequestContext) -> ReadShareGroupStateResponse:

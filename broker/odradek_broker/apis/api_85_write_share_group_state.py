@@ -17,6 +17,7 @@ from odradek.protocol.messages.write_share_group_state import WriteShareGroupSta
 from odradek_broker.apis import RequestContext
 
 REQUEST, VERSIONS = WriteShareGroupStateRequest, range(2)
+FOR_BROKERS = True
 
 
 async def handle(request: WriteShareGroupStateRequest, context: RequestContext) -> WriteShareGroupStateResponse:

@@ -15,6 +15,7 @@ from odradek.protocol.messages.delete_share_group_state import (
 from odradek_broker.apis import RequestContext
 
 REQUEST, VERSIONS = DeleteShareGroupStateRequest, range(1)
+FOR_BROKERS = True
 
 
 async def handle(request: DeleteShareGroupStateRequest, context: RequestContext) -> DeleteShareGroupStateResponse:

@@ -18,6 +18,7 @@ from odradek.protocol.messages.read_share_group_state_summary import (
 from odradek_broker.apis import RequestContext
 
 REQUEST, VERSIONS = ReadShareGroupStateSummaryRequest, range(2)
+FOR_BROKERS = True
 
 
 async def handle(

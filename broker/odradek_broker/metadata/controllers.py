@@ -175,5 +175,8 @@ def _why_not(error_code: int) -> str:
     """For whoever reads the log."""
     error = ErrorCode.from_code(error_code)
     if error is ErrorCode.CLUSTER_AUTHORIZATION_FAILED:
-        return f"{error.sentence} A broker has to be among its super.users, or have ClusterAction"
+        return (
+            f"{error.sentence} A broker has to come as what the one that it asks is itself, be among that one's "
+            "super.users, or have ClusterAction by an ACL"
+        )
     return error.sentence

@@ -26,6 +26,7 @@ from odradek_broker.metadata.note import MetadataNote
 from odradek_broker.metadata.reachability import Reachability
 from odradek_broker.metadata.recent_deletions import RecentDeletions
 from odradek_broker.node.audit_log import AuditLog
+from odradek_broker.node.known_brokers import known_brokers
 from odradek_broker.partitions.checkpoints import Checkpoints
 from odradek_broker.partitions.fetch_sessions import FetchSessions
 from odradek_broker.partitions.flusher import Flusher
@@ -75,6 +76,7 @@ class Broker:
         config = context.config
         self.authorizer = _authorizer(config)
         """None where nobody is asked for permission."""
+        self.known_brokers = known_brokers(config)
         is_audited = self.authorizer is not None and config.audit_log_max_bytes > 0
         self.audit_log = AuditLog(context, workers) if is_audited else None
         self.looks = Looks(workers)

@@ -6,6 +6,7 @@ left to a worker: the loop is not held by it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sized
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, structs
 
 from odradek.protocol.codec import TooManyElements, decode_prefix
+from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import encode_response, is_flexible, read_request_header, skip_tags
 from odradek_broker.apis import Answer, Api, Caller, RequestContext, load_apis
 from odradek_broker.apis.permissions.asking import Asking, asking_for
 from odradek_broker.apis.permissions.guard import finish_all, guard, is_long, is_long_to_finish, is_permitted_as_before
 from odradek_broker.apis.permissions.rules import Finish
+from odradek_broker.apis.permissions.table import PERMISSIONS
 from odradek_broker.server.mutations import admit
 from odradek_broker.server.throttling import Throttling, Usage, told
 from odradek_broker.server.unsupported import Unsupported, unsupported
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from odradek_broker.security.authorizer import Authorizer
 
 
+logger = logging.getLogger(__name__)
+
+BETWEEN_WARNINGS_MS = 60_000
 ELEMENTS_AT_ONCE = 2_000
 """Read or written within a few milliseconds, whatever they are."""
 
@@ -65,6 +71,8 @@ class Dispatcher:
         self.broker = broker
         self._apis = load_apis()
         self.throttling = Throttling()
+        self._silent_until_ms = 0
+        """No warning about who is no broker before that."""
 
     async def read(self, frame: memoryview, caller: Caller) -> Call | Unsupported | Forbidden:
         """Understand one frame. Raises ProtocolError, as for an API or a version for which there is no answer at all.
@@ -89,6 +97,8 @@ class Dispatcher:
             request, _ = await self.broker.looks.look(read)
         usage = self.throttling.usage(request, context, len(frame)) if self.broker.image.quotas else None
         call = Call(api, header.correlation_id, request, context, usage=usage)
+        if api.for_brokers and not context.by_broker:
+            return self._refused(call)
         if asking is not None and not is_permitted_as_before(request, asking):
             guarded = await self._guard(call, asking, is_large=is_large)
             if isinstance(guarded, Forbidden):
@@ -97,9 +107,20 @@ class Dispatcher:
         return call if usage is None else self._admit(call, usage)
 
     def _asking(self, caller: Caller, authorizer: Authorizer, api: Api) -> Asking:
-        asking = asking_for(caller, authorizer, self.broker.context, self.broker.audit_log)
-        asking.request = api.name
-        return asking
+        return asking_for(caller, api.name, authorizer, self.broker.context, self.broker.audit_log)
+
+    def _refused(self, call: Call) -> Forbidden:
+        """To who is no broker. One whose settings are not right is among them, so that is to be seen in the log."""
+        caller, now_ms = call.context.caller, self.broker.clock.monotonic_ms()
+        if now_ms >= self._silent_until_ms:
+            self._silent_until_ms = now_ms + BETWEEN_WARNINGS_MS
+            who = (str(caller.principal), caller.peer[0], caller.listener)
+            logger.warning(
+                "%s, who came from %s by %s, is not taken for a broker, and asks what only brokers ask", *who
+            )
+        version, refuse = call.context.version, PERMISSIONS[call.api.request].refuse
+        answer = refuse(call.request, version, ErrorCode.CLUSTER_AUTHORIZATION_FAILED)
+        return Forbidden(answer, version, call.correlation_id, call.usage)
 
     async def _guard(self, call: Call, asking: Asking, *, is_large: bool) -> Call | Forbidden:
         """What is left of it by what the caller may do. `is_large`: of many elements, wherever in it they are."""

@@ -126,10 +126,7 @@ class Server:
         if config.host not in LOOPBACK and not entrance.is_guarded:
             logger.warning("listening on %s without a login: whoever reaches it can read and write", config)
         if entrance.is_guarded and not self._context.config.authorizer_class_name:
-            logger.warning(
-                "who logs in at %s may do everything, and read the keys of users: authorizer.class.name is not set",
-                config,
-            )
+            logger.warning("who logs in at %s may do everything: authorizer.class.name is not set", config)
         if entrance.tls is None:
             return await self._network.listen(config.host, config.port)
         return await self._network.listen(config.host, config.port, entrance.tls)

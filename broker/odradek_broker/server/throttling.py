@@ -13,8 +13,9 @@ from msgspec import Struct, structs
 
 from odradek_broker.apis.api_00_produce import REQUEST as PRODUCE_REQUEST
 from odradek_broker.apis.api_01_fetch import REQUEST as FETCH_REQUEST
+from odradek_broker.apis.api_24_add_partitions_to_txn import BATCHED_SINCE
+from odradek_broker.apis.api_24_add_partitions_to_txn import REQUEST as ADD_PARTITIONS_REQUEST
 from odradek_broker.apis.api_27_write_txn_markers import REQUEST as WRITE_TXN_MARKERS_REQUEST
-from odradek_broker.metadata.messages import FollowMetadataRequest, ForwardRequest, TellMetadataRequest
 from odradek_broker.security.quotas import (
     FETCH,
     PRODUCE,
@@ -38,8 +39,6 @@ MOST_MS = 2**31 - 1
 
 Key: TypeAlias = tuple[str, str, str]
 """A quota, and who shares it."""
-
-OF_BROKERS = {ForwardRequest, FollowMetadataRequest, TellMetadataRequest, WRITE_TXN_MARKERS_REQUEST}
 
 
 class Usage(Struct):
@@ -91,14 +90,13 @@ class Throttling:
 
     def usage(self, request: Any, context: RequestContext, frame_bytes: int) -> Usage | None:
         """Of a request that has come; None where nobody is held to anything."""
-        if type(request) in OF_BROKERS:
-            return None
+        login = context.caller.login
+        if (login is not None and login.is_pending) or is_from_broker(request, context):
+            return None  # who logs in is nobody yet, and may be a broker
         usage = Usage(context.caller.principal.name, context.client_id or "")
         if isinstance(request, PRODUCE_REQUEST):
             usage.produced_bytes = frame_bytes
         elif isinstance(request, FETCH_REQUEST):
-            if max(request.replica_id, request.replica_state.replica_id) >= 0:
-                return None
             usage.is_fetch = True
         return usage
 
@@ -140,6 +138,18 @@ class Throttling:
         meter = self._meters.meter((key, *held.sharer), config)
         meter.record(amount, now_ms)
         return meter.throttle_ms(held.limit, now_ms)
+
+
+def is_from_broker(request: Any, context: RequestContext) -> bool:
+    """By what it asks, or by whom it has shown to be; be that principal's quota, or everybody's, what it may."""
+    if context.caller.principal in context.broker.known_brokers.own:
+        return True
+    if isinstance(request, FETCH_REQUEST):
+        return max(request.replica_id, request.replica_state.replica_id) >= 0 and context.by_broker
+    if isinstance(request, ADD_PARTITIONS_REQUEST):
+        return context.version >= BATCHED_SINCE and context.by_broker
+    is_markers = isinstance(request, WRITE_TXN_MARKERS_REQUEST)
+    return (is_markers or context.apis[type(request).API_KEY].for_brokers) and context.by_broker
 
 
 def _fetched_bytes(response: Any) -> int:

@@ -21,8 +21,11 @@ _SPECIAL = set(',=+<>#;"\\')
 
 def distinguished_name(certificate: bytes) -> str:
     """Of a certificate as DER. Raises ValueError where it cannot be read."""
-    subject = x509.load_der_x509_certificate(certificate).subject
-    return ",".join("+".join(map(_attribute, part)) for part in reversed(list(subject.rdns)))
+    return subject_of(x509.load_der_x509_certificate(certificate))
+
+
+def subject_of(certificate: x509.Certificate) -> str:
+    return ",".join("+".join(map(_attribute, part)) for part in reversed(list(certificate.subject.rdns)))
 
 
 def _attribute(attribute: x509.NameAttribute[str | bytes]) -> str:

@@ -1,18 +1,20 @@
 """Whether one caller may do one thing.
 
 Allowed decisions are remembered while the ACLs are what they were, so that a producer's or a consumer's next request
-costs one look into a dictionary. DiskRefusals are decided anew, and noted anew.
+costs one look into a dictionary. Refusals are decided anew, and noted anew. Requests of a connection are at work at the
+same time, each in the name of its own API: what they are allowed is remembered for all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Protocol
 
 from odradek.protocol.acl import CLUSTER_NAME, OPERATIONS, Operation, ResourceType, operation_bits
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.security.acl_index import AclIndex
-from odradek_broker.security.authorizer import Authorizer, Decision, asker
+from odradek_broker.security.authorizer import Authorizer, Decision, Reason, asker
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
@@ -67,6 +69,14 @@ class NotPermitted(Exception):
         self.error = error
 
 
+class Memory:
+    """What one caller has been allowed, as long as the ACLs are what they were."""
+
+    def __init__(self) -> None:
+        self.acls: AclIndex | None = None
+        self.allowed: set[tuple[int, int, str]] = set()
+
+
 class Asking:
     """On behalf of one principal, from one address. Made for a connection, and anew when another one has logged in."""
 
@@ -79,17 +89,26 @@ class Asking:
         self._authorizer = authorizer
         self._node = node
         self._audit = audit
-        self._acls: AclIndex | None = None
-        self._allowed: set[tuple[int, int, str]] = set()
-        self.request = ""
+        self._memory = Memory()
+        self._request = ""
         """The name of the API that is asked, for the audit log."""
+        self._by_request: dict[str, Asking] = {}
+
+    def about(self, request: str) -> Asking:
+        """The same caller, in the name of that API. One for each API: it is the same for the next request."""
+        found = self._by_request.get(request)
+        if found is None:
+            found = self._by_request[request] = copy(self)
+            found._request = request
+        return found
 
     def may(self, operation: int, resource_type: int, name: str, *, quietly: bool = False) -> bool:
         """`quietly`: a refusal is nobody's fault, as there is another way."""
         acls = self._node.image.acls
-        if acls is not self._acls or len(self._allowed) > MAX_REMEMBERED:
-            self._acls, self._allowed = acls, set()
-        allowed = self._allowed  # a worker's decision by these ACLs is not to be remembered for those that follow
+        memory = self._memory
+        if acls is not memory.acls or len(memory.allowed) > MAX_REMEMBERED:
+            memory.acls, memory.allowed = acls, set()
+        allowed = memory.allowed  # a worker's decision by these ACLs is not to be remembered for those that follow
         asked = (operation, resource_type, name)
         if asked in allowed:
             return True
@@ -101,7 +120,16 @@ class Asking:
 
     def remembers(self, operation: int, resource_type: int, name: str | None) -> bool:
         """Whether it was allowed before, and nothing has changed since."""
-        return self._node.image.acls is self._acls and (operation, resource_type, name) in self._allowed
+        memory = self._memory
+        return self._node.image.acls is memory.acls and (operation, resource_type, name) in memory.allowed
+
+    def is_by_default(self, operation: int) -> bool:
+        """Whether it may be done with the cluster only because no ACL speaks of that."""
+        if not self._authorizer.allow_everyone_if_no_acl_found:
+            return False
+        acls = self._node.image.acls
+        decision = self._authorizer.decide(acls, self._asker, operation, ResourceType.CLUSTER, CLUSTER_NAME)
+        return decision.allowed and decision.reason is Reason.NOBODY_SPEAKS_OF_IT
 
     def may_any(self, operation: int, resource_type: int) -> bool:
         """With at least one resource of the type."""
@@ -144,11 +172,11 @@ class Asking:
 
     def _note(self, operation: int, resource_type: int, name: str, decision: Decision, *, quietly: bool) -> None:
         if self._audit is not None and (decision.allowed or not quietly):
-            self._audit.note(self._asker.principal, self.host, self.request, operation, resource_type, name, decision)
+            self._audit.note(self._asker.principal, self.host, self._request, operation, resource_type, name, decision)
 
 
-def asking_for(caller: Calling, authorizer: Authorizer, node: Node, audit: Audit | None) -> Asking:
-    """The same for a connection until somebody else logs in."""
+def asking_for(caller: Calling, request: str, authorizer: Authorizer, node: Node, audit: Audit | None) -> Asking:
+    """In the name of that API; the same for a connection until somebody else logs in."""
     if caller.asking is None or caller.asking.principal is not caller.principal:
         caller.asking = Asking(authorizer, caller.principal, caller.peer, node, audit)
-    return caller.asking
+    return caller.asking.about(request)
