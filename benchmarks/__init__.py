@@ -8,6 +8,7 @@
 
     throughput.py   records in and out at 100 B, 1 KB, 10 KB; zstd; idempotent
     latency.py      one record in flight
+    path.py         where the time of that record goes, step by step; run by itself
     startup.py      spawn to first acknowledgement, idle memory, memory after load
     own_client.py   odradek's client beside aiokafka, against the same broker
     command_line.py odradek produce and tail beside kcat; run by itself
