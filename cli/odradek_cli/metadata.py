@@ -20,7 +20,7 @@ from odradek_cli.command import Argument, Group, Option, UsageError
 from odradek_cli.failures import Failed
 from odradek_cli.metadata_source import Decided, Journal, NoMetadata, in_directory, in_etcd, running
 from odradek_cli.metadata_text import fields_of, line_of, rows_of
-from odradek_cli.session import AsJson
+from odradek_cli.session import AsJson, security_for
 from odradek_cli.when import show_moment
 
 metadata = Group("metadata", "The cluster's metadata.")
@@ -64,7 +64,7 @@ def restore(
 
     restoration = Restoration(data_dir)
     try:
-        found = ask_all(_addresses(sources or []))
+        found = ask_all(_addresses(sources or []), security_for(",".join(sources or [])))
         for line in found.silent:
             print(f"odradek: {line}", file=sys.stderr)
         for each in found.known:

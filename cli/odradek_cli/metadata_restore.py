@@ -11,8 +11,13 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
+from odradek.activity import Activities
+from odradek.cluster.connections import ConnectionPool
+from odradek.errors import OdradekError
+from odradek.network import Address, Surroundings
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
+from odradek.security import Security
 from odradek_broker.controller.frame import unframe
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
@@ -20,10 +25,7 @@ from odradek_broker.controller.restore import Known, Remains, remains_of, set_as
 from odradek_broker.log.checkpoints import decode_properties, encode_restored_meta
 from odradek_broker.log.directory import LOCK, META_PROPERTIES
 from odradek_broker.metadata.messages import TellMetadataRequest, TellMetadataResponse
-from odradek_broker.metadata.peer import Peer, PeerUnreachable
 from odradek_broker.ports.disk import RealDisk
-from odradek_broker.ports.network import Address
-from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_cli.metadata_source import METADATA_LOG
 
 PATIENCE_S = 10.0
@@ -37,34 +39,44 @@ class Found(Struct, frozen=True):
     """Who did not answer, and why."""
 
 
-def ask_all(addresses: list[Address]) -> Found:
+def ask_all(addresses: list[Address], security: Security) -> Found:
+    """`security`: as whom to come; nodes that ask for a login tell their metadata to super users and brokers alone."""
     found = Found([], [])
-    trio.run(_ask_all, addresses, found)
+    trio.run(_ask_all, addresses, security, found)
     return found
 
 
-async def _ask_all(addresses: list[Address], found: Found) -> None:
+async def _ask_all(addresses: list[Address], security: Security, found: Found) -> None:
     async with trio.open_nursery() as nursery:
-        for address in addresses:
-            nursery.start_soon(_ask, address, found)
+        connections = ConnectionPool(
+            nursery,
+            Surroundings(),
+            Activities(),
+            client_id="metadata-restore",
+            connect_timeout_s=PATIENCE_S,
+            security=security,
+        )
+        async with trio.open_nursery() as asking:
+            for address in addresses:
+                asking.start_soon(_ask, address, connections, found)
+        nursery.cancel_scope.cancel()
 
 
-async def _ask(address: Address, found: Found) -> None:
-    peer = Peer(TcpNetwork(), address, "metadata-restore")
+async def _ask(address: Address, connections: ConnectionPool, found: Found) -> None:
+    name = f"{address[0]}:{address[1]}"
     try:
-        answer = await peer.ask(TellMetadataRequest(), TellMetadataResponse, 0, PATIENCE_S)
+        connection = await connections.connect(name, "metadata", *address, name)
+        answer = await connection.request(TellMetadataRequest(), TellMetadataResponse, PATIENCE_S, 0)
         records = [unframe(bytes(each)) for each in answer.records]
-    except (PeerUnreachable, ProtocolError) as error:
+    except (OdradekError, ProtocolError) as error:
         found.silent.append(str(error))
         return
-    finally:
-        peer.close()
     if answer.error_code:
         error_name = ErrorCode.from_code(answer.error_code).name
-        found.silent.append(f"{address[0]}:{address[1]} tells its metadata to brokers only ({error_name})")
+        found.silent.append(f"{name} tells its metadata to brokers and super users only ({error_name})")
         return
     image = replay(MetadataImage(cluster_id=answer.cluster_id), records, answer.last_offset)
-    found.known.append(Known(f"node {answer.node_id} at {address[0]}:{address[1]}", image, answer.epoch))
+    found.known.append(Known(f"node {answer.node_id} at {name}", image, answer.epoch))
 
 
 class Restoration:

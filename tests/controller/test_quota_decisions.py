@@ -18,6 +18,7 @@ from odradek_broker.controller import quotas
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.quotas import alter_client_quotas, describe_client_quotas
 from odradek_broker.controller.replay import replay
+from odradek_broker.security.quotas import connection_limit
 
 EMPTY = MetadataImage(cluster_id="test")
 ALICE = [EntityData("user", "alice")]
@@ -133,3 +134,15 @@ def test_a_filter_finds_entities_that_have_what_it_names(
 def test_a_filter_that_contradicts_itself_is_refused(components: list[ComponentData], error: ErrorCode) -> None:
     answer = describe_client_quotas({}, DescribeClientQuotasRequest(components))
     assert (answer.error_code, answer.entries) == (error, None)
+
+
+def test_an_address_is_the_same_however_it_is_written() -> None:
+    rate = OpData("connection_creation_rate", 5.0)
+    image, errors = altered(EMPTY, entry([EntityData("ip", "::ffff:10.0.0.7")], rate))
+    assert errors == [ErrorCode.NONE]
+    assert connection_limit(image.quotas, "10.0.0.7") == 5.0
+    for name in ("10.0.0.7", "::ffff:a00:7"):
+        wanted = DescribeClientQuotasRequest([ComponentData("ip", 0, name)], True)
+        assert len(describe_client_quotas(image.quotas, wanted).entries or ()) == 1
+    image, _ = altered(image, entry([EntityData("ip", "10.0.0.7")], OpData("connection_creation_rate", 0.0, True)))
+    assert not image.quotas

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served_broker import Peer, Served, serving
+from served_broker import Peer, Served, produce, serving
 from test_logins import log_in, plain
+from test_throttling import set_quota
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.alter_client_quotas import EntityData
 from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
+from odradek.protocol.messages.produce import ProduceResponse
 from odradek.protocol.registry import response_class
 from odradek.protocol.sasl.scram import ScramKeys
 from odradek_broker.apis import load_apis
@@ -26,6 +29,7 @@ from odradek_broker.metadata.messages import (
     TellMetadataRequest,
     TellMetadataResponse,
 )
+from odradek_broker.server.throttling import Throttling, Usage
 
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 OUTSIDE, INSIDE = 0, 1
@@ -142,3 +146,29 @@ async def test_a_false_follower_is_given_nothing_and_moves_nothing(tmp_path: Pat
         for replica, error in ((7, ErrorCode.TOPIC_AUTHORIZATION_FAILED), (-1, ErrorCode.NONE)):
             answer = await peer.ask(FetchRequest(replica_id=replica, topics=[wanted]), FetchResponse, 11)
             assert answer.responses[0].partitions[0].error_code == error
+
+
+async def test_a_broker_is_held_to_nobodys_quota_and_neither_is_who_has_not_logged_in_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: set[str] = set()
+    usage_of = Throttling.usage
+
+    def usage(self: Throttling, request: Any, context: Any, frame_bytes: int) -> Usage | None:
+        usage = usage_of(self, request, context, frame_bytes)
+        if usage is not None:
+            measured.add(f"{usage.user} {type(request).__name__}")
+        return usage
+
+    monkeypatch.setattr(Throttling, "usage", usage)
+    async with two_listeners(tmp_path) as served:
+        broker, alice = await come(served, INSIDE, "broker"), await come(served, OUTSIDE)
+        await alice.make_topic()
+        await set_quota(alice, "producer_byte_rate", 1000, [EntityData("user", None)])
+        throttled = []
+        for peer in (broker, alice):
+            await peer.send(produce(b"x" * 50_000), 9)
+            throttled.append((await peer.receive(ProduceResponse, 9))[1].throttle_time_ms > 0)
+        assert throttled == [False, True]
+        await come(served, OUTSIDE)
+        assert measured == {"alice ProduceRequest"}

@@ -108,7 +108,7 @@ async def test_no_client_can_keep_those_of_another_address_out(tmp_path: Path) -
 @ONLY_LINUX
 async def test_single_hosts_have_limits_of_their_own(tmp_path: Path) -> None:
     async with serving(
-        tmp_path, max_connections_per_ip="1", max_connections_per_ip_overrides="127.0.0.2:2, localhost:3"
+        tmp_path, max_connections_per_ip="1", max_connections_per_ip_overrides="[::ffff:127.0.0.2]:2, localhost:3"
     ) as served:
         for address, most in (("127.0.0.2", 2), ("127.0.0.1", 3), ("127.0.0.3", 1)):
             came = [await comes_in(served, address) is not None for _ in range(most + 1)]

@@ -34,6 +34,7 @@ from odradek_broker.config.setting import INT_MAX
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.result import ControllerResult
 from odradek_broker.coordination.api_error import ApiError
+from odradek_broker.ports.addresses import plain_address
 from odradek_broker.security.quotas import (
     CLIENT_ID,
     CONNECTIONS,
@@ -103,7 +104,13 @@ def quota_record(entity: Entity, key: str, value: float | None) -> ClientQuotaRe
 
 
 def entity_of(parts: Sequence[EntityData | metadata_records.EntityData]) -> Entity:
-    return tuple(sorted(((part.entity_type, part.entity_name) for part in parts), key=lambda part: part[0]))
+    """An address is the same however it is written."""
+    names = ((part.entity_type, _name(part.entity_type, part.entity_name)) for part in parts)
+    return tuple(sorted(names, key=lambda part: part[0]))
+
+
+def _name(entity_type: str, name: str | None) -> str | None:
+    return plain_address(name) if entity_type == IP and name is not None else name
 
 
 # ---------------------------------------------------------------------------------------------------------- changing
@@ -192,6 +199,6 @@ def _matches(entity: Mapping[str, str | None], wanted: Mapping[str, ComponentDat
     if strict and len(entity) != len(wanted):
         return False
     return all(
-        kind in entity and (component.match_type == SPECIFIED or entity[kind] == component.match)
+        kind in entity and (component.match_type == SPECIFIED or entity[kind] == _name(kind, component.match))
         for kind, component in wanted.items()
     )

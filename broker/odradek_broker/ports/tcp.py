@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from odradek_broker.ports.addresses import plain_address
+
 if TYPE_CHECKING:
     from odradek_broker.ports.hang_ups import HangUps
     from odradek_broker.ports.network import Address, FileRange
@@ -31,6 +33,11 @@ except (AttributeError, OSError, ValueError):
     MAX_PIECES = 16
 
 
+def _plain(name: tuple[str, int]) -> Address:
+    """Of a socket's name, which is longer for IPv6."""
+    return plain_address(name[0]), name[1]
+
+
 class TcpStream:
     """A stream over a real, non-blocking socket."""
 
@@ -40,8 +47,8 @@ class TcpStream:
         _probe_when_silent(connected)
         self._socket = connected
         self._hang_ups = hang_ups
-        self.peer: Address = connected.getpeername()[:2]
-        self.local: Address = connected.getsockname()[:2]
+        self.peer = _plain(connected.getpeername())
+        self.local = _plain(connected.getsockname())
         self.retires_at = math.inf
         self._sent_bytes = 0
         self._operations = 0

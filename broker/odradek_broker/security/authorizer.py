@@ -28,6 +28,7 @@ from odradek.protocol.acl import (
     name_of,
     operation_bits,
 )
+from odradek_broker.ports.addresses import plain_address
 from odradek_broker.security.acl_index import NOTHING, AclIndex, Pattern, Who
 
 ALSO_DESCRIBE = operation_bits(Operation.READ, Operation.WRITE, Operation.DELETE, Operation.ALTER)
@@ -134,16 +135,11 @@ def parse_super_users(text: str) -> frozenset[str]:
 
 def spellings(host: str) -> tuple[str, ...]:
     """How ACLs may name an address: an IPv6 address also as Java writes it, without any abbreviation."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return (host,)
-    if isinstance(address, ipaddress.IPv4Address):
-        return (str(address),)
-    if address.ipv4_mapped is not None:
-        return (str(address.ipv4_mapped),)
-    groups = address.exploded.partition("%")[0].split(":")
-    return str(address), ":".join(f"{int(group, 16):x}" for group in groups)
+    plain = plain_address(host)
+    if ":" not in plain:
+        return (plain,)
+    groups = ipaddress.ip_address(plain).exploded.partition("%")[0].split(":")
+    return plain, ":".join(f"{int(group, 16):x}" for group in groups)
 
 
 def _denied_by(operation: int) -> int:

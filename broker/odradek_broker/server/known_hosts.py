@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from odradek_broker.ports.addresses import plain_address
+
 if TYPE_CHECKING:
     from odradek_broker.config.address_limits import AddressLimits
 
@@ -34,4 +36,4 @@ async def _look_up(host: str, found: dict[str, list[str]]) -> None:
         why = str(error) or f"no answer in {LOOKUP_SECONDS} s"
         logger.warning("max.connections.per.ip.overrides: %s is no host that is known: %s", host, why)
     else:
-        found[host] = [str(address[0]) for *_, address in answers]
+        found[host] = [plain_address(str(address[0])) for *_, address in answers]

@@ -64,120 +64,106 @@ def itself(entry: Any, asking: Asking) -> str:
 
 # ------------------------------------------------------------------------------------------------------------- topics
 
+OF_TOPIC = ("name", "topic", "topic_name", "topic_id")
+PARTITIONS = ("partitions", "partition_data", "partition_indexes", "partition_responses")
+NUMBER = ("partition_index", "partition", "index")
+"""What Kafka's messages call these, each of them by one name or another."""
 
-PRODUCE = Entries(
-    "topic_data",
+
+def topics_of_partitions(
+    topic: type[Struct],
+    partition: type[Struct],
+    name: Callable[[Any, Asking], str | None] | None = None,
+    answered: str = "topics",
+    asked: str = "topics",
+    **fixed: Any,
+) -> Entries:
+    """Topics, of which each partition is refused. `topic`, `partition`: the answer's; `fixed`: what else one of these
+    says. `name` where it is not the field that has a topic's name.
+    """
+    known, (number,) = _fields(topic, OF_TOPIC), _fields(partition, NUMBER)
+    (within,) = _fields(topic, PARTITIONS)
+    explains = "error_message" in partition.__struct_fields__
+
+    def refuse(entry: Any, error: ErrorCode) -> Struct:
+        said = {"error_code": error, **({"error_message": error.sentence} if explains else {}), **fixed}
+        (asked_within,) = _fields(type(entry), PARTITIONS)
+        refused = [partition(**{number: _number(each)}, **said) for each in getattr(entry, asked_within)]
+        named = {field: getattr(entry, field) for field in known if hasattr(entry, field)}
+        return topic(**named, **{within: refused})
+
+    return Entries(asked, answered, refuse, name or (lambda entry, asking: str(getattr(entry, known[0]))))
+
+
+def _fields(kind: type[Struct], names: tuple[str, ...]) -> list[str]:
+    """Those that it has."""
+    return [each for each in names if each in kind.__struct_fields__]
+
+
+def _number(partition: Any) -> int:
+    """Of an asked one, which may be a number and nothing else."""
+    return partition if isinstance(partition, int) else int(getattr(partition, *_fields(type(partition), NUMBER)))
+
+
+def by_its_id(entry: Any, asking: Asking) -> str | None:
+    return asking.topic_name(entry.topic_id)
+
+
+PRODUCE = topics_of_partitions(
+    produce.TopicProduceResponse,
+    produce.PartitionProduceResponse,
+    by_id_or_name,
     "responses",
-    lambda topic, error: produce.TopicProduceResponse(
-        topic.name,
-        topic.topic_id,
-        [
-            produce.PartitionProduceResponse(index=each.index, error_code=error, base_offset=-1)
-            for each in topic.partition_data
-        ],
-    ),
-    by_id_or_name,
+    "topic_data",
+    base_offset=-1,
+    error_message=None,
 )
-LIST_OFFSETS = Entries(
-    "topics",
-    "topics",
-    lambda topic, error: list_offsets.ListOffsetsTopicResponse(
-        topic.name,
-        [list_offsets.ListOffsetsPartitionResponse(each.partition_index, error) for each in topic.partitions],
-    ),
+LIST_OFFSETS = topics_of_partitions(list_offsets.ListOffsetsTopicResponse, list_offsets.ListOffsetsPartitionResponse)
+COUNT_RECORDS = topics_of_partitions(
+    count_records.CountRecordsTopicResponse, count_records.CountRecordsPartitionResponse
 )
-COUNT_RECORDS = Entries(
-    "topics",
-    "topics",
-    lambda topic, error: count_records.CountRecordsTopicResponse(
-        topic.name,
-        [count_records.CountRecordsPartitionResponse(each.partition_index, error) for each in topic.partitions],
-    ),
+OFFSET_COMMIT = topics_of_partitions(
+    offset_commit.OffsetCommitResponseTopic, offset_commit.OffsetCommitResponsePartition, by_id_or_name
 )
-OFFSET_COMMIT = Entries(
-    "topics",
-    "topics",
-    lambda topic, error: offset_commit.OffsetCommitResponseTopic(
-        topic.name,
-        topic.topic_id,
-        [offset_commit.OffsetCommitResponsePartition(each.partition_index, error) for each in topic.partitions],
-    ),
-    by_id_or_name,
+TXN_OFFSET_COMMIT = topics_of_partitions(
+    txn_offset_commit.TxnOffsetCommitResponseTopic, txn_offset_commit.TxnOffsetCommitResponsePartition, by_id_or_name
 )
-TXN_OFFSET_COMMIT = Entries(
-    "topics",
-    "topics",
-    lambda topic, error: txn_offset_commit.TxnOffsetCommitResponseTopic(
-        topic.name,
-        topic.topic_id,
-        [txn_offset_commit.TxnOffsetCommitResponsePartition(each.partition_index, error) for each in topic.partitions],
-    ),
-    by_id_or_name,
+DELETE_RECORDS = topics_of_partitions(
+    delete_records.DeleteRecordsTopicResult, delete_records.DeleteRecordsPartitionResult, low_watermark=-1
 )
-DELETE_RECORDS = Entries(
-    "topics",
-    "topics",
-    lambda topic, error: delete_records.DeleteRecordsTopicResult(
-        topic.name,
-        [delete_records.DeleteRecordsPartitionResult(each.partition_index, -1, error) for each in topic.partitions],
-    ),
+OFFSET_FOR_LEADER_EPOCH = topics_of_partitions(
+    offset_for_leader_epoch.OffsetForLeaderTopicResult, offset_for_leader_epoch.EpochEndOffset
 )
-OFFSET_FOR_LEADER_EPOCH = Entries(
-    "topics",
-    "topics",
-    lambda topic, error: offset_for_leader_epoch.OffsetForLeaderTopicResult(
-        topic.topic, [offset_for_leader_epoch.EpochEndOffset(error, each.partition) for each in topic.partitions]
-    ),
-    lambda topic, asking: str(topic.topic),
+OFFSET_DELETE = topics_of_partitions(
+    offset_delete.OffsetDeleteResponseTopic, offset_delete.OffsetDeleteResponsePartition
+)
+DESCRIBE_PRODUCERS = topics_of_partitions(describe_producers.TopicResponse, describe_producers.PartitionResponse)
+ALTER_SHARE_OFFSETS = topics_of_partitions(
+    alter_share_group_offsets.AlterShareGroupOffsetsResponseTopic,
+    alter_share_group_offsets.AlterShareGroupOffsetsResponsePartition,
+    lambda topic, asking: str(topic.topic_name),
+    "responses",
+)
+SHARE_FETCH = topics_of_partitions(
+    share_fetch.ShareFetchableTopicResponse, share_fetch.PartitionData, by_its_id, "responses"
+)
+SHARE_ACKNOWLEDGE = topics_of_partitions(
+    share_acknowledge.ShareAcknowledgeTopicResponse, share_acknowledge.PartitionData, by_its_id, "responses"
+)
+WRITTEN_TO = topics_of_partitions(
+    write_txn_markers.WritableTxnMarkerTopicResult, write_txn_markers.WritableTxnMarkerPartitionResult
 )
 WRITE_TXN_MARKERS = Entries(
     "markers",
     "markers",
     lambda marker, error: write_txn_markers.WritableTxnMarkerResult(
-        marker.producer_id,
-        [
-            write_txn_markers.WritableTxnMarkerTopicResult(
-                topic.name,
-                [write_txn_markers.WritableTxnMarkerPartitionResult(each, error) for each in topic.partition_indexes],
-            )
-            for topic in marker.topics
-        ],
-    ),
-)
-OFFSET_DELETE = Entries(
-    "topics",
-    "topics",
-    lambda topic, error: offset_delete.OffsetDeleteResponseTopic(
-        topic.name,
-        [offset_delete.OffsetDeleteResponsePartition(each.partition_index, error) for each in topic.partitions],
-    ),
-)
-DESCRIBE_PRODUCERS = Entries(
-    "topics",
-    "topics",
-    lambda topic, error: describe_producers.TopicResponse(
-        topic.name,
-        [describe_producers.PartitionResponse(each, error, error.sentence) for each in topic.partition_indexes],
+        marker.producer_id, [WRITTEN_TO.refuse(topic, error) for topic in marker.topics]
     ),
 )
 CREATE_PARTITIONS = Entries(
     "topics",
     "results",
     lambda topic, error: create_partitions.CreatePartitionsTopicResult(topic.name, error, error.sentence),
-)
-ALTER_SHARE_OFFSETS = Entries(
-    "topics",
-    "responses",
-    lambda topic, error: alter_share_group_offsets.AlterShareGroupOffsetsResponseTopic(
-        topic.topic_name,
-        partitions=[
-            alter_share_group_offsets.AlterShareGroupOffsetsResponsePartition(
-                each.partition_index, error, error.sentence
-            )
-            for each in topic.partitions
-        ],
-    ),
-    lambda topic, asking: str(topic.topic_name),
 )
 DELETE_SHARE_OFFSETS = Entries(
     "topics",
@@ -186,24 +172,6 @@ DELETE_SHARE_OFFSETS = Entries(
         topic.topic_name, error_code=error, error_message=error.sentence
     ),
     lambda topic, asking: str(topic.topic_name),
-)
-SHARE_FETCH = Entries(
-    "topics",
-    "responses",
-    lambda topic, error: share_fetch.ShareFetchableTopicResponse(
-        topic.topic_id,
-        [share_fetch.PartitionData(each.partition_index, error, error.sentence) for each in topic.partitions],
-    ),
-    lambda topic, asking: asking.topic_name(topic.topic_id),
-)
-SHARE_ACKNOWLEDGE = Entries(
-    "topics",
-    "responses",
-    lambda topic, error: share_acknowledge.ShareAcknowledgeTopicResponse(
-        topic.topic_id,
-        [share_acknowledge.PartitionData(each.partition_index, error, error.sentence) for each in topic.partitions],
-    ),
-    lambda topic, asking: asking.topic_name(topic.topic_id),
 )
 
 # ---------------------------------------------------------------------------------------- groups and transactional ids

@@ -69,14 +69,27 @@ def is_long(message: Any, asking: Asking) -> bool:
 
 
 def is_long_to_finish(message: Any) -> bool:
-    return _elements(message) > SLICE
+    """As many as that, wherever in it they are: a rule may look at each."""
+    return _elements_within(message) > SLICE
 
 
 def _elements(message: Any) -> int:
-    """Of its own lists; those within their entries do not count."""
+    """Of its own lists; those within their entries do not count: the codec has counted them (ELEMENTS_AT_ONCE)."""
     count = 0
     for name in _lists_of(message.__class__):
         count += len(getattr(message, name) or ())
+    return count
+
+
+def _elements_within(message: Any) -> int:
+    """Counted until they are more than SLICE."""
+    count = _elements(message)
+    for name in _parts_of(message.__class__):
+        part = getattr(message, name)
+        for entry in (part,) if isinstance(part, Struct) else part or ():
+            if count > SLICE or not isinstance(entry, Struct):
+                break
+            count += _elements_within(entry)
     return count
 
 
@@ -85,3 +98,11 @@ def _lists_of(kind: type[Struct]) -> tuple[str, ...]:
     """Fields of a message that are lists."""
     hints = get_type_hints(kind)
     return tuple(each.name for each in structs.fields(kind) if "Sequence" in str(hints[each.name]))
+
+
+@cache
+def _parts_of(kind: type[Struct]) -> tuple[str, ...]:
+    """Fields of a message that are lists, or have some within."""
+    hints = get_type_hints(kind)
+    own = (each.name for each in structs.fields(kind) if "messages." in str(hints[each.name]))
+    return tuple(dict.fromkeys((*_lists_of(kind), *own)))

@@ -70,19 +70,11 @@ def by(refuse: Refuse) -> Callable[[type[Any]], Refuse]:
     return lambda response: refuse
 
 
-def _state(result: type[Any], partition: type[Any]) -> Entries:
-    """Of the APIs that keep the state of share groups."""
-    return Entries(
-        "topics",
-        "results",
-        lambda topic, error: result(
-            topic.topic_id, [partition(each.partition, error, error.sentence) for each in topic.partitions]
-        ),
-    )
-
-
 def _share_state(module: Any, result: str) -> Callable[[type[Any]], Refuse]:
-    return by_entries(_state(getattr(module, result), module.PartitionResult))
+    """Of the APIs that keep the state of share groups."""
+    return by_entries(
+        e.topics_of_partitions(getattr(module, result), module.PartitionResult, e.by_its_id, answered="results")
+    )
 
 
 _TABLE: dict[str, tuple[Callable[[type[Any]], Refuse], tuple[Rule, ...]]] = {
