@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from odradek_cli.broker_process import load_or_exit, run_broker, say_ready
+from odradek_cli.broker_process import run_broker, say_ready
 from odradek_cli.command import Option
 from odradek_cli.logs import set_up_logging
 from odradek_cli.session import parse_pairs
+from odradek_cli.settings import load_or_exit
 
 
 def broker(

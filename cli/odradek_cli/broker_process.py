@@ -7,13 +7,12 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 
 import trio
 from msgspec import structs
 
-from odradek_broker.config import BrokerConfig, ConfigError, load_broker_config
+from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.election.etcd import EtcdUnavailable
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
@@ -26,7 +25,6 @@ from odradek_broker.ports.network import Address
 from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.server.loop_watch import watch_loop
 from odradek_broker.server.server import Server
-from odradek_broker.tls.check import check_tls
 from odradek_cli.failures import sentence_of
 
 logger = logging.getLogger(__name__)
@@ -44,19 +42,6 @@ ENDS = (
     OSError,
 )
 """What ends a broker with one line that says why."""
-
-
-def load_or_exit(file: Path | None, overrides: Mapping[str, str]) -> BrokerConfig:
-    """The configuration from file, environment and flags; with mistakes in it, a line for each and exit code 2."""
-    try:
-        loaded = load_broker_config(file, os.environ, overrides, check_tls)
-    except ConfigError as error:
-        for mistake in error.mistakes:
-            print(f"odradek: {mistake}", file=sys.stderr)
-        raise SystemExit(2) from None
-    for notice in loaded.notices:
-        logger.warning("%s", notice)
-    return loaded.config
 
 
 def say_ready(addresses: list[Address]) -> None:

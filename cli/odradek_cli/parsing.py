@@ -5,7 +5,6 @@ Options may stand anywhere before --, a value behind its name or joined to it: -
 
 from __future__ import annotations
 
-import difflib
 import getopt
 import math
 import os
@@ -62,6 +61,8 @@ def _complaint(error: getopt.GetoptError, known: Iterable[str]) -> str:
 
 def guess(word: str, known: Iterable[str]) -> str:
     """A suggestion to add to a complaint, or nothing."""
+    import difflib
+
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 

@@ -15,13 +15,13 @@ import trio
 
 from odradek.network import MAX_PORT, Address
 from odradek_broker.config import settings_in
-from odradek_cli.broker_process import load_or_exit, run_broker, say_ready
 from odradek_cli.command import Option, UsageError
 from odradek_cli.failures import sentence_of
 from odradek_cli.greeting import greet, point_to
 from odradek_cli.logs import set_up_logging
 from odradek_cli.running import announced
 from odradek_cli.session import parse_pairs
+from odradek_cli.settings import load_or_exit
 
 if TYPE_CHECKING:
     from odradek.testing import Cluster
@@ -142,6 +142,8 @@ def _up_secured(
 
 def _run_one(config: BrokerConfig, directory: str, *, is_temporary: bool, secured: Secured | None = None) -> int:
     """A broker in this process; its exit code."""
+    from odradek_cli.broker_process import run_broker, say_ready
+
     with ExitStack() as announcement:
 
         def on_ready(addresses: list[Address]) -> None:

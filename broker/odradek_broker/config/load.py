@@ -12,7 +12,6 @@ All mistakes are found before any is reported, a line for each. What is merely w
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -145,6 +144,8 @@ def _without_inert(
 
 
 def _suggestion(name: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, broker_keys(), 1, 0.7)
     return f"; did you mean {near[0]}?" if near else ""
 

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import msgspec
-import zstandard
 from msgspec import Struct
 
 from odradek.protocol.primitives import ProtocolError
@@ -242,6 +241,8 @@ def _halves(records: list[Struct]) -> Iterator[bytes]:
 
 
 def _pack(records: Sequence[Struct]) -> bytes:
+    import zstandard  # loaded where there is an etcd, and not by every broker
+
     return zstandard.compress(msgspec.msgpack.encode([frame(record) for record in records]))
 
 
@@ -255,6 +256,8 @@ def _snapshot(pointer: KeyValue) -> Snapshot:
 
 def _unpack(value: bytes) -> list[Struct]:
     """Raises ProtocolError."""
+    import zstandard
+
     try:
         frames = msgspec.msgpack.decode(zstandard.decompress(value), type=list[bytes])
     except (zstandard.ZstdError, msgspec.DecodeError) as error:

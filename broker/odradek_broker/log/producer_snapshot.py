@@ -9,9 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection
 
-from crc32c import crc32c
-
 from odradek.protocol.records.batch import NO_SEQUENCE
+from odradek.protocol.records.crc import crc32c
 from odradek_broker.log.failures import CorruptCheckpoint
 from odradek_broker.log.producer_state import NO_OFFSET, Producer, ProducerBatch, rewind_sequence
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 
-from crc32c import crc32c
-
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import (
     CRC_COVERS_FROM,
@@ -24,6 +22,7 @@ from odradek.protocol.records.batch import (
     crc_is_valid,
     read_header,
 )
+from odradek.protocol.records.crc import crc32c
 from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.leader_epochs import NO_EPOCH
 from odradek_broker.log.offset_index import MAX_RELATIVE_OFFSET

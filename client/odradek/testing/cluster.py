@@ -9,17 +9,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import trio
 
-from odradek.admin import Admin
 from odradek.scope import check_trio
 from odradek.security import NO_SECURITY, Security
 from odradek.testing.etcd_node import EtcdNode
 from odradek.testing.links import Links
 from odradek.testing.node import Node, NodeFailed
 from odradek.testing.ports import free_ports
+
+if TYPE_CHECKING:
+    from odradek.admin import Admin
 
 CONTROLLER_ID = 100
 """Brokers are numbered from 0, so a controller has a number behind any of theirs."""
@@ -263,6 +265,8 @@ class Cluster:
             return {p.index: (p.leader, len(p.isr), len(p.replicas)) for p in described.partitions}
 
     def _admin(self) -> Admin:
+        from odradek.admin import Admin  # the nodes are starting long before it is needed
+
         up = [broker.address for broker in self.brokers if broker.pid is not None]
         return Admin(",".join(up or [self.bootstrap]), security=self._security)
 

@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +113,12 @@ class EtcdNode:
         return self._post("kv/range", {"key": base64.b64encode(key.encode()).decode()})
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        request = urllib.request.Request(f"{self.endpoint}/v3/{path}", json.dumps(body).encode())
+        from urllib.request import Request, urlopen  # email and http come with it, and most clusters have no etcd
+
+        request = Request(f"{self.endpoint}/v3/{path}", json.dumps(body).encode())
         try:
-            with urllib.request.urlopen(request, timeout=ASK_SECONDS) as answer:
+            with urlopen(request, timeout=ASK_SECONDS) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
-        except (urllib.error.URLError, OSError):
+        except OSError:
             return None

@@ -29,10 +29,9 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
-from crc32c import crc32c
-
 from odradek.protocol.primitives import Buffer, ProtocolError
 from odradek.protocol.records.codecs import Codec
+from odradek.protocol.records.crc import crc32c
 
 HEADER_BYTES = 61
 MAGIC = 2

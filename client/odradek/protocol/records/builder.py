@@ -41,17 +41,32 @@ HeaderPairs: TypeAlias = Sequence[tuple[str, bytes | None]]
 
 _TABLE_SIZE = 8192
 """Numbers from here on take varints of more than two bytes."""
+_FIRST_SIZE = 512
+"""Up to here the tables are made at once, the rest, of 1.5 MiB, when a larger number is first met."""
 
 
-def _short_varints() -> list[bytes]:
+def _numbers(size: int) -> list[tuple[bytes, int]]:
     one = [bytes((number << 1,)) for number in range(64)]
-    return one + [bytes((number << 1 & 0x7F | 0x80, number >> 6)) for number in range(64, _TABLE_SIZE)]
+    two = [bytes((number << 1 & 0x7F | 0x80, number >> 6)) for number in range(64, size)]
+    return [(varint, len(varint)) for varint in one + two]
 
 
-_NUMBERS = [(varint, len(varint)) for varint in _short_varints()]
+def _lengths(size: int) -> list[tuple[bytes, int]]:
+    return [(varint, length + size) for length, (varint, size) in enumerate(_numbers(size))]
+
+
+_NUMBERS = _numbers(_FIRST_SIZE)
 """By number, its varint and how long that is."""
-_LENGTHS = [(varint, length + size) for length, (varint, size) in enumerate(_NUMBERS)]
+_LENGTHS = _lengths(_FIRST_SIZE)
 """By length, its varint and how long that is together with what it stands before."""
+
+
+def _complete_tables() -> None:
+    """In one step each, so that other threads may do the same meanwhile."""
+    if len(_LENGTHS) < _TABLE_SIZE:
+        _NUMBERS[:] = _numbers(_TABLE_SIZE)
+        _LENGTHS[:] = _lengths(_TABLE_SIZE)
+
 
 _REMEMBERED_HEADER_NAMES = 512
 _NULL = b"\x01"
@@ -135,6 +150,7 @@ class BatchBuilder:
 
     def _append_large(self, key: bytes | None, value: bytes | None, header_section: bytes, timestamp_ms: int) -> int:
         """Add a record of any size."""
+        _complete_tables()
         count = self.count
         pieces = [_varint(count)]
         _add_nullable(pieces, "key", key)
@@ -231,13 +247,13 @@ def build_batch(
 
 
 def _varint(number: int) -> bytes:
-    return _NUMBERS[number][0] if 0 <= number < _TABLE_SIZE else encode_varint(number)
+    return _NUMBERS[number][0] if 0 <= number < len(_NUMBERS) else encode_varint(number)
 
 
 def _add_nullable(pieces: list[bytes], what: str, data: bytes | None) -> None:
     if type(data) is bytes:
         length = len(data)
-        pieces += (_LENGTHS[length][0] if length < _TABLE_SIZE else encode_varint(length), data)
+        pieces += (_LENGTHS[length][0] if length < len(_LENGTHS) else encode_varint(length), data)
     elif data is None:
         pieces.append(_NULL)
     else:

@@ -10,17 +10,16 @@ Invariants
     that the data claims, or can have at most, has been compared with `max_bytes` - or the codec stops there by itself.
     Data of any kind is undone or raises ProtocolError.
 
-Each call makes its own codec objects, so that threads may call at will.
+Each call makes its own codec objects, so that threads may call at will. The libraries behind the last three (2 MiB) are
+loaded by the first call that needs them: most brokers pass batches on as they are.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import suppress
 from enum import IntEnum
-
-import cramjam
-import zstandard
 
 from odradek.protocol.primitives import Buffer, ProtocolError
 
@@ -47,7 +46,7 @@ def compress(codec: Codec, data: Buffer, level: int | None = None) -> bytes:
     if codec == Codec.LZ4:
         return _lz4(data, level)
     if codec == Codec.ZSTD:
-        return zstandard.ZstdCompressor(level=_ZSTD_LEVEL if level is None else level).compress(data)
+        return _zstd(data, level)
     return bytes(data)
 
 
@@ -62,7 +61,7 @@ def decompress(codec: Codec, data: Buffer, max_bytes: int) -> bytes:
             return _unlz4(data, max_bytes)
         if codec == Codec.ZSTD:
             return _unzstd(data, max_bytes)
-    except (cramjam.DecompressionError, zlib.error, zstandard.ZstdError, struct.error, OSError, ValueError) as error:
+    except (zlib.error, struct.error, OSError, ValueError) as error:
         raise ProtocolError(f"damaged {Codec(codec).name.lower()} data: {error}") from None
     _check_size(len(data), max_bytes)
     return bytes(data)
@@ -103,6 +102,8 @@ _SNAPPY_MAX_RATIO = 22
 
 
 def _xerial(data: Buffer) -> bytes:
+    import cramjam
+
     pieces = [_XERIAL_HEADER]
     view = memoryview(data)
     for start in range(0, len(view), _XERIAL_BLOCK_BYTES):
@@ -133,11 +134,16 @@ def _unsnappy(data: Buffer, max_bytes: int) -> bytes:
 
 
 def _unsnappy_block(block: Buffer, max_bytes: int) -> bytes:
-    claimed = cramjam.snappy.decompress_raw_len(block)
-    _check_size(claimed, max_bytes)
-    if claimed > len(block) * _SNAPPY_MAX_RATIO:
-        raise ValueError(f"{len(block)} bytes cannot become {claimed}")
-    return bytes(cramjam.snappy.decompress_raw(block))
+    import cramjam
+
+    try:
+        claimed = cramjam.snappy.decompress_raw_len(block)
+        _check_size(claimed, max_bytes)
+        if claimed > len(block) * _SNAPPY_MAX_RATIO:
+            raise ValueError(f"{len(block)} bytes cannot become {claimed}")
+        return bytes(cramjam.snappy.decompress_raw(block))
+    except cramjam.DecompressionError as error:
+        raise ValueError(f"{error}") from None
 
 
 # lz4
@@ -152,6 +158,8 @@ _LZ4_BLOCK_LENGTH = struct.Struct("<I")
 
 
 def _lz4(data: Buffer, level: int | None) -> bytes:
+    import cramjam
+
     compressor = cramjam.lz4.Compressor(
         level=_LZ4_FAST if level is None else level, content_checksum=False, block_linked=False
     )
@@ -160,10 +168,12 @@ def _lz4(data: Buffer, level: int | None) -> bytes:
 
 
 def _unlz4(data: Buffer, max_bytes: int) -> bytes:
-    if _lz4_bound(data) <= max_bytes:
-        return bytes(cramjam.lz4.decompress(data))
-    out = bytearray(max_bytes)
+    import cramjam
+
     try:
+        if _lz4_bound(data) <= max_bytes:
+            return bytes(cramjam.lz4.decompress(data))
+        out = bytearray(max_bytes)
         length = cramjam.lz4.decompress_into(data, out)
     except cramjam.DecompressionError as error:
         raise ValueError(f"{error}, or more than {max_bytes} bytes") from None
@@ -206,22 +216,30 @@ _ZSTD_USUAL_RATIO = 16
 _ZSTD_BLOCK_BYTES = 128 * 1024
 
 
+def _zstd(data: Buffer, level: int | None) -> bytes:
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL if level is None else level).compress(data)
+
+
 def _unzstd(data: Buffer, max_bytes: int) -> bytes:
-    claimed = zstandard.frame_content_size(data)
-    if claimed != _ZSTD_UNKNOWN_SIZE:
-        _check_size(claimed, max_bytes)
-        return _unzstd_into(data, claimed)
-    usual = len(data) * _ZSTD_USUAL_RATIO + _ZSTD_BLOCK_BYTES
-    if usual < max_bytes:
-        try:
-            return _unzstd_into(data, usual)
-        except zstandard.ZstdError:
-            pass  # damaged, or larger than usual
+    import zstandard
+
     try:
+        claimed = zstandard.frame_content_size(data)
+        if claimed != _ZSTD_UNKNOWN_SIZE:
+            _check_size(claimed, max_bytes)
+            return _unzstd_into(data, claimed)
+        usual = len(data) * _ZSTD_USUAL_RATIO + _ZSTD_BLOCK_BYTES
+        if usual < max_bytes:
+            with suppress(zstandard.ZstdError):  # damaged, or larger than usual
+                return _unzstd_into(data, usual)
         return _unzstd_into(data, max_bytes)
     except zstandard.ZstdError as error:
         raise ValueError(f"{error}, or more than {max_bytes} bytes") from None
 
 
 def _unzstd_into(data: Buffer, max_bytes: int) -> bytes:
+    import zstandard
+
     return zstandard.ZstdDecompressor().decompress(data, max_output_size=max_bytes, allow_extra_data=False)
