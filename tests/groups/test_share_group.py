@@ -73,6 +73,18 @@ def test_members_divide_the_partitions_and_each_has_one_at_least() -> None:
     assert {member.member_epoch for member in scene.shared().members.values()} == {3}
 
 
+def test_under_the_next_coordinator_members_have_the_session_of_their_group() -> None:
+    scene = ShareScene()
+    scene.beat_share("m")
+    after = scene.restarted_shares()
+    after.core.settings = after.settings_with(own_share_session_timeout_ms={"g": 60_000})
+    after.core.begin(after.now)
+    after.pass_time(59_000)
+    assert "m" in after.shared().members
+    after.pass_time(1_000)
+    assert not after.shared().members
+
+
 def test_a_topic_that_grows_is_shared_on_with_the_next_heartbeat() -> None:
     scene = ShareScene()
     scene.beat_share("m")

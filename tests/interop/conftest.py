@@ -39,18 +39,22 @@ class RunningBroker(BrokerProcess):
         pass
 
 
-def _broker_to_judge(data_dir: Path) -> BrokerProcess:
+def _broker_to_judge(data_dir: Path, settings: dict[str, str]) -> BrokerProcess:
     if JUDGED == "odradek":
-        return Odradek(data_dir, NO_REBALANCE_DELAY)
+        return Odradek(data_dir, {**NO_REBALANCE_DELAY, **settings})
     if JUDGED == "kafka":
-        return ApacheKafka(data_dir, NO_REBALANCE_DELAY, heap_mb=512)
+        return ApacheKafka(data_dir, {**NO_REBALANCE_DELAY, **settings}, heap_mb=512)
     return RunningBroker(data_dir, port=int(JUDGED.rpartition(":")[2]))
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    """One broker for the tests of a module; it must end well, and must not have printed a traceback."""
-    judged = _broker_to_judge(tmp_path_factory.mktemp("broker") / "data")
+def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    """One broker for the tests of a module; it must end well, and must not have printed a traceback.
+
+    A module may say BROKER_SETTINGS.
+    """
+    settings = getattr(request.module, "BROKER_SETTINGS", {})
+    judged = _broker_to_judge(tmp_path_factory.mktemp("broker") / "data", settings)
     judged.start()
     try:
         yield judged

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from odradek.protocol.codec import decode
@@ -25,18 +26,21 @@ class Peer:
         return "closed" if answer is None else list(codes_in(answer))
 
     def ask(self, request: Any, version: int) -> Any:
-        with socket.create_connection(self._address, timeout=20) as connection:
+        with self._connected() as connection:
             pieces: list[Any] = list(encode_request(request, version, 7, "refusals"))
             connection.sendall(b"".join(pieces))
             size = self._exactly(connection, 4)
-            if size is None:
-                return None
-            frame = self._exactly(connection, struct.unpack(">i", size)[0])
+            frame = None if size is None else self._exactly(connection, struct.unpack(">i", size)[0])
         if frame is None:
             return None
         kind = response_class(request.API_KEY)
         _, position = read_response_header(frame, kind, version)
         return decode(kind, frame, version, position)
+
+    @contextmanager
+    def _connected(self) -> Iterator[socket.socket]:
+        with socket.create_connection(self._address, timeout=20) as connection:
+            yield connection
 
     @staticmethod
     def _exactly(connection: socket.socket, count: int) -> bytes | None:
@@ -50,6 +54,21 @@ class Peer:
                 return None
             received += more
         return received
+
+
+class PeerWithOneConnection(Peer):
+    """Sends all over one: what a broker keeps for a connection, as a share session, goes on."""
+
+    def __init__(self, bootstrap: str) -> None:
+        super().__init__(bootstrap)
+        self._connection = socket.create_connection(self._address, timeout=20)
+
+    @contextmanager
+    def _connected(self) -> Iterator[socket.socket]:
+        yield self._connection
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def codes_in(message: Any) -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import trio
 from served_broker import Peer, Served
@@ -46,7 +46,7 @@ class Member:
         self.epoch = 0
 
     async def fetch_whole(
-        self, *said: Said, max_wait_ms: int = 0, max_records: int = 500, min_bytes: int = 1, **more: int
+        self, *said: Said, max_wait_ms: int = 0, max_records: int = 500, min_bytes: int = 1, **more: Any
     ) -> ShareFetchResponse:
         batches = [share_fetch.AcknowledgementBatch(*each) for each in said]
         request = ShareFetchRequest(
@@ -59,7 +59,7 @@ class Member:
         with trio.fail_after(10):
             return await self.peer.ask(request, ShareFetchResponse, 2)
 
-    async def fetch(self, *said: Said, **more: int) -> Got:
+    async def fetch(self, *said: Said, **more: Any) -> Got:
         response = await self.fetch_whole(*said, **more)
         assert response.error_code == ErrorCode.NONE, ErrorCode.from_code(response.error_code).name
         if not response.responses:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from served_broker import HandClock, Peer, Served, fetch, produce, produce_batch, serving
 from sharing_member import ACCEPT, REJECT, RELEASE, RENEW, Got, initialize, member
 
@@ -18,6 +19,7 @@ from odradek.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
+from odradek.protocol.messages.share_fetch import ForgottenTopic
 from odradek.protocol.messages.write_txn_markers import (
     WritableTxnMarker,
     WritableTxnMarkerTopic,
@@ -304,6 +306,23 @@ async def test_a_group_is_put_away_with_its_last_session(tmp_path: Path) -> None
             while served.broker.sharing._leaders:
                 await trio.lowlevel.checkpoint()
         assert await (await member(served, "two")).fetch() == NOTHING
+
+
+async def test_a_partition_that_nobody_fetches_any_longer_is_put_away_once_nothing_of_it_is_in_hand(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path, **FEW) as served:
+        await filled(served, [b"a"])
+        one = await member(served, "one")
+        await one.fetch()
+        await one.fetch(forgotten_topics_data=[ForgottenTopic(one.topic_id, [0])])
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert len(served.broker.sharing._leaders) == 1
+        assert await one.acknowledge((0, 0, [ACCEPT])) is ErrorCode.NONE
+        with trio.fail_after(5):
+            while served.broker.sharing._leaders:
+                await trio.lowlevel.checkpoint()
+        assert len(served.broker.sharing.sessions) == 1
 
 
 async def test_an_acknowledgement_is_answered_once_it_is_stored(

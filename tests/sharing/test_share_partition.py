@@ -127,6 +127,13 @@ def test_an_acknowledgement_with_a_fault_counts_in_no_part(
     assert shared.take_changes() is None
 
 
+def test_two_words_about_one_record_count_neither() -> None:
+    shared = of_ten()
+    twice = [Acknowledgement(0, 1, ACCEPT), Acknowledgement(1, 2, RELEASE)]
+    assert shared.acknowledge("a", twice, 0) is ErrorCode.INVALID_RECORD_STATE
+    assert said(shared) == [(0, 9, ACQUIRED, 1)]
+
+
 def test_what_is_said_of_records_before_the_start_is_not_looked_at() -> None:
     shared = of_ten()
     shared.acknowledge("a", [Acknowledgement(0, 4, ACCEPT)], 0)

@@ -10,6 +10,7 @@ Behaviour
     Too many sessions                    SHARE_SESSION_LIMIT_REACHED
     No such session, or another epoch    SHARE_SESSION_NOT_FOUND, INVALID_SHARE_SESSION_EPOCH
     The session's last request (epoch -1), or one that renews, acquires nothing
+    One that renews, and asks for records                                                    INVALID_REQUEST
     The connection ends                  so do the sessions opened over it
     A group that has no state here       INVALID_REQUEST: its coordinator initializes it when a member joins
     An unknown topic                     UNKNOWN_TOPIC_ID
@@ -74,6 +75,8 @@ def _session(request: ShareFetchRequest, context: RequestContext) -> ShareSessio
     """Which the request belongs to, as it is after it."""
     if not request.group_id or not request.member_id:
         return ErrorCode.INVALID_REQUEST
+    if request.is_renew_ack and (request.max_wait_ms or request.min_bytes or request.max_bytes or request.max_records):
+        return ErrorCode.INVALID_REQUEST
     is_new, sharing = request.share_session_epoch == INITIAL, context.broker.sharing
     if is_new and any(each.acknowledgement_batches for topic in request.topics for each in topic.partitions):
         return ErrorCode.INVALID_REQUEST
@@ -90,6 +93,8 @@ def _session(request: ShareFetchRequest, context: RequestContext) -> ShareSessio
         ((topic.topic_id, each.partition_index) for topic in request.topics for each in topic.partitions),
         ((topic.topic_id, index) for topic in request.forgotten_topics_data for index in topic.partitions),
     )
+    if request.forgotten_topics_data:
+        sharing.put_away(key.group_id)
     return session
 
 

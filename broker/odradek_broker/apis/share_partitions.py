@@ -64,13 +64,16 @@ def acknowledge(
 
 
 def read_acknowledgements(batches: Iterable[AcknowledgementBatch], *, may_renew: bool) -> list[Acknowledgement] | None:
-    """What batches say, in runs of offsets; None where they are none: out of order, or with types that do not fit."""
+    """What batches say, in runs of offsets; None where they are none: out of order, or with types that do not fit.
+
+    Where two meet in one offset, as Kafka has it, that is for who knows its state.
+    """
     said: list[Acknowledgement] = []
     highest = MAX_TYPE if may_renew else MAX_TYPE_WITHOUT_RENEWAL
-    behind = 0
+    last_offset = -1
     for batch in batches:
         count, types = batch.last_offset - batch.first_offset + 1, batch.acknowledge_types
-        if batch.first_offset < behind or count < 1 or len(types) not in (1, count):
+        if batch.first_offset < last_offset or count < 1 or len(types) not in (1, count):
             return None
         if min(types) < 0 or max(types) > highest:
             return None
@@ -78,7 +81,7 @@ def read_acknowledgements(batches: Iterable[AcknowledgementBatch], *, may_renew:
             said.append(Acknowledgement(batch.first_offset, batch.last_offset, AcknowledgeType(types[0])))
         else:
             said += _runs(batch.first_offset, types)
-        behind = batch.last_offset + 1
+        last_offset = batch.last_offset
     return said
 
 

@@ -4,7 +4,8 @@ A group names its topic (errors.deadletterqueue.topic.name), and the topic has t
 (errors.deadletterqueue.group.enable). A record there has headers that say where it comes from and why it was given up;
 key and value of the original are in it where the group wants that (errors.deadletterqueue.copy.record.enable).
 
-It is tried for a while, and then done without: what is given up is given up, and the log says what was not written.
+It is tried for a while, and then done without: what is given up is given up, and the log says what was not written. Who
+has rejected a record waits for it meanwhile, so the while ends before clients have no patience left.
 Whoever takes over after a failure may write some of it again.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
@@ -54,6 +55,8 @@ ATTEMPTS = 5
 BACKOFF_SECONDS = 0.2
 """Twice as long each time."""
 COMMIT_SECONDS = 5.0
+PATIENCE_SECONDS = 15.0
+"""For all that is given up together: half of what Kafka's clients wait for an answer."""
 PRODUCE_VERSION = 9
 
 REJECTED = "Offset rejected by client."
@@ -83,12 +86,11 @@ class DeadLetters:
         topic = settings.dead_letter_topic
         if not topic or self._context.image.features.get(SHARE_VERSION, 0) < DEAD_LETTERS_SINCE:
             return
-        why = await self._why_not(topic)
-        for each in given_up if not why else ():
-            originals = await self._originals(partition, each) if settings.dead_letters_copy else {}
-            now_ms = self._context.clock.now_ms()
-            for records in _in_parts(_letters(group_id, partition, each, originals, now_ms)):
-                why = why or await self._write(topic, partition.index, records)
+        why = f"it took longer than {PATIENCE_SECONDS:g} s"
+        with trio.move_on_after(PATIENCE_SECONDS):
+            why = await self._why_not(topic)
+            for each in given_up:
+                why = why or await self._write_all(topic, _Source(group_id, partition, each), settings)
         if why:
             logger.error(
                 "share group %s: %s-%d: what was given up is not in %s: %s",
@@ -111,20 +113,35 @@ class DeadLetters:
         is_allowed = self._context.image.topic_config(topic).get(ENABLE, "false").lower() == "true"
         return "" if is_allowed else f"{ENABLE} is not set there"
 
-    async def _originals(self, partition: Partition, given_up: GivenUp) -> dict[int, Record]:
-        """The records that are given up; without those that cannot be read any longer."""
-        found: dict[int, Record] = {}
-        at, last = given_up.first_offset, given_up.last_offset
+    async def _write_all(self, topic: str, source: _Source, settings: ShareGroupSettings) -> str:
+        """Why not all of it is written in the end. A batch of the log is in memory at a time."""
+        at, last = source.given_up.first_offset, source.given_up.last_offset
+        why, reads = "", settings.dead_letters_copy
+        while at <= last and not why:
+            originals = await self._originals(source, at) if reads else {}
+            reads = bool(originals)
+            until = max(originals) if originals else last
+            letters = source.letters(at, until, originals, self._context.clock.now_ms())
+            for records in _in_parts(letters):
+                why = why or await self._write(topic, source.partition.index, records)
+            at = until + 1
+        return why
+
+    async def _originals(self, source: _Source, at: int) -> dict[int, Record]:
+        """What is given up of the batch at that offset, or of the next; nothing where nothing more can be read."""
+        partition, last = source.partition, source.given_up.last_offset
         try:
             while at <= last and (read := partition.log.read(at, 1, min_one=True)) is not None:
                 records = await self._looks.look(partial(decode_records, memoryview(read.read())))
-                found |= {each.offset: each for each in records if at <= each.offset <= last}
+                found = {each.offset: each for each in records if at <= each.offset <= last}
+                if found:
+                    return found
                 at = max(at, records[-1].offset if records else at) + 1
         except (OSError, OffsetOutOfRange, ProtocolError) as error:
             logger.warning(
                 "%s: what is given up from offset %d on is written without its text: %s", partition, at, error
             )
-        return found
+        return {}
 
     async def _write(self, topic: str, source_index: int, records: list[Record]) -> str:
         """Why it is not written in the end."""
@@ -169,22 +186,28 @@ class DeadLetters:
         return ErrorCode.from_code(answer.responses[0].partition_responses[0].error_code)
 
 
-def _letters(
-    group_id: str, partition: Partition, given_up: GivenUp, originals: Mapping[int, Record], now_ms: int
-) -> Iterator[Record]:
-    first, last, delivery_count, is_rejected = given_up
-    for offset in range(first, last + 1):
-        original = originals.get(offset, Record())
-        context = {
-            "topic": partition.topic,
-            "partition": str(partition.index),
-            "offset": str(offset),
-            "group": group_id,
-            "delivery.count": str(delivery_count),
-            "message": REJECTED if is_rejected else DELIVERED_TOO_OFTEN,
-        }
-        said = tuple((f"__dlq.errors.{name}", text.encode()) for name, text in context.items())
-        yield Record(timestamp=now_ms, key=original.key, value=original.value, headers=said)
+class _Source(NamedTuple):
+    """Whose letters they are."""
+
+    group_id: str
+    partition: Partition
+    given_up: GivenUp
+
+    def letters(self, first: int, last: int, originals: Mapping[int, Record], now_ms: int) -> Iterator[Record]:
+        """One for each offset; without a text where the original is not there."""
+        _, _, delivery_count, is_rejected = self.given_up
+        for offset in range(first, last + 1):
+            original = originals.get(offset, Record())
+            context = {
+                "topic": self.partition.topic,
+                "partition": str(self.partition.index),
+                "offset": str(offset),
+                "group": self.group_id,
+                "delivery.count": str(delivery_count),
+                "message": REJECTED if is_rejected else DELIVERED_TOO_OFTEN,
+            }
+            said = tuple((f"__dlq.errors.{name}", text.encode()) for name, text in context.items())
+            yield Record(timestamp=now_ms, key=original.key, value=original.value, headers=said)
 
 
 def _in_parts(records: Iterable[Record]) -> Iterator[list[Record]]:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 MINUTE_MS = 60_000
+SHARE_SESSION = "share.session.timeout.ms"
 
 
 class GroupsRuntime(Coordinators[GroupPartition]):
@@ -271,6 +272,11 @@ def _settings(config: BrokerConfig, image: MetadataImage) -> GroupSettings:
             name: _settings_of_consumers(config, values)
             for (kind, name), values in image.configs.items()
             if kind == ResourceType.GROUP and any(key.startswith("consumer.") for key in values)
+        },
+        own_share_session_timeout_ms={
+            name: group_value(config, values, SHARE_SESSION)
+            for (kind, name), values in image.configs.items()
+            if kind == ResourceType.GROUP and SHARE_SESSION in values
         },
         group_consumer_session_timeout_ms=config.group_consumer_session_timeout_ms,
         group_consumer_heartbeat_interval_ms=config.group_consumer_heartbeat_interval_ms,

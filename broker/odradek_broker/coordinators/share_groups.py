@@ -153,12 +153,17 @@ class ShareGroupsRuntime:
             self.release(session)
 
     def release(self, session: ShareSession) -> None:
-        """A session is over: its member's records are for others. Where it was the group's last, all is put away."""
+        """A session is over: its member's records are for others."""
         group_id, member_id = session.key
-        is_last = not self.sessions.has_group(group_id)
         for leader in self._of_group(group_id):
             leader.release(member_id)
-            if is_last:
+        self.put_away(group_id)
+
+    def put_away(self, group_id: str) -> None:
+        """What no member of the group fetches any longer, once nothing of it is in hand, and all is stored."""
+        wanted = self.sessions.wanted_by(group_id)
+        for leader in self._of_group(group_id):
+            if (leader.key.topic_id, leader.key.partition) not in wanted:
                 leader.end_when_stored()
 
     def _of_group(self, group_id: str) -> Iterable[ShareLeader]:

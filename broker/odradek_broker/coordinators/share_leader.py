@@ -86,7 +86,7 @@ class ShareLeader:
         self.error = ErrorCode.NONE
         """Why it no longer shares."""
         self.ends_when_stored = False
-        """The group has no member here any longer."""
+        """No member of the group fetches the partition any longer."""
         self._context = context
         self._looks = looks
         self._met_damage = met_damage
@@ -176,7 +176,7 @@ class ShareLeader:
         while True:
             changes = self._shared.take_changes()
             if changes is None:
-                if self.ends_when_stored:
+                if self.ends_when_stored and self._shared.next_deadline_ms is None:
                     return ErrorCode.NOT_LEADER_OR_FOLLOWER
                 await self._has_changes.wait()
                 self._has_changes = trio.Event()
@@ -280,7 +280,7 @@ class ShareLeader:
             self._changed()
 
     def end_when_stored(self) -> None:
-        """No member is left here: go, once all is stored."""
+        """Nobody fetches this any longer: go, once nothing is in hand, and all is stored."""
         self.ends_when_stored = True
         self._has_changes.set()
 

@@ -48,8 +48,9 @@ def begin_sessions(group: Group, step: Step) -> None:
             begin_session(group, consumer.member_id, step)
             rebalance_clock(group, consumer, step)
     elif isinstance(group, ShareGroup):
+        session_ms = step.settings.share_session_ms(group.group_id)
         for member_id in group.members:
-            step.set_timer(TimerKind.SESSION, step.settings.group_share_session_timeout_ms, group.group_id, member_id)
+            step.set_timer(TimerKind.SESSION, session_ms, group.group_id, member_id)
     elif isinstance(group, ClassicGroup):
         for member in group.members.values():
             rebalance.set_session(group, member, step)

@@ -37,6 +37,12 @@ class GroupSettings(Struct, frozen=True, kw_only=True):
     group_consumer_regex_refresh_interval_ms: int = 600_000
     own: Mapping[str, ConsumerGroupSettings] = MappingProxyType({})
     """Of groups that have settings of their own."""
+    own_share_session_timeout_ms: Mapping[str, int] = MappingProxyType({})
+    """Of share groups that have one of their own."""
+
+    def share_session_ms(self, group_id: str) -> int:
+        """How long a member of a share group may be silent."""
+        return self.own_share_session_timeout_ms.get(group_id, self.group_share_session_timeout_ms)
 
     def of_consumers(self, group_id: str) -> ConsumerGroupSettings:
         """What holds for one group of the consumer protocol."""

@@ -85,8 +85,10 @@ class ShareSessions:
         session.next_epoch = 1 if epoch == MAX_EPOCH else epoch + 1
         return session
 
-    def has_group(self, group_id: str) -> bool:
-        return any(key.group_id == group_id for key in self._sessions)
+    def wanted_by(self, group_id: str) -> set[PartitionKey]:
+        """All that members of the group fetch."""
+        sessions = (each for key, each in self._sessions.items() if key.group_id == group_id)
+        return set().union(*(each.wanted for each in sessions))
 
     def end(self, session: ShareSession) -> bool:
         """Its connection is over; whether it was still the session of its member."""

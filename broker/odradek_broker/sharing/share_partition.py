@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 from odradek.protocol.errors import ErrorCode
@@ -218,7 +219,7 @@ class SharePartition:
         """Let a member say what became of records. All of it counts, or with an error nothing.
 
         INVALID_REQUEST         an offset that was never in flight; renewal where the group has none
-        INVALID_RECORD_STATE    one that the member has not acquired, or no longer has
+        INVALID_RECORD_STATE    one that the member has not acquired, or no longer has; one of which two things are said
         Offsets below start_offset are done with: what is said of them is not looked at.
         """
         if not self._in_flight and acknowledgements:
@@ -232,6 +233,8 @@ class SharePartition:
                 return ErrorCode.INVALID_REQUEST
             meant += [(each, kind) for each in self._in_flight.within(max(first, self.start_offset), last)]
         if any(each.state is not RecordState.ACQUIRED or each.member_id != member_id for each, _ in meant):
+            return ErrorCode.INVALID_RECORD_STATE
+        if any(later.first_offset <= each.last_offset for (each, _), (later, _) in pairwise(meant)):
             return ErrorCode.INVALID_RECORD_STATE
         for each, kind in meant:
             if kind is AcknowledgeType.RENEW:

@@ -33,8 +33,7 @@ def replay(group: ShareGroup, record: ShareGroupRecord, step: Step) -> None:
         case ShareGroupMemberMetadataKey(member_id=member_id):
             _replay_member(group, member_id, value, step)
         case ShareGroupTargetAssignmentMetadataKey():
-            is_there = isinstance(value, ShareGroupTargetAssignmentMetadataValue)
-            group.assignment_epoch = value.assignment_epoch if is_there else 0  # type: ignore[union-attr]
+            _replay_target_metadata(group, value)
         case ShareGroupTargetAssignmentMemberKey(member_id=member_id):
             _replay_target(group, member_id, value)
         case ShareGroupCurrentMemberAssignmentKey(member_id=member_id):
@@ -66,6 +65,11 @@ def _replay_member(group: ShareGroup, member_id: str, value: object, step: Step)
 
 def _known(group: ShareGroup, member_id: str) -> ShareMember:
     return group.members.get(member_id) or ShareMember(member_id=member_id)
+
+
+def _replay_target_metadata(group: ShareGroup, value: object) -> None:
+    is_there = isinstance(value, ShareGroupTargetAssignmentMetadataValue)
+    group.assignment_epoch = value.assignment_epoch if is_there else 0
 
 
 def _replay_target(group: ShareGroup, member_id: str, value: object) -> None:
