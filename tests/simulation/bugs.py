@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bug import Bug, planted
 from group_bugs import OF_CONSUMER_GROUPS
+from share_bugs import OF_SHARE_GROUPS
 from transaction_bugs import OF_TRANSACTIONS
 
 __all__ = ["BUGS", "Bug"]
@@ -697,4 +698,4 @@ LATER = [
     ),
 ]
 
-BUGS = [*COMMON, *LATER, *OF_TRANSACTIONS, *OF_CONSUMER_GROUPS]
+BUGS = [*COMMON, *LATER, *OF_TRANSACTIONS, *OF_CONSUMER_GROUPS, *OF_SHARE_GROUPS]

@@ -1,7 +1,7 @@
 """Bugs in groups of the consumer protocol, to be planted; see planted_bugs.py.
 
-That a partition is given before it is free is not among them: members of different epochs may well believe that they
-have the same one, so from outside nothing is wrong. tests/groups/test_consumer_group_walk.py looks for that.
+That a partition is given before it is free shows from inside only (core_watch.py): members of different epochs may well
+believe that they have the same one.
 """
 
 from __future__ import annotations
@@ -31,5 +31,73 @@ OF_CONSUMER_GROUPS = [
         "            group.offsets = former.offsets\n",
         "            pass\n",
         needs=GROUPS,
+    ),
+    planted(
+        "a partition is given before it is free",
+        "groups/consumer/group.py",
+        "        return self._holders.get((topic_id, partition), member_id) == member_id\n",
+        "        return True\n",
+        needs=GROUPS,
+    ),
+    planted(
+        "a member has given up what it was asked to before it says so",
+        "groups/consumer/reconcile.py",
+        "    if given_up and _still_has(given_up, goal.owned):\n",
+        "    if False:\n",
+        needs=GROUPS,
+        lasts_s=20.0,
+    ),
+    planted(
+        "commits of a member that has been left behind are taken",
+        "groups/consumer/offsets.py",
+        "    if epoch < member.member_epoch and _has_held_all(member, request, epoch, topics):\n",
+        "    if epoch < member.member_epoch:\n",
+        needs=(*GROUPS, "cut-clients"),
+        lasts_s=20.0,
+    ),
+    planted(
+        "only who asks hears of a new target",
+        "groups/consumer/target.py",
+        "        if targets[each.member_id] != group.targets.get(each.member_id):\n",
+        "        if each.member_id == draft.member.member_id:\n",
+        needs=GROUPS,
+        lasts_s=12.0,
+    ),
+    planted(
+        "a group goes on as if nobody had left",
+        "groups/consumer/fence.py",
+        "    epoch = group.next_epoch\n    group.history.began(cause, step.now.wall_ms, epoch)\n",
+        "    epoch = group.epoch\n    group.history.began(cause, step.now.wall_ms, epoch)\n",
+        needs=GROUPS,
+        lasts_s=12.0,
+    ),
+    planted(
+        "members of a group that migrates lose what they have",
+        "groups/consumer/migration.py",
+        "if (free := frozenset(each for each in numbers if made.is_free(topic_id, each, member.member_id)))\n",
+        "if (free := frozenset[int]())\n",
+        needs=GROUPS,
+        lasts_s=20.0,
+    ),
+    planted(
+        "a group that migrates back leaves members behind",
+        "groups/consumer/group.py",
+        "            *(records.member_tombstone(self.group_id, each) for each in members),\n",
+        "",
+        needs=GROUPS,
+        lasts_s=20.0,
+    ),
+    planted(
+        "sessions of the consumer protocol end with their coordinator",
+        "groups/lifecycle.py",
+        "            begin_session(group, consumer.member_id, step)\n",
+        "            pass\n",
+        (
+            "groups/consumer/replay.py",
+            "    if not step.has_timer(TimerKind.SESSION, group.group_id, member_id):\n        begin_session(group, member_id, step)\n",
+            "",
+        ),
+        needs=GROUPS,
+        lasts_s=20.0,
     ),
 ]

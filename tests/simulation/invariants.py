@@ -20,6 +20,7 @@ S11  what was acknowledged with acks=1 is on its leader's stable storage, where 
 S12  a log begins no later than somebody has asked for, or than retention or a share coordinator lets it, and whoever
      leads has nothing of what DeleteRecords was said to have taken away
 S13  in one generation of a group no two members take the same partition for theirs
+S14, S15, S16  what the cores of groups promise (core_watch.py)
 
 "With" a replica means on its stable storage where log.flush.policy is sync, else in its page cache: a power cut is then
 the loss of a disk. The sharpest of them is S2: each replica that the controller counts as in sync, or as eligible to

@@ -17,6 +17,8 @@ from msgspec import structs
 from operations import OPERATIONS, admin_of, create, make_what_is_missing, operate
 from oracles import judge
 from scene import Outcome, Scene
+from share_members import SETTINGS as SHARE_SETTINGS
+from share_members import Sharing
 from transfers import Teller
 from world import World
 from worlds import TopicPlan, WorldPlan, draw
@@ -91,7 +93,7 @@ async def _run(seed: int, seconds: float, plan: WorldPlan) -> Result:
                 allows_unclean=plan.unclean,
                 longest_sync_s=plan.longest_sync_s,
                 longest_hop_s=plan.longest_hop_s,
-                **{name.replace(".", "_"): value for name, value in plan.settings.items()},
+                **_settings(plan),
             )
             scene = Scene(world, plan)
             await _live(scene, Random(seed), seconds, result)
@@ -108,6 +110,11 @@ async def _run(seed: int, seconds: float, plan: WorldPlan) -> Result:
     return result
 
 
+def _settings(plan: WorldPlan) -> dict[str, str]:
+    settings = plan.settings | (SHARE_SETTINGS if plan.sharers else {})
+    return {name.replace(".", "_"): value for name, value in settings.items()}
+
+
 async def _live(scene: Scene, random: Random, seconds: float, result: Result) -> None:
     world = scene.world
     await world.start()
@@ -118,6 +125,9 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
             await create(scene, admin, TopicPlan(name, transfers.PARTITIONS, 3, {}), random)
     tellers = [Teller(scene, f"x{n}", Random(random.getrandbits(64))) for n in range(scene.plan.tellers)]
     writing_is_over = trio.Event()
+    sharing = Sharing(scene)
+    if scene.plan.sharers:
+        await sharing.begin()
     async with trio.open_nursery() as readers:
         readers.start_soon(read, scene, "the reader")
         for group in range(scene.plan.groups):
@@ -125,6 +135,9 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
             for number in range(MEMBERS):
                 name = f"member {number} of g{group}"
                 readers.start_soon(be_a_member, scene, f"g{group}", name, Random(random.getrandbits(64)))
+        for number in range(scene.plan.sharers):
+            chance = Random(f"sharer {number} of {scene.world.seed}")
+            readers.start_soon(sharing.be_a_member, f"sharer {number}", chance)
         if tellers:
             readers.start_soon(transfers.copy, scene, Random(random.getrandbits(64)))
             readers.start_soon(transfers.watch, scene)
@@ -151,6 +164,8 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
             await _to_the_end(scene, partial(transfers.copied, scene), "copying it all", DRAIN_S)
         readers.cancel_scope.cancel()
 
+    if scene.plan.sharers:
+        await _to_the_end(scene, sharing.deal_with_the_rest, "sharing it all", DRAIN_S)
     await _to_the_end(scene, partial(drain, scene), "reading it all", DRAIN_S)
     await _become_whole(scene)
     for write in scene.writes:

@@ -26,6 +26,7 @@ from itertools import count as count_from
 from itertools import islice, takewhile
 
 from one_run import Result, plan_of, run_seed
+from stability import Violated
 
 SECONDS = 5.0
 BATCH = 50
@@ -44,6 +45,8 @@ def _stories(error: BaseException) -> Iterator[str]:
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
             yield from _stories(each)
+    elif isinstance(error, Violated):
+        yield str(error)
     else:
         last = traceback.extract_tb(error.__traceback__)[-1]
         yield f"{type(error).__name__} at {os.path.basename(last.filename)}:{last.lineno}: {error}"

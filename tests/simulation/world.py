@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter, deque
 from random import Random
 
+import core_watch  # noqa: F401  (from now on each core of a group is looked at)
 import trio
 from deterministic_trio import Process
 from fault_atlas import FaultAtlas
@@ -222,6 +223,7 @@ class World:
         they are `combined`, they are the first brokers. `spares`: brokers besides, which nobody has started yet.
         Where it `is_supervised`, whoever ends by itself is started again.
         """
+        self.seed = seed
         self.random = Random(seed)
         self.nursery = nursery
         self.network = SimNetwork(

@@ -57,6 +57,8 @@ class WorldPlan(Struct, frozen=True):
     operation_rest_s: float
     tellers: int = 0
     """Programs that make transfers; where there are any, a copier and one who watches, too."""
+    sharers: int = 0
+    """Members of a share group, of the topics that groups read."""
 
     def has(self, needs: Iterable[str]) -> bool:
         """Whether each of these is, or is part of, a name of what the world is, or of what happens in it."""
@@ -79,6 +81,7 @@ class WorldPlan(Struct, frozen=True):
             ("unclean", self.unclean),
             ("groups", self.groups > 0),
             ("transactions", self.tellers > 0),
+            ("sharing", self.sharers > 0),
             ("slow network", self.longest_hop_s > SLOW_S),
             ("slow disk", self.longest_sync_s > SLOW_S),
             ("compaction", any(topic.is_keyed for topic in self.topics)),
@@ -94,6 +97,8 @@ SIZES = {"small": 0.8, "medium": 0.17, "large": 0.03}
 
 ROT_SHARE = 0.3
 TRANSACTIONS_SHARE = 0.15
+SHARING_SHARE = 0.4
+"""Of the worlds that have groups, and lose nothing."""
 
 
 def draw(
@@ -143,6 +148,10 @@ def draw(
         tellers = others.randint(1, 2) if others.random() < TRANSACTIONS_SHARE else 0
         partitions = {"transaction.state.log.num.partitions": str(others.randint(1, 3))} if tellers else {}
         drawn = structs.replace(drawn, tellers=tellers, settings={**drawn.settings, **partitions})
+    if keeps and not unclean and drawn.groups:
+        others = Random(f"sharing {seed}")
+        sharers = others.randint(3, 5) if others.random() < SHARING_SHARE else 0
+        drawn = structs.replace(drawn, sharers=sharers)
     if not rots:
         return drawn
     settings = {

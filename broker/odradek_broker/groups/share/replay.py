@@ -68,8 +68,10 @@ def _known(group: ShareGroup, member_id: str) -> ShareMember:
 
 
 def _replay_target_metadata(group: ShareGroup, value: object) -> None:
-    is_there = isinstance(value, ShareGroupTargetAssignmentMetadataValue)
-    group.assignment_epoch = value.assignment_epoch if is_there else 0
+    if isinstance(value, ShareGroupTargetAssignmentMetadataValue):
+        group.assignment_epoch = value.assignment_epoch
+    else:
+        group.assignment_epoch = 0
 
 
 def _replay_target(group: ShareGroup, member_id: str, value: object) -> None:
