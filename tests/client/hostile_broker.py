@@ -17,7 +17,7 @@ from fake_broker import FakeBroker
 from msgspec import Struct
 from spoilt_messages import spoilt
 
-from odradek.protocol.codec import Kind, _fields
+from odradek.protocol.codec_fields import Kind, fields_of
 from odradek.protocol.registry import request_class, response_class
 from odradek.protocol.schema import Wire
 
@@ -111,7 +111,7 @@ class HostileBroker(FakeBroker):
 
 def filled(cls: type[Struct], version: int) -> Any:
     """A message with one of everything in it."""
-    return cls(**{field.name: _one(field.kind, version) for field in _fields(cls, version)})
+    return cls(**{field.name: _one(field.kind, version) for field in fields_of(cls, version)})
 
 
 def _one(kind: Kind, version: int) -> Any:

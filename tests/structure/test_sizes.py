@@ -24,7 +24,6 @@ LARGE_MODULES = {
     "broker/odradek_broker/log/segment.py": "a segment and its three indexes change together, or not at all",
     "client/odradek/consumer/consumer.py": FACE,
     "client/odradek/producer/producer.py": FACE,
-    "client/odradek/protocol/codec.py": "a compiler: encoder and decoder of each kind of field stand side by side",
 }
 LARGE_FUNCTIONS = {
     "broker/odradek_broker/partitions/fetch.py read_partition": HOT,

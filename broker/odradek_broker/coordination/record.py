@@ -6,8 +6,8 @@ import struct
 
 from msgspec import Struct
 
-from odradek.protocol.codec import MAX_STRING_BYTES, encode
-from odradek.protocol.primitives import Buffer, ProtocolError
+from odradek.protocol.codec import encode
+from odradek.protocol.primitives import MAX_STRING_BYTES, Buffer, ProtocolError
 
 _int16 = struct.Struct(">h")
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
-from odradek.protocol.codec import TooManyElements, decode_prefix
+from odradek.protocol.codec import decode_prefix
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import encode_response, is_flexible, read_request_header, skip_tags
+from odradek.protocol.primitives import TooManyElements
 from odradek_broker.apis import Answer, Api, Caller, RequestContext, load_apis
 from odradek_broker.apis.permissions.asking import Asking, asking_for
 from odradek_broker.apis.permissions.guard import finish_all, guard, is_long, is_long_to_finish, is_permitted_as_before

@@ -1,4 +1,4 @@
-"""Variable-length integers, and the one exception of this layer.
+"""Variable-length integers, the limits of what may be read, and the exceptions of this layer.
 
 Unsigned varints carry lengths and tags (KIP-482); zigzag varints carry the fields of a record. Both are read from
 bytes of a stranger, so both have a largest size: five bytes for 32 bits, ten for 64.
@@ -13,9 +13,16 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 MAX_TAGS = 10_000
 """How many tagged fields one section may have, as in Kafka 4.4."""
 
+MAX_STRING_BYTES = 2**15 - 1
+"""Of a string in whichever form, as in Kafka; so what has been read can be written again in every version."""
+
 
 class ProtocolError(Exception):
     """The peer broke the protocol: its connection is closed, and no other notices."""
+
+
+class TooManyElements(ProtocolError):
+    """The message may be sound, but it is larger than who reads or writes it wants it to be."""
 
 
 def read_uvarint(buffer: Buffer, position: int) -> tuple[int, int]:

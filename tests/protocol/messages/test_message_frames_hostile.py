@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from message_samples import all_messages, all_versions, label, plain, samples
 
-from odradek.protocol.codec import MAX_ELEMENTS, TooManyElements, decode, decode_prefix, decoder, encode
+from odradek.protocol.codec import MAX_ELEMENTS, decode, decode_prefix, decoder, encode
 from odradek.protocol.messages.api_versions import ApiVersionsResponse
 from odradek.protocol.messages.fetch import FetchRequest, ForgottenTopic
 from odradek.protocol.messages.heartbeat import HeartbeatRequest
 from odradek.protocol.messages.join_group import JoinGroupRequest
 from odradek.protocol.messages.metadata import MetadataRequest
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from odradek.protocol.primitives import MAX_TAGS, ProtocolError, write_uvarint
+from odradek.protocol.primitives import MAX_TAGS, ProtocolError, TooManyElements, write_uvarint
 
 every_message = pytest.mark.parametrize("message", all_messages(), ids=label)
 every_version = pytest.mark.parametrize(("message", "version"), all_versions(), ids=label)
