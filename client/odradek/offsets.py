@@ -65,7 +65,7 @@ async def _ask_leader(
         replica_id=CONSUMER,
         isolation_level=int(read_committed),
         topics=[ListOffsetsTopic(name=name, partitions=partitions) for name, partitions in topics.items()],
-        timeout_ms=cluster.config.request_timeout_ms,
+        timeout_ms=cluster.request_timeout_ms,
     )
     return _answers(await cluster.request(leader, question, ListOffsetsResponse))
 

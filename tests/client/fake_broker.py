@@ -38,6 +38,7 @@ from odradek.protocol.messages import (
     produce,
     sync_group,
 )
+from odradek.protocol.messages import consumer_group_heartbeat as heartbeats
 from odradek.protocol.records.batch import iter_headers, read_header, stamp
 from odradek.protocol.registry import request_class
 
@@ -195,6 +196,19 @@ class FakeBroker:
         ranges.update(self.versions)
         return api_versions.ApiVersionsResponse(
             api_keys=[api_versions.ApiVersion(key, low, high) for key, (low, high) in ranges.items()]
+        )
+
+    async def _ConsumerGroupHeartbeat(self, request: heartbeats.ConsumerGroupHeartbeatRequest, version: int) -> Any:
+        """Its one member has every partition of what it subscribes to. Announced where `versions` has key 68."""
+        given = None
+        if request.subscribed_topic_names is not None:
+            topics = [(self._topic_id(name), self.topics[name]) for name in request.subscribed_topic_names]
+            given = heartbeats.Assignment([heartbeats.TopicPartitions(id, list(range(count))) for id, count in topics])
+        return heartbeats.ConsumerGroupHeartbeatResponse(
+            member_id=request.member_id,
+            member_epoch=min(request.member_epoch, 0) or 1,
+            heartbeat_interval_ms=3_000,
+            assignment=given,
         )
 
     async def _Metadata(self, request: metadata.MetadataRequest, version: int) -> Any:

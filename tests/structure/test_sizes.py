@@ -14,7 +14,6 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ("broker/odradek_broker", "client/odradek", "cli/odradek_cli")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 40
 
-FACE = "what a program calls, each with its docstring; what is behind is elsewhere"
 OF_ITS_OPTIONS = "its signature is the command's options, a line or more each"
 WIRING = "a list of what is made of what: there is nothing in it to divide"
 HOT = "on the path of every record: a call more would be seen"
@@ -22,8 +21,6 @@ HOT = "on the path of every record: a call more would be seen"
 LARGE_MODULES = {
     "broker/odradek_broker/log/recovery.py": "one walk over a log, whose steps share what has been found so far",
     "broker/odradek_broker/log/segment.py": "a segment and its three indexes change together, or not at all",
-    "client/odradek/consumer/consumer.py": FACE,
-    "client/odradek/producer/producer.py": FACE,
 }
 LARGE_FUNCTIONS = {
     "broker/odradek_broker/partitions/fetch.py read_partition": HOT,

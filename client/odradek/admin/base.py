@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Unpack
 
 import trio
 from msgspec import Struct
 
-from odradek.activity import Activities, Waiting
-from odradek.cluster.cluster import Cluster, ClusterConfig
+from odradek.activity import Waiting
+from odradek.cluster.client import Client
+from odradek.cluster.config import ClientConfig, ClientOptions
 from odradek.cluster.connections import ConnectionHealth
 from odradek.cluster.coordinator import GROUP, Coordinator
 from odradek.errors import broker_error
-from odradek.network import Surroundings, parse_bootstrap
 from odradek.protocol.errors import ErrorCode
-from odradek.scope import background_nursery
-from odradek.security import NO_SECURITY, Security
 
 
-class AdminOptions(TypedDict, total=False):
+class AdminOptions(ClientOptions, total=False):
     """The keyword arguments of Admin; AdminConfig says what they are when left out."""
 
-    request_timeout_ms: int
-    connect_timeout_ms: int
-    retry_backoff_ms: int
-    metadata_max_age_ms: int
-    client_id: str
-    security: Security
-    surroundings: Surroundings
 
-
-class AdminConfig(Struct, frozen=True, kw_only=True):
+class AdminConfig(ClientConfig, frozen=True, kw_only=True):
     """What an admin client can be told."""
 
-    request_timeout_ms: int = 30_000
-    connect_timeout_ms: int = 10_000
-    retry_backoff_ms: int = 100
-    metadata_max_age_ms: int = 300_000
     client_id: str = "odradek-admin"
-    security: Security = NO_SECURITY
-    """Whether TLS is spoken, and who we are."""
-    surroundings: Surroundings = Surroundings()
 
 
 class AdminHealth(Struct, frozen=True):
@@ -53,43 +35,16 @@ class AdminHealth(Struct, frozen=True):
     waiting: list[Waiting]
 
 
-class AdminBase:
+class AdminBase(Client[AdminConfig]):
     """The scope. Entering raises BootstrapFailed where no broker answers."""
 
+    _KIND = "an admin client"
+
     def __init__(self, bootstrap: str | Sequence[str], **options: Unpack[AdminOptions]) -> None:
-        self.config = AdminConfig(**options)
-        self._bootstrap = parse_bootstrap(bootstrap)
-        self._activities = Activities()
-        self._scope: AbstractAsyncContextManager[Self] | None = None
+        super().__init__(bootstrap, AdminConfig(**options))
 
-    async def __aenter__(self) -> Self:
-        if self._scope is not None:
-            raise RuntimeError("an admin client is entered once")
-        self._scope = self._run()
-        return await self._scope.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        assert self._scope is not None
-        return await self._scope.__aexit__(kind, error, traceback)
-
-    @asynccontextmanager
-    async def _run(self) -> AsyncIterator[Self]:
-        config = self.config
-        cluster_config = ClusterConfig(
-            bootstrap=self._bootstrap,
-            client_id=config.client_id,
-            request_timeout_ms=config.request_timeout_ms,
-            connect_timeout_ms=config.connect_timeout_ms,
-            metadata_max_age_ms=config.metadata_max_age_ms,
-            retry_backoff_ms=config.retry_backoff_ms,
-            security=config.security,
-        )
-        async with background_nursery() as nursery:
-            self._cluster = Cluster(cluster_config, config.surroundings, self._activities, nursery)
-            await self._cluster.start()
-            yield self
+    def _serve(self, nursery: trio.Nursery) -> AbstractAsyncContextManager[Any]:
+        return nullcontext()
 
     def health(self) -> AdminHealth:
         """What is connected, what is waited for and for how long."""

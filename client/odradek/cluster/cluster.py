@@ -14,19 +14,18 @@ from functools import partial
 from typing import TypeVar
 
 import trio
-from msgspec import Struct
 
 from odradek.activity import Activities
+from odradek.cluster.config import ClientConfig
 from odradek.cluster.connection import Connection
 from odradek.cluster.connections import ConnectionHealth, ConnectionPool
 from odradek.cluster.first_answer import first_answer
 from odradek.cluster.metadata import BrokerAddress, ClusterImage, TopicImage
 from odradek.errors import BootstrapFailed, ConnectionFailed, OdradekError, broker_error
-from odradek.network import Address, Surroundings
+from odradek.network import Address
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import ApiMessage
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
-from odradek.security import NO_SECURITY, Security
 from odradek.wakeup import Changes, Wakeup
 
 logger = logging.getLogger(__name__)
@@ -36,28 +35,20 @@ R = TypeVar("R")
 NO_SUCH_BROKER_HINT = "the brokers' advertised addresses may not be reachable from here (advertised.listeners)"
 
 
-class ClusterConfig(Struct, frozen=True, kw_only=True):
-    """What every client needs to know."""
-
-    bootstrap: Sequence[Address]
-    client_id: str
-    request_timeout_ms: int
-    connect_timeout_ms: int
-    metadata_max_age_ms: int
-    retry_backoff_ms: int
-    security: Security = NO_SECURITY
-    auto_create_topics: bool = False
-    """Whether asking for a topic may create it, where the broker allows it too."""
-
-
 class Cluster:
     """Shared by the parts of one client. Its connections and its refreshing live in `nursery`."""
 
     def __init__(
-        self, config: ClusterConfig, surroundings: Surroundings, activities: Activities, nursery: trio.Nursery
+        self,
+        bootstrap: Sequence[Address],
+        config: ClientConfig,
+        activities: Activities,
+        nursery: trio.Nursery,
+        *,
+        creates_topics: bool = False,
     ) -> None:
-        self.config = config
-        self.surroundings = surroundings
+        """`creates_topics`: asking for a topic may create it, where the broker allows it too."""
+        self.surroundings = config.surroundings
         self.activities = activities
         self.image = ClusterImage()
         self.changed = Changes()
@@ -68,9 +59,12 @@ class Cluster:
         self._refreshing = trio.Lock()
         self._wish = Wakeup()
         self._nursery = nursery
+        self._config = config
+        self._places = bootstrap
+        self._creates_topics = creates_topics
         self._pool = ConnectionPool(
             nursery,
-            surroundings,
+            config.surroundings,
             activities,
             client_id=config.client_id,
             connect_timeout_s=config.connect_timeout_ms / 1000,
@@ -78,18 +72,22 @@ class Cluster:
         )
 
     @property
+    def request_timeout_ms(self) -> int:
+        return self._config.request_timeout_ms
+
+    @property
     def request_timeout_s(self) -> float:
-        return self.config.request_timeout_ms / 1000
+        return self._config.request_timeout_ms / 1000
 
     @property
     def backoff_s(self) -> float:
         """A pause before trying again, with jitter."""
-        return self.config.retry_backoff_ms / 1000 * self.surroundings.random.uniform(0.8, 1.2)
+        return self._config.retry_backoff_ms / 1000 * self.surroundings.random.uniform(0.8, 1.2)
 
     async def start(self) -> None:
         """Reach the cluster for the first time. Raises BootstrapFailed when connect_timeout_ms is over."""
         failure: OdradekError | None = None
-        with trio.move_on_after(self.config.connect_timeout_ms / 1000) as patience:
+        with trio.move_on_after(self._config.connect_timeout_ms / 1000) as patience:
             while True:
                 try:
                     await self.refresh()
@@ -100,9 +98,9 @@ class Cluster:
                     failure = error
                 await trio.sleep(self.backoff_s)
         if patience.cancelled_caught:
-            places = ", ".join(f"{host}:{port}" for host, port in self.config.bootstrap)
+            places = ", ".join(f"{host}:{port}" for host, port in self._places)
             raise BootstrapFailed(f"no broker answers at {places}: {failure or 'no answer'}") from failure
-        for address in self.config.bootstrap:
+        for address in self._places:
             self._pool.close(address)  # from here on by the addresses that the brokers give themselves
         self._nursery.start_soon(self._keep_fresh)
 
@@ -110,6 +108,13 @@ class Cluster:
     def features(self) -> Mapping[str, int]:
         """The finalized features of the cluster, as of the last time that a connection was opened."""
         return self._pool.features
+
+    def offers(self, request: type[ApiMessage], at_least: int = 0) -> bool:
+        """Whether brokers understand the request, in this version or a later one.
+
+        As far as that is known: while they are upgraded, some may not.
+        """
+        return self._pool.offers(request, at_least)
 
     def health(self) -> list[ConnectionHealth]:
         return self._pool.health()
@@ -129,7 +134,7 @@ class Cluster:
             return await self._pool.connect(where, purpose, broker.host, broker.port, str(broker))
         except OdradekError as error:
             self.wish_refresh()
-            if all((broker.host, broker.port) != address for address in self.config.bootstrap):
+            if all((broker.host, broker.port) != address for address in self._places):
                 error.add_note(NO_SUCH_BROKER_HINT)
             raise
 
@@ -167,7 +172,7 @@ class Cluster:
         self.surroundings.random.shuffle(brokers)
         brokers.sort(key=self._unanswered)
         known = [partial(self.connection, broker.node_id) for broker in brokers]
-        return [*known, *(partial(self._bootstrap, host, port) for host, port in self.config.bootstrap)]
+        return [*known, *(partial(self._bootstrap, host, port) for host, port in self._places)]
 
     def _unanswered(self, broker: BrokerAddress) -> float:
         connection = self._pool.existing((broker.node_id, broker.host, broker.port), "")
@@ -243,7 +248,7 @@ class Cluster:
         topics = None if self._all_topics else set(self._topics)
         question = MetadataRequest(
             topics=None if topics is None else [MetadataRequestTopic(name=name) for name in sorted(topics)],
-            allow_auto_topic_creation=self.config.auto_create_topics,
+            allow_auto_topic_creation=self._creates_topics,
         )
         answer = await self.ask_first(question, MetadataResponse)
         if answer.error_code:
@@ -254,7 +259,7 @@ class Cluster:
 
     async def _keep_fresh(self) -> None:
         while True:
-            await self._wish.wait(trio.current_time() + self.config.metadata_max_age_ms / 1000)
+            await self._wish.wait(trio.current_time() + self._config.metadata_max_age_ms / 1000)
             try:
                 await self.refresh()
                 self.activities.end("metadata")

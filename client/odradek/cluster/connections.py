@@ -20,6 +20,7 @@ from odradek.cluster.login import log_in, stay_logged_in
 from odradek.cluster.versions import ApiRanges
 from odradek.errors import ConnectionFailed, OdradekError, RequestTimedOut
 from odradek.network import Stream, Surroundings, reason_of
+from odradek.protocol.headers import ApiMessage
 from odradek.security import NO_SECURITY, Security
 
 logger = logging.getLogger(__name__)
@@ -111,6 +112,10 @@ class ConnectionPool:
     def features(self) -> Mapping[str, int]:
         """The finalized features of the cluster, as the broker knows them that knows the newest."""
         return self._newest.features
+
+    def offers(self, request: type[ApiMessage], at_least: int = 0) -> bool:
+        """Whether that broker understands the request, in this version or a later one."""
+        return self._newest.knows(request, at_least)
 
     def health(self) -> list[ConnectionHealth]:
         now = trio.current_time()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, TypeAlias
 
-from msgspec import Struct
-
-from odradek.network import Surroundings
+from odradek.cluster.config import ClientConfig, ClientOptions
 from odradek.protocol.topic_partition import TopicPartition
-from odradek.security import NO_SECURITY, Security
 
 Start: TypeAlias = Literal["earliest", "latest", "none"]
 CommitMode: TypeAlias = Literal["auto", "manual", "before"]
@@ -19,7 +16,7 @@ GroupProtocol: TypeAlias = Literal["classic", "consumer"]
 RebalanceCallback: TypeAlias = Callable[[list[TopicPartition]], Awaitable[None]]
 
 
-class ConsumerOptions(TypedDict, total=False):
+class ConsumerOptions(ClientOptions, total=False):
     """The keyword arguments of Consumer; ConsumerConfig says what each means and what it is when left out."""
 
     start: Start
@@ -29,7 +26,7 @@ class ConsumerOptions(TypedDict, total=False):
     show_markers: bool
     on_assign: RebalanceCallback | None
     on_revoke: RebalanceCallback | None
-    protocol: GroupProtocol
+    protocol: GroupProtocol | None
     instance_id: str | None
     assignors: Sequence[AssignorName]
     session_timeout_ms: int
@@ -43,17 +40,10 @@ class ConsumerOptions(TypedDict, total=False):
     fetch_min_bytes: int
     fetch_max_wait_ms: int
     close_timeout_ms: int
-    request_timeout_ms: int
-    retry_backoff_ms: int
-    connect_timeout_ms: int
-    metadata_max_age_ms: int
-    client_id: str
     client_rack: str
-    security: Security
-    surroundings: Surroundings
 
 
-class ConsumerConfig(Struct, frozen=True, kw_only=True):
+class ConsumerConfig(ClientConfig, frozen=True, kw_only=True):
     """Checked when made: raises ValueError."""
 
     start: Start = "earliest"
@@ -69,10 +59,11 @@ class ConsumerConfig(Struct, frozen=True, kw_only=True):
     """Awaited before records of newly assigned partitions are handed out; it may seek."""
     on_revoke: RebalanceCallback | None = None
     """Awaited when partitions have been taken away."""
-    protocol: GroupProtocol = "classic"
-    """How the group divides its partitions. classic: one of the members does, by `assignors`, and all join anew.
-    consumer (KIP-848): the coordinator does; who keeps partitions reads on. `assignors`, `heartbeat_interval_ms`
-    and the length of a session are its affair then."""
+    protocol: GroupProtocol | None = None
+    """How the group divides its partitions. consumer (KIP-848): the coordinator does; who keeps partitions reads on.
+    classic: one of the members does, by `assignors`, and all join anew. Left out: consumer where the brokers have it
+    and the group may become one of it; but classic where something is given that is the coordinator's affair then:
+    `assignors`, `session_timeout_ms`, `heartbeat_interval_ms`."""
     instance_id: str | None = None
     """Makes this a static member, which keeps its partitions through a restart (KIP-345)."""
     assignors: Sequence[AssignorName] = ("cooperative-sticky",)
@@ -96,25 +87,18 @@ class ConsumerConfig(Struct, frozen=True, kw_only=True):
     fetch_max_wait_ms: int = 500
     close_timeout_ms: int = 5_000
     """How long the end of the scope takes at most for its last commit; leaving the group gets a fifth of it."""
-    request_timeout_ms: int = 30_000
-    retry_backoff_ms: int = 100
-    connect_timeout_ms: int = 10_000
-    metadata_max_age_ms: int = 300_000
     client_id: str = "odradek-consumer"
     client_rack: str = ""
-    security: Security = NO_SECURITY
-    """Whether TLS is spoken, and who we are."""
-    surroundings: Surroundings = Surroundings()
 
     def __post_init__(self) -> None:
         for name, allowed in (
             ("start", ("earliest", "latest", "none")),
             ("commit", ("auto", "manual", "before")),
             ("isolation_level", ("read_uncommitted", "read_committed")),
-            ("protocol", ("classic", "consumer")),
+            ("protocol", (None, "classic", "consumer")),
         ):
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r}: use one of {', '.join(allowed)}")
+                raise ValueError(f"{name}={getattr(self, name)!r}: use one of {', '.join(filter(None, allowed))}")
         unknown = set(self.assignors) - {"range", "roundrobin", "sticky", "cooperative-sticky"}
         if unknown or not self.assignors:
             raise ValueError(f"assignors: {', '.join(sorted(unknown)) or 'none given'}")
@@ -135,3 +119,13 @@ class ConsumerConfig(Struct, frozen=True, kw_only=True):
     @property
     def reads_committed(self) -> bool:
         return self.isolation_level == "read_committed"
+
+
+OF_CLASSIC_MEMBERS = frozenset({"assignors", "session_timeout_ms", "heartbeat_interval_ms"})
+
+
+def consumer_config(options: ConsumerOptions) -> ConsumerConfig:
+    """Who says what only a classic member can have is meant to be one. Raises ValueError."""
+    if options.get("protocol") is None and OF_CLASSIC_MEMBERS & options.keys():
+        options = {**options, "protocol": "classic"}
+    return ConsumerConfig(**options)

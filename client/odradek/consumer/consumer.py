@@ -12,46 +12,22 @@ Invariants
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from types import TracebackType
+from collections.abc import Collection, Sequence
 from typing import Any, Generic, Self, TypeAlias, TypeVar, Unpack, cast, overload
 
 import trio
 
-from odradek.activity import Activities
-from odradek.cluster.cluster import Cluster, ClusterConfig
-from odradek.cluster.coordinator import GROUP, Coordinator
-from odradek.consumer.commits import Commits, CommittedOffset
-from odradek.consumer.config import ConsumerConfig, ConsumerOptions
-from odradek.consumer.cursor import Cursor
-from odradek.consumer.epoch_group import EpochGroup
-from odradek.consumer.fetcher import Fetcher
-from odradek.consumer.group import Group
+from odradek.consumer.committing import Committing
+from odradek.consumer.config import ConsumerOptions, consumer_config
 from odradek.consumer.health import ConsumerHealth
-from odradek.consumer.lags import Lags
-from odradek.consumer.missing_topics import MissingTopics
-from odradek.consumer.partition import PartitionState
-from odradek.consumer.positions import Positions
-from odradek.consumer.reader import Reader
-from odradek.consumer.rebalance import OwnedPartitions
 from odradek.consumer.report import consumer_health
+from odradek.consumer.seeking import Seeking
 from odradek.consumer.subscription import Subscription
 from odradek.consumer.unfinished import Unfinished
-from odradek.errors import CommitFailed
-from odradek.group_position import GroupPosition
-from odradek.lag import Lag
-from odradek.network import parse_bootstrap
-from odradek.offsets import EARLIEST, LATEST, FoundOffset, list_offsets
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
-from odradek.scope import background_nursery
 from odradek.topic import Topic
-from odradek.wakeup import Changes
-
-logger = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -59,7 +35,7 @@ V = TypeVar("V")
 Names: TypeAlias = str | Sequence[str]
 
 
-class Consumer(Generic[K, V]):
+class Consumer(Seeking, Committing, Generic[K, V]):
     """Reads records. Use as `async with Consumer("localhost:9092", topics=["orders"], group="billing") as consumer:`.
 
     `topics` are names, or Topics that say what keys and values are; or `pattern` is a regular expression for whole
@@ -99,157 +75,19 @@ class Consumer(Generic[K, V]):
         group: str | None = None,
         **options: Unpack[ConsumerOptions],
     ) -> None:
-        self.config = ConsumerConfig(**options)
-        self.group = group
-        self._bootstrap = parse_bootstrap(bootstrap)
+        config = consumer_config(options)
         wanted: list[str | Topic[Any, Any]] = [topics] if isinstance(topics, str | Topic) else list(topics)
         self._typed = {topic.name: topic for topic in wanted if isinstance(topic, Topic)}
         names = [topic.name if isinstance(topic, Topic) else topic for topic in wanted]
         for name in names:
             if not isinstance(name, str):
                 raise TypeError(f"topics are names or Topics, not {type(name).__name__}")
-        if self._typed and self.config.show_markers:
+        if self._typed and config.show_markers:
             raise ValueError("markers have no type: name the topics, to be shown them")
         if names and pattern is not None:
             raise ValueError("topics and pattern exclude each other")
-        self._subscription = Subscription(
-            names, pattern, self.config.decompressed_max_bytes, show_markers=self.config.show_markers
-        )
-        self._activities = Activities()
-        self._cursor = Cursor()
-        self._changed = Changes()
-        self._scope: AbstractAsyncContextManager[Self] | None = None
-        self._is_open = False
-        self._group: Group | EpochGroup | None = None
-        self._commits: Commits | None = None
-
-    # ------------------------------------------------------------------------------------------------ the scope
-
-    async def __aenter__(self) -> Self:
-        if self._scope is not None:
-            raise RuntimeError("a consumer is entered once")
-        self._scope = self._run()
-        return await self._scope.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        assert self._scope is not None
-        return await self._scope.__aexit__(kind, error, traceback)
-
-    @asynccontextmanager
-    async def _run(self) -> AsyncIterator[Self]:
-        config = self.config
-        async with background_nursery() as nursery:
-            cluster_config = ClusterConfig(
-                bootstrap=self._bootstrap,
-                client_id=config.client_id,
-                request_timeout_ms=config.request_timeout_ms,
-                connect_timeout_ms=config.connect_timeout_ms,
-                metadata_max_age_ms=config.metadata_max_age_ms,
-                retry_backoff_ms=config.retry_backoff_ms,
-                security=config.security,
-            )
-            self._cluster = Cluster(cluster_config, config.surroundings, self._activities, nursery)
-            self._track()
-            await self._cluster.start()
-            self._build()
-            self._membership_scope = trio.CancelScope()
-            self._group_scope = trio.CancelScope()
-            nursery.start_soon(self._fetcher.run)
-            nursery.start_soon(self._positions.run)
-            nursery.start_soon(self._lags.run)
-            nursery.start_soon(self._keep_membership)
-            self._is_open = True
-            try:
-                yield self
-                await self._close()
-            finally:
-                self._is_open = False
-                await self._leave()
-
-    def _build(self) -> None:
-        config, cluster = self.config, self._cluster
-        self._owned = OwnedPartitions(cluster, config, self._subscription, self._cursor, self._changed)
-        self._fetcher = Fetcher(cluster, config, self._states, self._fetched)
-        self._positions = Positions(cluster, config, self._states, self._found_positions)
-        self._owned.positions = self._positions
-        self._lags = Lags(cluster, config, self._states)
-        self._reader = Reader(
-            config,
-            self._subscription,
-            self._cursor,
-            self._owned,
-            self._activities,
-            self._changed,
-            self._fetcher.wake,
-        )
-        if self.group is not None:
-            self._set_up_group(self.group)
-
-    def _set_up_group(self, group: str) -> None:
-        if self._subscription.by_hand:
-            coordinator, membership = Coordinator(self._cluster, GROUP, group), None
-        else:
-            kind = EpochGroup if self.config.protocol == "consumer" else Group
-            self._group = kind(self._cluster, self.config, group, self._subscription, self._owned)
-            coordinator, membership = self._group.coordinator, self._group.membership
-        self._reader.group = self._group
-        self._commits = Commits(self._cluster, coordinator, group, membership, self.config.instance_id)
-        self._owned.commits = self._reader.commits = self._positions.commits = self._commits
-
-    async def _keep_membership(self) -> None:
-        """What is to stop before the last commit."""
-        with self._membership_scope:
-            async with trio.open_nursery() as nursery:
-                if self._group is not None:
-                    nursery.start_soon(self._run_group, self._group)
-                elif not self._subscription.by_hand:
-                    nursery.start_soon(self._follow_topics)
-                nursery.start_soon(MissingTopics(self._cluster, self._subscription).run)
-                if self.config.commit == "auto" and self._commits is not None:
-                    nursery.start_soon(self._commit_now_and_then)
-
-    async def _run_group(self, group: Group | EpochGroup) -> None:
-        """Alone, so that a consumer that takes to assigning by hand goes on committing now and then."""
-        with self._group_scope:
-            await group.run()
-
-    async def _close(self) -> None:
-        """The scope is left normally: what was handed out is finished."""
-        self._cursor.finish()
-        self._membership_scope.cancel()
-        assigned = self._subscription.assigned
-        with trio.move_on_after(self.config.close_timeout_ms / 1000) as patience:
-            if self.config.commit == "auto" and self._commits is not None:
-                await self._owned.commit_finished(list(self._states()))
-            if self.config.on_revoke is not None and assigned:
-                await self.config.on_revoke(assigned)
-        if patience.cancelled_caught:
-            logger.warning("the last commit took longer than close_timeout_ms; records may be read again")
-
-    async def _leave(self) -> None:
-        """Shielded and short: the others of the group need not wait for a session timeout."""
-        self._membership_scope.cancel()
-        if self._group is not None:
-            with trio.move_on_after(self.config.close_timeout_ms / 5000) as patience:
-                patience.shield = True
-                await self._group.leave()
-
-    async def _follow_topics(self) -> None:
-        """Without a group: every partition of the topics is ours."""
-        while True:
-            wanted = set(self._subscription.wanted_partitions(self._cluster.image))
-            new = sorted(wanted - set(self._subscription.assigned))
-            if new:
-                await self._owned.assign(new)
-            await self._cluster.changed.wait()
-
-    async def _commit_now_and_then(self) -> None:
-        while True:
-            await trio.sleep(self.config.auto_commit_interval_ms / 1000)
-            if self._group is None or self._group.is_stable:
-                await self._owned.commit_finished(list(self._states()))
+        subscription = Subscription(names, pattern, config.decompressed_max_bytes, show_markers=config.show_markers)
+        super().__init__(bootstrap, config, group, subscription)
 
     # ------------------------------------------------------------------------------------------------- reading
 
@@ -363,167 +201,6 @@ class Consumer(Generic[K, V]):
         former, self._owned.unfinished = self._owned.unfinished, unfinished
         return former
 
-    # ---------------------------------------------------------------------------------------------- positions
-
-    def position(self, partition: TopicPartition) -> int | None:
-        """The offset of the record that is handed out next; None while that is being found out."""
-        self._cursor.settle()
-        return self._subscription.state(partition).position
-
-    def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Hand out that offset next. What is in progress of the partition counts as not finished."""
-        if offset < 0:
-            raise ValueError(f"offset {offset}")
-        state = self._subscription.state(partition)
-        self._owned.drop_handed_out([state])
-        state.seek(offset)
-        self._fetcher.wake()
-
-    def seek_to_committed(self, otherwise: Mapping[TopicPartition, int]) -> None:
-        """Go on in these partitions where the group has committed by now; where it has committed nothing, at these
-        offsets. It is asked before more is handed out, and waits for transactions that are open.
-
-        Raises RuntimeError without a group.
-        """
-        if self._commits is None:
-            raise RuntimeError("a consumer without a group has committed nothing")
-        states = {self._subscription.state(partition): offset for partition, offset in otherwise.items()}
-        self._owned.drop_handed_out(list(states))
-        for state, offset in states.items():
-            state.forget_position(None, else_at=offset)
-        self._positions.wake()
-
-    def seek_to_beginning(self, *partitions: TopicPartition) -> None:
-        """Of all that are assigned, where none is named."""
-        self._reset(partitions, EARLIEST)
-
-    def seek_to_end(self, *partitions: TopicPartition) -> None:
-        """Of all that are assigned, where none is named."""
-        self._reset(partitions, LATEST)
-
-    async def seek_to_time(self, timestamp_ms: int, *partitions: TopicPartition) -> None:
-        """To the first record that is not older; to the end where there is none. Returns when that is found."""
-        if timestamp_ms < 0:
-            raise ValueError(f"timestamp {timestamp_ms}")
-        self._reset(partitions, timestamp_ms)
-        while any(state.reset_to is not None and state.error is None for state in self._states()):
-            await self._changed.wait()
-
-    def _reset(self, partitions: Collection[TopicPartition], timestamp: int) -> None:
-        states = [self._subscription.state(partition) for partition in partitions or self.assignment]
-        self._owned.drop_handed_out(states)
-        for state in states:
-            state.forget_position(timestamp)
-        self._positions.wake()
-
-    async def offsets_for_time(self, timestamps: Mapping[TopicPartition, int]) -> dict[TopicPartition, FoundOffset]:
-        """For each partition the first record that is not older than its time in ms; offset -1 where there is none."""
-        return await list_offsets(
-            self._cluster,
-            timestamps,
-            read_committed=self.config.reads_committed,
-            timeout_s=self.config.request_timeout_ms / 1000,
-        )
-
-    async def end_offsets(self, *partitions: TopicPartition) -> dict[TopicPartition, int]:
-        """Where the next record will be written (or, reading committed, become visible); of all that are assigned,
-        where none is named."""
-        found = await self.offsets_for_time(dict.fromkeys(partitions or self.assignment, LATEST))
-        return {partition: answer.offset for partition, answer in found.items()}
-
-    async def beginning_offsets(self, *partitions: TopicPartition) -> dict[TopicPartition, int]:
-        """Where the logs begin; of all that are assigned, where none is named."""
-        found = await self.offsets_for_time(dict.fromkeys(partitions or self.assignment, EARLIEST))
-        return {partition: answer.offset for partition, answer in found.items()}
-
-    async def count_lag(self) -> dict[TopicPartition, Lag]:
-        """What the program would still get, as the brokers count it now: records, bytes, and the age of the next one.
-
-        Partitions whose position is being looked up are left out. Raises what a broker says that is final.
-        """
-        self._cursor.settle()
-        return await self._lags.count()
-
-    def lag(self) -> dict[TopicPartition, int | None]:
-        """Offsets between the position and the end, as of the last fetch; None while it is not known."""
-        self._cursor.settle()
-        return {state.topic_partition: state.lag(self.config.reads_committed) for state in self._states()}
-
-    # ------------------------------------------------------------------------------------------------ commits
-
-    async def commit(
-        self, what: Record[Any, Any] | Mapping[TopicPartition, int] | None = None
-    ) -> dict[TopicPartition, int]:
-        """Commit up to and including a record; or the given offsets; or all that has been handed out until now.
-
-        Returns what was committed. During a rebalance it waits, and then commits if the partitions are still ours.
-        Raises CommitFailed where they are not, and RuntimeError without a group.
-        """
-        if self._commits is None:
-            raise RuntimeError("a consumer without a group cannot commit")
-        self._cursor.settle()
-        if what is None:
-            offsets = {s.topic_partition: s.position for s in self._states() if s.position is not None}
-        elif isinstance(what, Record):
-            offsets = {what.topic_partition: what.offset + 1}
-        else:
-            offsets = dict(what)
-        epochs = {partition: self._epoch_at(partition, offset) for partition, offset in offsets.items()}
-        self._check_ours(offsets)
-        while not await self._reader.commit(
-            {partition: CommittedOffset(offset, epochs[partition]) for partition, offset in offsets.items()}
-        ):
-            self._check_ours(offsets)
-        for partition, offset in offsets.items():
-            if partition in self._subscription.states:
-                self._subscription.states[partition].committed = offset
-        return offsets
-
-    @property
-    def taken_in_hand(self) -> frozenset[TopicPartition]:
-        """Partitions that the group took from us while the program had records of them, which it still has."""
-        return frozenset(self._owned.taken_in_hand)
-
-    def group_position(self) -> GroupPosition:
-        """All that was handed out, for a transaction to commit.
-
-        Raises RuntimeError without a group, CommitFailed while the group does not know us, or where partitions were
-        taken from us with records in the program's hands: it may have given them back, but not what was done since.
-        """
-        if self.group is None:
-            raise RuntimeError("a consumer without a group cannot commit")
-        if self.taken_in_hand:
-            raise CommitFailed(
-                f"the group {self.group} has taken away {', '.join(map(str, sorted(self.taken_in_hand)))}"
-            )
-        self._cursor.settle()
-        member = None if self._group is None else self._group.membership
-        if member is not None and not member.member_id:
-            raise CommitFailed(f"this consumer is not a member of {self.group} at the moment")
-        return GroupPosition(
-            self.group,
-            -1 if member is None else member.generation,
-            "" if member is None else member.member_id,
-            None if member is None else self.config.instance_id,
-            {s.topic_partition: s.position for s in self._states() if s.position is not None},
-        )
-
-    async def committed(self, *partitions: TopicPartition) -> dict[TopicPartition, int]:
-        """What the group has committed; partitions with nothing are left out. Raises RuntimeError without a group."""
-        if self._commits is None:
-            raise RuntimeError("a consumer without a group has committed nothing")
-        found = await self._commits.fetch(partitions or self.assignment, stable=self.config.reads_committed)
-        return {partition: offset.offset for partition, offset in found.items()}
-
-    def _epoch_at(self, partition: TopicPartition, offset: int) -> int:
-        state = self._subscription.states.get(partition)
-        return state.position_epoch if state is not None and state.position == offset else -1
-
-    def _check_ours(self, offsets: Mapping[TopicPartition, int]) -> None:
-        lost = [partition for partition in offsets if partition not in self._subscription.states]
-        if self._group is not None and lost:
-            raise CommitFailed(f"{lost[0]} is not assigned to this consumer any more")
-
     # ------------------------------------------------------------------------------------------------- health
 
     def health(self) -> ConsumerHealth:
@@ -536,31 +213,3 @@ class Consumer(Generic[K, V]):
         self._cursor.settle()
         self._lags.look()
         return consumer_health(self._cluster, self.config, self._subscription, self._group, self._owned, self._lags)
-
-    # ------------------------------------------------------------------------------------------------- inside
-
-    def _states(self) -> Collection[PartitionState]:
-        return self._subscription.states.values()
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise RuntimeError("the consumer is not open")
-
-    def _track(self) -> None:
-        if not hasattr(self, "_cluster"):
-            return
-        self._cluster.track(self._subscription.names)
-        if self._subscription.pattern is not None:
-            self._cluster.track_all()
-
-    def _drop(self, partitions: Collection[TopicPartition]) -> None:
-        self._owned.drop_handed_out([self._subscription.state(partition) for partition in partitions])
-        self._subscription.remove(partitions)
-
-    def _fetched(self) -> None:
-        self._positions.wake()
-        self._changed.announce()
-
-    def _found_positions(self) -> None:
-        self._fetcher.wake()
-        self._changed.announce()

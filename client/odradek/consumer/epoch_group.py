@@ -7,6 +7,9 @@ what the coordinator would have us read, and has the next heartbeat say so at on
     lose(all)    where we were forgotten or fenced; only then we join again
 
 What stays ours is read on all the while.
+
+Where the coordinator does not take us by this protocol, and the program has not asked for it, `run` ends: the classic
+protocol is to be tried. That is so before we were a member; what goes wrong later is raised.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from odradek.consumer.epochs import EpochMembership
 from odradek.consumer.group import Owner
 from odradek.consumer.membership import State, Verdict
 from odradek.consumer.subscription import Subscription
-from odradek.errors import OdradekError
+from odradek.errors import GroupNotFound, OdradekError, UnsupportedVersion
 from odradek.protocol.messages.consumer_group_heartbeat import (
     Assignment,
     ConsumerGroupHeartbeatResponse,
@@ -32,6 +35,11 @@ from odradek.protocol.topic_partition import TopicPartition
 from odradek.wakeup import Changes, Wakeup
 
 logger = logging.getLogger(__name__)
+
+REFUSALS = (UnsupportedVersion, GroupNotFound)
+"""The coordinator does not have the protocol, or not for this group: its members cannot come over, say."""
+
+WAIT_FOR_INSTANCE_S = 1.0
 
 
 class EpochGroup:
@@ -63,6 +71,9 @@ class EpochGroup:
         self._task: trio.lowlevel.Task | None = None
         self._revoking = False
         self._answers = 0
+        self._is_refused = False
+        self._has_waited = False
+        """For another member with our instance_id."""
 
     @property
     def is_stable(self) -> bool:
@@ -94,9 +105,10 @@ class EpochGroup:
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._beat)
             nursery.start_soon(self._keep_up)
             nursery.start_soon(self._watch_metadata)
+            await self._beat()
+            nursery.cancel_scope.cancel()
 
     async def leave(self) -> None:
         """Tell the coordinator, so that others get what we had at once. Never raises OdradekError."""
@@ -116,7 +128,7 @@ class EpochGroup:
     # ------------------------------------------------------------------------------------------------- heartbeats
 
     async def _beat(self) -> None:
-        while True:
+        while not self._is_refused:
             pause_s = self.membership.heartbeat_interval_ms / 1000
             self._owner.note_progress()
             if self._owner.stuck_s * 1000 > self._config.max_poll_interval_ms:
@@ -142,6 +154,11 @@ class EpochGroup:
             )
             verdict = self.membership.heard(answer, topics, owned)
         except OdradekError as error:
+            if self._config.protocol is None and not self.rounds and isinstance(error, REFUSALS):
+                logger.info("%s: a classic member, as it cannot be one of the consumer protocol: %s", self._who, error)
+                self.membership.forget()
+                self._is_refused = True
+                return 0
             if not error.retriable:
                 raise
             logger.debug("%s: heartbeat: %s", self._who, error)
@@ -156,6 +173,11 @@ class EpochGroup:
         if verdict is Verdict.FIND_COORDINATOR:
             self.coordinator.forget()
             return self._cluster.backoff_s
+        if verdict is Verdict.JOIN_AGAIN:
+            self._wait_for_the_former_self()
+            return WAIT_FOR_INSTANCE_S
+        self._cluster.activities.end(f"{self._who} instance")
+        self._has_waited = False
         if verdict is Verdict.LOST:
             self._is_lost, self._told, self._unnamed = True, None, None
             self._take_up.set()
@@ -166,6 +188,19 @@ class EpochGroup:
             self._take_up.set()
         self.settled.announce()
         return self.membership.heartbeat_interval_ms / 1000
+
+    def _wait_for_the_former_self(self) -> None:
+        self._cluster.activities.begin(
+            f"{self._who} instance", f"another member is {self._config.instance_id}, and has not left"
+        )
+        if not self._has_waited:
+            self._has_waited = True
+            logger.warning(
+                "%s: another member has the instance_id %s; if that is this consumer before it was killed, its session "
+                "has to end first (group.consumer.session.timeout.ms)",
+                self._who,
+                self._config.instance_id,
+            )
 
     async def _learn_topics(self) -> None:
         """Metadata of what we subscribe to; topics that do not exist yet are watched for."""

@@ -7,6 +7,7 @@ States and what moves between them
     JOINING    it is under way, with epoch 0       -> STABLE    it was answered
     STABLE     has an epoch; gets partitions one by one, as others give them up
                                                    -> OUT       we are fenced or forgotten; we have left
+A static member whose former self has not left is told to wait: JOINING it stays, and asks again.
 Whoever is OUT has lost what it had: others may have it already. It joins again with epoch 0 when it has let go of it.
 
 Said is only what has changed, until an answer is lost: then nobody knows what the coordinator has heard, and all is
@@ -16,10 +17,12 @@ said again.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import ClassVar
 
-from odradek.consumer.config import ConsumerConfig
+from odradek.consumer.config import ConsumerConfig, GroupProtocol
 from odradek.consumer.membership import State, Verdict
 from odradek.errors import CoordinatorUnavailable, IllegalGeneration, UnknownMember, broker_error
+from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse,
@@ -33,6 +36,8 @@ NO_TIMEOUT_SAID = -1
 
 class EpochMembership:
     """One member of one group. `own_id`: made up by us, and ours until the end of the process."""
+
+    PROTOCOL: ClassVar[GroupProtocol] = "consumer"
 
     def __init__(self, group_id: str, config: ConsumerConfig, own_id: str) -> None:
         self.group_id = group_id
@@ -86,6 +91,8 @@ class EpochMembership:
         if isinstance(error, UnknownMember | IllegalGeneration):
             self.forget()
             return Verdict.LOST
+        if error.code is ErrorCode.UNRELEASED_INSTANCE_ID:
+            return Verdict.JOIN_AGAIN
         if isinstance(error, CoordinatorUnavailable):
             self.unheard()
             return Verdict.FIND_COORDINATOR

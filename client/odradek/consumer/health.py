@@ -35,6 +35,8 @@ class GroupHealth(Struct, frozen=True):
     """The group as this member sees it."""
 
     group: str
+    protocol: str
+    """By which we take part in it: classic or consumer."""
     state: str
     member_id: str
     generation: int

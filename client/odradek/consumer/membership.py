@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
+from typing import ClassVar
 
 from odradek.consumer.assignors import ASSIGNORS, Assignment, Assignor, MemberSubscription
-from odradek.consumer.config import ConsumerConfig
+from odradek.consumer.config import ConsumerConfig, GroupProtocol
 from odradek.consumer.embedded import decode_subscription, encode_assignment, encode_subscription
 from odradek.errors import (
     BadAnswer,
@@ -57,6 +58,8 @@ class Verdict(Enum):
 
 class Membership:
     """One member of one group."""
+
+    PROTOCOL: ClassVar[GroupProtocol] = "classic"
 
     def __init__(self, group_id: str, config: ConsumerConfig) -> None:
         self.group_id = group_id

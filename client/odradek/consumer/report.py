@@ -73,6 +73,7 @@ def _group(group: Group | EpochGroup) -> GroupHealth:
     member = group.membership
     return GroupHealth(
         group=member.group_id,
+        protocol=member.PROTOCOL,
         state=member.state.value,
         member_id=member.member_id,
         generation=member.generation,

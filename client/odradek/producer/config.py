@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, TypedDict, get_args
+from typing import Literal, TypeAlias, get_args
 
-from msgspec import Struct
-
-from odradek.network import Surroundings
+from odradek.cluster.config import ClientConfig, ClientOptions
 from odradek.protocol.records.codecs import Codec
-from odradek.security import NO_SECURITY, Security
 
 Acks: TypeAlias = Literal[0, 1, -1, "all"]
 CompressionName: TypeAlias = Literal["none", "gzip", "snappy", "lz4", "zstd"]
@@ -19,7 +16,7 @@ ChoosePartition: TypeAlias = Callable[[str, bytes | None, bytes | None, int], in
 Partitioner: TypeAlias = Literal["sticky", "round_robin"] | ChoosePartition
 
 
-class ProducerOptions(TypedDict, total=False):
+class ProducerOptions(ClientOptions, total=False):
     """The keyword arguments of Producer; ProducerConfig says what each means and what it is when left out."""
 
     acks: Acks
@@ -34,19 +31,12 @@ class ProducerOptions(TypedDict, total=False):
     buffer_memory: int
     partitioner: Partitioner
     max_in_flight: int
-    request_timeout_ms: int
     delivery_timeout_ms: int
     max_block_ms: int
     close_timeout_ms: int
-    retry_backoff_ms: int
-    connect_timeout_ms: int
-    metadata_max_age_ms: int
-    client_id: str
-    security: Security
-    surroundings: Surroundings
 
 
-class ProducerConfig(Struct, frozen=True, kw_only=True):
+class ProducerConfig(ClientConfig, frozen=True, kw_only=True):
     """Checked when made: raises ValueError where options contradict each other."""
 
     acks: Acks = "all"
@@ -71,20 +61,13 @@ class ProducerConfig(Struct, frozen=True, kw_only=True):
     """For records without a key (those with a key go by its murmur2, as with Kafka), or a function for all records."""
     max_in_flight: int = 5
     """Requests on their way to one broker. An idempotent producer may not have more than five."""
-    request_timeout_ms: int = 30_000
     delivery_timeout_ms: int = 120_000
     """From `send` until a record is given up."""
     max_block_ms: int = 60_000
     """How long `send` waits for room or for metadata, and a transactional producer to be let in."""
     close_timeout_ms: int = 5_000
     """How long the end of the scope still tries to deliver when it is left by an exception."""
-    retry_backoff_ms: int = 100
-    connect_timeout_ms: int = 10_000
-    metadata_max_age_ms: int = 300_000
     client_id: str = "odradek-producer"
-    security: Security = NO_SECURITY
-    """Whether TLS is spoken, and who we are."""
-    surroundings: Surroundings = Surroundings()
 
     def __post_init__(self) -> None:
         if self.acks not in (0, 1, -1, "all"):

@@ -12,121 +12,35 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar, Unpack, overload
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias, TypeVar, overload
 
 import trio
-from msgspec import Struct
 
-from odradek.activity import Activities, Waiting
-from odradek.cluster.cluster import Cluster, ClusterConfig
-from odradek.cluster.connections import ConnectionHealth
-from odradek.errors import BufferFull, OdradekError, ProducerClosed, Undelivered, UnknownTopicOrPartition
-from odradek.network import parse_bootstrap
 from odradek.producer.accumulator import Headers, record_size
-from odradek.producer.config import ProducerConfig, ProducerOptions
+from odradek.producer.base import BYTES_BETWEEN_CHECKPOINTS, ProducerBase
 from odradek.producer.delivery import Delivered, Delivery
 from odradek.producer.outcomes import too_large
-from odradek.producer.partitioner import TopicQueues
-from odradek.producer.sender import Sender
 from odradek.producer.transaction_scope import Transaction, TransactionScope
 from odradek.producer.wrong_record import explain
-from odradek.scope import background_nursery
 from odradek.topic import Topic
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-BYTES_BETWEEN_CHECKPOINTS = 256 * 1024
 COST_OF_A_RECORD_IN_BYTES = 512
 """Sending runs through the scheduler at least as often as this says: for small records about every millisecond."""
 
 HeadersArgument: TypeAlias = Mapping[str, bytes | None] | Sequence[tuple[str, bytes | None]]
 
 
-class ProducerHealth(Struct, frozen=True):
-    """What a producer is doing at this moment."""
-
-    connections: list[ConnectionHealth]
-    waiting: list[Waiting]
-    """What is being waited for, oldest first."""
-    buffered_bytes: int
-    unsettled_batches: int
-    requests_in_flight: int
-    oldest_unsettled_s: float
-    """Age of the oldest batch that is not acknowledged; 0 where there is none."""
-
-
-class Producer:
+class Producer(ProducerBase):
     """Sends records. Use as `async with Producer("localhost:9092") as producer:`.
 
     Keyword arguments are those of ProducerOptions. Entering raises BootstrapFailed where no broker answers. Leaving
     normally delivers what is still buffered, and raises Undelivered for failures that nobody has seen. Leaving by an
     exception tries the same for close_timeout_ms; leaving by a cancellation delivers nothing more.
     """
-
-    def __init__(self, bootstrap: str | Sequence[str], **options: Unpack[ProducerOptions]) -> None:
-        self.config = config = ProducerConfig(**options)
-        self._bootstrap = parse_bootstrap(bootstrap)
-        self._activities = Activities()
-        self._batch_size = config.batch_size
-        self._buffer_memory = config.buffer_memory
-        self._now_ms = config.surroundings.now_ms
-        self._budget = BYTES_BETWEEN_CHECKPOINTS
-        self._topics: dict[str, TopicQueues] = {}
-        self._scope: AbstractAsyncContextManager[Self] | None = None
-        self._is_open = False
-        self._may_send = False
-        self._transaction_count = 0
-
-    async def __aenter__(self) -> Self:
-        if self._scope is not None:
-            raise RuntimeError("a producer is entered once")
-        self._scope = self._run()
-        return await self._scope.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        assert self._scope is not None
-        return await self._scope.__aexit__(kind, error, traceback)
-
-    @asynccontextmanager
-    async def _run(self) -> AsyncIterator[Self]:
-        config = self.config
-        async with background_nursery() as nursery:
-            cluster_config = ClusterConfig(
-                bootstrap=self._bootstrap,
-                client_id=config.client_id,
-                request_timeout_ms=config.request_timeout_ms,
-                connect_timeout_ms=config.connect_timeout_ms,
-                metadata_max_age_ms=config.metadata_max_age_ms,
-                retry_backoff_ms=config.retry_backoff_ms,
-                security=config.security,
-                auto_create_topics=True,
-            )
-            self._cluster = Cluster(cluster_config, config.surroundings, self._activities, nursery)
-            await self._cluster.start()
-            self._sender = Sender(self._cluster, config, nursery)
-            self._accumulator = self._sender.accumulator
-            if self._sender.transactions is not None:
-                await self._sender.transactions.start(config.max_block_ms / 1000)
-            self._sender.start()
-            self._is_open = True
-            self._may_send = self._sender.transactions is None
-            try:
-                yield self
-            except trio.Cancelled:
-                raise
-            except BaseException as error:
-                await self._flush_after(error)
-                raise
-            else:
-                await self.flush()
-            finally:
-                self._is_open = self._may_send = False
-                self._sender.abandon()
 
     # ------------------------------------------------------------------------------------------------- sending
 
@@ -313,26 +227,6 @@ class Producer:
             batch.size_bytes += size
             accumulator.used_bytes += size
 
-    async def flush(self) -> None:
-        """Wait until all that has been sent before is acknowledged or given up; nothing lingers meanwhile.
-
-        Raises Undelivered where records failed whose Delivery nobody awaits.
-        """
-        await self._deliver_all()
-        self._raise_failures()
-
-    async def _deliver_all(self) -> None:
-        accumulator = self._accumulator
-        waited = [batch for queue in accumulator.queues for batch in queue.unsettled()]
-        accumulator.flushing_count += 1
-        try:
-            self._sender.wake_all()
-            for batch in waited:
-                await batch.wait()
-        finally:
-            accumulator.flushing_count -= 1
-        await trio.lowlevel.checkpoint_if_cancelled()
-
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Send within a transaction: `async with producer.transaction() as transaction:`.
@@ -370,83 +264,3 @@ class Producer:
         if self._sender.transactions is None:
             raise RuntimeError("the producer has no transactional_id")
         return TransactionScope(self._sender, self._sender.transactions, self.config.close_timeout_ms / 1000)
-
-    async def partitions(self, topic: str) -> int:
-        """How many partitions a topic has. Raises what `send` raises of an unknown topic."""
-        image = await self._cluster.topic(topic, self.config.max_block_ms / 1000)
-        return image.partition_count
-
-    def health(self) -> ProducerHealth:
-        """What is connected, what is waited for and for how long."""
-        if not self._is_open:
-            return ProducerHealth([], self._activities.now(), 0, 0, 0, 0.0)
-        begun = [batch.created_at for queue in self._accumulator.queues for batch in queue.unsettled()]
-        return ProducerHealth(
-            connections=self._cluster.health(),
-            waiting=self._activities.now(),
-            buffered_bytes=self._accumulator.used_bytes,
-            unsettled_batches=len(begun),
-            requests_in_flight=self._sender.in_flight_count(),
-            oldest_unsettled_s=trio.current_time() - min(begun) if begun else 0.0,
-        )
-
-    # -------------------------------------------------------------------------------------------------- inside
-
-    async def _wait_until_ready(self, topic: str) -> TopicQueues:
-        self._check_may_send()
-        transaction = self._transaction_count
-        deadline = trio.current_time() + self.config.max_block_ms / 1000
-        if not isinstance(topic, str):
-            raise TypeError
-        if topic not in self._topics:
-            await self._cluster.topic(topic, self.config.max_block_ms / 1000)
-            self._topics[topic] = self._accumulator.open_topic(topic, self._cluster.image)
-        if self._accumulator.used_bytes >= self._buffer_memory:
-            await self._wait_for_room(deadline)
-        self._check_still_may_send(transaction)
-        return self._topics[topic]
-
-    async def _wait_for_partition(self, queues: TopicQueues, partition: int) -> None:
-        """It may have been added a moment ago. Where it does not come, choosing it says so."""
-        transaction = self._transaction_count
-        try:
-            await self._cluster.topic(queues.topic, self.config.max_block_ms / 1000, partition + 1)
-        except UnknownTopicOrPartition:
-            return
-        self._accumulator.follow(self._cluster.image)
-        self._check_still_may_send(transaction)
-
-    def _check_still_may_send(self, transaction: int) -> None:
-        self._check_may_send()
-        if self._transaction_count != transaction:
-            raise RuntimeError("the transaction has ended while `send` was waiting")
-
-    def _check_may_send(self) -> None:
-        if not self._is_open:
-            raise ProducerClosed("the producer is not open")
-        if not self._may_send:
-            raise RuntimeError("a transactional producer sends within `async with producer.transaction()`")
-
-    async def _wait_for_room(self, deadline: float) -> None:
-        with trio.move_on_at(deadline), self._activities.waiting("send", "buffer_memory is used up"):
-            while self._accumulator.used_bytes >= self._buffer_memory:
-                await self._sender.settled.wait()
-            return
-        raise BufferFull(f"buffer_memory of {self._buffer_memory} bytes stayed full for max_block_ms")
-
-    def _raise_failures(self) -> None:
-        failed, self._sender.failed = self._sender.failed, []
-        unseen = [batch for batch in failed if batch.unwatched_count]
-        causes = [batch.error for batch in unseen if batch.error is not None]
-        if causes:
-            raise Undelivered(sum(batch.unwatched_count for batch in unseen), causes) from causes[0]
-
-    async def _flush_after(self, error: BaseException) -> None:
-        """The block has raised: try to deliver for a while; a failure becomes a note on what it raised."""
-        with trio.move_on_after(self.config.close_timeout_ms / 1000) as patience:
-            try:
-                await self.flush()
-            except OdradekError as failure:
-                error.add_note(f"and while closing the producer: {failure}")
-        if patience.cancelled_caught:
-            error.add_note("and while closing the producer: not all records were delivered in time")

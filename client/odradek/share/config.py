@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
-from msgspec import Struct
-
-from odradek.network import Surroundings
+from odradek.cluster.config import ClientConfig, ClientOptions
 
 
-class ShareConsumerOptions(TypedDict, total=False):
+class ShareConsumerOptions(ClientOptions, total=False):
     """The keyword arguments of ShareConsumer; ShareConsumerConfig says what each means."""
 
     max_poll_records: int
@@ -18,16 +14,10 @@ class ShareConsumerOptions(TypedDict, total=False):
     fetch_max_wait_ms: int
     decompressed_max_bytes: int
     close_timeout_ms: int
-    request_timeout_ms: int
-    retry_backoff_ms: int
-    connect_timeout_ms: int
-    metadata_max_age_ms: int
-    client_id: str
     client_rack: str | None
-    surroundings: Surroundings
 
 
-class ShareConsumerConfig(Struct, frozen=True, kw_only=True):
+class ShareConsumerConfig(ClientConfig, frozen=True, kw_only=True):
     """Checked when made: raises ValueError. How long records are ours, how often they come again, and where a new group
     begins, is for the broker to say: share.* of the group's configuration."""
 
@@ -41,13 +31,8 @@ class ShareConsumerConfig(Struct, frozen=True, kw_only=True):
     """What one batch may swell to when its compression is undone."""
     close_timeout_ms: int = 5_000
     """How long the end of the scope takes at most to tell what became of records, and to leave."""
-    request_timeout_ms: int = 30_000
-    retry_backoff_ms: int = 100
-    connect_timeout_ms: int = 10_000
-    metadata_max_age_ms: int = 300_000
     client_id: str = "odradek-share-consumer"
     client_rack: str | None = None
-    surroundings: Surroundings = Surroundings()
 
     def __post_init__(self) -> None:
         for name in ("max_poll_records", "fetch_max_bytes", "decompressed_max_bytes"):

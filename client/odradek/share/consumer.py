@@ -12,20 +12,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
-from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, Unpack, cast, overload
 
 import trio
 
-from odradek.activity import Activities
-from odradek.cluster.cluster import Cluster, ClusterConfig
+from odradek.cluster.client import Client
 from odradek.errors import BrokerError, SerializationFailed
-from odradek.network import parse_bootstrap
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
-from odradek.scope import background_nursery
 from odradek.share.config import ShareConsumerConfig, ShareConsumerOptions
 from odradek.share.fetcher import Held, ShareFetcher
 from odradek.share.membership import ShareMembership
@@ -42,7 +38,7 @@ Names: TypeAlias = str | Sequence[str]
 Acknowledge: TypeAlias = Literal["implicit", "explicit"]
 
 
-class ShareConsumer(Generic[K, V]):
+class ShareConsumer(Client[ShareConsumerConfig], Generic[K, V]):
     """Deals with records together with others: `async with ShareConsumer("localhost:9092", "orders", group="workers")`.
 
     `topics` are names, or Topics that say what keys and values are. Members of the group get records, not partitions:
@@ -51,6 +47,8 @@ class ShareConsumer(Generic[K, V]):
 
     Entering raises BootstrapFailed where no broker answers.
     """
+
+    _KIND = "a share consumer"
 
     @overload
     def __init__(
@@ -83,60 +81,37 @@ class ShareConsumer(Generic[K, V]):
         acknowledge: Acknowledge = "implicit",
         **options: Unpack[ShareConsumerOptions],
     ) -> None:
-        self.config = ShareConsumerConfig(**options)
+        super().__init__(bootstrap, ShareConsumerConfig(**options))
         self.group = group
         if acknowledge not in ("implicit", "explicit"):
             raise ValueError(f"acknowledge={acknowledge!r}: use one of implicit, explicit")
         self._is_implicit = acknowledge == "implicit"
-        self._bootstrap = parse_bootstrap(bootstrap)
         wanted: list[str | Topic[Any, Any]] = [topics] if isinstance(topics, str | Topic) else list(topics)
         self._typed = {topic.name: topic for topic in wanted if isinstance(topic, Topic)}
         self._names = [topic.name if isinstance(topic, Topic) else topic for topic in wanted]
         if not self._names:
             raise ValueError("no topics are named")
-        self._activities = Activities()
         self._handed_out: list[Shared[K, V]] = []
-        self._scope: AbstractAsyncContextManager[Self] | None = None
 
     # ------------------------------------------------------------------------------------------------ the scope
 
-    async def __aenter__(self) -> Self:
-        if self._scope is not None:
-            raise RuntimeError("a consumer is entered once")
-        self._scope = self._run()
-        return await self._scope.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        assert self._scope is not None
-        return await self._scope.__aexit__(kind, error, traceback)
+    def _track(self) -> None:
+        self._cluster.track(self._names)
 
     @asynccontextmanager
-    async def _run(self) -> AsyncIterator[Self]:
-        config = self.config
-        async with background_nursery() as nursery:
-            cluster_config = ClusterConfig(
-                bootstrap=self._bootstrap,
-                client_id=config.client_id,
-                request_timeout_ms=config.request_timeout_ms,
-                connect_timeout_ms=config.connect_timeout_ms,
-                metadata_max_age_ms=config.metadata_max_age_ms,
-                retry_backoff_ms=config.retry_backoff_ms,
-            )
-            cluster = Cluster(cluster_config, config.surroundings, self._activities, nursery)
-            cluster.track(self._names)
-            await cluster.start()
-            self._membership = ShareMembership(cluster, config, self.group, self._names)
-            self._fetcher = ShareFetcher(cluster, config, self.group, self._membership)
-            fetching = trio.CancelScope()
-            nursery.start_soon(self._keep_up, fetching)
-            is_normal = False
-            try:
-                yield self
-                is_normal = True
-            finally:
-                await self._close(fetching, is_normal=is_normal)
+    async def _serve(self, nursery: trio.Nursery) -> AsyncIterator[None]:
+        self._membership = ShareMembership(self._cluster, self.config, self.group, self._names)
+        self._fetcher = ShareFetcher(self._cluster, self.config, self.group, self._membership)
+        fetching = trio.CancelScope()
+        nursery.start_soon(self._keep_up, fetching)
+        self._is_open = True
+        is_normal = False
+        try:
+            yield
+            is_normal = True
+        finally:
+            self._is_open = False
+            await self._close(fetching, is_normal=is_normal)
 
     async def _keep_up(self, scope: trio.CancelScope) -> None:
         with scope:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import trio
 
-from odradek.scope import check_trio
+from odradek.cluster.scope import check_trio
 from odradek.security import NO_SECURITY, Security
 from odradek.testing.etcd_node import EtcdNode
 from odradek.testing.links import Links

@@ -102,7 +102,15 @@ def test_when_the_coordinator_has_moved_the_next_one_is_told_all() -> None:
     assert request.member_epoch == 5 and says_all(request)
 
 
-@pytest.mark.parametrize("error", [ErrorCode.UNRELEASED_INSTANCE_ID, ErrorCode.GROUP_MAX_SIZE_REACHED])
+def test_a_static_member_joins_again_until_its_former_self_has_left() -> None:
+    made = member(instance_id="i")
+    for _ in range(2):
+        assert made.heartbeat_request(TOPICS, (), IDS).member_epoch == 0
+        assert made.heard(answer(0, ErrorCode.UNRELEASED_INSTANCE_ID), TOPICS, ()) is Verdict.JOIN_AGAIN
+    assert made.state is State.JOINING
+
+
+@pytest.mark.parametrize("error", [ErrorCode.GROUP_ID_NOT_FOUND, ErrorCode.GROUP_MAX_SIZE_REACHED])
 def test_what_no_attempt_can_mend_is_raised(error: ErrorCode) -> None:
     made = member()
     made.heartbeat_request(TOPICS, (), IDS)
