@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
-from odradek import Admin, GroupNotFound
-from odradek_cli.command import Argument, Group, Option, UsageError
+from odradek import Admin
+from odradek_cli.command import Argument, Group, Option
 from odradek_cli.display import show
 from odradek_cli.failures import Failed
 from odradek_cli.moves import COLUMNS as MOVED
-from odradek_cli.moves import Target, moves
-from odradek_cli.places import named_partitions, parse_partitions
+from odradek_cli.moves import check_nobody_is_in, moves, target_of
+from odradek_cli.places import named_by, named_partitions
 from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, security_for
-from odradek_cli.when import BEGINNING, END, Place, parse_place, show_moment
+from odradek_cli.when import show_moment
 
 group = Group("group", "Consumer groups.")
 
@@ -168,12 +167,12 @@ def reset(
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Let a group without members go on elsewhere, and show how many records that skips or repeats."""
-    target = _target(to_time, to_offset, shift, to_earliest, to_latest)
-    named = _named(topics)
+    target = target_of(to_time, to_offset, shift, to_earliest, to_latest)
+    named = named_by(topics)
 
     async def work() -> None:
         async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
-            await _check_nobody_is_in(admin, name, may_be_new=bool(named))
+            await check_nobody_is_in(admin.describe_group, name, may_be_new=bool(named))
             committed = {each: found.offset for each, found in (await admin.group_offsets(name)).items()}
             partitions = await named_partitions(admin, named) if named else sorted(committed)
             decided = await moves(admin, partitions, committed, target)
@@ -191,7 +190,7 @@ def delete_offsets(
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Forget what a group has committed in topics that no member subscribes to."""
-    named = _named(topics)
+    named = named_by(topics)
 
     async def work() -> None:
         async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
@@ -207,44 +206,3 @@ def delete_offsets(
             await admin.delete_group_offsets(name, meant)
 
     run(work, bootstrap)
-
-
-def _named(topics: list[str] | None) -> list[tuple[str, list[int]]]:
-    try:
-        return [parse_partitions(each) for each in topics or ()]
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def _target(
-    to_time: str | None, to_offset: int | None, shift: int | None, to_earliest: bool, to_latest: bool
-) -> Target:
-    given: list[Target] = []
-    if to_time is not None:
-        try:
-            place = parse_place(to_time, time.time_ns() // 1_000_000)
-        except ValueError as error:
-            raise UsageError(f"--to-time {error}") from None
-        if place.timestamp_ms is None:
-            raise UsageError(f"--to-time {to_time}: a time, such as 2026-01-31T12:00 or -2h")
-        given.append(Target(place))
-    if to_offset is not None:
-        given.append(Target(Place(offset=to_offset)))
-    if shift is not None:
-        given.append(Target(shift=shift))
-    given += [Target(place) for place, is_meant in ((BEGINNING, to_earliest), (END, to_latest)) if is_meant]
-    if len(given) != 1:
-        raise UsageError("say where to: one of --to-time, --to-offset, --shift, --to-earliest, --to-latest")
-    return given[0]
-
-
-async def _check_nobody_is_in(admin: Admin, name: str, *, may_be_new: bool) -> None:
-    """A group that is not there yet may be given offsets to begin at. Raises Failed, GroupNotFound."""
-    try:
-        described = await admin.describe_group(name)
-    except GroupNotFound:
-        if not may_be_new:
-            raise
-        return
-    if described.members:
-        raise Failed(f"group {name} has {len(described.members)} members: stop them first")

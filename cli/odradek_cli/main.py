@@ -25,6 +25,7 @@ COMMANDS = {
     "produce": "Lines of standard input, or of files, become records.",
     "tail": "Show records and follow what comes.",
     "group": "Consumer groups.",
+    "share-group": "Share groups, whose members share records.",
     "user": "Who can log in.",
     "cert": "Certificates: when they end, and new ones.",
     "replay": "Send dead letters, or any range of records, through a topic again.",
@@ -105,10 +106,10 @@ def _find_or_alias(name: str) -> Group | Callable[..., None]:
 
 def find(name: str) -> Group | Callable[..., None]:
     """What is behind one of COMMANDS."""
-    usual = gc.get_threshold()
+    module, usual = name.replace("-", "_"), gc.get_threshold()
     gc.set_threshold(OBJECTS_OF_IMPORTS)
     try:
-        found: Group | Callable[..., None] = getattr(importlib.import_module(f"odradek_cli.{name}"), name)
+        found: Group | Callable[..., None] = getattr(importlib.import_module(f"odradek_cli.{module}"), module)
     finally:
         gc.set_threshold(*usual)
     return found

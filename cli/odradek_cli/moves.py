@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from msgspec import Struct
 
-from odradek import Admin, Span, TopicPartition
+from odradek import Admin, GroupNotFound, Span, TopicPartition
+from odradek.admin import GroupDescription
+from odradek_cli.command import UsageError
 from odradek_cli.failures import Failed
 from odradek_cli.places import offsets_at, within
-from odradek_cli.when import Place
+from odradek_cli.when import BEGINNING, END, Place, parse_place
 
 
 class Target(Struct, frozen=True):
@@ -45,6 +48,43 @@ class Move(Struct, frozen=True):
 
 
 COLUMNS = ["group", "topic", "partition", "from", "to", "skips", "repeats"]
+
+
+def target_of(
+    to_time: str | None, to_offset: int | None, shift: int | None, to_earliest: bool, to_latest: bool
+) -> Target:
+    """What the options say. Raises UsageError unless it is one place."""
+    given: list[Target] = []
+    if to_time is not None:
+        try:
+            place = parse_place(to_time, time.time_ns() // 1_000_000)
+        except ValueError as error:
+            raise UsageError(f"--to-time {error}") from None
+        if place.timestamp_ms is None:
+            raise UsageError(f"--to-time {to_time}: a time, such as 2026-01-31T12:00 or -2h")
+        given.append(Target(place))
+    if to_offset is not None:
+        given.append(Target(Place(offset=to_offset)))
+    if shift is not None:
+        given.append(Target(shift=shift))
+    given += [Target(place) for place, is_meant in ((BEGINNING, to_earliest), (END, to_latest)) if is_meant]
+    if len(given) != 1:
+        raise UsageError("say where to: one of --to-time, --to-offset, --shift, --to-earliest, --to-latest")
+    return given[0]
+
+
+async def check_nobody_is_in(
+    describe: Callable[[str], Awaitable[GroupDescription]], group: str, *, may_be_new: bool
+) -> None:
+    """A group that is not there yet may be given offsets to begin at. Raises Failed, GroupNotFound."""
+    try:
+        described = await describe(group)
+    except GroupNotFound:
+        if not may_be_new:
+            raise
+        return
+    if described.members:
+        raise Failed(f"group {group} has {len(described.members)} members: stop them first")
 
 
 async def moves(

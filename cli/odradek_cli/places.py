@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from odradek import Admin, TopicPartition
+from odradek_cli.command import UsageError
 from odradek_cli.failures import Failed
 from odradek_cli.when import END, Place
 
@@ -47,3 +48,11 @@ async def within(
     """The same offsets, or the beginning or the end next to them."""
     begins = await admin.beginning_offsets(offsets)
     return {each: min(max(begins[each], offset), ends[each]) for each, offset in offsets.items()}
+
+
+def named_by(topics: list[str] | None) -> list[tuple[str, list[int]]]:
+    """What TOPIC and TOPIC:0,2 name. Raises UsageError."""
+    try:
+        return [parse_partitions(each) for each in topics or ()]
+    except ValueError as error:
+        raise UsageError(str(error)) from None

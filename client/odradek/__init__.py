@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from odradek.replaying import NoDeadLetter, SendAgain, replay
     from odradek.security import Security
     from odradek.serializers import Serializer, nullable
-    from odradek.share import ShareConsumer, Shared
+    from odradek.share import ShareConsumer, ShareConsumerHealth, Shared
     from odradek.topic import Topic
 
 __version__ = "0.1.0"
@@ -134,6 +134,7 @@ __all__ = [
     "SerializationFailed",
     "Serializer",
     "ShareConsumer",
+    "ShareConsumerHealth",
     "Shared",
     "Span",
     "Surroundings",
@@ -182,7 +183,7 @@ _HOMES = {
     "odradek.replaying": "NoDeadLetter SendAgain replay",
     "odradek.security": "Security",
     "odradek.serializers": "Serializer nullable",
-    "odradek.share": "Shared ShareConsumer",
+    "odradek.share": "Shared ShareConsumer ShareConsumerHealth",
     "odradek.topic": "Topic",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

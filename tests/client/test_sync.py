@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 import odradek
-from odradek import sync
+from odradek import ResourceType, sync
 from odradek.errors import BootstrapFailed, CommitFailed, TopicAlreadyExists, UnknownTopicOrPartition
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.sync.thread import THREAD
@@ -166,7 +166,7 @@ def test_threads_may_share_a_producer(bootstrap: str, new_topic: NewTopic) -> No
         assert admin.end_offsets([TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): 200}
 
 
-@pytest.mark.parametrize("name", ["Producer", "Consumer", "Admin"])
+@pytest.mark.parametrize("name", ["Producer", "Consumer", "ShareConsumer", "Shared", "Admin"])
 def test_nothing_of_the_client_is_missing_without_async(name: str) -> None:
     def public(kind: type) -> set[str]:
         return {member for member, _ in inspect.getmembers(kind) if not member.startswith("_")}
@@ -182,3 +182,29 @@ def test_a_consumer_that_lost_its_partition_is_told_so(bootstrap: str, new_topic
         consumer.wait_assigned()
         with pytest.raises(CommitFailed):
             consumer.commit({TopicPartition(topic, 7): 1})
+
+
+def test_records_are_shared_without_async(bootstrap: str, new_topic: NewTopic) -> None:
+    topic = new_topic()
+    with sync.Admin(bootstrap) as admin, sync.Producer(bootstrap) as producer:
+        admin.alter_configs(topic, ResourceType.GROUP, set={"share.auto.offset.reset": "earliest"})
+        producer.send_many(topic, [b"good", b"bad", b"hopeless"])
+    with sync.ShareConsumer(bootstrap, topic, group=topic, acknowledge="explicit") as consumer:
+        first = next(consumer)
+        with first as record:
+            assert (record.value, first.record.value) == (b"good", b"good")
+        shared = next(consumer)
+        shared.renew()
+        with pytest.raises(ZeroDivisionError), shared:
+            raise ZeroDivisionError
+        assert shared.verdict is not None and shared.verdict.name == "RELEASE"
+        (hopeless,) = consumer.poll(1)
+        hopeless.reject()
+        consumer.commit()
+        assert consumer.assignment == [TopicPartition(topic, 0)]
+        assert consumer.health().undecided_count == 0
+        again = next(consumer)
+        assert (again.record.value, again.delivery_count) == (b"bad", 2)
+        again.accept()
+    with sync.Admin(bootstrap) as admin:
+        assert admin.share_group_offsets(topic)[TopicPartition(topic, 0)].start_offset == 3

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from odradek.admin.access import AclAdmin, AclFilter
 from odradek.admin.configs import ConfigAdmin, ConfigEntry, ConfigSource, ResourceType
-from odradek.admin.groups import GroupAdmin, GroupDescription, GroupListing, MemberDescription, RebalanceDescription
+from odradek.admin.groups import GroupDescription, GroupListing, MemberDescription, RebalanceDescription
 from odradek.admin.log_dirs import LogDirAdmin
 from odradek.admin.loop import LoopAdmin, LoopDescription
 from odradek.admin.quotas import Quota, QuotaAdmin
 from odradek.admin.records import ClusterDescription, RecordAdmin
 from odradek.admin.replicas import Reassignment, ReplicaAdmin
+from odradek.admin.share_groups import ShareGroupAdmin, ShareGroupOffset
 from odradek.admin.topics import TopicAdmin, TopicDescription
 from odradek.admin.transactions import (
     OpenTransaction,
@@ -28,7 +29,7 @@ from odradek.protocol.acl import Acl
 class Admin(
     TopicAdmin,
     ConfigAdmin,
-    GroupAdmin,
+    ShareGroupAdmin,
     RecordAdmin,
     ReplicaAdmin,
     LogDirAdmin,
@@ -59,6 +60,7 @@ __all__ = [
     "RebalanceDescription",
     "ResourceType",
     "ScramCredential",
+    "ShareGroupOffset",
     "TopicDescription",
     "TransactionDescription",
     "TransactionListing",

@@ -207,7 +207,7 @@ class GroupAdmin(AdminBase):
             lambda answer: next((group.error_code for group in answer.groups), 0),
             timeout_s=self._timeout_s,
         )
-        group = _only(answer.groups, group_id)
+        group = only(answer.groups, group_id)
         raise_for(group.error_code, group.error_message or group_id)
         members = tuple(
             MemberDescription(
@@ -233,7 +233,7 @@ class GroupAdmin(AdminBase):
             lambda answer: next((group.error_code for group in answer.groups), 0),
             timeout_s=self._timeout_s,
         )
-        group = _only(answer.groups, group_id)
+        group = only(answer.groups, group_id)
         raise_for(group.error_code, group.error_message or group_id)
         if group.group_state == "Dead":
             raise broker_error(ErrorCode.GROUP_ID_NOT_FOUND, group_id)
@@ -248,7 +248,7 @@ class GroupAdmin(AdminBase):
         )
 
 
-def _only(groups: Sequence[G], group_id: str) -> G:
+def only(groups: Sequence[G], group_id: str) -> G:
     """The group of an answer about one."""
     if not groups:
         raise BadAnswer(f"the coordinator of {group_id} says nothing of it")

@@ -6,10 +6,11 @@ Reading order
     membership.py       heartbeats: which partitions are ours to fetch
     fetcher.py          one task for each broker that leads some of them
     session.py, verdicts.py, arrivals.py    requests made and answers taken in; no I/O
-    config.py
+    config.py, health.py
 """
 
 from odradek.share.consumer import ShareConsumer
+from odradek.share.health import ShareConsumerHealth
 from odradek.share.shared import Shared
 
-__all__ = ["ShareConsumer", "Shared"]
+__all__ = ["ShareConsumer", "ShareConsumerHealth", "Shared"]

@@ -24,6 +24,7 @@ from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
 from odradek.share.config import ShareConsumerConfig, ShareConsumerOptions
 from odradek.share.fetcher import Held, ShareFetcher
+from odradek.share.health import ShareConsumerHealth
 from odradek.share.membership import ShareMembership
 from odradek.share.shared import Shared
 from odradek.share.verdicts import Verdict
@@ -214,3 +215,21 @@ class ShareConsumer(Client[ShareConsumerConfig], Generic[K, V]):
         """The partitions that we fetch; others may fetch them too."""
         found = (self._fetcher.name(each) for each in self._membership.assigned)
         return sorted(each for each in found if each is not None)
+
+    def health(self) -> ShareConsumerHealth:
+        """What is connected, what we have in hand, and what is waited for and for how long."""
+        if not self._is_open:
+            return ShareConsumerHealth([], self._activities.now(), "", 0, None, [], 0, 0, True, 0)
+        membership, fetcher = self._membership, self._fetcher
+        return ShareConsumerHealth(
+            connections=self._cluster.health(),
+            waiting=self._activities.now(),
+            member_id=membership.member_id,
+            member_epoch=membership.epoch,
+            coordinator=membership.coordinator,
+            assignment=self.assignment,
+            fetched_count=sum(held.is_ours for held in fetcher.arrived),
+            undecided_count=sum(shared.verdict is None for shared in self._handed_out),
+            is_settled=fetcher.is_settled,
+            refused_count=len(fetcher.refused),
+        )

@@ -140,12 +140,17 @@ class ShareFetcher:
             logger.warning("what was said of records of %s did not count, they may come again: %s", where, code.name)
             self.refused.append((where, code))
 
+    @property
+    def is_settled(self) -> bool:
+        """All that was said is stored, or was refused."""
+        return not any(source.is_unsettled for source in self._sources.values())
+
     async def settle(self) -> None:
         """Return when all that was said is stored, or was refused. Raises what is final."""
         self.is_settling = True
         try:
             self.wake()
-            while self.error is None and any(source.is_unsettled for source in self._sources.values()):
+            while self.error is None and not self.is_settled:
                 await self.changed.wait()
         finally:
             self.is_settling = False

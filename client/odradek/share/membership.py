@@ -44,6 +44,16 @@ class ShareMembership:
         self._coordinator = Coordinator(cluster, GROUP, group)
         self._epoch = JOINING
 
+    @property
+    def epoch(self) -> int:
+        """0 while we are no member."""
+        return self._epoch
+
+    @property
+    def coordinator(self) -> int | None:
+        """Its node id, where it is known."""
+        return self._coordinator.node_id
+
     async def run(self) -> None:
         """Be a member until cancelled, or until there is an `error`."""
         try:

@@ -212,3 +212,38 @@ async def test_nonsense_is_refused_when_the_consumer_is_made() -> None:
         ShareConsumer("localhost:1", "t", group="g", acknowledge="perhaps")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="positive"):
         ShareConsumer("localhost:1", "t", group="g", max_poll_records=0)
+
+
+async def test_health_says_what_a_share_consumer_has_in_hand(bootstrap: str, new_topic: NewTopic) -> None:
+    topic = await prepared(bootstrap, new_topic, b"a", b"b", b"c")
+    consumer = ShareConsumer(bootstrap, topic, group=topic, acknowledge="explicit")
+    assert (consumer.health().member_epoch, consumer.health().assignment) == (0, [])
+    with trio.fail_after(30):
+        async with consumer:
+            first, _ = await consumer.poll(2)
+            health = consumer.health()
+            assert (health.fetched_count, health.undecided_count, health.is_settled) == (1, 2, True)
+            assert health.member_epoch > 0 and health.coordinator is not None and health.connections
+            assert health.assignment == [(topic, 0)]
+            first.accept()
+            assert (consumer.health().undecided_count, consumer.health().is_settled) == (1, False)
+            await consumer.commit()
+            assert consumer.health().is_settled
+    assert (consumer.health().member_id, consumer.health().connections) == ("", [])
+
+
+async def test_a_share_consumer_that_is_cancelled_leaves_and_releases_what_it_has(
+    bootstrap: str, new_topic: NewTopic
+) -> None:
+    topic = await prepared(bootstrap, new_topic, b"open")
+    with trio.CancelScope() as scope:
+        async with member(bootstrap, topic) as consumer:
+            await anext(consumer)
+            scope.cancel()
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    async with Admin(bootstrap) as admin:
+        assert (await admin.describe_share_group(topic)).members == ()
+    async with member(bootstrap, topic) as successor:
+        shared = await anext(successor)
+        assert (shared.record.value, shared.delivery_count) == (b"open", 2)
