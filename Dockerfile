@@ -15,7 +15,8 @@ COPY --from=build /opt/odradek /opt/odradek
 COPY docker/healthy.py /opt/odradek/healthy.py
 
 # Any setting can be given as ODRADEK_<KEY>, e.g. ODRADEK_LOG_RETENTION_HOURS. Clients on other machines need
-# ODRADEK_ADVERTISED_LISTENERS=PLAINTEXT://<the name by which they reach this one>:9092
+# ODRADEK_ADVERTISED_LISTENERS=PLAINTEXT://<the name by which they reach this one>:9092. As it is, a broker refuses to
+# start: give it listeners that ask for a login (docs/security.md), or say ODRADEK_ALLOW_UNSECURED_LISTENERS=true.
 ENV PATH=/opt/odradek/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ODRADEK_LISTENERS=PLAINTEXT://0.0.0.0:9092 \

@@ -19,6 +19,7 @@ BITS = {"SHORT": 16, "INT": 32, "LONG": 64}
 NOT_KAFKAS = {
     "bootstrap.scram.users",
     "allow.everyone.if.no.acl.found",
+    "allow.unsecured.listeners",
     "audit.log.file",
     "audit.log.max.bytes",
     "controller.journal",

@@ -45,7 +45,7 @@ def test_later_sources_win_key_by_key(tmp_path: Path) -> None:
 )
 def test_toml_may_be_dotted_underscored_or_nested(tmp_path: Path, text: str) -> None:
     file = tmp_path / "broker.toml"
-    file.write_text(text + "\n[listener]\nsecurity.protocol.map = 'X:PLAINTEXT'\n")
+    file.write_text(text + "\n[listener]\nsecurity.protocol.map = 'X:PLAINTEXT'\n[allow]\nunsecured.listeners = true\n")
     config = load_broker_config(file).config
     assert config.log_segment_bytes == 2000000
     assert config.listeners == (Listener("PLAINTEXT", "a", 1), Listener("X", "b", 2))
@@ -90,6 +90,7 @@ def test_all_mistakes_are_told_at_once_and_name_their_source(tmp_path: Path) -> 
         ("listeners", "a:1,b:2", "a name of its own"),
         ("listeners", "localhost:65536", "host:port"),
         ("listeners", "SASL_SSL://:9093", "ssl.keystore.location"),
+        ("listeners", "PLAINTEXT://:9092", "allow.unsecured.listeners=true"),
         ("listeners", "INSIDE://:9093", "has no protocol"),
         ("listeners", "", "at least one address"),
         ("advertised.listeners", "0.0.0.0:9092", "a host and a port"),
@@ -109,6 +110,32 @@ def test_a_wrong_value_is_one_line(name: str, text: str, wrong: str) -> None:
     assert name in line
 
 
+@pytest.mark.parametrize(
+    ("listeners", "settings", "refused"),
+    [
+        ("PLAINTEXT://127.0.0.1:1,A://localhost:2,B://[::1]:3,C://127.8.0.1:4", {}, []),
+        ("PLAINTEXT://0.0.0.0:1,A://:2,B://[::]:3,C://broker:4", {}, ["PLAINTEXT", "A", "B", "C"]),
+        ("PLAINTEXT://0.0.0.0:1", {"allow.unsecured.listeners": "true"}, []),
+        ("SASL_PLAINTEXT://0.0.0.0:1", {}, []),
+        ("SSL://0.0.0.0:1", {}, ["SSL"]),
+        ("SSL://0.0.0.0:1", {"ssl.client.auth": "requested"}, ["SSL"]),
+        ("SSL://0.0.0.0:1", {"ssl.client.auth": "required"}, []),
+        ("SSL://0.0.0.0:1", {"listener.name.ssl.ssl.client.auth": "required"}, []),
+    ],
+)
+def test_a_listener_that_others_reach_and_that_asks_nobody_who_they_are_is_refused_unless_it_is_meant(
+    listeners: str, settings: dict[str, str], refused: list[str]
+) -> None:
+    protocols = "A:PLAINTEXT,B:PLAINTEXT,C:PLAINTEXT"
+    given = {"listeners": listeners, "listener.security.protocol.map": protocols, **settings}
+    try:
+        load_broker_config(None, {}, given)
+        wrong = []
+    except ConfigError as error:
+        wrong = error.mistakes
+    assert [line.partition("listeners: ")[2].partition("://")[0] for line in wrong] == refused
+
+
 def test_kafkas_own_server_properties_is_understood_with_notices(tmp_path: Path) -> None:
     file = tmp_path / "server.properties"
     file.write_text(
@@ -117,7 +144,7 @@ def test_kafkas_own_server_properties_is_understood_with_notices(tmp_path: Path)
         "advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n"
         "controller.listener.names=CONTROLLER\n"
         "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL\n"
-        "num.network.threads=3\nsocket.send.buffer.bytes=102400\nlog.dirs=/tmp/kraft\nlog.retention.hours=168\n"
+        "allow.unsecured.listeners=true\nnum.network.threads=3\nsocket.send.buffer.bytes=102400\nlog.dirs=/tmp/kraft\nlog.retention.hours=168\n"
     )
     loaded = load_broker_config(file)
     assert loaded.config.listeners == (Listener("PLAINTEXT", "", 9092),)

@@ -102,9 +102,8 @@ class SimNode:
 
     async def _run(self, task_status: trio.TaskStatus[bool] = trio.TASK_STATUS_IGNORED) -> None:
         random = Random(self.world.random.getrandbits(64))
-        config = load_broker_config(
-            None, {}, {"log.dir": "/data", "listeners": f"{self.name}:{PORT}", **self._settings}
-        )
+        where = {"log.dir": "/data", "listeners": f"{self.name}:{PORT}", "allow.unsecured.listeners": "true"}
+        config = load_broker_config(None, {}, where | self._settings)
         network = self.world.network.port(self.name)
         gateway = self._gateway = SimGateway(network)
         kind = SimWorkers if self.world.etcd is None else WaitingWorkers

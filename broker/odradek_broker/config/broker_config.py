@@ -3,7 +3,8 @@
 An attribute is the key with underscores for dots (log.segment.bytes -> log_segment_bytes); its annotation says the
 rest. Defaults are Kafka 4.3's but for these, each for a reason:
 
-    listeners               127.0.0.1:9092: nobody from outside is let in before somebody has decided so
+    listeners               127.0.0.1:9092: nobody from outside is let in before somebody has decided so; and nobody who
+                            need not say who they are, without allow.unsecured.listeners, a key of ours
     sasl.enabled.mechanisms    SCRAM: Kerberos, Kafka's default, is not supported
     security.inter.broker.protocol    not set: without it, brokers reach each other by the first listener
     advertised.listeners    not set: a client is told the address by which it came, so a container's port works at once
@@ -25,7 +26,7 @@ from typing import Any, get_args, get_type_hints
 
 from msgspec import Struct, structs
 
-from odradek_broker.config.listener import Listener
+from odradek_broker.config.listener import WITH_LOGIN, Listener
 from odradek_broker.config.listener_overrides import Place
 from odradek_broker.config.login_keys import LoginConfig
 from odradek_broker.config.quota_keys import QuotaConfig
@@ -51,6 +52,11 @@ class BrokerConfig(QuotaConfig, frozen=True, kw_only=True):
     def protocol_of(self, listener: str) -> str | None:
         """What is spoken at the listener of that name; None where nothing says so."""
         return self.listener_security_protocol_map.protocols.get(listener)
+
+    def is_guarded(self, listener: str) -> bool:
+        """Whether nobody comes in there without having shown who they are."""
+        protocol = self.protocol_of(listener)
+        return protocol in WITH_LOGIN or (protocol == "SSL" and self.at(listener).ssl_client_auth == "required")
 
     @property
     def data_directory(self) -> str:

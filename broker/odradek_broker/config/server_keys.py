@@ -15,6 +15,7 @@ from odradek_broker.config.listener import (
 )
 from odradek_broker.config.login_keys import LoginConfig
 from odradek_broker.config.setting import (
+    BOOLEAN,
     INT,
     INT_MAX,
     LIST,
@@ -51,6 +52,13 @@ class IdentityConfig(LoginConfig, frozen=True, kw_only=True):
         tuple[Listener, ...],
         Setting("Addresses to listen at, as NAME://host:port.", LIST, check_listeners, build=parse_listener),
     ] = (Listener("PLAINTEXT", "127.0.0.1", 9092),)
+    allow_unsecured_listeners: Annotated[
+        bool,
+        Setting(
+            "Whether a listener that other machines can reach may ask nobody who they are. A key of Odradek's own.",
+            BOOLEAN,
+        ),
+    ] = False
     advertised_listeners: Annotated[
         tuple[Listener, ...] | None,
         Setting(

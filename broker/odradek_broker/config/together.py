@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odradek_broker.config.broker_config import BrokerConfig
-from odradek_broker.config.listener import WITH_LOGIN
+from odradek_broker.config.listener import WITH_LOGIN, Listener
 from odradek_broker.config.logins import check_logins
 
 
@@ -91,4 +91,16 @@ def _check_protocols(config: BrokerConfig) -> list[str]:
             mistakes.append(f"listeners: {listener} has no protocol; see listener.security.protocol.map")
         elif protocol in WITH_LOGIN:
             mistakes += [f"listeners: {listener.name}: {wrong}" for wrong in check_logins(config, listener.name)]
+        if protocol is not None and not (listener.is_loopback or config.allow_unsecured_listeners):
+            mistakes += _check_guarded(config, listener)
     return mistakes
+
+
+def _check_guarded(config: BrokerConfig, listener: Listener) -> list[str]:
+    """Of a listener that others can reach."""
+    if config.is_guarded(listener.name):
+        return []
+    return [
+        f"listeners: {listener} lets in whoever reaches it, and asks nobody who they are: have it ask for a login or a "
+        "certificate (docs/security.md), listen at 127.0.0.1, or say by allow.unsecured.listeners=true that it is meant"
+    ]

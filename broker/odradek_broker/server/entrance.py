@@ -24,8 +24,6 @@ class Entrance:
         self.listener = listener
         protocol = config.protocol_of(listener)
         self._by_certificate = protocol == "SSL"
-        self.is_guarded = protocol in WITH_LOGIN or (self._by_certificate and config.ssl_client_auth == "required")
-        """Whether nobody comes in without having shown who they are."""
         self._rules = config.ssl_principal_mapping_rules
         self.login_bytes = config.sasl_server_max_receive_size
         """The largest request of somebody who has not logged in."""

@@ -49,7 +49,6 @@ DRAIN_SECONDS = 5.0
 HAND_OVER_SECONDS = 5.0
 UNLIMITED_BYTES = 1 << 62
 NO_LIMITS = Descriptors()
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Server:
@@ -123,9 +122,10 @@ class Server:
             listener.close()
 
     async def _listen(self, config: ListenerConfig, entrance: Entrance) -> Listener:
-        if config.host not in LOOPBACK and not entrance.is_guarded:
+        is_guarded = self._context.config.is_guarded(config.name)
+        if not config.is_loopback and not is_guarded:
             logger.warning("listening on %s without a login: whoever reaches it can read and write", config)
-        if entrance.is_guarded and not self._context.config.authorizer_class_name:
+        if is_guarded and not self._context.config.authorizer_class_name:
             logger.warning("who logs in at %s may do everything: authorizer.class.name is not set", config)
         if entrance.tls is None:
             return await self._network.listen(config.host, config.port)
