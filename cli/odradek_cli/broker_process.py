@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 import trio
 from msgspec import structs
 
+from odradek.first_error import first_error
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.election.etcd import EtcdUnavailable
@@ -59,7 +60,7 @@ def run_broker(config: BrokerConfig, on_ready: Callable[[list[Address]], None], 
     try:
         trio.run(_serve, config, on_ready, with_parent)
     except* ENDS as errors:
-        print(f"odradek: {sentence_of(_first(errors))}", file=sys.stderr)
+        print(f"odradek: {sentence_of(first_error(errors))}", file=sys.stderr)
         exit_code = 1
     return exit_code
 
@@ -103,10 +104,3 @@ def _stop(server: Server, serving: trio.Nursery) -> None:
         serving.cancel_scope.cancel()
     else:
         serving.start_soon(server.stop)
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

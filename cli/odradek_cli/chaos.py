@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import trio
 
+from odradek.first_error import first_error
 from odradek.testing import Cluster, NodeFailed
 from odradek.testing.chaos.faults import KINDS
 from odradek.testing.chaos.history import Fault, History
@@ -105,7 +106,7 @@ def chaos(
     try:
         run_work(work)
     except* NodeFailed as failures:
-        raise Failed(str(failures.exceptions[0])) from None
+        raise Failed(str(first_error(failures))) from None
     sys.exit(0 if verdicts[0].is_clean else FAILED)
 
 

@@ -146,10 +146,10 @@ def _carry_out(command: Command, words: Sequence[str]) -> int:
 
 
 def _exit_code(error: BaseException) -> int:
+    from odradek.first_error import first_error
     from odradek_cli.failures import is_foreseen, sentence_of
 
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_error(error)
     if isinstance(error, SystemExit):
         raise error
     if isinstance(error, KeyboardInterrupt):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import trio
 
+from odradek.first_error import first_error
 from odradek.network import MAX_PORT, Address
 from odradek_broker.config import settings_in
 from odradek_cli.command import Option, UsageError
@@ -170,9 +171,6 @@ def _run_cluster(make: Callable[[], Cluster], secured: Secured | None = None) ->
     try:
         trio.run(supervise, make(), secured)
     except* (NodeFailed, OSError, ValueError) as errors:
-        error: BaseException = errors
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        print(f"odradek: {sentence_of(error)}", file=sys.stderr)
+        print(f"odradek: {sentence_of(first_error(errors))}", file=sys.stderr)
         exit_code = 1
     return exit_code

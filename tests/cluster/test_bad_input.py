@@ -15,7 +15,7 @@ from load import Writer, check, writing
 
 from odradek import Admin, BrokerError
 from odradek.protocol.errors import ErrorCode
-from odradek.testing import Cluster, Node
+from odradek.testing import Cluster, Node, NodeFailed
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +38,14 @@ async def etcd_cluster() -> AsyncIterator[Cluster]:
         async with Admin(running.bootstrap) as admin:
             await admin.create_topic("t", 1, 3)
         yield running
+
+
+async def test_a_node_that_does_not_start_again_is_told_of_by_name_and_reason(cluster: Cluster) -> None:
+    broken = cluster.brokers[0]
+    broken.kill()
+    (broken.directory / "meta.properties").write_text("cluster.id=another\n")
+    with pytest.raises(NodeFailed, match=r"broker-0 did not start: .*meta\.properties"):
+        await cluster.start()
 
 
 def command_of(settings: Mapping[str, str]) -> list[str]:

@@ -25,6 +25,7 @@ import trio
 from odradek.cluster.frames import FrameReceiver
 from odradek.cluster.versions import ApiRanges
 from odradek.errors import BadAnswer, ConnectionFailed, OdradekError, RequestTimedOut, broker_error
+from odradek.first_error import first_error
 from odradek.network import Stream
 from odradek.protocol.codec import decode
 from odradek.protocol.errors import ErrorCode
@@ -116,9 +117,9 @@ class Connection:
                     nursery.start_soon(self._read)
                     task_status.started()
         except* (OSError, trio.ClosedResourceError) as errors:
-            reason = ConnectionFailed(f"lost the connection to {self.name}: {_first(errors)}")
+            reason = ConnectionFailed(f"lost the connection to {self.name}: {first_error(errors)}")
         except* ProtocolError as errors:
-            reason = ConnectionFailed(f"{self.name} broke the protocol: {_first(errors)}")
+            reason = ConnectionFailed(f"{self.name} broke the protocol: {first_error(errors)}")
             logger.warning("%s", reason)
         finally:
             self._end(reason)
@@ -264,10 +265,3 @@ class Connection:
                 reply.fail(reason)
             self._outgoing.clear()
             self._unanswered.clear()
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

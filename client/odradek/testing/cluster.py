@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 import trio
 
 from odradek.cluster.scope import check_trio
+from odradek.first_error import first_error
 from odradek.security import NO_SECURITY, Security
 from odradek.testing.etcd_node import EtcdNode
 from odradek.testing.links import Links
@@ -190,15 +191,21 @@ class Cluster:
     # ----------------------------------------------------------------------------------------------- as a whole
 
     async def start(self) -> None:
-        """Start every node that is down. Raises NodeFailed."""
-        async with trio.open_nursery() as nursery:
-            for member in self.etcd:
-                if not member.is_running:
-                    nursery.start_soon(member.start)
-        async with trio.open_nursery() as nursery:
-            for node in self.nodes:
-                if node.pid is None:
-                    nursery.start_soon(node.start)
+        """Start every node that is down. Raises NodeFailed: the first of them, where several do not start."""
+        failure: BaseException | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                for member in self.etcd:
+                    if not member.is_running:
+                        nursery.start_soon(member.start)
+            async with trio.open_nursery() as nursery:
+                for node in self.nodes:
+                    if node.pid is None:
+                        nursery.start_soon(node.start)
+        except* NodeFailed as failures:
+            failure = first_error(failures)
+        if failure is not None:
+            raise failure
 
     async def stop(self) -> None:
         """Brokers first, while there is a controller to hand their partitions over."""
@@ -237,10 +244,7 @@ class Cluster:
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
         try:
-            try:
-                await self.start()
-            except* NodeFailed as failures:
-                raise failures.exceptions[0] from None
+            await self.start()
             yield
         finally:
             with trio.CancelScope(shield=True):

@@ -14,7 +14,7 @@ import trio
 
 from odradek.testing.node import NodeFailed
 
-STARTS_WITHIN_SECONDS = 20.0
+STARTS_WITHIN_SECONDS = 120.0
 LOOK_AGAIN_SECONDS = 0.05
 ASK_SECONDS = 1.0
 KEPT_REVISIONS = 1000

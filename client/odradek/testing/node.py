@@ -14,7 +14,7 @@ import trio
 
 from odradek.testing.links import Front
 
-STARTS_WITHIN_SECONDS = 30.0
+STARTS_WITHIN_SECONDS = 120.0
 STOPS_WITHIN_SECONDS = 20.0
 READY = b"ready "
 LOG_FILE, PID_FILE = "server.log", "pid"
