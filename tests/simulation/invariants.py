@@ -9,8 +9,9 @@ S6   what a client is told of, as the writer with acks=all or as a reader, is co
 S7   the sequence numbers of a producer run on without a gap in what is committed, and nothing is written in an epoch
      that a marker has ended
 S8   the last stable offset is where the first transaction that is open begins, at the high watermark where none is, and
-     never falls under one leader; a transaction has ended the same way in all its partitions; who reads committed
-     records is given none of a transaction that is open, or was aborted
+     never falls under one leader; no leader writes a marker before the decision is committed, and a transaction has
+     ended the same way in all its partitions; who reads committed records is given none of a transaction that is open,
+     or was aborted
 S9   what a group has committed never goes back: whoever asks after a commit was answered is told of that, or of more
 S10  what the controller knows never goes back, is the same everywhere, and is on stable storage before it is told;
      a broker that is fenced does not come into an ISR
@@ -39,6 +40,7 @@ from ledger import Committed, Contents, Key, Violated, decoded
 from replica_view import Batch, ReplicaView
 from sim_disk import SimDisk
 from stability import Ended
+from verdicts import Verdicts
 
 from odradek_broker.controller.image import SHARE_TOPIC, TRANSACTION_TOPIC, MetadataImage, PartitionImage
 from odradek_broker.controller.partition_change import RECOVERING
@@ -118,8 +120,7 @@ class Invariants:
         self._image_of: dict[int, MetadataImage] = {}
         self._logs: dict[tuple[int, Key], Log] = {}
         self._seen: dict[tuple[int, Key], Seen] = {}
-        self._verdicts: dict[tuple[int, int], tuple[bool, str]] = {}
-        """Of transactions, by producer and epoch: whether committed, and where that was seen first."""
+        self._verdicts = Verdicts()
         self._lost_in_epoch: dict[int, int] = {}
         self._damaged_in_epoch: dict[tuple[int, Key], int] = {}
 
@@ -306,6 +307,8 @@ class Invariants:
         last = view.batches.last
         for batch, data in view.read_on(log):
             self._check_matches(where, key, last, batch, data)
+            if batch.is_control and partition.leadership is not None:
+                self._marked(where, key, batch)
             last = batch
         view.durable_offset = log.flushed_offset if syncs else log.log_end_offset
         if before is not None and before.log is log:
@@ -337,6 +340,9 @@ class Invariants:
                 break
             if batch.base_offset >= committed.end_offset:
                 self._ended(where, committed.add(batch, self.contents.marker(key, batch)))
+                if partition.topic == TRANSACTION_TOPIC:
+                    for record in self.contents.of(key, batch):
+                        self._verdicts.decided(record)
             else:
                 known = committed.batches.at(batch.base_offset)
                 if known != batch and not (committed.is_compacted and known and known.is_of_the_same_write(batch)):
@@ -354,16 +360,13 @@ class Invariants:
 
     def _ended(self, where: str, ended: Ended | None) -> None:
         """What the coordinator itself may have lost, it may decide another way."""
-        if ended is None or not ended.is_newer or not self.is_whole(TRANSACTION_TOPIC):
-            return
-        transaction = ended.producer_id, ended.epoch
-        known, known_where = self._verdicts.setdefault(transaction, (ended.committed, where))
-        if known != ended.committed:
-            says = {True: "committed", False: "aborted"}
-            raise Violated(
-                f"S8: the transaction of producer {ended.producer_id} in epoch {ended.epoch} is {says[known]} in"
-                f" {known_where}, and {says[ended.committed]} in {where}"
-            )
+        if ended is not None and ended.is_newer and self.is_whole(TRANSACTION_TOPIC):
+            self._verdicts.ended(where, ended)
+
+    def _marked(self, where: str, key: Key, batch: Batch) -> None:
+        commits = self.contents.marker(key, batch)
+        if commits is not None and self.is_whole(TRANSACTION_TOPIC):
+            self._verdicts.marked(where, batch, commits=commits)
 
     def _check_promised_start(self, where: str, key: Key, partition: Partition) -> None:
         """One that was cut off may go on leading as long as its lease lasts, and knows nothing of what others say."""

@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 from invariants import Incarnation, Invariants
-from ledger import Committed, Contents, Violated
+from ledger import Committed, Content, Contents, Violated
 from one_run import plan_of
 from replica_view import Batch, Batches, ReplicaView
 from scene import GROUP_OFFSETS, Claim, Scene
+from verdicts import Verdicts
 
 from odradek import TopicPartition
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from odradek_broker.controller.image import BrokerImage, MetadataImage, PartitionImage, TopicImage
+from odradek_broker.transactions.records import transaction_record
+from odradek_broker.transactions.states import TransactionState
+from odradek_broker.transactions.transaction import Transaction
 
 KEY = (b"t" * 16, 0)
 
@@ -168,3 +172,24 @@ def test_a_commit_that_goes_back_is_seen_unless_an_earlier_one_was_late() -> Non
     scene.looked_up("g", {PLACE: 5}, {PLACE: 7})
     scene.looked_up("g", {}, {PLACE: 7})
     assert [story[:2] for story in world.stories] == ["S9", "S9"]
+
+
+@pytest.mark.parametrize(
+    ("state", "commits", "is_right"),
+    [
+        (TransactionState.PREPARE_COMMIT, True, True),
+        (TransactionState.PREPARE_ABORT, False, True),
+        (TransactionState.PREPARE_COMMIT, False, False),
+        (TransactionState.ONGOING, True, False),
+    ],
+)
+def test_a_marker_without_a_decision_that_is_committed_is_seen(
+    state: TransactionState, commits: bool, is_right: bool
+) -> None:
+    transaction = Transaction(producer_id=7, producer_epoch=3, timeout_ms=1, state=state, update_ms=0)
+    record = transaction_record("t", transaction, 2)
+    verdicts = Verdicts()
+    verdicts.decided(Content(0, record.key, record.value))
+    marker = Batch(5, 6, 0, 0, 7, 3, -1, is_transactional=True, is_control=True)
+    with nullcontext() if is_right else pytest.raises(Violated, match="S8"):
+        verdicts.marked("here", marker, commits=commits)
