@@ -1,7 +1,7 @@
 """How transactions end: what their coordinators have decided for good, and what partitions are told of it.
 
-A decision is for good once its record in __transaction_state is committed; before, the next coordinator may know nothing
-of it, and decide another way. So no partition gets a marker before, and none gets another than the rest.
+A decision is for good once its record in __transaction_state is committed; before, the next coordinator may know
+nothing of it, and decide another way. So no partition gets a marker before, and none gets another than the rest.
 """
 
 from __future__ import annotations
