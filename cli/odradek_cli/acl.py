@@ -20,6 +20,8 @@ EVERYTHING: list[tuple[ResourceType, str | None]] = [(ResourceType.ANY, None)]
 Topic = Annotated[str | None, Option(help="A topic.", completes="topic")]
 OfGroup = Annotated[str | None, Option("--group", help="A consumer group.", completes="group")]
 TransactionalId = Annotated[str | None, Option(help="A transactional id.")]
+Token = Annotated[str | None, Option("--delegation-token", help="The id of a delegation token.")]
+TokensOf = Annotated[str | None, Option("--tokens-of", help="The delegation tokens of a user.")]
 Cluster = Annotated[bool, Option(help="The cluster itself.")]
 Prefix = Annotated[bool, Option(help="Every name that begins so.")]
 Host = Annotated[str, Option(help="The address from which it is asked, or *.")]
@@ -36,6 +38,8 @@ def add(
     group: OfGroup = None,
     transactional_id: TransactionalId = None,
     cluster: Cluster = False,
+    delegation_token: Token = None,
+    tokens_of: TokensOf = None,
     prefix: Prefix = False,
     host: Host = "*",
     deny: Annotated[bool, Option(help="Prohibit it: that wins over all that allows it.")] = False,
@@ -48,7 +52,7 @@ def add(
     permission = Permission.DENY if deny else Permission.ALLOW
     acls = [
         Acl(kind, name, pattern, principal_of(each), host, operation_of(one), permission)
-        for kind, name in resources(topic, group, transactional_id, cluster)
+        for kind, name in resources(topic, group, transactional_id, cluster, delegation_token, tokens_of)
         for each in user
         for one in operation
     ]
@@ -69,11 +73,13 @@ def list_acls(
     group: OfGroup = None,
     transactional_id: TransactionalId = None,
     cluster: Cluster = False,
+    delegation_token: Token = None,
+    tokens_of: TokensOf = None,
     as_json: AsJson = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """List ACLs: all, or those that speak of a resource."""
-    found = resources(topic, group, transactional_id, cluster, at_least_one=False)
+    found = resources(topic, group, transactional_id, cluster, delegation_token, tokens_of, at_least_one=False)
     wanted = [
         AclFilter(
             resource_type=kind,
@@ -101,12 +107,14 @@ def remove(
     group: OfGroup = None,
     transactional_id: TransactionalId = None,
     cluster: Cluster = False,
+    delegation_token: Token = None,
+    tokens_of: TokensOf = None,
     prefix: Prefix = False,
     host: Annotated[str | None, Option(help="Only those from this address, or *.")] = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Take ACLs back, and show which they were."""
-    found = resources(topic, group, transactional_id, cluster, at_least_one=False)
+    found = resources(topic, group, transactional_id, cluster, delegation_token, tokens_of, at_least_one=False)
     if not found and user is None:
         raise UsageError("say which: --user, --topic, --group, --transactional-id or --cluster")
     wanted = [
@@ -140,11 +148,13 @@ def explain(
     group: OfGroup = None,
     transactional_id: TransactionalId = None,
     cluster: Cluster = False,
+    delegation_token: Token = None,
+    tokens_of: TokensOf = None,
     host: Annotated[str, Option(help="The address from which it is asked.")] = "127.0.0.1",
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Whether a user may do something, by which rule, and what would be needed."""
-    [(kind, name), *more] = resources(topic, group, transactional_id, cluster)
+    [(kind, name), *more] = resources(topic, group, transactional_id, cluster, delegation_token, tokens_of)
     if more:
         raise UsageError("explain one resource at a time")
     wanted = operation_of(operation)
@@ -165,7 +175,14 @@ def explain(
 
 
 def resources(
-    topic: str | None, group: str | None, transactional_id: str | None, cluster: bool, *, at_least_one: bool = True
+    topic: str | None,
+    group: str | None,
+    transactional_id: str | None,
+    cluster: bool,
+    delegation_token: str | None,
+    tokens_of: str | None,
+    *,
+    at_least_one: bool = True,
 ) -> list[tuple[ResourceType, str]]:
     """What is named. Raises UsageError."""
     named = [
@@ -173,6 +190,8 @@ def resources(
         (ResourceType.GROUP, group),
         (ResourceType.TRANSACTIONAL_ID, transactional_id),
         (ResourceType.CLUSTER, CLUSTER_NAME if cluster else None),
+        (ResourceType.DELEGATION_TOKEN, delegation_token),
+        (ResourceType.USER, None if tokens_of is None else principal_of(tokens_of)),
     ]
     found = [(kind, name) for kind, name in named if name is not None]
     if at_least_one and not found:

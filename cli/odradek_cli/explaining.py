@@ -77,6 +77,10 @@ def _needed(decision: Decision, principal: str, operation: Operation, kind: Reso
     if decision.acl is not None:
         return "that this ACL is removed: a prohibition wins over all that allows"
     own = operation.name.title().replace("_", "")
-    option = "--cluster" if kind is ResourceType.CLUSTER else f"--{kind.name.lower().replace('_', '-')} {name}"
+    option = f"--{kind.name.lower().replace('_', '-')} {name}"
+    if kind is ResourceType.CLUSTER:
+        option = "--cluster"
+    elif kind is ResourceType.USER:
+        option = f"--tokens-of {name.removeprefix('User:')}"
     user = principal.removeprefix("User:")
     return f"{ALLOWS.get(operation, f'{own} or All')}, as in: odradek acl add --user {user} --operation {own} {option}"

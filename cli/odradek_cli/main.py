@@ -27,6 +27,7 @@ COMMANDS = {
     "group": "Consumer groups.",
     "share-group": "Share groups, whose members share records.",
     "user": "Who can log in.",
+    "token": "Delegation tokens: to act for somebody without their password.",
     "cert": "Certificates: when they end, and new ones.",
     "replay": "Send dead letters, or any range of records, through a topic again.",
     "acl": "Who may do what.",

@@ -44,6 +44,9 @@ def rows_of(image: MetadataImage) -> Iterator[tuple[str, Fields]]:
             yield "config", {"of": ResourceType(kind).name.lower(), "resource": name, "name": key, "value": value}
     for (mechanism, user), keys in sorted(image.scram.items()):
         yield "scramUser", {"name": user, "mechanism": NUMBERS.get(mechanism), "iterations": keys.iterations}
+    for token in image.tokens.values():
+        owner, expires_ms = str(token.owner), token.expires_ms
+        yield "delegationToken", {"id": token.token_id, "owner": owner, "expires": expires_ms}
     for entity, quotas in sorted(image.quotas.items(), key=str):
         yield "quota", {"of": ", ".join(f"{kind} {name or 'by default'}" for kind, name in entity), **quotas}
     for _, acl in sorted(image.acls.by_id.items()):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import socket
 import ssl
 import time
@@ -180,6 +181,9 @@ class Surroundings:
     now_ms: Callable[[], int] = _system_now_ms
     """The wall clock, for timestamps of records; never for deadlines."""
     random: Random = field(default_factory=Random)
+    """For what only has to be uneven; it can be foreseen."""
+    secret_bytes: Callable[[int], bytes] = secrets.token_bytes
+    """So many that nobody can foresee, for logins."""
 
 
 def parse_bootstrap(bootstrap: str | Sequence[str]) -> list[Address]:

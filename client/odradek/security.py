@@ -40,6 +40,8 @@ class Security(Struct, frozen=True, kw_only=True):
     sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
     sasl_username: str | None = None
     sasl_password: str | None = None
+    sasl_tokenauth: bool = False
+    """Whether sasl_username is the id of a delegation token, and sasl_password its password (SCRAM only)."""
     sasl_token: str | Callable[[], str] | None = None
     """For OAUTHBEARER: the token, or what gives a fresh one whenever it is asked, in a worker thread."""
 
@@ -56,6 +58,8 @@ class Security(Struct, frozen=True, kw_only=True):
                 raise ValueError("OAUTHBEARER needs sasl_token")
         elif self.sasl_username is None or self.sasl_password is None:
             raise ValueError(f"{self.sasl_mechanism} needs sasl_username and sasl_password")
+        if self.sasl_tokenauth and self.sasl_mechanism not in HASHES:
+            raise ValueError(f"sasl_tokenauth needs a sasl_mechanism that is one of {', '.join(HASHES)}")
 
     @property
     def over_tls(self) -> bool:
@@ -89,7 +93,8 @@ class Security(Struct, frozen=True, kw_only=True):
             return OAuthBearerExchange(self.sasl_token() if callable(self.sasl_token) else self.sasl_token)
         assert self.sasl_username is not None and self.sasl_password is not None
         if self.sasl_mechanism in HASHES:
-            return ScramExchange(self.sasl_mechanism, self.sasl_username, self.sasl_password, nonce)
+            account = (self.sasl_username, self.sasl_password)
+            return ScramExchange(self.sasl_mechanism, *account, nonce, by_token=self.sasl_tokenauth)
         return PlainExchange(self.sasl_username, self.sasl_password)
 
 

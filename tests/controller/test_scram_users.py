@@ -14,6 +14,7 @@ from odradek.protocol.messages.alter_user_scram_credentials import (
 )
 from odradek.protocol.sasl.scram import salted_password, scram_keys
 from odradek_broker.config import load_broker_config
+from odradek_broker.controller import scram_users
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
 from odradek_broker.controller.scram_users import alter_scram_users, first_users
@@ -68,6 +69,7 @@ def test_a_new_password_takes_the_place_of_the_old_one() -> None:
         (upsert("a", iterations=4095), ErrorCode.UNACCEPTABLE_CREDENTIAL),
         (upsert("a", iterations=16_385), ErrorCode.UNACCEPTABLE_CREDENTIAL),
         (ScramCredentialUpsertion("a", SHA_256, 4096, b"", SALTED), ErrorCode.UNACCEPTABLE_CREDENTIAL),
+        (ScramCredentialUpsertion("a", SHA_256, 4096, b"s" * 1025, SALTED), ErrorCode.UNACCEPTABLE_CREDENTIAL),
         (ScramCredentialDeletion("a", 9), ErrorCode.UNSUPPORTED_SASL_MECHANISM),
     ],
 )
@@ -87,10 +89,24 @@ def test_a_user_that_is_named_twice_is_left_as_it_was() -> None:
 
 def test_a_new_cluster_begins_with_the_users_that_its_settings_name() -> None:
     config = load_broker_config(
-        None, {}, {"bootstrap.scram.users": "SCRAM-SHA-512=[name=admin,password=secret]"}
+        None, {}, {"bootstrap.scram.users": "SCRAM-SHA-512=[name=admin,password=pencil]"}
     ).config
     (keys,) = replay(EMPTY, first_users(config, random.Random(1))).scram.values()
     assert keys == scram_keys(
-        "SCRAM-SHA-512", salted_password("SCRAM-SHA-512", "secret", keys.salt, 4096), keys.salt, 4096
+        "SCRAM-SHA-512", salted_password("SCRAM-SHA-512", "pencil", keys.salt, 4096), keys.salt, 4096
     )
-    assert "secret" not in repr(config)
+    assert "pencil" not in repr(config)
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MAX_CREDENTIALS", 2), ("MAX_TOTAL_LENGTH", len("alicesaltbobsalt"))])
+def test_no_more_credentials_than_there_is_room_for_and_those_that_are_there_can_change(
+    monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(scram_users, bound, most)
+    image, answers = alter(EMPTY, upsert("alice"), upsert("bob"))
+    assert answers == {"alice": 0, "bob": 0}
+    image, answers = alter(image, upsert("carol"), upsert("alice", iterations=8192))
+    assert answers == {"carol": ErrorCode.UNACCEPTABLE_CREDENTIAL, "alice": 0}
+    assert image.scram.keys() == {(SHA_256, "alice"), (SHA_256, "bob")}
+    image, _ = alter(image, ScramCredentialDeletion("bob", SHA_256))
+    assert alter(image, upsert("bob"))[1] == {"bob": 0}

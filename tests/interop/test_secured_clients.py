@@ -68,6 +68,7 @@ class Guarded(BrokerProcess):
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
             "bootstrap.scram.users": " ".join(f'SCRAM-SHA-{n}=[name=alice,password="{PASSWORD}"]' for n in (256, 512)),
             "group.initial.rebalance.delay.ms": "0",
+            "delegation.token.secret.key": "the cluster's",
         }
         self._file = directory / "server.properties"
         self._file.write_text("".join(f"{key}={value}\n" for key, value in {**settings, **jaas}.items()))
@@ -201,7 +202,9 @@ def test_librdkafka_says_that_it_is_refused(guarded: Guarded, kind: Kind) -> Non
     assert any("Authentication failed" in error.str() for error in errors)
 
 
-def properties(guarded: Guarded, kind: Kind, path: Path) -> str:
+def properties(
+    guarded: Guarded, kind: Kind, path: Path, account: str = f'username="alice" password="{PASSWORD}"'
+) -> str:
     """A file of settings for Java, with certificates as PEM."""
     settings = {"security.protocol": kind.protocol}
     if "SSL" in kind.protocol:
@@ -210,7 +213,6 @@ def properties(guarded: Guarded, kind: Kind, path: Path) -> str:
         settings |= {"ssl.keystore.type": "PEM", "ssl.keystore.location": guarded.certificate}
     else:
         module = "scram.Scram" if "SCRAM" in kind.mechanism else "plain.Plain"
-        account = f'username="alice" password="{PASSWORD}"'
         jaas = f"org.apache.kafka.common.security.{module}LoginModule required {account};"
         settings |= {"sasl.mechanism": kind.mechanism, "sasl.jaas.config": jaas}
     path.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
@@ -240,3 +242,28 @@ def test_kafka_configs_makes_a_user_that_can_log_in(guarded: Guarded, tmp_path: 
     assert "SCRAM-SHA-512=iterations=8192" in described
     bob = librdkafka(guarded, kind, "builder") | {"sasl.username": "bob"}
     assert AdminClient(bob).list_topics(timeout=SECONDS).brokers
+
+
+@pytest.mark.java
+@pytest.mark.usefixtures("need_java")
+def test_a_token_that_kafka_delegation_tokens_has_made_logs_in_until_it_has_ended_it(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    kind = Kind("SASL_SSL", "SCRAM-SHA-512")
+    file = properties(guarded, kind, tmp_path / "client.properties")
+
+    def tool(*words: str) -> str:
+        where = ["--bootstrap-server", guarded.at(kind), "--command-config", file]
+        return run_java_tool("kafka-delegation-tokens", *where, *words).stdout.decode()
+
+    made = tool("--create", "--max-life-time-period", "-1", "--renewer-principal", "User:bob")
+    token_id, hmac, owner, requester, renewers, *_ = made.splitlines()[-1].split()
+    assert (owner, requester, renewers) == ("User:alice", "User:alice", "[User:bob]")
+    assert token_id in tool("--describe", "--owner-principal", "User:alice")
+    assert "New expiry date" in tool("--renew", "--renew-time-period", "3600000", "--hmac", hmac)
+    account = f'username="{token_id}" password="{hmac}" tokenauth="true"'
+    by_token = properties(guarded, kind, tmp_path / "token.properties", account)
+    java = ["--bootstrap-server", guarded.at(kind), "--command-config", by_token, "--list"]
+    run_java_tool("kafka-topics", *java)
+    assert "New expiry date" in tool("--expire", "--expiry-time-period", "-1", "--hmac", hmac)
+    assert token_id not in tool("--describe", "--owner-principal", "User:alice")

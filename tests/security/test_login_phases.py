@@ -78,7 +78,7 @@ def test_bare_tokens_follow_version_0_only_until_the_login_is_done() -> None:
 
 def test_a_session_without_an_end_has_none() -> None:
     made = login()
-    made.handshake("OTHER", 1, 0)
+    made.handshake("PLAIN", 1, 0)
     assert made.authenticate(ALICE, 0, 1_000).session_lifetime_ms == 0
     assert METADATA in may_ask(made, 1 << 60)
 
@@ -119,3 +119,11 @@ def test_cve_2017_12610_a_new_login_cannot_make_somebody_else_of_a_connection() 
     with pytest.raises(LoginRefused, match="Cannot change principals"):
         made.authenticate(b"\0bob\0other", 2_000, 0)
     assert may_ask(made) == set() and made.principal == Principal("User", "alice")
+
+
+def test_what_expires_ends_the_session_even_where_sessions_do_not_end() -> None:
+    made = login()
+    made.handshake("OTHER", 1, 0)
+    assert made.authenticate(ALICE, 0, 1_000).session_lifetime_ms == 4_000
+    assert METADATA in may_ask(made, 3_999)
+    assert may_ask(made, 4_000) == {HANDSHAKE}

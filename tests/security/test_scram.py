@@ -20,6 +20,8 @@ from odradek.protocol.sasl.scram import (
     scram_keys,
     xor,
 )
+from odradek_broker.security import delegation
+from odradek_broker.security.delegation import TokenAccount
 from odradek_broker.security.plain import PlainServer
 from odradek_broker.security.principal import Principal
 from odradek_broker.security.refused import LoginRefused
@@ -251,3 +253,55 @@ def test_plain_lets_in_who_has_the_password() -> None:
     plain = PlainServer({"user": "pencil"})
     assert plain.step(b"user\0user\0pencil") == b""
     assert plain.principal == Principal("User", "user")
+
+
+TOKEN = TokenAccount(keys(password="the hmac"), Principal("User", "alice"), 9_000)
+
+
+def by_token(token_id: str = "id", password: str = "the hmac") -> tuple[ScramExchange, ScramServer]:
+    tokens = {"id": TOKEN}
+    theirs = ScramServer("SCRAM-SHA-256", {"user": KEYS}.get, SERVER_NONCE, b"secret", tokens.get)
+    return ScramExchange("SCRAM-SHA-256", token_id, password, CLIENT_NONCE, by_token=True), theirs
+
+
+def test_who_shows_a_delegation_token_acts_as_its_owner_until_it_expires() -> None:
+    ours, theirs = by_token()
+    proof = ours.reply(theirs.step(ours.first()))
+    assert proof is not None and ours.reply(theirs.step(proof)) is None
+    assert (theirs.principal, theirs.expires_ms, theirs.by_token) == (Principal("User", "alice"), 9_000, True)
+
+
+@pytest.mark.parametrize(("token_id", "password"), [("id", "pencil"), ("nobody's", "the hmac"), ("user", "pencil")])
+def test_a_token_that_there_is_not_is_asked_as_any_other_and_a_user_is_no_token(token_id: str, password: str) -> None:
+    ours, theirs = by_token(token_id, password)
+    proof = ours.reply(theirs.step(ours.first()))
+    assert proof is not None
+    with pytest.raises(LoginRefused, match="invalid credentials"):
+        theirs.step(proof)
+    assert theirs.principal is None
+
+
+def test_the_id_of_a_token_is_no_user() -> None:
+    ours, theirs = client("id", "the hmac"), by_token()[1]
+    proof = ours.reply(theirs.step(ours.first()))
+    assert proof is not None
+    with pytest.raises(LoginRefused):
+        theirs.step(proof)
+
+
+def test_keys_of_tokens_are_made_once_and_no_more_are_kept_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def make(mechanism: str, password: str, salt: bytes, iterations: int) -> bytes:
+        made.append(mechanism)
+        return b"salted"
+
+    monkeypatch.setattr(delegation, "salted_password", make)
+    monkeypatch.setattr(delegation, "MAX_KEPT_KEYS", 2)
+    kept = delegation.TokenKeys("secret")
+    assert kept.of("SCRAM-SHA-256", "a") is kept.of("SCRAM-SHA-256", "a")
+    assert kept.of("SCRAM-SHA-512", "a") != kept.of("SCRAM-SHA-256", "a")
+    assert made == ["SCRAM-SHA-256", "SCRAM-SHA-512"]
+    for number in range(5):
+        kept.of("SCRAM-SHA-256", str(number))
+    assert len(kept._kept) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,12 @@ from certified import HERE, authority, stranger, trusted, written
 from served_broker import HandClock, Served, serving
 
 from odradek import Admin, AuthenticationFailed, BootstrapFailed, Consumer, Producer, Security, TopicPartition
+from odradek.activity import Activities
+from odradek.admin import users
+from odradek.cluster import login as login_of_client
+from odradek.cluster.connections import ConnectionPool
+from odradek.errors import BrokerError, ConnectionFailed
+from odradek.network import Surroundings
 from odradek_broker.security import login
 from tests.security.signed_tokens import CLAIMS, jwks, token
 
@@ -205,3 +213,81 @@ def test_options_that_cannot_work_are_refused_when_they_are_made(
         alice(tmp_path, **options)
     assert "wonder" not in str(caught.value)
     assert repr(alice(tmp_path)) == "Security(security_protocol='SASL_SSL')"
+
+
+async def test_a_delegation_token_logs_in_and_is_of_use_until_it_is_ended(tmp_path: Path) -> None:
+    async with guarded(tmp_path, **{"delegation.token.secret.key": "s"}) as served:
+        async with Admin(where(served), security=alice(tmp_path)) as admin:
+            made = await admin.create_delegation_token(max_lifetime_ms=3_600_000)
+            assert made.password not in repr(made) and str(made.hmac) not in repr(made)
+            by_token = alice(
+                tmp_path,
+                sasl_mechanism="SCRAM-SHA-256",
+                sasl_username=made.token_id,
+                sasl_password=made.password,
+                sasl_tokenauth=True,
+            )
+            async with Admin(where(served), security=by_token) as holder:
+                assert await holder.list_topics() == []
+                with pytest.raises(BrokerError, match="DELEGATION_TOKEN_REQUEST_NOT_ALLOWED"):
+                    await holder.create_delegation_token()
+            assert await admin.delegation_tokens() == [made] == await admin.delegation_tokens(["alice"])
+            assert await admin.renew_delegation_token(made.hmac, 1_000) < made.expires_ms
+            await admin.expire_delegation_token(made.hmac)
+            assert await admin.delegation_tokens() == []
+        with pytest.raises(AuthenticationFailed):
+            async with Admin(where(served), security=by_token):
+                pass
+
+
+async def test_what_is_secret_in_a_login_comes_from_the_systems_own_randomness(tmp_path: Path) -> None:
+    """Not from what spreads a client's pauses, which somebody could foresee; unless a simulation hands in its own."""
+    asked: list[int] = []
+
+    def give(count: int) -> bytes:
+        asked.append(count)
+        return bytes(count)
+
+    assert Surroundings().secret_bytes is secrets.token_bytes
+    async with guarded(tmp_path) as served:
+        known = Surroundings(secret_bytes=give)
+        async with Admin(where(served), security=alice(tmp_path), surroundings=known) as admin:
+            assert set(asked) == {login_of_client.NONCE_BYTES}
+            await admin.set_password("bob", "builder")
+            assert asked[-1] == users.SALT_BYTES
+
+
+async def test_a_function_that_gives_no_token_in_time_keeps_nobody_and_few_threads(tmp_path: Path) -> None:
+    never, asked = threading.Event(), 0
+
+    def wait() -> str:
+        nonlocal asked
+        asked += 1
+        never.wait(60)
+        return "late"
+
+    try:
+        security = alice(tmp_path, sasl_mechanism="OAUTHBEARER", sasl_token=wait)
+        account = login_of_client.Account(security, secrets.token_bytes, 0.02)
+        for _ in range(2 * login_of_client.THREADS):
+            with pytest.raises(ConnectionFailed, match="no token within"):
+                await account._exchange()
+        assert asked == login_of_client.THREADS
+        with trio.move_on_after(0.02) as scope:
+            await login_of_client.Account(security, secrets.token_bytes, 60)._exchange()
+        assert scope.cancelled_caught
+    finally:
+        never.set()
+
+
+async def test_whoever_keeps_a_connection_logged_in_ends_with_it(tmp_path: Path) -> None:
+    async with guarded(tmp_path, **{"connections.max.reauth.ms": "3600000"}) as served:
+        async with trio.open_nursery() as nursery:
+            options = {"client_id": "c", "connect_timeout_s": 5, "security": alice(tmp_path)}
+            pool = ConnectionPool(nursery, Surroundings(), Activities(), **options)
+            connection = await pool.connect("b", "p", "localhost", served.port, "b")
+            assert nursery.child_tasks
+            connection.close()
+            with trio.fail_after(5):
+                while nursery.child_tasks:
+                    await trio.lowlevel.checkpoint()

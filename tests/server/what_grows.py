@@ -67,6 +67,16 @@ TESTS = {
     "A token of OAUTHBEARER": [
         "security/test_bearer_tokens.py::test_a_token_that_somebody_has_changed_is_not_believed"
     ],
+    "Users of SCRAM": [
+        "controller/test_scram_users.py::"
+        "test_no_more_credentials_than_there_is_room_for_and_those_that_are_there_can_change",
+    ],
+    "Delegation tokens": [
+        "controller/test_delegation_tokens.py::test_no_more_tokens_than_that_are_kept_of_all_and_of_one"
+    ],
+    "Keys of delegation tokens that a listener remembers": [
+        "security/test_scram.py::test_keys_of_tokens_are_made_once_and_no_more_are_kept_than_that"
+    ],
     "Iterations of SCRAM": [
         "controller/test_scram_users.py::test_what_is_refused_changes_nothing",
         "security/test_scram.py::test_a_client_does_not_work_for_a_broker_that_makes_it_up",
@@ -288,6 +298,7 @@ CONTAINERS = {
     "odradek_broker.sharing.share_state.ShareStateCoordinator.states": SHARE_STATE,
     "odradek_broker.security.audit.Audit._kept": "Decisions that the audit log counts at a time",
     "odradek_broker.security.audit.Audit._new": "Decisions that the audit log counts at a time",
+    "odradek_broker.security.delegation.TokenKeys._kept": "Keys of delegation tokens that a listener remembers",
     "odradek_broker.security.quotas.Meter._samples": FIXED,
     "odradek_broker.server.throttling.Meters._kept": "Clients whose use is measured for quotas",
     "odradek_broker.apis.permissions.asking.Asking._by_request": FIXED,
@@ -370,7 +381,6 @@ CONTAINERS = {
     "odradek_broker.controller.replay._Draft.brokers": NODES,
     "odradek_broker.controller.replay._Draft.configs": "Settings of all topics and brokers together",
     "odradek_broker.controller.replay._Draft.features": NODES,
-    "odradek_broker.controller.replay._Draft.scram": NODES,
     "odradek_broker.controller.replay._Draft.topic_names": NODES,
     "odradek_broker.controller.replay._Draft.topics": NODES,
     "odradek_broker.controller.replay._replayers": FIXED,

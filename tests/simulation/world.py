@@ -302,10 +302,12 @@ class World:
         return self._controller
 
     def client(self) -> Surroundings:
+        random = Random(self.random.getrandbits(64))
         return Surroundings(
             network=self.network.port("client"),
             now_ms=SimClock().now_ms,
-            random=Random(self.random.getrandbits(64)),
+            random=random,
+            secret_bytes=random.randbytes,
         )
 
     async def start(self) -> None:

@@ -115,9 +115,9 @@ class RequestContext(Struct, frozen=True):
     asking: Asking | None = None
     """None where nobody is asked for permission."""
 
-    def may(self, operation: Operation, resource_type: ResourceType, name: str) -> bool:
-        """For the few handlers that ask for themselves (apis/permissions)."""
-        return self.asking is None or self.asking.may(operation, resource_type, name)
+    def may(self, operation: Operation, resource_type: ResourceType, name: str, *, quietly: bool = False) -> bool:
+        """For the few handlers that ask for themselves (apis/permissions). `quietly`: there is another way."""
+        return self.asking is None or self.asking.may(operation, resource_type, name, quietly=quietly)
 
     @property
     def by_broker(self) -> bool:

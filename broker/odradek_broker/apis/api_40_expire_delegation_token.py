@@ -1,12 +1,15 @@
 """ExpireDelegationToken (API key 40), versions 1-2: end a token, or say when it ends.
 
 Behaviour
-    DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, as a broker of Kafka's answers to a client that has not logged in.
+    Who may ask at all               delegation_tokens.py
+    All else                         the controller decides (controller/delegation_tokens.py)
 Versions
     2 flexible
 """
 
 from __future__ import annotations
+
+from msgspec import structs
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.expire_delegation_token import (
@@ -14,9 +17,16 @@ from odradek.protocol.messages.expire_delegation_token import (
     ExpireDelegationTokenResponse,
 )
 from odradek_broker.apis import RequestContext
+from odradek_broker.apis.delegation_tokens import decided
+from odradek_broker.controller.delegation_tokens import NEVER_MS, ExpireTokenRequest
 
 REQUEST, VERSIONS = ExpireDelegationTokenRequest, range(1, 3)
 
 
-def handle(request: ExpireDelegationTokenRequest, context: RequestContext) -> ExpireDelegationTokenResponse:
-    return ExpireDelegationTokenResponse(error_code=ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED)
+async def handle(request: ExpireDelegationTokenRequest, context: RequestContext) -> ExpireDelegationTokenResponse:
+    asked = ExpireTokenRequest(**structs.asdict(request), requester=str(context.caller.principal))
+    return await decided(asked, context, ExpireDelegationTokenResponse, _refused)
+
+
+def _refused(error: ErrorCode) -> ExpireDelegationTokenResponse:
+    return ExpireDelegationTokenResponse(error_code=error, expiry_timestamp_ms=NEVER_MS)

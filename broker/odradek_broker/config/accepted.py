@@ -19,7 +19,6 @@ PREFIXES = (
     "controller.performance.",
     "controller.quorum.",
     "controller.quota.",
-    "delegation.token.",
     "group.coordinator.",
     "group.share.",
     "group.streams.",

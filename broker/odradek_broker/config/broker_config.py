@@ -29,13 +29,13 @@ from msgspec import Struct, structs
 from odradek_broker.config.listener import WITH_LOGIN, Listener
 from odradek_broker.config.listener_overrides import Place
 from odradek_broker.config.login_keys import LoginConfig
-from odradek_broker.config.quota_keys import QuotaConfig
 from odradek_broker.config.server_keys import ROLES
 from odradek_broker.config.setting import Setting, render
+from odradek_broker.config.token_keys import DelegationTokenConfig
 from odradek_broker.config.units import HOUR_MS, MINUTE_MS
 
 
-class BrokerConfig(QuotaConfig, frozen=True, kw_only=True):
+class BrokerConfig(DelegationTokenConfig, frozen=True, kw_only=True):
     """What holds for one broker. Made by `load_broker_config`; in tests directly, from attributes."""
 
     given: frozenset[str] = frozenset()

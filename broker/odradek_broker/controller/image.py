@@ -18,6 +18,7 @@ from msgspec import Struct
 from odradek.protocol.sasl.scram import ScramKeys
 from odradek.protocol.schema import ZERO_UUID
 from odradek_broker.security.acl_index import NO_ACLS, AclIndex
+from odradek_broker.security.delegation import DelegationToken
 from odradek_broker.security.quotas import Quotas
 
 NO_LEADER = -1
@@ -134,6 +135,8 @@ class MetadataImage(Struct, frozen=True, kw_only=True):
     next_producer_id: int = 0
     scram: Mapping[tuple[int, str], ScramKeys] = MappingProxyType({})
     """What is kept of users' passwords, by the number of the mechanism and the user."""
+    tokens: Mapping[str, DelegationToken] = MappingProxyType({})
+    """Delegation tokens by their ids."""
     acls: AclIndex = NO_ACLS
     quotas: Quotas = MappingProxyType({})
 

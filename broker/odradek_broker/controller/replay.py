@@ -16,6 +16,7 @@ from odradek.protocol.messages.metadata_records import (
     BrokerRegistrationChangeRecord,
     ClientQuotaRecord,
     ConfigRecord,
+    DelegationTokenRecord,
     FeatureLevelRecord,
     NoOpRecord,
     PartitionChangeRecord,
@@ -23,6 +24,7 @@ from odradek.protocol.messages.metadata_records import (
     ProducerIdsRecord,
     RegisterBrokerRecord,
     RemoveAccessControlEntryRecord,
+    RemoveDelegationTokenRecord,
     RemoveTopicRecord,
     RemoveUserScramCredentialRecord,
     TopicRecord,
@@ -31,6 +33,7 @@ from odradek.protocol.messages.metadata_records import (
 )
 from odradek.protocol.sasl.scram import ScramKeys
 from odradek_broker.controller.acls import acl_of
+from odradek_broker.controller.delegation_tokens import token_of
 from odradek_broker.controller.image import (
     NO_LEADER,
     BrokerImage,
@@ -42,6 +45,7 @@ from odradek_broker.controller.image import (
 )
 from odradek_broker.controller.quotas import entity_of
 from odradek_broker.security.acl_index import AclDraft
+from odradek_broker.security.delegation import DelegationToken
 from odradek_broker.security.quotas import Entity
 
 NO_LEADER_CHANGE = -2
@@ -68,8 +72,9 @@ class _Draft:
         self.configs = dict(old.configs)
         self.features = dict(old.features)
         self.next_producer_id = old.next_producer_id
-        self.scram = dict(old.scram)
         self._partitions: dict[str, dict[int, PartitionImage]] = {}
+        self._scram: dict[tuple[int, str], ScramKeys] | None = None
+        self._tokens: dict[str, DelegationToken] | None = None
         self._acls: AclDraft | None = None
         self._quotas: dict[Entity, Mapping[str, float]] | None = None
 
@@ -81,6 +86,18 @@ class _Draft:
             self._partitions[name] = dict(topic.partitions)
             self.topics[name] = structs.replace(topic, partitions=self._partitions[name])
         return self._partitions[name]
+
+    def scram(self) -> dict[tuple[int, str], ScramKeys]:
+        """What is kept of passwords, to be changed in place."""
+        if self._scram is None:
+            self._scram = dict(self._old.scram)
+        return self._scram
+
+    def tokens(self) -> dict[str, DelegationToken]:
+        """The delegation tokens, to be changed in place."""
+        if self._tokens is None:
+            self._tokens = dict(self._old.tokens)
+        return self._tokens
 
     def acls(self) -> AclDraft:
         """The ACLs, to be changed in place."""
@@ -107,7 +124,8 @@ class _Draft:
             configs=self.configs,
             features=self.features,
             next_producer_id=self.next_producer_id,
-            scram=self.scram,
+            scram=self._old.scram if self._scram is None else self._scram,
+            tokens=self._old.tokens if self._tokens is None else self._tokens,
             quotas=self._old.quotas if self._quotas is None else self._quotas,
             acls=self._old.acls if self._acls is None else self._acls.index(),
         )
@@ -231,11 +249,19 @@ def _producer_ids(draft: _Draft, record: ProducerIdsRecord) -> None:
 
 def _scram(draft: _Draft, record: UserScramCredentialRecord) -> None:
     kept = ScramKeys(record.salt, record.stored_key, record.server_key, record.iterations)
-    draft.scram[(record.mechanism, record.name)] = kept
+    draft.scram()[(record.mechanism, record.name)] = kept
 
 
 def _remove_scram(draft: _Draft, record: RemoveUserScramCredentialRecord) -> None:
-    del draft.scram[(record.mechanism, record.name)]
+    del draft.scram()[(record.mechanism, record.name)]
+
+
+def _token(draft: _Draft, record: DelegationTokenRecord) -> None:
+    draft.tokens()[record.token_id] = token_of(record)
+
+
+def _remove_token(draft: _Draft, record: RemoveDelegationTokenRecord) -> None:
+    del draft.tokens()[record.token_id]
 
 
 def _acl(draft: _Draft, record: AccessControlEntryRecord) -> None:
@@ -274,6 +300,8 @@ _replayers: dict[type[Struct], Callable[[_Draft, Any], None]] = {
     ProducerIdsRecord: _producer_ids,
     UserScramCredentialRecord: _scram,
     RemoveUserScramCredentialRecord: _remove_scram,
+    DelegationTokenRecord: _token,
+    RemoveDelegationTokenRecord: _remove_token,
     AccessControlEntryRecord: _acl,
     RemoveAccessControlEntryRecord: _remove_acl,
     ClientQuotaRecord: _quota,

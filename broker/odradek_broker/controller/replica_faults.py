@@ -70,7 +70,7 @@ MESSAGES: dict[int, tuple[type[Struct], type[Struct]]] = {
     RegistrationRequest.API_KEY: (RegistrationRequest, BrokerRegistrationResponse),
     ReplicaFaultsRequest.API_KEY: (ReplicaFaultsRequest, ReplicaFaultsResponse),
 }
-"""Request and response by key: of what may be forwarded to a controller, those that Kafka has no like of."""
+"""Request and response by key."""
 
 
 def take_replica_faults(

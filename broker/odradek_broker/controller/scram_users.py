@@ -29,7 +29,12 @@ MOST_ITERATIONS = 16_384
 """As with Kafka."""
 
 LONGEST_NAME = 4096
+LONGEST_SALT = 1024
 SALT_BYTES = 24
+
+MAX_CREDENTIALS = 100_000
+MAX_TOTAL_LENGTH = 64 * 1024 * 1024
+"""Of all names and salts together: every broker has them in its memory, and in each snapshot."""
 
 Change: TypeAlias = ScramCredentialDeletion | ScramCredentialUpsertion
 
@@ -51,6 +56,7 @@ def alter_scram_users(
             records.setdefault(name, []).append(_record(image, change))
         except ApiError as refusal:
             results[name] = AlterUserScramCredentialsResult(name, refusal.error_code, refusal.message)
+    _refuse_for_room(image, records, results)
     done = [record for name, made in records.items() if not results[name].error_code for record in made]
     return ControllerResult(done, AlterUserScramCredentialsResponse(results=list(results.values())))
 
@@ -79,6 +85,22 @@ def scram_record(user: str, mechanism: int, keys: ScramKeys) -> UserScramCredent
     )
 
 
+def _refuse_for_room(
+    image: MetadataImage, records: dict[str, list[Struct]], results: dict[str, AlterUserScramCredentialsResult]
+) -> None:
+    """One credential more than there is room for, and none is made in the same request."""
+    made = [each for all_of in records.values() for each in all_of if isinstance(each, UserScramCredentialRecord)]
+    new = [each for each in made if (each.mechanism, each.name) not in image.scram]
+    if not new:
+        return
+    length = sum(len(name) + len(keys.salt) for (_, name), keys in image.scram.items())
+    length += sum(len(each.name) + len(each.salt) for each in new)
+    if len(image.scram) + len(new) > MAX_CREDENTIALS or length > MAX_TOTAL_LENGTH:
+        why = f"there would be more than {MAX_CREDENTIALS} credentials, or {MAX_TOTAL_LENGTH} bytes of names and salts"
+        for name in {each.name for each in new}:
+            results[name] = AlterUserScramCredentialsResult(name, ErrorCode.UNACCEPTABLE_CREDENTIAL, why)
+
+
 def _record(image: MetadataImage, change: Change) -> Struct:
     """Raises ApiError."""
     if not 0 < len(change.name) <= LONGEST_NAME:
@@ -96,5 +118,7 @@ def _record(image: MetadataImage, change: Change) -> Struct:
         raise ApiError(ErrorCode.UNACCEPTABLE_CREDENTIAL, why)
     if not change.salt or not change.salted_password:
         raise ApiError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "salt and password must not be empty")
+    if len(change.salt) > LONGEST_SALT:
+        raise ApiError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "the salt is too long")
     keys = scram_keys(NUMBERS[change.mechanism], bytes(change.salted_password), bytes(change.salt), change.iterations)
     return scram_record(change.name, change.mechanism, keys)

@@ -15,6 +15,7 @@ from odradek.protocol.messages.metadata_records import (
     RegisterBrokerRecord,
     TopicRecord,
 )
+from odradek_broker.controller import delegation_tokens
 from odradek_broker.controller.acls import record_of
 from odradek_broker.controller.image import BrokerImage, MetadataImage, PartitionImage
 from odradek_broker.controller.quotas import quota_record
@@ -36,6 +37,8 @@ def records_of(image: MetadataImage) -> Iterator[Struct]:
             yield ConfigRecord(resource_type=kind, resource_name=name, name=key, value=value)
     for (mechanism, user), keys in image.scram.items():
         yield scram_record(user, mechanism, keys)
+    for token in image.tokens.values():
+        yield delegation_tokens.record_of(token)
     for entity, quotas in image.quotas.items():
         for key, limit in quotas.items():
             yield quota_record(entity, key, limit)

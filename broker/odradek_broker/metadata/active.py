@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, BrokerRegistrationResponse
+from odradek_broker.controller.delegation_tokens import forget_expired
 from odradek_broker.controller.elections import elect_preferred
 from odradek_broker.controller.frame import frame
 from odradek_broker.controller.image import MetadataImage
@@ -91,7 +92,7 @@ class ControllerRuntime:
         self._stamps = Stamps(random.randbytes(TERM_BYTES))
         self._decider = Decider(journal, workers, clock, cluster_id, on_image)
         self._fencing = Fencing(self._decider, config, clock, network)
-        self._decisions = decisions(config, random)
+        self._decisions = decisions(config, random, clock.now_ms)
         self.journal_over = self._decider.journal_over
         """Nothing can be decided any more."""
         self._lost_history = ""
@@ -151,6 +152,7 @@ class ControllerRuntime:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._prefer_first_replicas)
+            nursery.start_soon(self._forget_tokens)
             nursery.start_soon(self._decider.write_snapshots)
             nursery.start_soon(self._end_with_journal)
             await self._fencing.run()
@@ -297,10 +299,17 @@ class ControllerRuntime:
     async def _prefer_first_replicas(self) -> None:
         while True:
             await trio.sleep(self.config.leader_imbalance_check_interval_seconds)
-            if self.config.auto_leader_rebalance_enable and not self.is_stopping:
-                try:
-                    prefer: Callable[[MetadataImage], ControllerResult[None]]
-                    prefer = lambda image: ControllerResult(elect_preferred(image, self.config), None)  # noqa: E731
-                    await self._decider.decide(prefer, is_long=True)
-                except JournalUnavailable:
-                    pass  # there will be another time
+            if self.config.auto_leader_rebalance_enable:
+                await self._decide_unasked(lambda image: elect_preferred(image, self.config))
+
+    async def _forget_tokens(self) -> None:
+        """Those whose time is over."""
+        while True:
+            await trio.sleep(self.config.delegation_token_expiry_check_interval_ms / 1000)
+            if self.image.tokens:
+                await self._decide_unasked(lambda image: forget_expired(image, self._clock.now_ms()))
+
+    async def _decide_unasked(self, records: Callable[[MetadataImage], list[Struct]]) -> None:
+        if not self.is_stopping:
+            with contextlib.suppress(JournalUnavailable):  # there will be another time
+                await self._decider.decide(lambda image: ControllerResult(records(image), None), is_long=True)

@@ -29,6 +29,14 @@ from odradek_broker.controller.alter_partition import alter_partition
 from odradek_broker.controller.configs import alter_configs, incremental_alter_configs
 from odradek_broker.controller.create_partitions import create_partitions
 from odradek_broker.controller.create_topics import create_topics
+from odradek_broker.controller.delegation_tokens import (
+    CreateTokenRequest,
+    ExpireTokenRequest,
+    RenewTokenRequest,
+    create_token,
+    expire_token,
+    renew_token,
+)
 from odradek_broker.controller.delete_topics import delete_topics
 from odradek_broker.controller.elections import elect_leaders
 from odradek_broker.controller.features import update_features
@@ -52,19 +60,23 @@ LONG = {
     AlterConfigsRequest,
     AlterPartitionReassignmentsRequest,
     AlterClientQuotasRequest,
+    AlterUserScramCredentialsRequest,
     CreateAclsRequest,
     CreatePartitionsRequest,
+    CreateTokenRequest,
     CreateTopicsRequest,
     DeleteAclsRequest,
     DeleteTopicsRequest,
     ElectLeadersRequest,
+    ExpireTokenRequest,
     IncrementalAlterConfigsRequest,
+    RenewTokenRequest,
 }
-"""What clients ask for, as large as they like."""
+"""What clients ask for, as large as they like, or that looks at all there is of something."""
 
 
-def decisions(config: BrokerConfig, random: Random) -> dict[type, Decision]:
-    """By the request's class."""
+def decisions(config: BrokerConfig, random: Random, now_ms: Callable[[], int]) -> dict[type, Decision]:
+    """By the request's class. `now_ms` is the time of day."""
     return {
         AlterUserScramCredentialsRequest: lambda image, request, _: alter_scram_users(image, request),
         AllocateProducerIdsRequest: lambda image, request, _: allocate_producer_ids(image, request),
@@ -76,12 +88,15 @@ def decisions(config: BrokerConfig, random: Random) -> dict[type, Decision]:
         BrokerRegistrationRequest: lambda image, request, _: register_broker(image, request, config),
         CreateAclsRequest: lambda image, request, _: create_acls(image, request, random.randbytes),
         CreatePartitionsRequest: lambda image, request, _: create_partitions(image, request, config, random),
+        CreateTokenRequest: lambda image, request, _: create_token(image, request, config, now_ms(), random.randbytes),
         CreateTopicsRequest: lambda image, request, _: create_topics(image, request, config, random),
         DeleteAclsRequest: lambda image, request, _: delete_acls(image, request),
         DeleteTopicsRequest: lambda image, request, version: delete_topics(image, request, config, version),
         ElectLeadersRequest: lambda image, request, _: elect_leaders(image, request, config),
+        ExpireTokenRequest: lambda image, request, _: expire_token(image, request, config, now_ms()),
         IncrementalAlterConfigsRequest: lambda image, request, _: incremental_alter_configs(image, request, config),
         RegistrationRequest: lambda image, request, _: register_broker(image, request, config),
+        RenewTokenRequest: lambda image, request, _: renew_token(image, request, config, now_ms()),
         ReplicaFaultsRequest: lambda image, request, _: take_replica_faults(image, request, config),
         UpdateFeaturesRequest: lambda image, request, version: update_features(image, request, version),
         UnregisterBrokerRequest: lambda image, request, _: unregister_broker(image, request, config),

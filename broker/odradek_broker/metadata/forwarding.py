@@ -16,6 +16,9 @@ out twice, or once though the client was told that the time was over; never afte
     DeleteTopics                    the second answer is UNKNOWN_TOPIC_OR_PARTITION
     ElectLeaders                    the second answer is ELECTION_NOT_NEEDED
     AlterUserScramCredentials       the second answer to a deletion is RESOURCE_NOT_FOUND
+    CreateToken                     another token, which nobody knows of and which expires
+    ExpireToken                     the second answer is DELEGATION_TOKEN_NOT_FOUND, where it was to end at once
+    RenewToken                      nothing
     DeleteAcls                      the second answer names none of them
     CreateAcls, AlterClientQuotas, AlterConfigs, IncrementalAlterConfigs, AlterPartitionReassignments,
     UnregisterBroker, UpdateFeatures    nothing
@@ -34,7 +37,7 @@ from odradek.protocol.messages.alter_partition import AlterPartitionRequest
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest
 from odradek.protocol.registry import request_class, response_class
-from odradek_broker.controller.replica_faults import MESSAGES
+from odradek_broker.controller import delegation_tokens, replica_faults
 from odradek_broker.metadata.active import Arrived
 from odradek_broker.metadata.client import ControllerUnavailable
 from odradek_broker.metadata.messages import (
@@ -47,6 +50,9 @@ from odradek_broker.metadata.messages import (
 if TYPE_CHECKING:
     from odradek_broker.metadata.active import ControllerRuntime
 
+
+OWN_MESSAGES = replica_faults.MESSAGES | delegation_tokens.MESSAGES
+"""Request and response by key: of what may be forwarded to a controller, those that Kafka has no like of."""
 
 HARMLESS_WHEN_LATE = {AllocateProducerIdsRequest, AlterPartitionRequest, BrokerHeartbeatRequest}
 """They name the epoch of the broker, or of the partition, to which they belong; unused producer ids are lost."""
@@ -88,7 +94,7 @@ async def answer_forward(
 
 def _messages(api_key: int) -> tuple[type[Any], type[Any]]:
     """Raises KeyError."""
-    return MESSAGES.get(api_key) or (request_class(api_key), response_class(api_key))
+    return OWN_MESSAGES.get(api_key) or (request_class(api_key), response_class(api_key))
 
 
 async def answer_follow(controller: ControllerRuntime | None, request: FollowMetadataRequest) -> FollowMetadataResponse:

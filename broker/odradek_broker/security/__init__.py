@@ -4,6 +4,7 @@
     principal_mapping.py   the name in a certificate becomes a user's name
     login.py               the login of one connection: what may be asked before, in between and after
     plain.py, scram.py, oauthbearer.py    its mechanisms
+    delegation.py           delegation tokens: what is kept of them, and what SCRAM needs of them
     tokens.py              what OAUTHBEARER shows, and by whom it is believed
     jaas.py                the line of settings in which Kafka keeps users and passwords
     authorizer.py          who may do what

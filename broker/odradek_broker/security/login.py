@@ -50,6 +50,8 @@ class Login:
         self.phase = Phase.ASKING
         self.principal: Principal = ANONYMOUS
         self.mechanism = ""
+        self.by_token = False
+        """Whether a delegation token was shown in the last login."""
         self._mechanisms = mechanisms
         self._session_ms = session_ms
         self._exchange: ServerExchange | None = None
@@ -114,6 +116,7 @@ class Login:
             self.phase = Phase.OUT
             raise
         self.principal = self._exchange.principal
+        self.by_token = self._exchange.by_token
         self.phase = Phase.IN
         lifetime_ms = self._lifetime_ms(self._exchange.expires_ms, time_of_day_ms)
         self._ends_ms = now_ms + lifetime_ms if lifetime_ms else None
@@ -121,7 +124,9 @@ class Login:
         return Step(answer, lifetime_ms)
 
     def _lifetime_ms(self, expires_ms: int | None, time_of_day_ms: int) -> int:
+        """0 for ever. What expires ends the session, whether or not sessions end of themselves."""
         session_ms = self._session_ms.get(self.mechanism, 0)
-        if session_ms <= 0:
-            return 0
-        return session_ms if expires_ms is None else max(1, min(session_ms, expires_ms - time_of_day_ms))
+        ends = [session_ms] if session_ms > 0 else []
+        if expires_ms is not None:
+            ends.append(max(1, expires_ms - time_of_day_ms))
+        return min(ends, default=0)

@@ -15,6 +15,8 @@ INVALID = b'{"status":"invalid_token"}'
 class OAuthBearerServer:
     """`believe` says whose token it is; it raises TokenRefused."""
 
+    by_token = False
+
     def __init__(self, believe: Callable[[str], Bearer]) -> None:
         self.principal: Principal | None = None
         self.expires_ms: int | None = None

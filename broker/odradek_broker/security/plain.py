@@ -15,6 +15,7 @@ class PlainServer:
     """Takes as long for a user that there is as for one that there is not."""
 
     expires_ms: int | None = None
+    by_token = False
 
     def __init__(self, passwords: Mapping[str, str]) -> None:
         self.principal: Principal | None = None

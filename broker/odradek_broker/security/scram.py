@@ -3,16 +3,17 @@
 Invariants
     The client's last message has to be for our nonce, and to prove that it has the password: each of the two.
     A user that there is not is asked for a proof like any other, with a salt that stays the same: who tries names
-    learns nothing.
+    learns nothing. Nor who tries the ids of delegation tokens.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from odradek.protocol.sasl.scram import (
     LEAST_ITERATIONS,
+    TOKEN_AUTH,
     ScramKeys,
     attributes,
     decode_base64,
@@ -22,20 +23,37 @@ from odradek.protocol.sasl.scram import (
     unescaped,
     xor,
 )
+from odradek_broker.security.delegation import TokenAccount
 from odradek_broker.security.principal import USER, Principal
 from odradek_broker.security.refused import LoginRefused
 
 LONGEST_NAME = 4096
+EXTENSION = TOKEN_AUTH.partition("=")[0]
+
+
+def no_token(token_id: str) -> None:
+    """Where there are no delegation tokens."""
 
 
 class ScramServer:
-    """`keys_of` is asked once for a user's keys; None for one that there is not."""
+    """`keys_of` is asked once for a user's keys; None for one that there is not. `token_of` likewise for the id of a
+    delegation token, which is named in the user's place.
+    """
 
-    expires_ms: int | None = None
-
-    def __init__(self, mechanism: str, keys_of: Callable[[str], ScramKeys | None], nonce: str, secret: bytes) -> None:
+    def __init__(
+        self,
+        mechanism: str,
+        keys_of: Callable[[str], ScramKeys | None],
+        nonce: str,
+        secret: bytes,
+        token_of: Callable[[str], TokenAccount | None] = no_token,
+    ) -> None:
         """`nonce`: random. `secret`: random, and the same for all logins: salts of nobody are made of it."""
         self.principal: Principal | None = None
+        self.expires_ms: int | None = None
+        self.by_token = False
+        self._acts_as: Principal | None = None
+        self._token_of = token_of
         self._mechanism = mechanism
         self._keys_of = keys_of
         self._nonce = nonce
@@ -64,11 +82,19 @@ class ScramServer:
             raise LoginRefused(
                 "Authentication failed: Client requested an authorization id that is different from username"
             )
-        self._keys = self._keys_of(self._user)
+        self._look_up(said)
         keys = self._keys or self._keys_of_nobody()
         self._nonce = said["r"] + self._nonce
         self._answered = f"r={self._nonce},s={encode_base64(keys.salt)},i={keys.iterations}"
         return self._answered.encode()
+
+    def _look_up(self, said: Mapping[str, str]) -> None:
+        """Whose password has to be proved, and who it is then."""
+        self.by_token = said.get(EXTENSION, "").lower() == "true"
+        if not self.by_token:
+            self._keys, self._acts_as = self._keys_of(self._user), Principal(USER, self._user)
+        elif (account := self._token_of(self._user)) is not None:
+            self._keys, self._acts_as, self.expires_ms = account.keys, account.owner, account.expires_ms
 
     def _finish(self, text: str) -> bytes:
         without_proof, _, proof = text.rpartition(",p=")
@@ -83,7 +109,7 @@ class ScramServer:
         fits = hmac.compare_digest(digest(self._mechanism, client_key), keys.stored_key)
         if self._keys is None or not fits:
             raise ValueError("not the password")
-        self.principal = Principal(USER, self._user)
+        self.principal = self._acts_as
         return f"v={encode_base64(keyed(self._mechanism, keys.server_key, message))}".encode()
 
     def _keys_of_nobody(self) -> ScramKeys:

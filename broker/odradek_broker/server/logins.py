@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from odradek.protocol.sasl.scram import NUMBERS
 from odradek_broker.config.logins import jaas_line, path_of
+from odradek_broker.security.delegation import TokenAccount, TokenKeys
 from odradek_broker.security.login import Login
 from odradek_broker.security.plain import PlainServer
 from odradek_broker.security.scram import ScramServer
@@ -32,6 +33,7 @@ class Logins:
         self._passwords = jaas_line(config, listener, "PLAIN").users if "PLAIN" in self._mechanisms else {}
         self._tokens = _tokens(config.at(listener, OAUTHBEARER)) if OAUTHBEARER in self._mechanisms else None
         self._secret = b""
+        self._token_keys = TokenKeys(config.delegation_token_secret) if config.delegation_token_secret else None
 
     def new(self, broker: Broker) -> Login:
         self._secret = self._secret or broker.random.randbytes(32)
@@ -50,8 +52,14 @@ class Logins:
         def keys_of(user: str) -> ScramKeys | None:
             return broker.image.scram.get((number, user))
 
+        def token_of(token_id: str) -> TokenAccount | None:
+            token = broker.image.tokens.get(token_id)
+            if self._token_keys is None or token is None or token.has_expired(broker.clock.now_ms()):
+                return None
+            return TokenAccount(self._token_keys.of(mechanism, token_id), token.owner, token.expires_ms)
+
         nonce = base64.b64encode(broker.random.randbytes(NONCE_BYTES)).decode()
-        return ScramServer(mechanism, keys_of, nonce, self._secret)
+        return ScramServer(mechanism, keys_of, nonce, self._secret, token_of)
 
 
 def _tokens(config: BrokerConfig) -> Callable[[int, str], Bearer]:

@@ -14,6 +14,7 @@ from odradek.admin.quotas import Quota, QuotaAdmin
 from odradek.admin.records import ClusterDescription, RecordAdmin
 from odradek.admin.replicas import Reassignment, ReplicaAdmin
 from odradek.admin.share_groups import ShareGroupAdmin, ShareGroupOffset
+from odradek.admin.tokens import DelegationToken, TokenAdmin
 from odradek.admin.topics import TopicAdmin, TopicDescription
 from odradek.admin.transactions import (
     OpenTransaction,
@@ -37,6 +38,7 @@ class Admin(
     AclAdmin,
     QuotaAdmin,
     UserAdmin,
+    TokenAdmin,
     TransactionAdmin,
 ):
     """Looks after a cluster. Use as `async with Admin("localhost:9092") as admin:`. Arguments are AdminOptions."""
@@ -49,6 +51,7 @@ __all__ = [
     "ClusterDescription",
     "ConfigEntry",
     "ConfigSource",
+    "DelegationToken",
     "GroupDescription",
     "GroupListing",
     "LoopDescription",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -46,7 +45,7 @@ class UserAdmin(AdminBase):
         iterations: int = LEAST_ITERATIONS,
     ) -> None:
         """Make a user, or change the password of one that there is. Raises BrokerError."""
-        salt = os.urandom(SALT_BYTES)
+        salt = self.config.surroundings.secret_bytes(SALT_BYTES)
         salted = await trio.to_thread.run_sync(partial(salted_password, mechanism, password, salt, iterations))
         change = ScramCredentialUpsertion(user, _numbers[mechanism], iterations, salt, salted)
         await self._alter_users(AlterUserScramCredentialsRequest(upsertions=[change]))

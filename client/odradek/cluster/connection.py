@@ -96,12 +96,16 @@ class Connection:
         self._scope = trio.CancelScope()
         self._next_correlation_id = 0
         self._ended: OdradekError | None = None
+        self._over = trio.Event()
         self._held: deque[tuple[ApiMessage, Reply[Any]]] | None = None
         """What has to wait until a new login is done."""
 
     @property
     def is_open(self) -> bool:
         return self._ended is None
+
+    async def wait_ended(self) -> None:
+        await self._over.wait()
 
     @property
     def unanswered_count(self) -> int:
@@ -256,6 +260,7 @@ class Connection:
     def _end(self, reason: OdradekError) -> None:
         if self._ended is None:
             self._ended = reason
+            self._over.set()
             self._stream.close()
             self._scope.cancel()
             for _, reply in self._outgoing:

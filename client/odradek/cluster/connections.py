@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from odradek.activity import Activities
 from odradek.cluster.connection import Connection
-from odradek.cluster.login import log_in, stay_logged_in
+from odradek.cluster.login import Account
 from odradek.cluster.versions import ApiRanges
 from odradek.errors import ConnectionFailed, OdradekError, RequestTimedOut
 from odradek.network import Stream, Surroundings, reason_of
@@ -67,6 +67,7 @@ class ConnectionPool:
         self._client_id = client_id
         self._connect_timeout_s = connect_timeout_s
         self._security = security
+        self._account = Account(security, surroundings.secret_bytes, connect_timeout_s)
         self._tls: ssl.SSLContext | None = None
         self._places: dict[tuple[Hashable, str], Place] = {}
         self._newest = ApiRanges.unknown()
@@ -167,7 +168,6 @@ class ConnectionPool:
 
     async def _log_in(self, connection: Connection) -> None:
         """And again before each session ends. Raises AuthenticationFailed, ConnectionFailed, RequestTimedOut."""
-        who = (connection, self._security, self._surroundings.random, self._connect_timeout_s)
-        session_s = await log_in(*who)
+        session_s = await self._account.log_in(connection)
         if session_s:
-            self._nursery.start_soon(stay_logged_in, *who, session_s)
+            self._nursery.start_soon(self._account.stay_logged_in, connection, session_s)
