@@ -281,13 +281,15 @@ async def test_a_function_that_gives_no_token_in_time_keeps_nobody_and_few_threa
 
 
 async def test_whoever_keeps_a_connection_logged_in_ends_with_it(tmp_path: Path) -> None:
-    async with guarded(tmp_path, **{"connections.max.reauth.ms": "3600000"}) as served:
-        async with trio.open_nursery() as nursery:
-            options = {"client_id": "c", "connect_timeout_s": 5, "security": alice(tmp_path)}
-            pool = ConnectionPool(nursery, Surroundings(), Activities(), **options)
-            connection = await pool.connect("b", "p", "localhost", served.port, "b")
-            assert nursery.child_tasks
-            connection.close()
-            with trio.fail_after(5):
-                while nursery.child_tasks:
-                    await trio.lowlevel.checkpoint()
+    async with (
+        guarded(tmp_path, **{"connections.max.reauth.ms": "3600000"}) as served,
+        trio.open_nursery() as nursery,
+    ):
+        options = {"client_id": "c", "connect_timeout_s": 5, "security": alice(tmp_path)}
+        pool = ConnectionPool(nursery, Surroundings(), Activities(), **options)
+        connection = await pool.connect("b", "p", "localhost", served.port, "b")
+        assert nursery.child_tasks
+        connection.close()
+        with trio.fail_after(5):
+            while nursery.child_tasks:
+                await trio.lowlevel.checkpoint()
