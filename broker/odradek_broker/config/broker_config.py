@@ -71,6 +71,11 @@ class BrokerConfig(DelegationTokenConfig, frozen=True, kw_only=True):
             return _scaled(self.log_retention_minutes, MINUTE_MS)
         return _scaled(self.log_retention_hours, HOUR_MS)
 
+    @property
+    def delegation_token_secret(self) -> str:
+        """Empty where there are no delegation tokens."""
+        return "" if self.delegation_token_secret_key is None else self.delegation_token_secret_key.text
+
     def advertised(self, name: str) -> Listener | None:
         """The address to tell clients that came by this listener; None for the one that they have used."""
         return next((listener for listener in self.advertised_listeners or () if listener.name == name), None)

@@ -30,8 +30,3 @@ class DelegationTokenConfig(QuotaConfig, frozen=True, kw_only=True):
     delegation_token_expiry_check_interval_ms: Annotated[
         int, Setting("How often delegation tokens are forgotten whose time is over.", LONG, at_least(1))
     ] = HOUR_MS
-
-    @property
-    def delegation_token_secret(self) -> str:
-        """Empty where there are no delegation tokens."""
-        return "" if self.delegation_token_secret_key is None else self.delegation_token_secret_key.text
