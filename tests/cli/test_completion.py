@@ -32,7 +32,7 @@ def offered(*words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["to"], ["topic"]),
+        (["top"], ["topic"]),
         (["--v"], ["--version"]),
         (["con"], ["consume"]),
         (["topic", "de"], ["delete", "describe"]),
