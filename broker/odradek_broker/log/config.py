@@ -84,3 +84,10 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def log_append_time(self) -> bool:
         return self.message_timestamp_type == "LogAppendTime"
+
+    @cached_property
+    def most_plain_bytes(self) -> int:
+        """The largest of a producer's uncompressed batches that is taken as it came; -1 where none is."""
+        if self.compacts or self.log_append_time or self.compression_type not in ("producer", "uncompressed"):
+            return -1
+        return min(self.max_message_bytes, self.segment_bytes)

@@ -31,6 +31,7 @@ from odradek.protocol.records.batch import (
 from odradek.protocol.records.codecs import Codec
 from odradek_broker.log import inside
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.plain_batch import sound_header
 from odradek_broker.log.raw_batch import MAX_PAYLOAD_BYTES, MIN_RECORD_BYTES, is_short, recompress
 from odradek_broker.log.timestamps import timestamp_fault
 
@@ -105,6 +106,13 @@ def validate(records: memoryview, config: LogConfig, origin: Origin, now_ms: int
 
     `records` must be writable where the topic's timestamps are LogAppendTime.
     """
+    if origin is Origin.CLIENT and (plain := sound_header(records, config, now_ms)) is not None:
+        return Valid(records, [(0, plain)])
+    return validate_in_full(records, config, origin, now_ms)
+
+
+def validate_in_full(records: memoryview, config: LogConfig, origin: Origin, now_ms: int) -> Valid | Refused:
+    """The same, by one check after the other, with words for what is wrong."""
     found = _headers(records)
     if isinstance(found, Refused):
         return found
