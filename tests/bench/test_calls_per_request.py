@@ -41,8 +41,8 @@ class Request(NamedTuple):
 
 PAGE_CACHE, FSYNC = {"log_flush_policy": "interval"}, {"log_flush_policy": "sync"}
 REQUESTS = {
-    "a Produce, page cache": Request(produce(VALUE), 9, PAGE_CACHE, Budget(118, 95, 4_100)),
-    "a Produce, fsync": Request(produce(VALUE), 9, FSYNC, Budget(160, 110, 71_000)),
+    "a Produce, page cache": Request(produce(VALUE), 9, PAGE_CACHE, Budget(107, 87, 4_300)),
+    "a Produce, fsync": Request(produce(VALUE), 9, FSYNC, Budget(148, 102, 71_000)),
     "a Fetch": Request(fetch(0, max_bytes=1), 11, PAGE_CACHE, Budget(108, 95, 5_600)),
 }
 

@@ -31,10 +31,11 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from odradek.protocol.acl import Operation
 from odradek.protocol.headers import ApiMessage
+from odradek.protocol.produce_alike import ProduceAlike
 from odradek_broker.security.principal import ANONYMOUS, Principal
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class Caller(Struct):
     """Name and version, from its ApiVersions request (KIP-511)."""
     asking: Asking | None = None
     """On whose behalf it has last been asked for a permission."""
+    produced: ProduceAlike = field(default_factory=ProduceAlike)
+    """What its last Produce looked like."""
     on_disconnect: dict[str, Callable[[], None]] = {}
     """Called, each once, when the connection is over."""
 

@@ -87,6 +87,9 @@ Beforehand = dict[int, Validated]
 def handle(request: ProduceRequest, context: RequestContext) -> ProduceResponse | LaterResponse | Held | None:
     if _is_long(request, context) or (request.transactional_id is not None and find_strangers(request, context)):
         return Held(_produce_in_turn(request, context))
+    if len(request.topic_data) == 1:
+        (topic,) = request.topic_data
+        return _answer([(topic.name, topic.topic_id, _append_topic(topic, request, context, {}, {}))], request)
     topics = [
         (topic.name, topic.topic_id, _append_topic(topic, request, context, {}, {})) for topic in request.topic_data
     ]

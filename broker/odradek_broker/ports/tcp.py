@@ -25,6 +25,7 @@ if sys.platform == "linux":
 
 BYTES_BETWEEN_CHECKPOINTS = 4 * 1024 * 1024
 OPERATIONS_BETWEEN_CHECKPOINTS = 16
+BYTES_LIKE = (bytes, bytearray, memoryview)
 READ_INSTEAD_OF_SENDFILE_BYTES = 16 * 1024
 
 try:
@@ -69,9 +70,12 @@ class TcpStream:
             return count
 
     async def send(self, pieces: Sequence[Sized]) -> None:
+        if len(pieces) == 1 and isinstance(pieces[0], bytearray):
+            await self._send_one(pieces[0])
+            return
         buffers: list[memoryview] = []
         for piece in pieces:
-            if isinstance(piece, bytes | bytearray | memoryview):
+            if isinstance(piece, BYTES_LIKE):
                 buffers.append(memoryview(piece))
             elif len(piece):
                 await self._send_range(buffers, piece)  # type: ignore[arg-type]
@@ -96,6 +100,18 @@ class TcpStream:
                 self._hang_ups.forget(self._socket)
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+
+    async def _send_one(self, piece: bytearray) -> None:
+        """Nearly every answer is one piece, and goes in one go."""
+        try:
+            sent = self._socket.send(piece)
+        except BlockingIOError:
+            sent = 0
+        self._sent_bytes += sent
+        if sent == len(piece):
+            await self._pay(sent)
+        else:
+            await self._send_buffers([memoryview(piece)[sent:]])
 
     async def _send_range(self, buffers: list[memoryview], piece: FileRange) -> None:
         descriptor = piece.fileno()

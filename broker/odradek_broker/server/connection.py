@@ -211,7 +211,9 @@ class Connection:
                     return
                 continue
             self._arriving.since_ms = UNKNOWN
-            await self._let_others_run()
+            self._since_checkpoint += 1
+            if self._since_checkpoint >= REQUESTS_BETWEEN_CHECKPOINTS:
+                await self._let_others_run()
             if self._login is not None and not await self._passes(self._login, frame):
                 continue
             call = await self._dispatcher.read(frame, self._caller)
@@ -282,10 +284,8 @@ class Connection:
 
     async def _let_others_run(self) -> None:
         """Requests that take no answer, or have to wait for it, never wait themselves."""
-        self._since_checkpoint += 1
-        if self._since_checkpoint >= REQUESTS_BETWEEN_CHECKPOINTS:
-            self._since_checkpoint = 0
-            await trio.lowlevel.checkpoint()
+        self._since_checkpoint = 0
+        await trio.lowlevel.checkpoint()
 
     async def _work(self, held: Held) -> Answer | Awaitable[Answer]:
         self._handling = True
@@ -300,17 +300,16 @@ class Connection:
             return False
         if self._memory.is_short:
             self._shrink()
-        growth = self._buffer.capacity_wanted() - self._buffer.capacity_bytes
-        if growth:
-            await self._take_memory(growth)
-        if self._arriving.since_ms == UNKNOWN and self._buffer.buffered_bytes:
-            self._arriving.begin(self._clock.monotonic_ms())
+        if self._buffer.buffered_bytes:
+            growth = self._buffer.capacity_wanted() - self._buffer.capacity_bytes
+            if growth:
+                await self._take_memory(growth)
+            if self._arriving.since_ms == UNKNOWN:
+                self._arriving.begin(self._clock.monotonic_ms())
         count = await self._stream.receive_into(self._buffer.room)
         self._buffer.received(count)
         self._received_bytes += count
         self.active_ms = self._clock.monotonic_ms()
-        if self._arriving.since_ms == UNKNOWN:
-            self._arriving.begin(self.active_ms)
         return count > 0
 
     async def _take_memory(self, count: int) -> None:

@@ -15,7 +15,8 @@ from msgspec import Struct, structs
 
 from odradek.protocol.codec import decode_prefix
 from odradek.protocol.errors import ErrorCode
-from odradek.protocol.headers import encode_response, is_flexible, read_request_header, skip_tags
+from odradek.protocol.headers import RequestHeader, encode_response, is_flexible, read_request_header, skip_tags
+from odradek.protocol.messages.produce import ProduceRequest
 from odradek.protocol.primitives import TooManyElements
 from odradek_broker.apis import Answer, Api, Caller, RequestContext, load_apis
 from odradek_broker.apis.permissions.asking import Asking, asking_for
@@ -71,6 +72,7 @@ class Dispatcher:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self._apis = load_apis()
+        self._produce = self._apis[ProduceRequest.API_KEY]
         self.throttling = Throttling()
         self._silent_until_ms = 0
         """No warning about who is no broker before that."""
@@ -80,22 +82,21 @@ class Dispatcher:
 
         Waits only where the frame is large in elements; it has to stay as it is until then.
         """
-        header, position = read_request_header(frame)
-        api, version = self._apis.get(header.api_key), header.api_version
-        if api is None or version not in api.versions:
-            return unsupported(header, api)
+        is_large, alike = False, caller.produced.read(frame)
+        if alike is not None:
+            header, request = alike
+            api, version = self._produce, header.api_version
+        else:
+            header, position = read_request_header(frame)
+            found, version = self._apis.get(header.api_key), header.api_version
+            if found is None or version not in found.versions:
+                return unsupported(header, found)
+            api = found
+            request, is_large = await self._decoded(api, frame, header, position)
+            if api is self._produce:
+                caller.produced.note(frame, header, request)
         asking = None if self.broker.authorizer is None else self._asking(caller, self.broker.authorizer, api)
         context = RequestContext(self.broker, self._apis, version, header.client_id, caller, asking)
-        if is_flexible(api.request, version):
-            position = skip_tags(frame, position)
-        # Bytes behind the message are passed over, as Kafka does: librdkafka 2.16 leaves some behind Metadata v13.
-        is_large = False
-        try:
-            request, _ = decode_prefix(api.request, frame, version, position, ELEMENTS_AT_ONCE)
-        except TooManyElements:
-            is_large = True
-            read = partial(decode_prefix, api.request, frame, version, position)
-            request, _ = await self.broker.looks.look(read)
         usage = self.throttling.usage(request, context, len(frame)) if self.broker.image.quotas else None
         call = Call(api, header.correlation_id, request, context, usage=usage)
         if api.for_brokers and not context.by_broker:
@@ -106,6 +107,20 @@ class Dispatcher:
                 return guarded
             call = guarded
         return call if usage is None else self._admit(call, usage)
+
+    async def _decoded(self, api: Api, frame: memoryview, header: RequestHeader, position: int) -> tuple[Any, bool]:
+        """The request, and whether it is large in elements.
+
+        Bytes behind it are passed over, as Kafka does: librdkafka 2.16 leaves some behind Metadata v13.
+        """
+        version = header.api_version
+        if is_flexible(api.request, version):
+            position = skip_tags(frame, position)
+        try:
+            return decode_prefix(api.request, frame, version, position, ELEMENTS_AT_ONCE)[0], False
+        except TooManyElements:
+            read = partial(decode_prefix, api.request, frame, version, position)
+            return (await self.broker.looks.look(read))[0], True
 
     def _asking(self, caller: Caller, authorizer: Authorizer, api: Api) -> Asking:
         return asking_for(caller, api.name, authorizer, self.broker.context, self.broker.audit_log)
