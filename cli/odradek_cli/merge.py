@@ -21,6 +21,8 @@ class Merge:
         self._ends = ends
         self._queues: dict[TopicPartition, deque[Raw]] = {partition: deque() for partition in ends}
         self.behind = {partition for partition, end in ends.items() if end > 0}
+        self.only = next(iter(ends)) if len(ends) == 1 else None
+        """The partition, where there is no other."""
 
     def add(self, partition: TopicPartition, records: Sequence[Raw]) -> None:
         """Records of one partition, as they follow on those before."""
@@ -37,8 +39,8 @@ class Merge:
 
     def take(self) -> list[Raw]:
         """All that can be given out now."""
-        if len(self._queues) == 1:
-            (queue,) = self._queues.values()
+        if self.only is not None:
+            queue = self._queues[self.only]
             taken = list(queue)
             queue.clear()
             return taken

@@ -1,10 +1,13 @@
-"""How `odradek tail` writes a record: columns, JSON, the value as it is, or a format as kcat has it."""
+"""How `odradek tail` writes records: columns, JSON, the value as it is, or a format as kcat has it.
+
+Many at once, since a call for each record, and for each piece of it, would cost more than what is written.
+"""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -19,13 +22,21 @@ from odradek_cli.when import show_moment
 if TYPE_CHECKING:
     from odradek.admin import OpenTransaction
 
-Render: TypeAlias = Callable[[Raw], bytes]
-"""A record as it is written, with the line's end."""
+Render: TypeAlias = Callable[[Sequence[Raw]], bytes]
+"""Records as they are written, each with its line's end."""
+Line: TypeAlias = Callable[[Raw], bytes]
+"""One of them."""
+Column: TypeAlias = Callable[[Sequence[Raw]], list[bytes]]
+"""A piece of each record."""
 
 _directive = re.compile(r"%(.)|\\x([0-9a-fA-F]{2})|\\(.)", re.DOTALL)
 _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "0": b"\0", "\\": b"\\"}
 NULL = b"NULL"
 """What kcat writes for a null."""
+
+
+def line_by_line(line: Line) -> Render:
+    return lambda records: b"".join(map(line, records))
 
 
 def as_json(record: Raw) -> bytes:
@@ -56,12 +67,12 @@ def open_in_columns(found: OpenTransaction) -> bytes:
     return f"-\t{escaped(str(found.partition))}\t-\t\t[open: {whose}, {since}]\n".encode()
 
 
-def as_value(record: Raw) -> bytes:
-    """The value alone, and a line's end."""
-    return (record.value or b"") + b"\n"
+def as_values(records: Sequence[Raw]) -> bytes:
+    """The values alone, and a line's end behind each."""
+    return b"\n".join([*[record.value or b"" for record in records], b""])
 
 
-def in_columns(*, several_topics: bool) -> Render:
+def in_columns(*, several_topics: bool) -> Line:
     """Tab-separated: time, partition, offset, key, value, and headers where there are some."""
 
     def render(record: Raw) -> bytes:
@@ -72,7 +83,7 @@ def in_columns(*, several_topics: bool) -> Render:
     return render
 
 
-def in_colours(*, several_topics: bool) -> Render:
+def in_colours(*, several_topics: bool) -> Line:
     """For a terminal."""
 
     def render(record: Raw) -> bytes:
@@ -87,20 +98,21 @@ def by_format(text: str) -> Render:
     """%k and %K are the key and its length, %s or %v and %S the value's, %h headers, %t topic, %p partition, %o offset,
     %T time in ms, %% a percent sign; \\n, \\t, \\r, \\0, \\xHH and \\\\ are characters. Raises ValueError.
     """
-    pieces: list[bytes | Render] = []
+    template, columns = b"", list[Column]()
     end = 0
     for found in _directive.finditer(text):
-        pieces.append(text[end : found.start()].encode())
-        pieces.append(_piece(found, text))
+        piece = _piece(found, text)
+        template += _literal(text[end : found.start()].encode()) + (
+            _literal(piece) if isinstance(piece, bytes) else b"%b"
+        )
+        columns += [] if isinstance(piece, bytes) else [piece]
         end = found.end()
-    pieces.append(text[end:].encode())
+    template += _literal(text[end:].encode())
     if text.endswith("%") and not text.endswith("%%"):
         raise ValueError(f"--format {text}: a % stands alone")
-
-    def render(record: Raw) -> bytes:
-        return b"".join([piece if isinstance(piece, bytes) else piece(record) for piece in pieces])
-
-    return render
+    if not columns:
+        return lambda records: template % () * len(records)
+    return lambda records: b"".join([template % row for row in zip(*[each(records) for each in columns], strict=True)])
 
 
 def with_base64(render: Render) -> Render:
@@ -109,21 +121,12 @@ def with_base64(render: Render) -> Render:
     def encoded(data: bytes | None) -> bytes | None:
         return None if data is None else b64encode(data)
 
-    def change(record: Raw) -> bytes:
+    def changed(record: Raw) -> Raw:
         headers = tuple((name, encoded(value)) for name, value in record.headers)
-        return render(
-            Record(
-                record.topic,
-                record.partition,
-                record.offset,
-                record.timestamp,
-                encoded(record.key),
-                encoded(record.value),
-                headers,
-            )
-        )
+        key, value = encoded(record.key), encoded(record.value)
+        return Record(record.topic, record.partition, record.offset, record.timestamp, key, value, headers)
 
-    return change
+    return lambda records: render([changed(record) for record in records])
 
 
 def _texts(record: Raw, several_topics: bool) -> tuple[str, str, str, str, str]:
@@ -157,7 +160,12 @@ def _header(name: str, value: bytes | None) -> str:
     return f"{escaped(name)}={'' if value is None else readable(value)}"
 
 
-def _piece(found: re.Match[str], text: str) -> bytes | Render:
+def _literal(text: bytes) -> bytes:
+    """As it has to be in a template."""
+    return text.replace(b"%", b"%%")
+
+
+def _piece(found: re.Match[str], text: str) -> bytes | Column:
     directive, code, escape = found.groups()
     if code is not None:
         return bytes.fromhex(code)
@@ -181,15 +189,19 @@ def _length(data: bytes | None) -> bytes:
     return b"%d" % (-1 if data is None else len(data))
 
 
-_DIRECTIVES: dict[str, Render] = {
-    "s": lambda record: NULL if record.value is None else record.value,
-    "v": lambda record: NULL if record.value is None else record.value,
-    "S": lambda record: _length(record.value),
-    "k": lambda record: NULL if record.key is None else record.key,
-    "K": lambda record: _length(record.key),
-    "t": lambda record: record.topic.encode(),
-    "p": lambda record: b"%d" % record.partition,
-    "o": lambda record: b"%d" % record.offset,
-    "T": lambda record: b"%d" % record.timestamp,
-    "h": _headers,
+def _values(records: Sequence[Raw]) -> list[bytes]:
+    return [NULL if record.value is None else record.value for record in records]
+
+
+_DIRECTIVES: dict[str, Column] = {
+    "s": _values,
+    "v": _values,
+    "S": lambda records: [_length(record.value) for record in records],
+    "k": lambda records: [NULL if record.key is None else record.key for record in records],
+    "K": lambda records: [_length(record.key) for record in records],
+    "t": lambda records: [record.topic.encode() for record in records],
+    "p": lambda records: [b"%d" % record.partition for record in records],
+    "o": lambda records: [b"%d" % record.offset for record in records],
+    "T": lambda records: [b"%d" % record.timestamp for record in records],
+    "h": lambda records: [_headers(record) for record in records],
 }

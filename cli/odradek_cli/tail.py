@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import nullcontext
 from itertools import groupby
 from operator import attrgetter
@@ -156,19 +156,19 @@ def _render(as_json: bool, raw: bool, format: str | None, base64: bool, *, sever
     if as_json and base64:
         raise UsageError("--json is lossless without --base64")
     if as_json:
-        return rendering.as_json
+        return rendering.line_by_line(rendering.as_json)
     render = _plain(raw, format, several_topics)
     return rendering.with_base64(render) if base64 else render
 
 
 def _plain(raw: bool, format: str | None, several_topics: bool) -> Render:
     if raw:
-        return rendering.as_value
+        return rendering.as_values
     if format is not None:
         return rendering.by_format(format)
     if sys.stdout.isatty():
-        return rendering.in_colours(several_topics=several_topics)
-    return rendering.in_columns(several_topics=several_topics)
+        return rendering.line_by_line(rendering.in_colours(several_topics=several_topics))
+    return rendering.line_by_line(rendering.in_columns(several_topics=several_topics))
 
 
 async def _show(
@@ -202,7 +202,7 @@ async def _show(
             if not merge.behind:
                 matching, newest = list(newest), None
         if matching:
-            _write(b"".join(map(wish.render, matching)))
+            _write(wish.render(matching))
         if tell_open is not None and not merge.behind:
             await tell_open(partitions)
             tell_open = None
@@ -222,13 +222,19 @@ async def _wished_for(records: Sequence[Raw], wish: Wish, schemas: Registry | No
 
 
 def _sort_in(merge: Merge, records: Sequence[Raw], until: Place | None) -> None:
-    for place, group in groupby(records, _place_of):
-        partition, run = TopicPartition(*place), list(group)
-        if until is not None and any(_is_beyond(record, until) for record in run):
+    for partition, found in _runs(records, merge):
+        if until is not None and any(_is_beyond(record, until) for record in found):
             merge.behind.discard(partition)
-            run = [record for record in run if not _is_beyond(record, until)]
-        if run:
-            merge.add(partition, run)
+            found = [record for record in found if not _is_beyond(record, until)]
+        if found:
+            merge.add(partition, found)
+
+
+def _runs(records: Sequence[Raw], merge: Merge) -> Iterable[tuple[TopicPartition, Sequence[Raw]]]:
+    """Records that follow each other in one partition."""
+    if merge.only is not None:
+        return [(merge.only, records)] if records else []
+    return [(TopicPartition(*place), list(group)) for place, group in groupby(records, _place_of)]
 
 
 def _write(text: bytes) -> None:

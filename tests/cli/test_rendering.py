@@ -6,7 +6,7 @@ import pytest
 
 from odradek import Record
 from odradek_cli.filters import Raw
-from odradek_cli.rendering import as_value, by_format, in_colours, in_columns, with_base64
+from odradek_cli.rendering import as_values, by_format, in_colours, in_columns, with_base64
 from odradek_cli.when import show_moment
 
 RECORD: Raw = Record("t", 3, 7, 1_700_000_000_123, b"k\t\xff", b"v\x1b[2J\n", (("h", b"1"), ("n", None)))
@@ -25,11 +25,12 @@ EMPTY: Raw = Record("t", 0, 0, -1, None, None)
     ],
 )
 def test_a_format_is_filled_in_as_kcat_does(text: str, written: bytes) -> None:
-    assert by_format(text)(RECORD) == written
+    assert by_format(text)([RECORD]) == written
+    assert by_format(text)([RECORD, RECORD]) == written * 2
 
 
 def test_a_null_has_the_length_of_minus_one() -> None:
-    assert by_format("%k %K %s %S [%h]")(EMPTY) == b"NULL -1 NULL -1 []"
+    assert by_format("%k %K %s %S [%h]")([EMPTY]) == b"NULL -1 NULL -1 []"
 
 
 @pytest.mark.parametrize("text", ["%x", "\\q", "100%", "%"])
@@ -51,12 +52,12 @@ def test_colours_are_the_only_commands_to_a_terminal() -> None:
     assert "[2J" not in {part[:3] for part in line.split("\x1b")}
 
 
-def test_the_value_alone_is_as_it_is() -> None:
-    assert as_value(RECORD) == b"v\x1b[2J\n\n"
+def test_the_values_alone_are_as_they_are_and_a_null_is_an_empty_line() -> None:
+    assert as_values([RECORD, EMPTY]) == b"v\x1b[2J\n\n\n"
 
 
 def test_base64_is_of_keys_values_and_headers() -> None:
-    assert with_base64(by_format("%k %s %h"))(RECORD) == b"awn/ dhtbMkoK h=MQ==,n=NULL"
+    assert with_base64(by_format("%k %s %h"))([RECORD]) == b"awn/ dhtbMkoK h=MQ==,n=NULL"
 
 
 @pytest.mark.parametrize(("ms", "shown"), [(-1, "-"), (0, "1970-01-01T00:00:00.000Z"), (10**18, f"{10**15}.000Z")])
