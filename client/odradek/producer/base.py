@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Unpack
 
 import trio
@@ -15,6 +15,7 @@ from odradek.cluster.connections import ConnectionHealth
 from odradek.errors import BufferFull, OdradekError, ProducerClosed, Undelivered, UnknownTopicOrPartition
 from odradek.producer.config import ProducerConfig, ProducerOptions
 from odradek.producer.partitioner import TopicQueues
+from odradek.producer.queue import PartitionQueue
 from odradek.producer.sender import Sender
 
 BYTES_BETWEEN_CHECKPOINTS = 256 * 1024
@@ -127,15 +128,14 @@ class ProducerBase(Client[ProducerConfig]):
         self._check_still_may_send(transaction)
         return self._topics[topic]
 
-    async def _wait_for_partition(self, queues: TopicQueues, partition: int) -> None:
-        """It may have been added a moment ago. Where it does not come, choosing it says so."""
+    async def _queue_of(self, queues: TopicQueues, partition: int) -> PartitionQueue:
+        """Of a partition that is not known here: it may have been added a moment ago. Raises ValueError."""
         transaction = self._transaction_count
-        try:
-            await self._cluster.topic(queues.topic, self.config.max_block_ms / 1000, partition + 1)
-        except UnknownTopicOrPartition:
-            return
+        with suppress(UnknownTopicOrPartition):
+            await self._cluster.topic(queues.topic, self.config.max_block_ms / 1000, max(0, partition) + 1)
         self._accumulator.follow(self._cluster.image)
         self._check_still_may_send(transaction)
+        return queues.given(partition)
 
     def _check_still_may_send(self, transaction: int) -> None:
         self._check_may_send()

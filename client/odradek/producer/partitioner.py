@@ -34,14 +34,13 @@ class TopicQueues:
         self._turn = start
         self._sticky = self._next()
 
-    def choose(
-        self, key: bytes | None, value: bytes | None, partition: int | None, size_bytes: int, batch_size: int
-    ) -> PartitionQueue:
-        """The queue for a record of about `size_bytes`. Raises ValueError for a partition that does not exist."""
-        if partition is not None:
-            return self._given(partition)
+    def choose(self, key: bytes | None, value: bytes | None, size_bytes: int, batch_size: int) -> PartitionQueue:
+        """The queue for a record of about `size_bytes` of which nobody says where it is to go.
+
+        Raises ValueError for a partition that does not exist, where a function says so.
+        """
         if self._function is not None:
-            return self._given(self._function(self.topic, key, value, len(self.queues)))
+            return self.given(self._function(self.topic, key, value, len(self.queues)))
         if key is not None:
             return self.queues[_partition_for_key(key, len(self.queues))]
         if not self._is_sticky:
@@ -51,7 +50,8 @@ class TopicQueues:
             self._sticky = self._next()
         return self._sticky
 
-    def _given(self, partition: int) -> PartitionQueue:
+    def given(self, partition: int) -> PartitionQueue:
+        """That of a partition. Raises ValueError where it does not exist."""
         if not 0 <= partition < len(self.queues):
             raise ValueError(f"topic {self.topic} has partitions 0 to {len(self.queues) - 1}, not {partition}")
         return self.queues[partition]

@@ -112,8 +112,6 @@ class Producer(ProducerBase):
             accumulator = self._accumulator
             if queues is None or accumulator.used_bytes >= self._buffer_memory or not self._may_send:
                 queues = await self._wait_until_ready(topic)
-            if partition is not None and partition >= len(queues.queues):
-                await self._wait_for_partition(queues, partition)
             pairs: Headers = ()
             if headers:
                 pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
@@ -124,7 +122,12 @@ class Producer(ProducerBase):
                 raise too_large(size, self.config.max_request_size)
             if timestamp_ms is None:
                 timestamp_ms = self._now_ms()
-            queue = queues.choose(key, value, partition, size, self._batch_size)
+            if partition is None:
+                queue = queues.choose(key, value, size, self._batch_size)
+            elif 0 <= partition < len(queues.queues):
+                queue = queues.queues[partition]
+            else:
+                queue = await self._queue_of(queues, partition)
             batch = queue.open
             if batch is None or batch.size_bytes + size > self._batch_size:
                 batch = accumulator.begin_batch(queue, key, value, pairs, timestamp_ms)
@@ -212,9 +215,12 @@ class Producer(ProducerBase):
                 size = overhead if value is None else overhead + len(value)
                 if size > batch_size and size > self.config.max_request_size:
                     raise too_large(size, self.config.max_request_size)
-                if partition is not None and partition >= len(queues.queues):
-                    await self._wait_for_partition(queues, partition)
-                queue = queues.choose(key, value, partition, size, batch_size)
+                if partition is None:
+                    queue = queues.choose(key, value, size, batch_size)
+                elif 0 <= partition < len(queues.queues):
+                    queue = queues.queues[partition]
+                else:
+                    queue = await self._queue_of(queues, partition)
                 batch = queue.open
                 if batch is None or batch.size_bytes + size > batch_size:
                     batch = accumulator.begin_batch(queue, key, value, pairs, timestamp_ms)
