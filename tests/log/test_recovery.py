@@ -746,6 +746,20 @@ def test_a_lost_topic_id_is_written_again_where_it_is_known_whose_the_records_ar
         assert path.read_bytes() == expected
 
 
+def test_another_topics_id_is_damage_where_no_other_topic_can_be(house_killed, caplog):
+    house, _ = house_killed
+    path = house.path / "partition.metadata"
+    expected = path.read_bytes()
+    path.write_bytes(expected.replace(b"topic_id: A", b"topic_id: B"))
+    assert path.read_bytes() != expected
+    with pytest.raises(TopicIdMismatch):
+        house.open(clean=False)
+    house.open(clean=False, is_only_one=True).close(clean=False)
+    assert path.read_bytes() == expected
+    (line,) = [each for each in caplog.messages if "is damaged" in each]
+    assert str(path) in line
+
+
 @pytest.mark.parametrize("left", [b"", None])
 def test_records_that_do_not_say_whose_they_are_are_nobodys(house_killed, left):
     house, _ = house_killed

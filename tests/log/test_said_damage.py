@@ -186,6 +186,23 @@ def test_a_last_segment_that_was_cut_after_a_clean_stop_is_damage_though_no_chec
     assert log.log_end_offset == int(path.stem)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_segment_of_which_a_clean_stop_has_left_the_indexes_only_is_damage(house: LogHouse, number: int) -> None:
+    path = house.path / house.names(".log")[number]
+    path.unlink()
+    log = house.open(recovery_point=48)
+    assert log.recovery is not None and log.recovery.is_damage
+    assert log.recovery.sound_up_to == int(path.stem)
+    assert log.recovery.file == str(path) and log.log_end_offset == 48
+
+
+def test_a_segment_that_lay_before_the_start_of_the_log_is_missed_by_nobody(house: LogHouse) -> None:
+    first, second, *_ = house.names(".log")
+    (house.path / first).unlink()
+    log = house.open(recovery_point=48, log_start_offset=int(second[:20]))
+    assert log.recovery is None
+
+
 @pytest.mark.parametrize("byte", [BASE_OFFSET_BYTE, LENGTH_BYTE])
 def test_damage_in_a_sealed_segment_is_met_by_a_start_that_has_to_look_there(house: LogHouse, byte: int) -> None:
     path = house.path / house.names(".log")[1]

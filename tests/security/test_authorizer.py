@@ -10,6 +10,7 @@ from odradek.protocol.acl import EVERYBODY, WILDCARD, Acl, Operation, PatternTyp
 from odradek_broker.security.acl_index import NO_ACLS, AclDraft, AclIndex
 from odradek_broker.security.authorizer import Authorizer, Reason, asker, parse_super_users, spellings
 from tests.security.acl_texts import acl, index
+from tests.simulation.plain_reading import plainly
 
 HOST = "10.0.0.7"
 PLAIN = Authorizer()
@@ -178,31 +179,6 @@ ACLS = st.builds(
     GRANTED,
     st.sampled_from([Permission.DENY, Permission.ALLOW]),
 )
-IMPLYING = {
-    Operation.DESCRIBE: {Operation.READ, Operation.WRITE, Operation.DELETE, Operation.ALTER},
-    Operation.DESCRIBE_CONFIGS: {Operation.ALTER_CONFIGS},
-}
-
-
-def plainly(acls: set[Acl], principal: str, host: str, operation: Operation, kind: int, name: str) -> bool | None:
-    """What the rules say, ACL by ACL; None where none speaks of the resource."""
-    about = [
-        one
-        for one in acls
-        if one.resource_type == kind
-        and (
-            one.resource_name in (name, WILDCARD)
-            if one.pattern_type == PatternType.LITERAL
-            else name.startswith(one.resource_name)
-        )
-    ]
-    mine = [one for one in about if one.principal in (principal, EVERYBODY) and one.host in (host, WILDCARD)]
-    if any(one.permission == Permission.DENY and one.operation in (operation, Operation.ALL) for one in mine):
-        return False
-    enough = {operation, Operation.ALL} | IMPLYING.get(operation, set())
-    if any(one.permission == Permission.ALLOW and one.operation in enough for one in mine):
-        return True
-    return False if about else None
 
 
 @given(st.sets(ACLS, max_size=12), st.data(), st.booleans())

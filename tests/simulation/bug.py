@@ -21,6 +21,8 @@ class Bug:
     """Kinds of worlds, faults or operations without which nothing can be seen of it."""
     lasts_s: float | None = None
     """How long a run has to be at least, where that is longer than most."""
+    seen_by: tuple[str, ...] = ()
+    """What Python is to run, where the seeds of whole worlds are not what sees it: another walk, or a test."""
 
 
 def planted(
@@ -31,5 +33,6 @@ def planted(
     *more: tuple[str, str, str],
     needs: tuple[str, ...] = (),
     lasts_s: float | None = None,
+    seen_by: tuple[str, ...] = (),
 ) -> Bug:
-    return Bug(name, (Edit(file, before, after), *(Edit(*each) for each in more)), needs, lasts_s)
+    return Bug(name, (Edit(file, before, after), *(Edit(*each) for each in more)), needs, lasts_s, seen_by)

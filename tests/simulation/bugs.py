@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bug import Bug, planted
 from group_bugs import OF_CONSUMER_GROUPS
+from security_bugs import OF_SECURITY
 from share_bugs import OF_SHARE_GROUPS
 from transaction_bugs import OF_TRANSACTIONS
 
@@ -698,4 +699,4 @@ LATER = [
     ),
 ]
 
-BUGS = [*COMMON, *LATER, *OF_TRANSACTIONS, *OF_CONSUMER_GROUPS, *OF_SHARE_GROUPS]
+BUGS = [*COMMON, *LATER, *OF_TRANSACTIONS, *OF_CONSUMER_GROUPS, *OF_SHARE_GROUPS, *OF_SECURITY]

@@ -3,10 +3,11 @@
     python tests/simulation/planted_bugs.py [--seeds N] [--seconds S] [--jobs N] [--limit S] [NAME...]
 
 Where a bug can only show in some worlds, the seeds are those of such worlds, from the first on; where it takes its
-time, they last longer. A line for each bug: which oracle saw it (an invariant by its name, the checker's verdict, or an
-assertion of the broker's own), in which seed, and how many seconds of processor time that took. Then a control: the
-same seeds without a bug, all of which have to be clean, for otherwise nothing is proved. Exit code 1 if the control is
-not clean, or any bug is missed. The bugs: bugs.py.
+time, they last longer. A few are not for whole worlds to see, but for a walk of their own, or for a test. A line for
+each bug: which oracle saw it (an invariant by its name, the checker's verdict, an assertion of the broker's own, or a
+test), in which seed, and how many seconds of processor time that took. Then a control: the same seeds and tests without
+a bug, all of which have to be clean, for otherwise nothing is proved. Exit code 1 if the control is not clean, or any
+bug is missed. The bugs: bugs.py.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ from bugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
 BROKER = "broker/odradek_broker"
+PARTS = ("broker", "client", "cli", "referee", "tests")
 SEEDS, SECONDS, LIMIT_S = 600, 5.0, 600.0
 STORY_CHARACTERS = 140
 
 _seed_line = re.compile(r"seed (\d+): (.*)", re.DOTALL)
+_red_test = re.compile(r"^(?:FAILED|ERROR) (\S+)(?: - (.*))?$", re.MULTILINE)
 _oracle = re.compile(r"(S\d+|[a-z][a-z -]*): |(\w+Error) at ")
 
 
@@ -74,15 +77,15 @@ def main() -> int:
 
 def _is_control_clean(seen: list[tuple[Bug, Sight]], seeds: int, seconds: float, jobs: int) -> bool:
     """Of each sort of runs, those up to the last seed in which a bug was seen."""
-    last_of: dict[tuple[tuple[str, ...], float | None], tuple[Bug, Sight]] = {}
+    last_of: dict[tuple[tuple[str, ...], float | None, tuple[str, ...]], tuple[Bug, Sight]] = {}
     for bug, sight in seen:
-        sort = bug.needs, bug.lasts_s
+        sort = bug.needs, bug.lasts_s, bug.seen_by
         if sort not in last_of or last_of[sort][1].seed < sight.seed:
             last_of[sort] = bug, sight
     is_clean = True
-    for (needs, _), (bug, last) in last_of.items():
+    for (needs, _, seen_by), (bug, last) in last_of.items():
         found = run(None, bug, seeds, seconds, jobs, None, up_to=last.seed)
-        what = f"seeds 0 to {last.seed} of {', '.join(needs) or 'all worlds'}"
+        what = " ".join(seen_by) or f"seeds 0 to {last.seed} of {', '.join(needs) or 'all worlds'}"
         print(f"control: {what} without a bug are {'clean' if found is None else f'NOT clean: {found}'}", flush=True)
         is_clean = is_clean and found is None
     return is_clean
@@ -107,14 +110,13 @@ def run(
     """What the first seeds see of it, in such worlds as that `like` it; None where that is nothing, or too late."""
     with tempfile.TemporaryDirectory(prefix="odradek-bug-") as directory:
         copy = Path(directory)
-        for part in ("broker", "client", "tests/simulation"):
+        for part in PARTS if like.seen_by else ("broker", "client", "tests/simulation"):
             shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
         if bug is not None:
             plant(bug, copy / BROKER)
         environment = {**os.environ, "PYTHONPATH": f"{copy / 'client'}:{copy / 'broker'}"}
-        command = [sys.executable, "tests/simulation/seeds.py", "0", str(seeds), str(like.lasts_s or seconds)]
-        command += ["--jobs", str(jobs), *(["--worlds", ",".join(like.needs)] if like.needs else [])]
-        command += [] if up_to is None else ["--up-to", str(up_to)]
+        command = [sys.executable, *(like.seen_by or _worlds(like, seeds, seconds, jobs, up_to))]
         pipe = subprocess.PIPE
         with subprocess.Popen(
             command, cwd=copy, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
@@ -128,11 +130,19 @@ def run(
         return None
     said = (out.strip() or err.strip()).splitlines()[-1]
     match = _seed_line.fullmatch(said)
+    if red := _red_test.search(out):
+        return Sight(0, red[1], red[2] or "")
     if match is None:
         return Sight(0, "the program", said)
     story = match[2]
     oracle = _oracle.match(story)
     return Sight(int(match[1]), (oracle[1] or oracle[2]) if oracle else "the verdict", story)
+
+
+def _worlds(like: Bug, seeds: int, seconds: float, jobs: int, up_to: int | None) -> list[str]:
+    command = ["tests/simulation/seeds.py", "0", str(seeds), str(like.lasts_s or seconds), "--jobs", str(jobs)]
+    command += ["--worlds", ",".join(like.needs)] if like.needs else []
+    return command + ([] if up_to is None else ["--up-to", str(up_to)])
 
 
 def plant(bug: Bug, broker: Path) -> None:

@@ -38,13 +38,14 @@ def run_quietly(seed: int, seconds: float, kinds: list[str] | None = None) -> Re
     try:
         return run_seed(seed, seconds, kinds)
     except Exception as error:
-        return Result(violation="; ".join(_stories(error)))
+        return Result(violation="; ".join(stories(error)))
 
 
-def _stories(error: BaseException) -> Iterator[str]:
+def stories(error: BaseException) -> Iterator[str]:
+    """Of each of its leaves."""
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
-            yield from _stories(each)
+            yield from stories(each)
     elif isinstance(error, Violated):
         yield str(error)
     else:

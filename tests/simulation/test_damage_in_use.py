@@ -100,11 +100,13 @@ def test_damage_that_nobody_makes_good_is_said_once_and_everything_else_goes_on(
     assert SEGMENT in line and "No other broker has it" in line
 
 
-def test_damage_that_nobody_has_asked_for_is_met_by_reading_through_all_that_is_sealed(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_damage_that_nobody_has_asked_for_is_met_by_reading_through_all_there_is(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, is_sealed: bool
 ) -> None:
     async def scenario(world: World) -> None:
-        with_small_segments(world)
+        if is_sealed:
+            with_small_segments(world)
         await write(world, *VALUES)
         leader = world.leader("t")
         assert leader is not None

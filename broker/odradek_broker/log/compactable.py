@@ -43,7 +43,7 @@ class CompactableLog(AgeingLog):
             self.config,
             aborted=self.aborted_transactions(self.segments.first.base_offset, dirty.end_offset),
             producers={p.producer_id: LastBatch(p.last_offset, p.epoch) for p in self.producers.producers.values()},
-            truncations=self._truncations,
+            truncations=self.truncations,
             now_ms=now_ms,
         )
 
@@ -77,7 +77,7 @@ class CompactableLog(AgeingLog):
 
     def has_been_cut_since(self, plan: CompactionPlan) -> bool:
         """Whether what a step has met as damage may be the place of a cut."""
-        return plan.truncations != self._truncations
+        return plan.truncations != self.truncations
 
     def end_compaction(self, plan: CompactionPlan) -> None:
         """Note how far a plan that is done has come."""

@@ -65,7 +65,7 @@ class CuttableLog(AppendableLog):
 
     def _claim_at_most(self, offset: int) -> None:
         """Before anything is cut: should that fail half-way, nothing is said of what may be gone."""
-        self._truncations += 1
+        self.truncations += 1
         self.flushed_offset = min(self.flushed_offset, offset)
         self.recovery_point = min(self.recovery_point, offset)
         self.first_dirty_offset = min(self.first_dirty_offset, offset)

@@ -30,7 +30,7 @@ class FlushableLog(ReadableLog):
             is_whole = False  # the batches have them too; the next flush tries again
         if self.flushed_offset < self.log_end_offset:
             self._unsynced.add_file(self.segments.active.file)
-        return self._unsynced.plan(self._disk, self.log_end_offset, self._truncations, self.fail, is_whole=is_whole)
+        return self._unsynced.plan(self._disk, self.log_end_offset, self.truncations, self.fail, is_whole=is_whole)
 
     def end_flush(self, plan: FlushPlan) -> None:
         """Take the result of a plan that has been synced. Raises LogFailed."""
@@ -39,7 +39,7 @@ class FlushableLog(ReadableLog):
         assert plan.done, "end_flush comes after sync"
         self._unsynced.forget(plan)
         self.says_whose_it_is = True
-        if plan.truncations == self._truncations:
+        if plan.truncations == self.truncations:
             self.flushed_offset = max(self.flushed_offset, plan.offset)
             if plan.is_whole:
                 self.recovery_point = max(self.recovery_point, plan.offset)

@@ -65,7 +65,10 @@ class Log(CompactableLog):
         was_synced = disk.exists(directory) and (clean or recovery_point > 0)
         disk.make_dirs(directory)
         metadata_is_new = check_topic_id(
-            disk, directory, topic_id, was_synced=was_synced, is_known=was_synced or is_only_one
+            *(disk, directory, topic_id),
+            was_synced=was_synced,
+            is_known=was_synced or is_only_one,
+            is_only_one=is_only_one,
         )
         recovery = Recovery(disk, directory, config, log_start_offset=log_start_offset, now_ms=now_ms)
         loaded = recovery.load(clean=clean, recovery_point=recovery_point)

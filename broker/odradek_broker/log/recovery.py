@@ -20,8 +20,9 @@ ends too early, or no batch ends at the recovery point; and, after a stop that w
 missing or shorter than it was. Damage inside of older segments, which are too much to read at every start, is found
 where these are read all the same, for producers, epochs, or an index that is not there; else readers find it
 (Segment), or `odradek log verify`.
-Nor are segments found missing that lay before all others, but where a power cut may have taken what nobody had synced
-(Log.open); nor is it seen when the last batch claims a later leader epoch.
+Segments are found missing that lay before all others where their indexes are still there after a clean stop, or a power
+cut may have taken what nobody had synced (Log.open), and else not; nor is it seen when the last batch claims a later
+leader epoch.
 
 The file of leader epochs has no checksum, being Kafka's. After a clean stop it must agree with the last batch, or it is
 made anew from all of them; after any other it is, from where the walk begins.
@@ -48,7 +49,7 @@ from odradek_broker.log.replay import replay
 from odradek_broker.log.scan import Scan
 from odradek_broker.log.segment import Segment, read_end
 from odradek_broker.log.snapshots import Snapshots
-from odradek_broker.log.swap import tidy
+from odradek_broker.log.swap import orphans, tidy
 from odradek_broker.log.transaction_index import AbortedTransaction, TransactionIndex
 from odradek_broker.ports.disk import Disk
 
@@ -174,8 +175,10 @@ class Recovery:
 
     def load(self, *, clean: bool, recovery_point: int) -> Loaded:
         """Open a directory that exists."""
+        missing = orphans(self._disk.list(self._directory)) if clean else []
         names = tidy(self._disk, self._directory)
         segments = self._find_segments(names)
+        self._miss(missing, segments[-1].base_offset)
         snapshots = Snapshots(self._disk, self._directory, names)
         epochs = self._read_epochs(clean=clean)
         loaded = Loaded(segments, snapshots, epochs or LeaderEpochs())
@@ -202,6 +205,13 @@ class Recovery:
         loaded.epochs.truncate_to(loaded.log_end_offset)
         loaded.epochs.advance_start(max(self._log_start_offset, loaded.segments[0].base_offset))
         return loaded
+
+    def _miss(self, base_offsets: list[int], last: int) -> None:
+        """Segments of which only the indexes are left. That the last one is gone is seen by where the log ends."""
+        for base_offset in base_offsets:
+            if self._log_start_offset <= base_offset < last and self.damage is None:
+                path = os.path.join(self._directory, filenames.segment_file(base_offset, filenames.LOG))
+                self.damage = DamagedLog(path, 0, base_offset, "it is not there, and its indexes are")
 
     def _complete_indexes(self, sealed: list[Segment], names: set[str]) -> None:
         """Make those anew that are not there: now, beside the loop, and not when somebody first reads there, for a

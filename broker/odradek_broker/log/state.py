@@ -55,7 +55,7 @@ class LogState:
         self._disk = disk
         self._snapshots = loaded.snapshots
         self._unsynced = Unsynced()
-        self._truncations = 0
+        self.truncations = 0
         self._epochs_written = 0
         self._deleted = DeletedFiles()
         self._now_ms = self._active_since_ms = now_ms

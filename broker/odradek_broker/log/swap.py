@@ -51,13 +51,20 @@ def tidy(disk: Disk, directory: str) -> list[str]:
     return sorted(names)
 
 
+def orphans(names: list[str]) -> list[int]:
+    """Base offsets of segments of which there are indexes and no `.log`. A clean stop leaves none."""
+    segments = {name[: -len(filenames.LOG)] for name in names if name.endswith(filenames.LOG)}
+    return sorted({int(name.partition(".")[0]) for name in names if _is_orphan(name, segments)})
+
+
 def _is_leftover(name: str, segments: set[str]) -> bool:
     """Files in transit that will never arrive, and indexes of no segment."""
-    if name.endswith((filenames.CLEANED, filenames.SWAP, filenames.DELETED, ".tmp")):
-        return True
+    return name.endswith((filenames.CLEANED, filenames.SWAP, filenames.DELETED, ".tmp")) or _is_orphan(name, segments)
+
+
+def _is_orphan(name: str, segments: set[str]) -> bool:
     stem, _, suffix = name.partition(".")
-    is_index = f".{suffix}" in filenames.SEGMENT_SUFFIXES[1:]
-    return is_index and stem not in segments
+    return f".{suffix}" in filenames.SEGMENT_SUFFIXES[1:] and stem.isdigit() and stem not in segments
 
 
 def _finish(disk: Disk, directory: str, swap_name: str, names: set[str]) -> None:

@@ -12,12 +12,15 @@ from odradek_broker.log.failures import (
 from odradek_broker.ports.disk import Disk
 
 
-def check_topic_id(disk: Disk, directory: str, topic_id: bytes, *, was_synced: bool, is_known: bool) -> bool:
+def check_topic_id(
+    disk: Disk, directory: str, topic_id: bytes, *, was_synced: bool, is_known: bool, is_only_one: bool
+) -> bool:
     """Write the topic's id where there is none yet, and say so. Raises TopicIdMismatch.
 
     It is synced with the first records. Before that, a power cut may leave the file empty or torn; and it is written
     again, as all that nobody knows to be on stable storage. Records without an id that reads back may be those of an
-    earlier topic of the same name, unless it `is_known` otherwise whose they are.
+    earlier topic of the same name, unless it `is_known` otherwise whose they are. Where no other topic's log can be
+    there (`is_only_one`), another id is none.
     """
     path = os.path.join(directory, filenames.PARTITION_METADATA)
     try:
@@ -25,6 +28,9 @@ def check_topic_id(disk: Disk, directory: str, topic_id: bytes, *, was_synced: b
     except CorruptCheckpoint as error:
         if was_synced:
             damage.say(path, error, f"the checkpoints know it for topic id {topic_id.hex()}, and it is written anew")
+        found = None
+    if found is not None and found != topic_id and is_only_one:
+        damage.say(path, f"it names topic id {found.hex()}", f"it can only be {topic_id.hex()}, and is written anew")
         found = None
     if found is not None:
         if found != topic_id:

@@ -1,4 +1,5 @@
-"""Every sealed segment is read through again and again, slowly: damage is met while a replica can make it good.
+"""Every segment is read through again and again, slowly: damage is met while a replica can make it good. Of the active
+one that is what it holds when its turn comes: many a log never has another.
 
 It begins long after a start, when a broker has more urgent things to read, and takes SECONDS_A_PIECE for a mebibyte, so
 80 GB take a day. A round that is over is followed by a day's rest.
@@ -41,26 +42,30 @@ class Scrub:
     async def run(self) -> None:
         await trio.sleep(FIRST_SECONDS)
         while True:
-            for partition in self._reading.of(self._partitions.values()):
-                with self._reading.each(partition):
-                    for segment in list(partition.log.segments.sealed):
-                        await self._read(partition.log, segment)
+            await self.read_all()
             await trio.sleep(PAUSE_SECONDS)
+
+    async def read_all(self) -> None:
+        """One round."""
+        for partition in self._reading.of(self._partitions.values()):
+            with self._reading.each(partition):
+                for segment in list(partition.log.segments):
+                    await self._read(partition.log, segment)
 
     async def _read(self, log: Log, segment: Segment) -> None:
         """Raises OSError, DamagedLog; not where the segment is not any more what it was."""
-        reader = segment.reader()
+        reader, truncations = segment.reader(), log.truncations
         place: Place | None = Place(0, segment.base_offset)
         try:
-            while place is not None and _is_there(log, segment, reader):
+            while place is not None and _is_there(log, segment, truncations):
                 place = await self._workers.run(partial(read_piece, reader, place))
                 await trio.sleep(SECONDS_A_PIECE)
         except (FileNotFoundError, DamagedLog):
-            if _is_there(log, segment, reader):
+            if _is_there(log, segment, truncations):
                 raise
 
 
-def _is_there(log: Log, segment: Segment, reader: Segment) -> bool:
-    """Neither retention nor compaction has taken it, and no truncation has cut it."""
-    is_sealed = any(each is segment for each in log.segments.sealed)
-    return not log.is_closed and is_sealed and segment.size_bytes == reader.size_bytes
+def _is_there(log: Log, segment: Segment, truncations: int) -> bool:
+    """Neither retention nor compaction has taken it, and no truncation can have cut it since."""
+    is_kept = any(each is segment for each in log.segments)
+    return not log.is_closed and is_kept and log.truncations == truncations
