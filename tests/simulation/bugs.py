@@ -504,7 +504,7 @@ LATER = [
     planted(
         "a flush that began before a cut counts after it",
         "log/flushable.py",
-        "        if plan.truncations == self._truncations:",
+        "        if plan.truncations == self.truncations:",
         "        if plan.offset <= self.log_end_offset:",
     ),
     planted(
