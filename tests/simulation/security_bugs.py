@@ -80,20 +80,20 @@ OF_PERMISSIONS = [
     _walked(
         "what was permitted once is so for good",
         "apis/permissions/asking.py",
-        "        if acls is not self._acls or",
-        "        if self._acls is None or",
+        "        if acls is not memory.acls or",
+        "        if memory.acls is None or",
     ),
     _walked(
         "who may write once writes on",
         "apis/permissions/asking.py",
-        "return self._node.image.acls is self._acls and (",
+        "return self._node.image.acls is memory.acls and (",
         "return (",
     ),
     _walked(
         "a check is skipped: of reading",
         "apis/api_01_fetch.py",
-        "    return name is None or asking",
-        "    return True or asking",
+        "    return name is None or context.may",
+        "    return True or context.may",
     ),
     _walked(
         "a check is skipped: of members of groups",
@@ -141,7 +141,7 @@ OF_LOGINS = [
     _walked(
         "a user that was removed stays",
         "controller/replay.py",
-        "    del draft.scram[(record.mechanism, record.name)]\n",
+        "    del draft.scram()[(record.mechanism, record.name)]\n",
         "    pass\n",
     ),
     planted(
