@@ -27,11 +27,12 @@ def add(
         Path | None, Option(help="A file whose first line is the password, - for standard input; else one is made.")
     ] = None,
     mechanism: Annotated[
-        Literal["SCRAM-SHA-256", "SCRAM-SHA-512"], Option(help="By which the user logs in.")
-    ] = "SCRAM-SHA-512",
+        Literal["SCRAM-SHA-256", "SCRAM-SHA-512"] | None,
+        Option(help="The password for this one only; else for all by which the user logs in, or for SCRAM-SHA-512."),
+    ] = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
-    """Add a user, or give one another password for a mechanism. One that is made is printed, this once."""
+    """Add a user, or give one another password. One that is made is printed, this once."""
     password = secrets.token_urlsafe(PASSWORD_BYTES) if password_file is None else _first_line(password_file)
 
     async def work() -> None:

@@ -62,8 +62,40 @@ def test_beyond_what_is_told_apart_the_number_is_said(monkeypatch: pytest.Monkey
     log = Audit()
     for number in range(5):
         log.note(REFUSED._replace(resource=f"TOPIC:{number}"), NOW_MS)
-    lines = said(log, NOW_MS)
-    assert (len(lines), lines[-1]["others"]) == (3, 3)
+    assert len(said(log, NOW_MS)) == 2
+    lines = said(log, NOW_MS + WINDOW_MS)
+    assert [each["others"] for each in lines if "others" in each] == [3]
+    assert said(log, NOW_MS + WINDOW_MS) == []
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_one_address_cannot_fill_the_log_however_many_things_it_asks_for(allowed: bool) -> None:
+    log = Audit()
+    flood = REFUSED._replace(allowed=allowed)
+    most = audit.MAX_ALLOWED_OF_A_HOST if allowed else audit.MAX_REFUSED_OF_A_HOST
+    for number in range(most + 50):
+        log.note(flood._replace(resource=f"TOPIC:{number}"), NOW_MS)
+        log.note(flood._replace(resource="TOPIC:0"), NOW_MS)
+    log.note(flood._replace(host="10.0.0.8"), NOW_MS)
+    log.note(flood._replace(allowed=not allowed), NOW_MS)
+    lines = []
+    while more := said(log, NOW_MS, everything=True):
+        lines += more
+    told = [each for each in lines if "resource" in each and each["host"] == flood.host and each["allowed"] is allowed]
+    assert len({each["resource"] for each in told}) == most
+    assert [(each["host"], each["others"]) for each in lines if "others" in each] == [(flood.host, 50)]
+    assert {each["host"] for each in lines if "resource" in each} == {flood.host, "10.0.0.8"}
+    assert not log._kept and not log._of_host and not log._beyond
+
+
+def test_who_has_asked_for_too_much_is_heard_again_when_a_minute_is_over() -> None:
+    log = Audit()
+    for number in range(audit.MAX_REFUSED_OF_A_HOST + 1):
+        log.note(REFUSED._replace(resource=f"TOPIC:{number}"), NOW_MS)
+    said(log, NOW_MS)
+    said(log, NOW_MS + WINDOW_MS)
+    log.note(REFUSED, NOW_MS + WINDOW_MS)
+    assert [each["resource"] for each in said(log, NOW_MS + WINDOW_MS)] == ["TOPIC:t"]
 
 
 def test_many_lines_are_taken_in_parts_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,7 +215,7 @@ async def test_a_connection_that_the_system_does_not_watch_is_served_all_the_sam
 
 
 async def test_refusals_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING, "odradek_broker.server.server")
+    caplog.set_level(logging.WARNING, "odradek_broker.server.endings")
     async with serving(tmp_path, max_connections="0") as served:
         for _ in range(20):
             assert await comes_in(served) is None

@@ -293,3 +293,20 @@ async def test_whoever_keeps_a_connection_logged_in_ends_with_it(tmp_path: Path)
         with trio.fail_after(5):
             while nursery.child_tasks:
                 await trio.lowlevel.checkpoint()
+
+
+async def test_a_new_password_takes_the_place_of_the_old_one_by_every_mechanism(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as served, Admin(where(served), security=alice(tmp_path)) as admin:
+        await admin.set_password("alice", "new")
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+            new = alice(tmp_path, sasl_mechanism=mechanism, sasl_password="new")
+            async with Admin(where(served), security=new) as again:
+                assert await again.list_topics() == []
+            with pytest.raises(AuthenticationFailed):
+                async with Admin(where(served), security=alice(tmp_path, sasl_mechanism=mechanism)):
+                    pass
+        await admin.set_password("alice", "newer", "SCRAM-SHA-256")
+        async with Admin(where(served), security=new):
+            pass
+        await admin.set_password("carol", "sea")
+        assert [each.mechanism for each in (await admin.users())["carol"]] == ["SCRAM-SHA-512"]

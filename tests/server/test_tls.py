@@ -82,7 +82,7 @@ async def test_only_a_suite_that_is_named_is_spoken(tmp_path: Path) -> None:
 
 
 async def test_who_speaks_no_tls_is_let_go_and_harms_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "odradek_broker.server.connection")
+    caplog.set_level(logging.INFO, "odradek_broker.server.endings")
     async with over_tls(tmp_path) as served:
         plain, silent = await served.connect(), await served.connect()
         await plain.send(produce(b"x"), 9)

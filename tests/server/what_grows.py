@@ -28,6 +28,7 @@ TESTS = {
     "Audit log": ("server/test_audit_log.py::test_the_files_stay_within_their_bound",),
     "Decisions that the audit log counts at a time": (
         "security/test_audit.py::test_beyond_what_is_told_apart_the_number_is_said",
+        "security/test_audit.py::test_one_address_cannot_fill_the_log_however_many_things_it_asks_for",
     ),
     "Entities that have quotas": ("controller/test_quota_decisions.py::test_no_more_entities_than_that_have_quotas",),
     "Clients whose use is measured for quotas": (
@@ -57,6 +58,7 @@ TESTS = {
         "server/test_tls.py::test_a_handshake_that_is_not_done_in_time_is_over",
         "server/test_tls.py::test_those_who_never_finish_a_handshake_keep_nobody_out",
     ],
+    "Lines of the log about strangers": ["server/test_endings.py::test_a_thousand_of_a_kind_in_a_second_are_two_lines"],
     "A login": ["server/test_logins.py::test_who_does_not_log_in_in_time_makes_place"],
     "A request before the login": [
         "server/test_logins.py::test_a_frame_before_the_login_is_small_and_one_after_it_may_be_large"
@@ -297,6 +299,10 @@ CONTAINERS = {
     "odradek_broker.sharing.sessions.ShareSessions._sessions": SHARING_MEMBERS,
     "odradek_broker.sharing.share_state.ShareStateCoordinator.states": SHARE_STATE,
     "odradek_broker.security.audit.Audit._kept": "Decisions that the audit log counts at a time",
+    "odradek_broker.security.audit.Audit._beyond": "Decisions that the audit log counts at a time",
+    "odradek_broker.security.audit.Audit._of_host": "Decisions that the audit log counts at a time",
+    "odradek_broker.node.audit_log.AuditLog._due": "Decisions that the audit log counts at a time",
+    "odradek_broker.server.endings.Endings._more": FIXED,
     "odradek_broker.security.audit.Audit._new": "Decisions that the audit log counts at a time",
     "odradek_broker.security.delegation.TokenKeys._kept": "Keys of delegation tokens that a listener remembers",
     "odradek_broker.security.quotas.Meter._samples": FIXED,

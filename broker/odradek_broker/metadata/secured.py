@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 NONCE_BYTES = 24
 CONNECT_SECONDS = 10.0
+RENEWAL_SECONDS = 2.0
 PART_OF_SESSION = 0.8
 """After so much of a session its connection is used no more."""
 
@@ -48,6 +49,7 @@ class SecuredNetwork:
         self._network = network
         self._random = random
         self._tls = _tls_of(config.at(listener)) if protocol in OVER_TLS else None
+        self._renewing = trio.CapacityLimiter(1)
         self._logs_in = protocol in WITH_LOGIN
         self._mechanism = config.sasl_mechanism_inter_broker_protocol
         self._account = jaas_line(config, listener, self._mechanism).options if self._logs_in else {}
@@ -62,7 +64,7 @@ class SecuredNetwork:
     async def connect(self, host: str, port: int, tls: Tls | None = None) -> Stream:
         """Raises OSError, also where either side does not believe the other."""
         if self._tls is not None:
-            await trio.to_thread.run_sync(self._tls.renew)
+            await self._renew(self._tls)
         stream = await self._network.connect(host, port, self._tls)
         try:
             if self._logs_in:
@@ -74,6 +76,11 @@ class SecuredNetwork:
                 raise ConnectionAbortedError(f"cannot log in: {error or 'no answer'}") from error
             raise
         return stream
+
+    async def _renew(self, tls: RenewedTls) -> None:
+        """A file system that does not answer keeps one thread, and nobody for long: the old certificate goes on."""
+        with trio.move_on_after(RENEWAL_SECONDS):
+            await trio.to_thread.run_sync(tls.renew, abandon_on_cancel=True, limiter=self._renewing)
 
     async def _log_in(self, stream: Stream) -> None:
         """Raises LoginFailed, OSError, ProtocolError, trio.TooSlowError."""

@@ -9,15 +9,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import trio
 
-from odradek.protocol.acl import Operation, name_of
+from odradek.protocol.acl import Operation, ResourceType, name_of
 from odradek_broker.security.audit import MAX_TEXT_LENGTH, Asked, Audit
 from odradek_broker.security.authorizer import Decision, describe_resource
+from odradek_broker.security.principal import ANONYMOUS
 
 if TYPE_CHECKING:
     from odradek_broker.context import NodeContext
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 FILE = "audit.jsonl"
 BEFORE = ".1"
 PACE_S = 1.0
+MAX_NAME_LENGTH = 100
+"""Of a user whom nobody knows."""
 
 
 class AuditLog:
@@ -42,6 +44,8 @@ class AuditLog:
         self._audit = Audit()
         self._lock = Lock()
         """Held for a moment: decisions are made in several threads."""
+        self._due: list[bytes] = []
+        """Lines that are taken, and not written yet."""
         self._has_failed = False
 
     def note(
@@ -66,22 +70,38 @@ class AuditLog:
         with self._lock:
             self._audit.note(asked, self._clock.now_ms())
 
+    def note_login(self, host: str, mechanism: str, claimed: str, why: str) -> None:
+        """One that was refused. `claimed`: as whom somebody wanted to come in."""
+        who = describe_resource(ResourceType.USER, claimed[:MAX_NAME_LENGTH])
+        asked = Asked(str(ANONYMOUS), host, "SaslAuthenticate", mechanism, who, False, why)
+        with self._lock:
+            self._audit.note(asked, self._clock.now_ms())
+
     async def run(self) -> None:
         while True:
             await trio.sleep(PACE_S)
-            while lines := self._take():
-                await self._workers.run(partial(self._write, lines))
+            while self._take():
+                await self._workers.run(self._write)
 
     def close(self) -> None:
         """Blocking."""
-        while lines := self._take(everything=True):
-            self._write(lines)
+        self._write()  # what was taken by `run`, which was cancelled before it was written
+        while self._take(everything=True):
+            self._write()
 
-    def _take(self, *, everything: bool = False) -> list[bytes]:
+    def _take(self, *, everything: bool = False) -> bool:
+        """Whether there is anything to be written."""
         with self._lock:
-            return self._audit.take(self._clock.now_ms(), everything=everything)
+            self._due += self._audit.take(self._clock.now_ms(), everything=everything)
+            return bool(self._due)
 
-    def _write(self, lines: Sequence[bytes]) -> None:
+    def _write(self) -> None:
+        with self._lock:
+            lines, self._due = self._due, []
+        if lines:
+            self._append(lines)
+
+    def _append(self, lines: Sequence[bytes]) -> None:
         data = b"".join(lines)[-self._max_bytes :]
         try:
             if self._disk.exists(self._path) and self._disk.size(self._path) + len(data) > self._max_bytes:

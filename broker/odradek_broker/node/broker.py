@@ -10,6 +10,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from odradek_broker.config.listener import WITH_LOGIN
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.effective import broker_config, newly_inert
 from odradek_broker.controller.min_insync import overruled
@@ -77,8 +78,7 @@ class Broker:
         self.authorizer = _authorizer(config)
         """None where nobody is asked for permission."""
         self.known_brokers = known_brokers(config)
-        is_audited = self.authorizer is not None and config.audit_log_max_bytes > 0
-        self.audit_log = AuditLog(context, workers) if is_audited else None
+        self.audit_log = AuditLog(context, workers) if _is_audited(config) else None
         self.looks = Looks(workers)
         self.flusher = Flusher(workers, sync=config.log_flush_policy == "sync", doubt_caches=directory.doubt_caches)
         self.partitions: Partitions = {}
@@ -220,6 +220,12 @@ class Broker:
                     self.directory.mark_clean(self.controller.broker_epoch)
         except (OSError, LogFailed) as error:
             logger.error("the data directory could not be left cleanly: %s", error)
+
+
+def _is_audited(config: BrokerConfig) -> bool:
+    """Whether there is anything to be audited, and room for it."""
+    logs_in = any(config.protocol_of(each.name) in WITH_LOGIN for each in config.listeners)
+    return config.audit_log_max_bytes > 0 and (logs_in or bool(config.authorizer_class_name))
 
 
 def _authorizer(config: BrokerConfig) -> Authorizer | None:

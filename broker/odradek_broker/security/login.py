@@ -52,6 +52,10 @@ class Login:
         self.mechanism = ""
         self.by_token = False
         """Whether a delegation token was shown in the last login."""
+        self.refusal = LoginRefused("it has not been begun")
+        """Why somebody is OUT."""
+        self.claimed = ""
+        """Who somebody has said they are, be it true or not; empty where that was not to be understood."""
         self._mechanisms = mechanisms
         self._session_ms = session_ms
         self._exchange: ServerExchange | None = None
@@ -91,6 +95,7 @@ class Login:
         is_another = not self.is_pending and mechanism != self.mechanism
         if mechanism not in self._mechanisms or is_another:
             self.phase = Phase.OUT
+            self.refusal = LoginRefused("by a mechanism that is not offered")
             return ErrorCode.UNSUPPORTED_SASL_MECHANISM
         self._exchange = self._mechanisms[mechanism]()
         self.mechanism = mechanism
@@ -112,8 +117,8 @@ class Login:
                 return Step(answer)
             if not self.is_pending and self._exchange.principal != self.principal:
                 raise LoginRefused("Cannot change principals during re-authentication")
-        except LoginRefused:
-            self.phase = Phase.OUT
+        except LoginRefused as refusal:
+            self.phase, self.refusal, self.claimed = Phase.OUT, refusal, self._exchange.claimed
             raise
         self.principal = self._exchange.principal
         self.by_token = self._exchange.by_token

@@ -15,6 +15,8 @@ class ServerExchange(Protocol):
     """Who it is, once it is known."""
     expires_ms: int | None
     """The time of day at which what was shown is over; None where it never is."""
+    claimed: str
+    """Whose account somebody wants to use; empty where they have not said so. Nobody has proved anything by it."""
     by_token: bool
     """Whether a delegation token was shown: who has one can do nothing about tokens."""
 

@@ -16,6 +16,7 @@ class OAuthBearerServer:
     """`believe` says whose token it is; it raises TokenRefused."""
 
     by_token = False
+    claimed = ""  # what a token says that is not believed is nothing
 
     def __init__(self, believe: Callable[[str], Bearer]) -> None:
         self.principal: Principal | None = None

@@ -16,6 +16,7 @@ class PlainServer:
 
     expires_ms: int | None = None
     by_token = False
+    claimed = ""
 
     def __init__(self, passwords: Mapping[str, str]) -> None:
         self.principal: Principal | None = None
@@ -26,6 +27,7 @@ class PlainServer:
             acts_as, user, password = read_plain(token)
         except ValueError:
             raise LoginRefused("Authentication failed: the token has not the form of PLAIN") from None
+        self.claimed = user
         if not user or not password:
             raise LoginRefused(f"Authentication failed: {'password' if user else 'username'} not specified")
         known = self._passwords.get(user)

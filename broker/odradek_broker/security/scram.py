@@ -58,7 +58,7 @@ class ScramServer:
         self._keys_of = keys_of
         self._nonce = nonce
         self._secret = secret
-        self._user = ""
+        self.claimed = ""
         self._keys: ScramKeys | None = None
         self._gs2 = self._asked = self._answered = ""
 
@@ -75,10 +75,10 @@ class ScramServer:
         said = attributes(self._asked)
         if flag not in ("n", "y") or list(said)[:2] != ["n", "r"] or not said["r"]:
             raise ValueError("channel binding, or something that is no first message")
-        self._user = unescaped(said["n"])
-        if not 0 < len(self._user) <= LONGEST_NAME:
+        self.claimed = unescaped(said["n"])
+        if not 0 < len(self.claimed) <= LONGEST_NAME:
             raise ValueError("a name that nobody has")
-        if acts_as and unescaped(acts_as.removeprefix("a=")) != self._user:
+        if acts_as and unescaped(acts_as.removeprefix("a=")) != self.claimed:
             raise LoginRefused(
                 "Authentication failed: Client requested an authorization id that is different from username"
             )
@@ -92,8 +92,8 @@ class ScramServer:
         """Whose password has to be proved, and who it is then."""
         self.by_token = said.get(EXTENSION, "").lower() == "true"
         if not self.by_token:
-            self._keys, self._acts_as = self._keys_of(self._user), Principal(USER, self._user)
-        elif (account := self._token_of(self._user)) is not None:
+            self._keys, self._acts_as = self._keys_of(self.claimed), Principal(USER, self.claimed)
+        elif (account := self._token_of(self.claimed)) is not None:
             self._keys, self._acts_as, self.expires_ms = account.keys, account.owner, account.expires_ms
 
     def _finish(self, text: str) -> bytes:
@@ -113,7 +113,7 @@ class ScramServer:
         return f"v={encode_base64(keyed(self._mechanism, keys.server_key, message))}".encode()
 
     def _keys_of_nobody(self) -> ScramKeys:
-        made = keyed(self._mechanism, self._secret, self._user.encode())
+        made = keyed(self._mechanism, self._secret, self.claimed.encode())
         return ScramKeys(made[:16], made, made, LEAST_ITERATIONS)
 
     def _refusal(self) -> LoginRefused:

@@ -33,6 +33,7 @@ from odradek_broker.ports.handshakes import HandshakeFailed
 from odradek_broker.security.login import Login, Phase
 from odradek_broker.security.refused import LoginRefused
 from odradek_broker.server.dispatcher import Call, Forbidden
+from odradek_broker.server.endings import Ending, Endings
 from odradek_broker.server.progress import DEADLINE_MS, UNKNOWN, Progress
 from odradek_broker.server.unsupported import Unsupported
 
@@ -76,10 +77,12 @@ class Connection:
         clock: Clock,
         max_frame_bytes: int,
         entrance: Entrance,
+        endings: Endings,
         login: Login | None = None,
     ) -> None:
         self._stream = stream
         self._entrance = entrance
+        self._endings = endings
         self._dispatcher = dispatcher
         self._memory = memory
         self._clock = clock
@@ -96,10 +99,8 @@ class Connection:
         self._arriving = Progress()
         """Of the rest of a frame, while the reader waits for it and is not at work."""
         self._sending = Progress()
-        self._handling = False
-        self._waiting_for_memory = False
-        self._draining = False
-        self._peer_gone = False
+        self._handling = self._waiting_for_memory = False
+        self._draining = self._peer_gone = False
         self._silent = False
         """An answer was left out, as the peer has gone: what comes behind it is not said either."""
         self._caller = Caller(stream.peer, stream.local, entrance.listener, login=login)
@@ -120,16 +121,12 @@ class Connection:
                     await self._all_answered()
                     nursery.cancel_scope.cancel()
         except* ProtocolError as errors:
-            who = (*self._stream.peer, self._caller.software)
-            logger.warning("closing the connection of %s:%d (%s): %s", *who, _first_line(errors))
+            self._endings.blame(Ending.NO_PROTOCOL, self._caller, _first_line(errors))
         except* HandshakeFailed as errors:
-            logger.info(
-                "%s:%d does not come in by %s: %s", *self._stream.peer, self._caller.listener, _first_line(errors)
-            )
+            self._endings.blame(Ending.NO_HANDSHAKE, self._caller, _first_line(errors))
         except* LoginRefused as errors:
-            logger.info(
-                "%s:%d does not come in by %s: %s", *self._stream.peer, self._caller.listener, _first_line(errors)
-            )
+            refused = LoginRefused(_first_line(errors))
+            self._endings.refuse(self._caller, refused, self._dispatcher.broker.audit_log)
         except* OSError as errors:
             logger.debug("lost the connection of %s:%d: %s", *self._stream.peer, _first_line(errors))
         except* trio.ClosedResourceError:
@@ -183,7 +180,7 @@ class Connection:
 
     def end(self, why: str) -> None:
         """Close it at once."""
-        logger.info("closing the connection of %s:%d: %s", *self._stream.peer, why)
+        self._endings.tell(Ending.CLOSED, "closing the connection of {}:{}: {}".format(*self._stream.peer, why))
         self._scope.cancel()
 
     def _peer_has_gone(self) -> None:
@@ -262,7 +259,7 @@ class Connection:
             self._buffer.max_frame_bytes = self._max_frame_bytes
         elif login.phase is Phase.OUT:
             await self._all_answered()
-            raise LoginRefused(f"its login by {login.mechanism or 'a mechanism that is not offered'} was refused")
+            raise login.refusal
 
     async def _passes(self, login: Login, frame: memoryview) -> bool:
         """Whether a request may be asked now; False for a bare token of a login, which is none and is answered here.

@@ -26,6 +26,7 @@ from odradek_broker.ports.descriptors import Descriptors
 from odradek_broker.server.connection import Connection
 from odradek_broker.server.dispatcher import Dispatcher
 from odradek_broker.server.door import Door
+from odradek_broker.server.endings import Ending, Endings
 from odradek_broker.server.entrance import Entrance
 from odradek_broker.server.known_hosts import limits_by_address
 from odradek_broker.server.memory import MemoryBudget
@@ -66,8 +67,7 @@ class Server:
         self._door: Door[Connection] = Door()
         self._limits: AddressLimits | None = None
         """The settings that the door's limits come from."""
-        self._turned_away = 0
-        """In this second."""
+        self._endings = Endings()
         self._departed = trio.lowlevel.ParkingLot()
         self._listeners: list[Listener] = []
         self._entrances: list[Entrance] = []
@@ -164,9 +164,7 @@ class Server:
                     return
                 if not isinstance(error, OSError) or error.errno not in OVERLOADED:
                     raise
-                if not self._turned_away:
-                    logger.error("cannot accept connections: %s", error.strerror)
-                self._turned_away += 1
+                self._endings.tell(Ending.NOT_ACCEPTED, f"cannot accept connections: {error.strerror}", logging.ERROR)
                 await trio.sleep(REST_WHEN_OVERLOADED_SECONDS)
                 continue
             if is_open or self._may_enter(stream, dispatcher):
@@ -199,14 +197,8 @@ class Server:
                 return True
             why = f"{most} connections are open"
         if why is not None:
-            self._turn_away(stream, why)
+            self._endings.tell(Ending.TURNED_AWAY, "refusing {}:{}: {}".format(*stream.peer, why), logging.WARNING)
         return why is None
-
-    def _turn_away(self, stream: Stream, why: str) -> None:
-        """The first one in a second has a line of its own."""
-        if not self._turned_away:
-            logger.warning("refusing %s:%d: %s", *stream.peer, why)
-        self._turned_away += 1
 
     async def _find_limits(self) -> None:
         """Of addresses that have limits of their own: names become addresses when the setting has changed."""
@@ -231,6 +223,7 @@ class Server:
             self._clock,
             max_frame_bytes,
             entrance,
+            self._endings,
             entrance.new_login(dispatcher.broker),
         )
         self._connections.add(connection)
@@ -249,9 +242,7 @@ class Server:
     async def _tick(self) -> None:
         while True:
             await trio.sleep(TICK_SECONDS)
-            if self._turned_away > 1:
-                logger.warning("%d times more somebody was turned away at the door", self._turned_away - 1)
-            self._turned_away = 0
+            self._endings.tick()
             now_ms = self._clock.monotonic_ms()
             for connection in list(self._connections):
                 connection.tick(now_ms, self._context.config.connections_max_idle_ms)
