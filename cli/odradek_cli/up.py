@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -29,8 +29,14 @@ if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
     from odradek_cli.secured import Secured
 
-DEV_SETTINGS = {"group.initial.rebalance.delay.ms": "100"}
+DEV_SETTINGS = {"group.initial.rebalance.delay.ms": "20"}
 """Long enough for the members of one program to find each other, and no three seconds for nobody."""
+
+
+def dev_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those of DEV_SETTINGS of which the environment says nothing."""
+    said = settings_in(environment)
+    return {key: value for key, value in DEV_SETTINGS.items() if key not in said}
 
 
 def up(
@@ -99,7 +105,7 @@ def up(
             )
         )
     directory = data_dir or tempfile.mkdtemp(prefix="odradek-")
-    overrides = {**DEV_SETTINGS, "listeners": f"{host}:{port}", "log.dir": directory, **settings}
+    overrides = {**dev_settings(os.environ), "listeners": f"{host}:{port}", "log.dir": directory, **settings}
     try:
         code = _run_one(load_or_exit(None, overrides), directory, is_temporary=data_dir is None)
     finally:
@@ -116,7 +122,12 @@ def _up_secured(
 
     secured = secure(Path(directory), hosts_for(host))
     if brokers == 1:
-        overrides = {**DEV_SETTINGS, "listeners": f"SASL_SSL://{host}:{port}", "log.dir": directory, **settings}
+        overrides = {
+            **dev_settings(os.environ),
+            "listeners": f"SASL_SSL://{host}:{port}",
+            "log.dir": directory,
+            **settings,
+        }
         config = load_or_exit(secured.settings, overrides)
         return _run_one(config, directory, is_temporary=is_temporary, secured=secured)
     from odradek.testing import Cluster

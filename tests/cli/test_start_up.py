@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 import pytest
 
+from odradek_cli.up import DEV_SETTINGS, dev_settings
+
 OF_BATCHES_ONLY = ("cramjam", "zstandard")
 OF_SECURITY_ONLY = ("cryptography",)
 OF_NOBODY = ("email", "http", "argparse", "importlib.metadata", "difflib")
@@ -60,3 +62,8 @@ def test_tables_for_long_records_are_made_when_the_first_one_comes() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["512", "8192", "True"]
+
+
+def test_what_the_environment_says_of_a_setting_holds_for_a_broker_that_is_tried_out() -> None:
+    assert dev_settings({"ODRADEK_GROUP_INITIAL_REBALANCE_DELAY_MS": "0"}) == {}
+    assert dev_settings({"ODRADEK_LOG_SEGMENT_BYTES": "14"}) == DEV_SETTINGS
