@@ -98,6 +98,8 @@ def test_all_mistakes_are_told_at_once_and_name_their_source(tmp_path: Path) -> 
         ("listener.security.protocol.map", "A=B", "NAME:PROTOCOL"),
         ("log.dirs", "a,b", "one directory only"),
         ("group.min.session.timeout.ms", "1800001", "group.max.session.timeout.ms"),
+        ("group.coordinator.rebalance.protocols", "consumer", "has to name classic"),
+        ("group.coordinator.rebalance.protocols", "classic,other", "only name classic, consumer, share, streams"),
         ("queued.max.request.bytes", "1000", "socket.request.max.bytes"),
         ("broker.session.timeout.ms", "3999", "half of"),
         ("authorizer.class.name", "kafka.security.authorizer.AclAuthorizer", "StandardAuthorizer"),

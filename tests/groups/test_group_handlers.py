@@ -12,6 +12,8 @@ from group_scene import range_protocol
 from msgspec.structs import replace
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
+from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from odradek.protocol.messages.delete_groups import DeleteGroupsRequest
 from odradek.protocol.messages.describe_groups import DescribeGroupsRequest
 from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest
@@ -452,3 +454,20 @@ async def test_an_assignment_is_no_larger_than_the_topic_takes_records(
         assert (await broker.call(committing(8, 7), 8)).topics[0].partitions[
             0
         ].error_code == ErrorCode.UNKNOWN_MEMBER_ID
+
+
+# ------------------------------------------------------------------------------------------ the consumer protocol
+
+
+@pytest.mark.parametrize(
+    ("protocols", "code"), [(("classic", "consumer"), 0), (("classic",), ErrorCode.UNSUPPORTED_VERSION)]
+)
+async def test_members_of_the_consumer_protocol_are_refused_where_it_is_left_out(
+    autojump_clock: object, protocols: tuple[str, ...], code: int
+) -> None:
+    heartbeat = ConsumerGroupHeartbeatRequest(
+        "g", "m" * 22, rebalance_timeout_ms=1_000, subscribed_topic_names=["t"], topic_partitions=[]
+    )
+    async with running(MemoryBroker(group_coordinator_rebalance_protocols=protocols)) as broker:
+        assert (await broker.call(heartbeat, 1)).error_code == code
+        assert (await broker.call(ConsumerGroupDescribeRequest(["g"]), 1)).groups[0].error_code == code

@@ -2,7 +2,8 @@
 
 Behaviour
     groups/consumer/ decides; the answer comes when what was decided is committed.
-    The cluster has not agreed on it (feature group.version)    UNSUPPORTED_VERSION
+    The cluster has not agreed on it (feature group.version), or this broker leaves it out
+    (group.coordinator.rebalance.protocols)    UNSUPPORTED_VERSION
     A field that cannot be           INVALID_REQUEST; an assignor that there is not: UNSUPPORTED_ASSIGNOR
     No such group, or a classic one that may not become one of this protocol    GROUP_ID_NOT_FOUND
     Not a member                     UNKNOWN_MEMBER_ID; of an instance that another has: FENCED_INSTANCE_ID
@@ -22,14 +23,13 @@ from odradek.protocol.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatResponse,
 )
 from odradek_broker.apis import RequestContext
-from odradek_broker.controller.image import GROUP_VERSION
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 
 REQUEST, VERSIONS = ConsumerGroupHeartbeatRequest, range(2)
 
 
 async def handle(request: ConsumerGroupHeartbeatRequest, context: RequestContext) -> ConsumerGroupHeartbeatResponse:
-    if context.broker.image.features.get(GROUP_VERSION, 0) < 1:
+    if not context.broker.groups.takes_consumer_protocol:
         return ConsumerGroupHeartbeatResponse(error_code=ErrorCode.UNSUPPORTED_VERSION)
     may_know = None if context.asking is None else context.asking.may_know
     try:

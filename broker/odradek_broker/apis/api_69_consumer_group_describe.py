@@ -1,7 +1,8 @@
 """ConsumerGroupDescribe (API key 69), versions 0-1: ask for state and members of groups of the consumer protocol.
 
 Behaviour
-    The cluster has not agreed on it (feature group.version)    UNSUPPORTED_VERSION
+    The cluster has not agreed on it (feature group.version), or this broker leaves it out
+    (group.coordinator.rebalance.protocols)    UNSUPPORTED_VERSION
     No such group, or one of another kind    GROUP_ID_NOT_FOUND, with a message
 Versions
     1 member_type
@@ -19,7 +20,6 @@ from odradek.protocol.messages.consumer_group_describe import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.operations import GROUP_OPERATIONS
-from odradek_broker.controller.image import GROUP_VERSION
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
 from odradek_broker.loop.slices import Slices
 
@@ -35,7 +35,7 @@ async def handle(request: ConsumerGroupDescribeRequest, context: RequestContext)
 
 
 async def _describe(group_id: str, request: ConsumerGroupDescribeRequest, context: RequestContext) -> DescribedGroup:
-    if context.broker.image.features.get(GROUP_VERSION, 0) < 1:
+    if not context.broker.groups.takes_consumer_protocol:
         return DescribedGroup(error_code=ErrorCode.UNSUPPORTED_VERSION, group_id=group_id)
     try:
         described = await context.broker.groups.describe_consumer_group(group_id)

@@ -28,12 +28,20 @@ RACK_AWARE = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 LEADER_ONLY = "org.apache.kafka.common.replica.LeaderSelector"
 SELECTORS = (RACK_AWARE, LEADER_ONLY)
 ASSIGNORS = ("uniform", "range")
+CLASSIC, CONSUMER = "classic", "consumer"
+PROTOCOLS = (CLASSIC, CONSUMER, "share", "streams")
 migration_policy = one_of("bidirectional", "upgrade", "downgrade", "disabled")
 
 
 def assignors(names: tuple[str, ...]) -> str | None:
     """What is wrong with a list of assignors, or None."""
     return each_of(*ASSIGNORS)(names) or not_empty(names)
+
+
+def protocols(names: tuple[str, ...]) -> str | None:
+    """What is wrong with a list of protocols of groups, or None."""
+    missing = None if CLASSIC in names else f"has to name {CLASSIC}"
+    return each_of(*PROTOCOLS)(names) or missing
 
 
 class ReplicationConfig(LogStorageConfig, frozen=True, kw_only=True):
@@ -109,6 +117,15 @@ class GroupConfig(ReplicationConfig, frozen=True, kw_only=True):
         int, Setting("The longest session a member may ask for.", INT, at_least(1))
     ] = 30 * MINUTE_MS
     group_max_size: Annotated[int, Setting("Members that a group may have.", INT, at_least(1))] = INT_MAX
+    group_coordinator_rebalance_protocols: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Protocols by which members may take part in groups. Only consumer can be left out; share groups go by the "
+            "feature share.version alone, and there are no streams groups.",
+            LIST,
+            protocols,
+        ),
+    ] = (CLASSIC, CONSUMER, "streams")
     group_consumer_session_timeout_ms: Annotated[
         int, Setting("How long a member of the consumer protocol may be silent.", INT, at_least(1))
     ] = 45 * SECOND_MS

@@ -26,8 +26,9 @@ from odradek.protocol.messages.offset_commit import OffsetCommitRequest, OffsetC
 from odradek.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from odradek_broker.config.coordination_keys import CONSUMER
 from odradek_broker.config.group_keys import group_value
-from odradek_broker.controller.image import GROUP_TOPIC, ResourceType
+from odradek_broker.controller.image import GROUP_TOPIC, GROUP_VERSION, ResourceType
 from odradek_broker.coordination.result import CoordinatorResult, Instant
 from odradek_broker.coordinators.batches import ProducerStamp
 from odradek_broker.coordinators.coordinators import Coordinators
@@ -69,6 +70,12 @@ class GroupsRuntime(Coordinators[GroupPartition]):
         self._topics = ImageTopics(context.image)
         self._resolving: set[str] = set()
         """Groups whose regular expressions are being resolved."""
+
+    @property
+    def takes_consumer_protocol(self) -> bool:
+        """Whether the cluster has agreed on it (group.version), and this broker's settings leave it on."""
+        is_on = CONSUMER in self._context.config.group_coordinator_rebalance_protocols
+        return is_on and self._context.image.features.get(GROUP_VERSION, 0) >= 1
 
     def _make(self, partition: Partition, *, is_only_copy: bool) -> GroupPartition:
         coordinator = GroupCoordinator(_settings(self._context.config, self._context.image))
