@@ -14,7 +14,7 @@ from odradek.protocol.messages.consumer_protocol import (
     ConsumerProtocolSubscription,
     TopicPartition,
 )
-from odradek.protocol.messages.join_group import JoinGroupRequestProtocol
+from odradek.protocol.messages.join_group import JoinGroupRequestProtocol, JoinGroupResponse
 from odradek.protocol.messages.leave_group import MemberIdentity
 from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
 
@@ -333,6 +333,74 @@ def test_a_static_member_that_was_killed_may_come_back_by_the_classic_protocol()
     ticket = scene.join(protocols=old.protocols(), instance="i", new_id="old", version=5)
     assert scene.joined(ticket).error_code == ErrorCode.NONE
     assert scene.consumers().static_members == {"i": "old"}
+
+
+def back_by_the_classic_protocol(scene: ConsumerScene, *topics: str) -> JoinGroupResponse:
+    """A static member whose place is kept for it."""
+    said = ConsumerProtocolSubscription(list(topics or ("a",)))
+    protocols = [JoinGroupRequestProtocol("cooperative", b"\x00\x01" + encode(said, 1))]
+    return scene.joined(scene.join(protocols=protocols, instance="i", new_id="back", version=5))
+
+
+def test_a_static_member_takes_the_group_along_to_the_classic_protocol_and_stops_nobody() -> None:
+    scene = ConsumerScene()
+    [old] = with_classic(scene, "old")
+    new = scene.member("new", instance="i")
+    new.join()
+    go_on(old, new)
+    had = new.partitions()
+    assert len(had) == 3 and new.leave(-2) == 0
+    answer = back_by_the_classic_protocol(scene)
+    assert (answer.error_code, answer.generation_id) == (0, old.generation)
+    assert scene.state() == "Stable" and scene.group().members.keys() == {"old", "back"}
+    scene.tick()
+    assert scene.synced(scene.sync("back", answer.generation_id, instance="i")).assignment == told(*had)
+    assert [old.beat(), scene.heartbeat("back", answer.generation_id, instance="i")] == [0, 0]
+    assert scene.heartbeat("new", answer.generation_id, instance="i") == ErrorCode.FENCED_INSTANCE_ID
+    successor = scene.restarted()
+    successor.tick()
+    assert successor.state() == "Stable" and successor.group().members.keys() == {"old", "back"}
+
+
+def test_a_static_member_that_was_alone_goes_back_with_all_that_it_had() -> None:
+    scene = ConsumerScene()
+    scene.member("new", instance="i").join()
+    answer = back_by_the_classic_protocol(scene)
+    scene.tick()
+    assert scene.synced(scene.sync("back", answer.generation_id, instance="i")).assignment == told(*ALL)
+
+
+def test_who_comes_back_and_wants_something_else_lets_the_classic_group_rebalance() -> None:
+    scene = ConsumerScene()
+    scene.set_topics(b=2)
+    [old] = with_classic(scene, "old")
+    new = scene.member("new", instance="i")
+    new.join()
+    go_on(old, new)
+    new.leave(-2)
+    answer = back_by_the_classic_protocol(scene, "b")
+    scene.tick()
+    assert (answer.error_code, scene.state()) == (0, "PreparingRebalance")
+    refused = scene.synced(scene.sync("back", answer.generation_id, instance="i"))
+    assert refused.error_code == ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def test_while_somebody_has_yet_to_give_up_partitions_the_classic_group_divides_anew() -> None:
+    scene = ConsumerScene()
+    [old] = with_classic(scene, "old")
+    scene.member("new", instance="i").join()
+    assert old.reads == ALL
+    back_by_the_classic_protocol(scene)
+    scene.tick()
+    assert scene.state() == "PreparingRebalance"
+
+
+def test_the_policy_says_whether_a_static_member_takes_the_group_along() -> None:
+    scene = ConsumerScene()
+    scene.member("new", instance="i").join()
+    scene.core.settings = scene.settings_with(group_consumer_migration_policy="upgrade")
+    assert back_by_the_classic_protocol(scene).error_code == 0
+    assert scene.consumers().members["back"].uses_classic_protocol
 
 
 def test_the_next_coordinator_knows_a_group_that_has_migrated() -> None:

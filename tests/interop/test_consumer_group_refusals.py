@@ -13,8 +13,13 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from confluent_kafka.cimpl import NewTopic
 from frames import Peer
 
+from odradek.consumer.embedded import decode_assignment
 from odradek.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
-from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, TopicPartitions
+from odradek.protocol.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+    TopicPartitions,
+)
 from odradek.protocol.messages.delete_groups import DeleteGroupsRequest
 from odradek.protocol.messages.describe_groups import DescribeGroupsRequest
 from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest
@@ -32,6 +37,7 @@ from odradek.protocol.messages.offset_delete import (
     OffsetDeleteRequestTopic,
 )
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics
+from odradek.protocol.messages.sync_group import SyncGroupRequest
 from referee import BrokerProcess
 
 TOPIC, GROUP = "epochs", "epochs-at-once"
@@ -261,3 +267,50 @@ def test_heartbeats_that_cannot_be_are_refused_as_kafka_refuses_them(story: Stor
 
 def test_a_group_goes_through_its_life_as_in_kafka(story: Story) -> None:
     assert tell(story) == TOLD
+
+
+GOING_BACK = "epochs-going-back"
+WENT_BACK: dict[str, Outcome] = {
+    "joins as an instance": (0, 4),
+    "leaves for a while": (0,),
+    "is back by the other protocol": (0, True, "range", "", 0),
+    "has what it had": (0, 4),
+    "is a member": (0,),
+    "described": (0, "Stable", "consumer", 1),
+    "described as of the consumer protocol": (69,),
+    "another joins by that": (0, 0),
+}
+
+
+def test_the_last_static_member_takes_its_group_along_to_the_classic_protocol_as_in_kafka(story: Story) -> None:
+    """Nobody is stopped by that: there is no rebalance."""
+    peer, told, fields = story.peer, dict[str, Outcome](), {"group_id": GOING_BACK, "instance_id": "i"}
+    joined = peer.ask(beat("s", 0, **fields), 1)
+    told["joins as an instance"] = (joined.error_code, _given(joined))
+    told["leaves for a while"] = (peer.ask(beat("s", -2, **fields), 1).error_code,)
+    subscribed = b"\0\1" + b"\0\0\0\1" + b"\0\6epochs" + b"\xff\xff\xff\xff" + b"\0\0\0\0"
+    protocols = [JoinGroupRequestProtocol("range", subscribed)]
+    back = peer.ask(JoinGroupRequest(GOING_BACK, 10_000, 10_000, "", "i", "consumer", protocols), 5)
+    is_of_that_epoch = back.generation_id == joined.member_epoch
+    told["is back by the other protocol"] = (
+        *(back.error_code, is_of_that_epoch, back.protocol_name, back.leader, len(back.members)),
+    )
+    synced = peer.ask(SyncGroupRequest(GOING_BACK, back.generation_id, back.member_id, "i"), 3)
+    assigned = decode_assignment(synced.assignment)
+    told["has what it had"] = (synced.error_code, len(assigned))
+    told["is a member"] = (
+        peer.ask(HeartbeatRequest(GOING_BACK, back.generation_id, back.member_id, "i"), 3).error_code,
+    )
+    (described,) = peer.ask(DescribeGroupsRequest([GOING_BACK]), 5).groups
+    told["described"] = (
+        *(described.error_code, described.group_state, described.protocol_type, len(described.members)),
+    )
+    (other_kind,) = peer.ask(ConsumerGroupDescribeRequest([GOING_BACK]), 1).groups
+    told["described as of the consumer protocol"] = (other_kind.error_code,)
+    again = peer.ask(beat("t", 0, group_id=GOING_BACK), 1)
+    told["another joins by that"] = (again.error_code, _given(again))
+    assert told == WENT_BACK
+
+
+def _given(answer: ConsumerGroupHeartbeatResponse) -> int:
+    return 0 if answer.assignment is None else sum(len(each.partitions) for each in answer.assignment.topic_partitions)

@@ -3,6 +3,9 @@
 To them a member epoch is a generation, and the coordinator the leader: they join and are answered at once, ask for
 their assignment by SyncGroup, and are told by heartbeats to join again whenever there is a step to take towards the
 target. What a JoinGroup says that they own is what a ConsumerGroupHeartbeat would say.
+
+A static member may come back by the classic protocol. Where it was the last of the other, the group is a classic one
+from then on.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from odradek_broker.groups.consumer.fence import fence, find_member
 from odradek_broker.groups.consumer.group import ConsumerGroup
 from odradek_broker.groups.consumer.heartbeat import advance, refuse_if_full, replace_static
 from odradek_broker.groups.consumer.member import ConsumerMember, MemberState, numbers_of
+from odradek_broker.groups.consumer.migration import downgrade, is_to_be_downgraded
 from odradek_broker.groups.consumer.records import member_record
 from odradek_broker.groups.consumer.regexes import Resolved
 from odradek_broker.groups.consumer.target import may_assign
@@ -41,7 +45,7 @@ from odradek_broker.groups.leave import answer_leave, identities_of
 from odradek_broker.groups.step import Step
 from odradek_broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
 from odradek_broker.groups.timers import TimerKind
-from odradek_broker.groups.topics import Topics
+from odradek_broker.groups.topics import Topics, metadata_hash
 
 NO_MIGRATION = "disabled"
 
@@ -55,6 +59,12 @@ def join(
     refuse_if_full(group, member_id, request.group_instance_id, step)
     if joiner.must_know_its_id and not request.member_id and request.group_instance_id is None:
         return refuse_join(ErrorCode.MEMBER_ID_REQUIRED, member_id)
+    owner = _owner_by_the_other_protocol(group, request)
+    if owner is not None:
+        member = _as_it_is_now(structs.replace(owner, member_id=member_id), request, joiner, said)
+        left = [*(each for each in group.members.values() if each is not owner), member]
+        if is_to_be_downgraded(group, left, step):
+            return _join_classic_group(group, owner, member, left, topics, step)
     former = _find_or_admit(group, request, member_id, step)
     member = _as_it_is_now(former, request, joiner, said)
     if member != former:
@@ -106,6 +116,42 @@ def _find_or_admit(group: ConsumerGroup, request: JoinGroupRequest, member_id: s
     if former_id is None:
         return ConsumerMember(member_id=member_id)
     return replace_static(group, group.members[former_id], member_id, step)
+
+
+def _owner_by_the_other_protocol(group: ConsumerGroup, request: JoinGroupRequest) -> ConsumerMember | None:
+    """The member of the consumer protocol whose place a static member takes that comes back by the classic one."""
+    owner = group.members.get(group.static_members.get(request.group_instance_id or "", ""))
+    if owner is None or owner.uses_classic_protocol or request.member_id not in ("", owner.member_id):
+        return None
+    return owner
+
+
+def _join_classic_group(
+    group: ConsumerGroup,
+    owner: ConsumerMember,
+    member: ConsumerMember,
+    left: list[ConsumerMember],
+    topics: Topics,
+    step: Step,
+) -> JoinGroupResponse:
+    """The last of the consumer protocol has come back by the classic one: nobody is left to hold the group here.
+
+    Where nothing else has changed nobody is stopped: the member reads on what it had.
+    """
+    is_divided = (
+        group.assignment_epoch == group.epoch
+        and member.subscribed_topic_names == owner.subscribed_topic_names
+        and not owner.subscribed_topic_regex
+        and group.metadata_hash == metadata_hash(group.topics_of(left), topics)
+        and all(each.state is MemberState.STABLE and each.member_epoch == group.epoch for each in left[:-1])
+    )
+    value = downgrade(group, left, topics, step, is_divided=is_divided)
+    return JoinGroupResponse(
+        generation_id=value.generation,
+        protocol_type=CONSUMER_PROTOCOL_TYPE,
+        protocol_name=value.protocol,
+        member_id=member.member_id,
+    )
 
 
 def _as_it_is_now(

@@ -18,7 +18,6 @@ from odradek.protocol.messages.group_metadata import GroupMetadataValue, MemberM
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.coordination.api_error import ApiError
 from odradek_broker.coordination.record import CoordinatorRecord
-from odradek_broker.groups.assignors.spec import NO_PARTITIONS
 from odradek_broker.groups.consumer import records
 from odradek_broker.groups.consumer.embedded import (
     read_assignment,
@@ -124,14 +123,25 @@ def is_to_be_downgraded(group: ConsumerGroup, left: list[ConsumerMember], step: 
     )
 
 
-def downgrade(group: ConsumerGroup, left: list[ConsumerMember], topics: Topics, step: Step) -> None:
-    """Let the group be a classic one from now on, in which everybody has what it was to have; then it rebalances."""
-    step.records += [*group.tombstones(), group_record(group.group_id, _as_classic(group, left, topics, step))]
-    step.set_timer(TimerKind.DOWNGRADE, 0, group.group_id)
-    step.notes.append(f"group {group.group_id!r} becomes a classic one again, and rebalances")
+def downgrade(
+    group: ConsumerGroup, left: list[ConsumerMember], topics: Topics, step: Step, *, is_divided: bool = False
+) -> GroupMetadataValue:
+    """Let the group be a classic one from now on, in which everybody has what it was to have.
+
+    Then it rebalances, unless `is_divided`: these are the members that the target is for, and all of them are there.
+    """
+    value = _as_classic(group, left, topics, step, is_divided=is_divided)
+    step.records += [*group.tombstones(), group_record(group.group_id, value)]
+    if not is_divided:
+        step.set_timer(TimerKind.DOWNGRADE, 0, group.group_id)
+    then = "" if is_divided else ", and rebalances"
+    step.notes.append(f"group {group.group_id!r} becomes a classic one again{then}")
+    return value
 
 
-def _as_classic(group: ConsumerGroup, left: list[ConsumerMember], topics: Topics, step: Step) -> GroupMetadataValue:
+def _as_classic(
+    group: ConsumerGroup, left: list[ConsumerMember], topics: Topics, step: Step, *, is_divided: bool
+) -> GroupMetadataValue:
     by_name = [
         {each.name: each.metadata for each in member.classic.supported_protocols}
         for member in left
@@ -142,7 +152,7 @@ def _as_classic(group: ConsumerGroup, left: list[ConsumerMember], topics: Topics
         protocol_type=CONSUMER_PROTOCOL_TYPE,
         generation=group.epoch,
         protocol=common[0],
-        leader=None,  # So the next coordinator knows, too, that nobody has divided this yet.
+        leader=left[0].member_id if is_divided else None,  # None says to the next coordinator, too: not divided yet.
         current_state_timestamp=step.now.wall_ms,
         members=[
             _classic_member(group, member, protocols[common[0]], topics)
@@ -153,7 +163,7 @@ def _as_classic(group: ConsumerGroup, left: list[ConsumerMember], topics: Topics
 
 def _classic_member(group: ConsumerGroup, member: ConsumerMember, metadata: bytes, topics: Topics) -> MemberMetadata:
     assert member.classic is not None
-    target = group.targets.get(member.member_id, NO_PARTITIONS)
+    target = group.target_of(member)
     return MemberMetadata(
         member_id=member.member_id,
         group_instance_id=member.instance_id,
