@@ -17,6 +17,7 @@ from odradek_broker.partitions import scrub
 DAY_MS = 24 * 60 * 60 * 1000
 VALUES = [str(number) * 2_000 for number in range(10)]
 SEGMENT = "/data/t-0/00000000000000000000.log"
+IN_THE_OFFSET = 2
 IN_THE_LENGTH, IN_THE_CRC = LENGTH_COVERS_FROM - 4, CRC_POSITION
 
 
@@ -98,6 +99,31 @@ def test_damage_that_nobody_makes_good_is_said_once_and_everything_else_goes_on(
     play(scenario, watched=False, min_insync_replicas="1")
     (line,) = [each for each in caplog.messages if "is damaged" in each]
     assert SEGMENT in line and "No other broker has it" in line
+
+
+def test_a_batch_that_names_another_offset_is_given_to_nobody_once_it_is_known(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its checksum is right: a consumer would believe it, and go on from there."""
+
+    async def scenario(world: World) -> None:
+        async with Admin(world.bootstrap, surroundings=world.client()) as admin:
+            await admin.delete_topic("t")
+            await admin.create_topic("t", replicas=[[C]])
+        await until(lambda: world.leader("t") is world.brokers[C], "it leads")
+        await write(world, *VALUES)
+        damage(world.brokers[C], IN_THE_OFFSET)
+        await until(lambda: any("is damaged" in each for each in caplog.messages), "it is said")
+        async with Consumer(world.bootstrap, start="earliest", surroundings=world.client()) as consumer:
+            await consumer.assign([TopicPartition("t", 0)])
+            assert [record.offset for record in await consumer.poll(timeout_s=1)] == [0]
+            with pytest.raises(CorruptRecords):
+                await consumer.poll(timeout_s=1)
+            assert consumer.position(TopicPartition("t", 0)) == 1
+
+    for name, seconds in (("FIRST_SECONDS", 2.0), ("SECONDS_A_PIECE", 0.1), ("PAUSE_SECONDS", 1.0)):
+        monkeypatch.setattr(scrub, name, seconds)
+    play(scenario, watched=False, min_insync_replicas="1")
 
 
 @pytest.mark.parametrize("is_sealed", [True, False])

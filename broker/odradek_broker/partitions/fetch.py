@@ -48,6 +48,10 @@ def read_partition(
         limit = log.log_end_offset
     elif not committed:
         limit = partition.high_watermark
+    if partition.known_damage is not None and (damaged_at := partition.damaged_at) is not None:
+        if offset == damaged_at:  # no checksum covers offsets: what lies there is given to nobody
+            return refused(fetch, ErrorCode.CORRUPT_MESSAGE)
+        limit = min(limit, damaged_at) if offset < damaged_at else limit
     diverging = diverging_epoch(partition, fetch)
     records, aborted = None, None
     try:

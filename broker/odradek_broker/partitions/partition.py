@@ -77,8 +77,9 @@ class Partition:
         self.log = log
         self.min_insync = 1
         self.refusals = DiskRefusals()
-        self.damaged_at: int | None = None
-        """The first offset where damage has been met that no other replica makes good."""
+        self.known_damage: tuple[int, int] | None = None
+        """The first offset where damage has been met that no other replica makes good, and how often the log had been
+        cut by then."""
         self.tells_watermark = False
         """Followers hear at once how far it is committed, because consumers read from them."""
         self.admissions: dict[int, Admission] = {}
@@ -103,6 +104,14 @@ class Partition:
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.index}"
+
+    @property
+    def damaged_at(self) -> int | None:
+        """Where damage is known of; not where it has been deleted or cut off since."""
+        if self.known_damage is None:
+            return None
+        offset, truncations = self.known_damage
+        return offset if self.log.log_start_offset <= offset and self.log.truncations == truncations else None
 
     @property
     def is_leader(self) -> bool:

@@ -185,7 +185,7 @@ class ReplicaLogs:
             self.doubt(partition, damage.offset)
             return True
         if partition.damaged_at is None or damage.offset < partition.damaged_at:
-            partition.damaged_at = damage.offset
+            partition.known_damage = damage.offset, partition.log.truncations
             logger.error(
                 "%s is damaged: %s. No other broker has it: reads there are refused, and what can be read is served."
                 " Seek past it, or delete the records up to behind it",
