@@ -58,3 +58,10 @@ def test_damage_anywhere_is_met_with_the_place_where_it_begins(segment: Segment)
             with pytest.raises(DamagedLog) as damaged:
                 pieces(segment.reader())
             assert (damaged.value.position, damaged.value.offset) == (start, 2 * number), byte
+
+
+def test_a_segment_that_goes_on_behind_the_beginning_of_the_next_is_damaged(segment: Segment) -> None:
+    assert read_piece(segment, Place(0, 0), before=4) is not None
+    with pytest.raises(DamagedLog) as damaged:
+        read_piece(segment, Place(0, 0), before=3)
+    assert damaged.value.offset == 2

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FIRST_SECONDS = 600.0
 SECONDS_A_PIECE = 1.0
 PAUSE_SECONDS = 24 * 60 * 60.0
+END_OF_OFFSETS = 2**63 - 1
 
 
 class Scrub:
@@ -54,11 +55,12 @@ class Scrub:
 
     async def _read(self, log: Log, segment: Segment) -> None:
         """Raises OSError, DamagedLog; not where the segment is not any more what it was."""
-        reader, truncations = segment.reader(), log.truncations
+        reader, truncations, following = segment.reader(), log.truncations, log.segments.after(segment)
+        before = END_OF_OFFSETS if following is None else following.base_offset
         place: Place | None = Place(0, segment.base_offset)
         try:
             while place is not None and _is_there(log, segment, truncations):
-                place = await self._workers.run(partial(read_piece, reader, place))
+                place = await self._workers.run(partial(read_piece, reader, place, before))
                 await trio.sleep(SECONDS_A_PIECE)
         except (FileNotFoundError, DamagedLog):
             if _is_there(log, segment, truncations):
