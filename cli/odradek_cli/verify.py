@@ -11,11 +11,14 @@ from odradek.protocol.records.batch import BatchHeader
 from odradek.protocol.records.record import decode_batch
 from odradek_broker.apis.internal_records import fault_of
 from odradek_broker.controller.frame import unframe
+from odradek_broker.controller.history import NO_OFFSET
 from odradek_broker.controller.image import INTERNAL_TOPICS, METADATA_TOPIC
 from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.controller.journal_files import examine
 from odradek_broker.log import filenames
-from odradek_broker.log.directory import META_PROPERTIES
+from odradek_broker.log.checkpoints import decode_seen_metadata
+from odradek_broker.log.directory import META_PROPERTIES, SEEN_METADATA
+from odradek_broker.log.failures import CorruptCheckpoint
 from odradek_broker.log.verification import (
     BatchFault,
     Checked,
@@ -80,10 +83,19 @@ def _metadata_fault(value: bytes | None) -> str | None:
     return None
 
 
+def _seen_offset(disk: RealDisk, path: str) -> int:
+    """How far the node has acted upon the metadata, where that reads back."""
+    try:
+        note = disk.read_file(os.path.join(os.path.dirname(os.path.abspath(path)), SEEN_METADATA))
+        return decode_seen_metadata(note)[0]
+    except (OSError, CorruptCheckpoint):
+        return NO_OFFSET
+
+
 def _metadata(disk: RealDisk, path: str) -> Iterator[Checked]:
     """What its files together amount to, and the snapshots, which lie in no segment."""
     try:
-        files = examine(disk, path, clean=False)
+        files = examine(disk, path, clean=False, seen_offset=_seen_offset(disk, path))
     except JournalDamaged as error:
         yield Checked(path, 0, [str(error)])
         return

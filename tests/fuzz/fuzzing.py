@@ -4,6 +4,8 @@
     nothing goes unsaid and nothing is said that must not be: an error in its log is a find, for nobody has damaged its
                         disk, and what a stranger asks is no error of the broker's
     neighbours          what somebody else was told is kept is there, before and after a start
+    the loop            no task of it takes HELD_SECONDS of the processor from one checkpoint to the next
+    memory              after the first WARM cases the process grows by no more than GROWTH_BYTES
 
 Each case is sent by itself, by one of several at a time; an answer, an end of the connection, or silence for
 PATIENCE_SECONDS (some requests wait for others) are all the same to it.
@@ -13,11 +15,13 @@ from __future__ import annotations
 
 import logging
 import struct
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import trio
 from hostile_cases import INTERNAL_TOPICS, TOPICS, Cases, Frame
 from served_broker import Peer, Served, fetch, produce, serving
@@ -52,6 +56,12 @@ DESTRUCTIVE = {"UnregisterBroker"}
 SMALL = {"internal_segment_bytes": "20000", "min_cleanable_dirty_ratio": "0"}
 
 
+HELD_SECONDS = 0.25
+"""What is really allowed is 20 ms, which tests count in calls (longest_step.py); this is for what none has counted."""
+WARM = 50_000
+GROWTH_BYTES = 100_000_000
+
+
 class Find(NamedTuple):
     said: str
     """What the broker said, with the traceback if there is one."""
@@ -66,23 +76,53 @@ class Listening(logging.Handler):
         super().__init__(logging.ERROR)
         self.sent: list[Frame] = []
         self.finds: dict[str, Find] = {}
+        self._cases = self._warm_bytes = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         said = self.format(record)
         if any(fine in said for fine in FINE):
             return
-        frames = self.sent[-4 * AT_ONCE :]
-        place = said.splitlines()[-1] if record.exc_info else str(record.msg)
-        self.finds.setdefault(place, Find(said, frames))
+        self.found(said.splitlines()[-1] if record.exc_info else str(record.msg), said)
+
+    def found(self, place: str, said: str) -> None:
+        self.finds.setdefault(place, Find(f"{place}: {said}", self.sent[-4 * AT_ONCE :]))
+
+    def look_at_memory(self) -> None:
+        """With each case."""
+        self._cases += 1
+        if self._cases % WARM == 0:
+            now_bytes = psutil.Process().memory_info().rss
+            self._warm_bytes = self._warm_bytes or now_bytes
+            if now_bytes > self._warm_bytes + GROWTH_BYTES:
+                self.found("memory", f"{self._warm_bytes:,} bytes have become {now_bytes:,} by case {self._cases:,}")
+
+
+class Held(trio.abc.Instrument):
+    """Who holds the loop."""
+
+    def __init__(self, heard: Listening) -> None:
+        self._heard = heard
+        self._began_s = 0.0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._began_s = time.thread_time()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        took_s = time.thread_time() - self._began_s
+        if took_s > HELD_SECONDS and task.name.startswith("odradek_broker."):
+            self._heard.found(f"the loop is held by {task.name}", f"for {took_s:.3f} s")
 
 
 @contextmanager
 def listening() -> Iterator[Listening]:
     handler, logger = Listening(), logging.getLogger("odradek_broker")
+    held = Held(handler)
     logger.addHandler(handler)
+    trio.lowlevel.add_instrument(held)
     try:
         yield handler
     finally:
+        trio.lowlevel.remove_instrument(held)
         logger.removeHandler(handler)
 
 
@@ -159,13 +199,14 @@ async def _send_some(served: Served, frames: Iterator[Frame | None], cases: Case
         if peer is None:
             peer = await served.connect()
         heard.sent.append(frame)
+        heard.look_at_memory()
         del heard.sent[: -100 * AT_ONCE]
         answer = await _answer(peer, frame)
         if answer is not None:
             with suppress(ProtocolError, ImportError, KeyError):  # the frame, or its API, may be nonsense
                 cases.learn(frame, answer)
         else:
-            await trio.aclose_forcefully(peer.stream)
+            await served.disconnect(peer)
             peer = None
 
 

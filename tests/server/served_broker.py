@@ -138,7 +138,7 @@ class Served:
         self.port = port
         self._server = server
         self._clock = clock
-        self._streams: list[trio.SocketStream] = []
+        self._streams: dict[trio.SocketStream, None] = {}
 
     @property
     def connection_count(self) -> int:
@@ -164,8 +164,12 @@ class Served:
         await connecting.bind((address, 0))
         await connecting.connect(("127.0.0.1", self.port))
         stream = trio.SocketStream(connecting)
-        self._streams.append(stream)
+        self._streams[stream] = None
         return Peer(stream)
+
+    async def disconnect(self, peer: Peer) -> None:
+        del self._streams[peer.stream]
+        await trio.aclose_forcefully(peer.stream)
 
     async def disconnect_all(self) -> None:
         for stream in self._streams:

@@ -93,6 +93,8 @@ async def _fetch_by_id(
         if each.topic_id in image.topic_names
     ]
     found = await groups.fetch(structs.replace(group, topics=known), require_stable=request.require_stable)
+    if found.error_code:
+        return found  # it is of the group, and of no topic
     answered = iter(found.topics)
     known_ids = {each.topic_id for each in known}
     return structs.replace(
