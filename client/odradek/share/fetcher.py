@@ -7,11 +7,14 @@ said, so that locks do not run out over records that are dealt with.
 Invariants
     One request of a session is under way at a time.
     What was fetched in a session that is lost is handed out no more: the broker has given it to others.
+    A broker that hangs keeps nothing that others lead by now: a request that has been under way for longer than it may
+    is reason to look who leads, and is given up where that broker leads nothing of ours any more.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -36,6 +39,8 @@ from odradek.wakeup import Changes, Wakeup
 logger = logging.getLogger(__name__)
 
 LINGER_SECONDS = 0.1
+OVERDUE_SECONDS = 3.0
+"""How long an answer is waited for, beyond the time for which the broker waits, before it is asked who leads."""
 PURPOSE = "share"
 REFUSED_REMEMBERED = 100
 """For a program that never asks; each has its line in the log."""
@@ -96,7 +101,7 @@ class ShareFetcher:
                     self._sources[node_id] = Source(node_id, self)
                     nursery.start_soon(self._sources[node_id].run)
                 self.wake()
-                await self._news.wait()
+                await self._news.wait(self._next_overdue_at())
 
     async def _follow(self, changes: Changes) -> None:
         while True:
@@ -105,6 +110,22 @@ class ShareFetcher:
             if self.error is not None:
                 self.changed.announce()
             self._news.set()
+
+    def _next_overdue_at(self) -> float:
+        """When to ask who leads; where that is now, it is asked."""
+        now, leaders = trio.current_time(), self._leaders()
+        for source in self._sources.values():
+            if source.overdue_at <= now:
+                self.cluster.wish_refresh()
+                source.overdue_at = now + OVERDUE_SECONDS
+                source.is_overdue = True
+            if source.is_overdue and source.node_id not in leaders:
+                source.give_up()
+        return min((source.overdue_at for source in self._sources.values()), default=math.inf)
+
+    def look_after(self) -> None:
+        """A request is under way from now on."""
+        self._news.set()
 
     def _leaders(self) -> set[int]:
         return {leader for each in self.membership.assigned if (leader := self.leader(each)) >= 0}
@@ -172,6 +193,10 @@ class Source:
         self.session_number = 0
         """Rises when a session is lost."""
         self.wakeup = Wakeup()
+        self.overdue_at = math.inf
+        """When the request under way is late; infinity where none is."""
+        self.is_overdue = False
+        self._asking = trio.CancelScope()
         self._fetcher = fetcher
         self._session = ShareSession(fetcher.group, fetcher.membership.member_id, fetcher.config)
         self._verdicts = Verdicts()
@@ -289,11 +314,25 @@ class Source:
 
     async def _ask(self, request: Any, kind: type[Any], wait_ms: int) -> Any:
         """Raises OdradekError, also for what the answer says of the session."""
-        timeout_s = self._fetcher.cluster.request_timeout_s + wait_ms / 1000
-        answer = await self._fetcher.cluster.request(self.node_id, request, kind, purpose=PURPOSE, timeout_s=timeout_s)
+        cluster, wait_s = self._fetcher.cluster, wait_ms / 1000
+        timeout_s = cluster.request_timeout_s + wait_s
+        self.overdue_at = trio.current_time() + wait_s + OVERDUE_SECONDS
+        self._fetcher.look_after()
+        answer = None
+        try:
+            with trio.CancelScope() as self._asking:
+                answer = await cluster.request(self.node_id, request, kind, purpose=PURPOSE, timeout_s=timeout_s)
+        finally:
+            self.overdue_at, self.is_overdue = math.inf, False
+        if answer is None:
+            raise broker_error(ErrorCode.NOT_LEADER_OR_FOLLOWER, f"broker {self.node_id} does not answer")
         if answer.error_code:
             raise broker_error(answer.error_code, answer.error_message)
         return answer
+
+    def give_up(self) -> None:
+        """Do not wait for the answer any longer."""
+        self._asking.cancel()
 
     # ------------------------------------------------------------------------------------------------------ outcomes
 
