@@ -11,6 +11,7 @@
     path.py         where the time of that record goes, step by step; run by itself
     startup.py      spawn to first acknowledgement, idle memory, memory after load
     own_client.py   odradek's client beside aiokafka, against the same broker
+    groups.py       joins, deaths and pauses of consumer groups, commits, share groups, memory of many groups
     command_line.py odradek produce and tail beside kcat; run by itself
     flat_cost.py    what must not matter: partitions, connections, size of the log
 

@@ -18,6 +18,8 @@ FSYNC = "Odradek, fsync"
 
 QUICK_REMOVAL = {"log.segment.delete.delay.ms": "1000"}
 """Deleted topics are to be gone before the next measurement: see fresh_topic."""
+SHORT_SESSIONS = {"group.consumer.min.session.timeout.ms": "6000", "group.consumer.min.heartbeat.interval.ms": "1000"}
+"""Groups may have such, and then notice a death within a measurement: see groups.py."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ def make(names: list[str], directory: Path) -> list[Contender]:
 
 def _broker(name: str, data_dir: Path) -> BrokerProcess:
     if name == KAFKA:
-        return ApacheKafka(data_dir, QUICK_REMOVAL, heap_mb=1024)
+        return ApacheKafka(data_dir, QUICK_REMOVAL | SHORT_SESSIONS, heap_mb=1024)
     policy = {"log.flush.policy": "interval"} if name == PAGE_CACHE else {}
-    return Odradek(data_dir, QUICK_REMOVAL | policy)
+    return Odradek(data_dir, QUICK_REMOVAL | SHORT_SESSIONS | policy)
 
 
 def available(wanted: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Run the benchmarks: see the package's docstring for what there is.
 
-python -m benchmarks.run [throughput latency startup own_client flat_cost transactions cluster] [--quick | --full]
+python -m benchmarks.run [throughput latency startup own_client groups flat_cost transactions cluster]
+                         [--quick | --full]
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import flat_cost, latency, own_client, startup, throughput, transactions
+from benchmarks import flat_cost, groups, latency, own_client, startup, throughput, transactions
 from benchmarks.cluster import controller_failover, crowd, failover
 from benchmarks.cluster import latency as cluster_latency
 from benchmarks.cluster import picture as cluster_picture
@@ -31,6 +32,7 @@ WITH_RUNNING_BROKERS: dict[str, Benchmark] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
     "own_client": own_client.measure,
+    "groups": groups.measure,
 }
 WITH_BROKERS_OF_THEIR_OWN: dict[str, Benchmark] = {
     "startup": startup.measure,
