@@ -1,7 +1,8 @@
 """Bugs in groups of the consumer protocol, to be planted; see planted_bugs.py.
 
 That a partition is given before it is free shows from inside only (core_watch.py): members of different epochs may well
-believe that they have the same one.
+believe that they have the same one. That one is taken for free before its member has said so is for
+tests/groups/test_consumer_group_walk.py.
 """
 
 from __future__ import annotations
@@ -38,22 +39,6 @@ OF_CONSUMER_GROUPS = [
         "        return self._holders.get((topic_id, partition), member_id) == member_id\n",
         "        return True\n",
         needs=GROUPS,
-    ),
-    planted(
-        "a member has given up what it was asked to before it says so",
-        "groups/consumer/reconcile.py",
-        "    if given_up and _still_has(given_up, goal.owned):\n",
-        "    if False:\n",
-        needs=GROUPS,
-        lasts_s=20.0,
-    ),
-    planted(
-        "commits of a member that has been left behind are taken",
-        "groups/consumer/offsets.py",
-        "    if epoch < member.member_epoch and _has_held_all(member, request, epoch, topics):\n",
-        "    if epoch < member.member_epoch:\n",
-        needs=(*GROUPS, "cut-clients"),
-        lasts_s=20.0,
     ),
     planted(
         "only who asks hears of a new target",

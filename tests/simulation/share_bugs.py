@@ -23,13 +23,6 @@ OF_SHARE_GROUPS = [
         needs=SHARING,
     ),
     planted(
-        "locks of records never end",
-        "sharing/share_partition.py",
-        "        late = [each for each in self._in_flight if each.state is RecordState.ACQUIRED and each.deadline_ms <= now_ms]",
-        "        late: list[Range] = []",
-        needs=SHARING,
-    ),
-    planted(
         "locks of records end too early",
         "sharing/share_partition.py",
         "if each.state is RecordState.ACQUIRED and each.deadline_ms <= now_ms]",
@@ -188,15 +181,6 @@ OF_SHARE_GROUPS = [
         "groups/lifecycle.py",
         "            step.set_timer(TimerKind.SESSION, session_ms, group.group_id, member_id)\n",
         "            pass\n",
-        needs=SHARING,
-        lasts_s=12.0,
-    ),
-    planted(
-        "members share what is not initialized",
-        "groups/share/heartbeat.py",
-        "    shared = {each: topic.partitions for each, topic in group.with_initialized(initialized).items()}\n",
-        "    shared = {each.topic_id: frozenset(range(each.partition_count)) for name in _names(members.values()) "
-        "if (each := topics.get(name)) is not None}\n",
         needs=SHARING,
         lasts_s=12.0,
     ),

@@ -22,7 +22,7 @@ from odradek.errors import OdradekError
 
 GROUP = "s0"
 LIMIT = 3
-LOCK_MS = 4_000
+LOCK_MS = 2_000
 SETTINGS = {
     "group.share.delivery.count.limit": str(LIMIT),
     "group.share.record.lock.duration.ms": str(LOCK_MS),
@@ -34,7 +34,7 @@ SETTINGS = {
 }
 RELEASES, REJECTS, DIES_AT_ONCE = 0.2, 0.05, 0.4
 MOST_AT_ONCE = 7
-LONGEST_WORK_S, TOO_LONG_S, TAKES_TOO_LONG = 1.0, 1.5 * LOCK_MS / 1000, 0.1
+LONGEST_WORK_S, TOO_LONG_S, TAKES_TOO_LONG = 0.5, 1.5 * LOCK_MS / 1000, 0.2
 QUIET_S = 2.5 * LOCK_MS / 1000
 """When nothing has come for so long, nothing is left: no lock is so long."""
 

@@ -6,8 +6,8 @@ import hashlib
 from collections import Counter, deque
 from random import Random
 
-import core_watch  # noqa: F401  (from now on each core of a group is looked at)
 import trio
+from core_watch import take_violation
 from deterministic_trio import Process
 from fault_atlas import FaultAtlas
 from invariants import Invariants, Violated, told
@@ -327,6 +327,8 @@ class World:
         try:
             if self.events > MOST_EVENTS:
                 raise Violated("there is no end to it")
+            if (violation := take_violation()) is not None:
+                raise violation
             active = [node.active_controller for node in self.controllers]
             if self.etcd is not None:
                 self._candidates.look([each for each in active if each is not None], trio.current_time())
