@@ -172,10 +172,10 @@ ShareStateCoordinator.replay = _watched_replay  # type: ignore[method-assign]
 
 def _look_at_groups(coordinator: GroupCoordinator) -> None:
     for group in coordinator.groups.values():
-        _look_at_group(group)
+        look_at_group(group)
 
 
-def _look_at_group(group: Group) -> None:
+def look_at_group(group: Group) -> None:
     if not isinstance(group, ConsumerGroup | ShareGroup):
         return
     epochs = [each.member_epoch for each in group.members.values()]
