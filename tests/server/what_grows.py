@@ -354,7 +354,7 @@ CONTAINERS = {
     "odradek.producer.accumulator.Accumulator._waiting": MINE,
     "odradek.producer.accumulator.Accumulator.topics": MINE,
     "odradek.producer.partitioner.TopicQueues.queues": MINE,
-    "odradek.producer.producer.Producer._topics": MINE,
+    "odradek.producer.base.ProducerBase._topics": MINE,
     "odradek.producer.queue.PartitionQueue.closed": BUFFERED,
     "odradek.producer.queue.PartitionQueue.in_flight": BUFFERED,
     "odradek.producer.sender.Sender._in_flight": NODES,
