@@ -277,6 +277,7 @@ WAITING = "Records that wait for another attempt"
 
 CONTAINERS = {
     "odradek_broker.apis.permissions.guard._lists_of": FIXED,
+    "odradek_broker.apis.permissions.guard._parts_of": FIXED,
     "odradek.share.consumer.ShareConsumer._handed_out": MINE,
     "odradek.share.consumer.ShareConsumer._names": MINE,
     "odradek.share.consumer.ShareConsumer._typed": MINE,
