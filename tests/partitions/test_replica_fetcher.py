@@ -29,7 +29,7 @@ from odradek_broker.log.leader_epochs import LeaderEpochs
 from odradek_broker.log.log import Log
 from odradek_broker.partitions.checkpoints import Cut
 from odradek_broker.partitions.follower import Asked, Follower
-from odradek_broker.partitions.replica_fetcher import ReplicaFetcher
+from odradek_broker.partitions.replica_fetcher import ANSWER_SECONDS, ReplicaFetcher
 from odradek_broker.partitions.replica_fetchers import ReplicaFetchers
 from odradek_broker.ports.disk import RealDisk
 
@@ -172,8 +172,31 @@ def following(ask: Callable[..., Awaitable[FetchResponse]]) -> ReplicaFetcher:
     partition: Any = SmallPartition(nothing)
     leader = 2, ("leader", 9092)
     fetcher = ReplicaFetcher(context, controller, reachability, follower, *leader, {KEY: partition})
-    fetcher._peer = SimpleNamespace(ask=ask, close=lambda: None)  # type: ignore[assignment]
+    fetcher._peer = SimpleNamespace(ask_patiently=ask, close=lambda: None)  # type: ignore[assignment]
     return fetcher
+
+
+async def test_a_leader_that_does_not_answer_counts_as_lost_and_others_to_ask_for_do_not(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    lost: list[float] = []
+
+    async def silence(*_: Any) -> FetchResponse:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    fetcher = following(silence)
+    fetcher._reachability.lost = lambda _: lost.append(trio.current_time())  # type: ignore[method-assign]
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fetcher.run)
+        await trio.sleep(ANSWER_SECONDS / 2)
+        other: Any = SmallPartition(nothing)
+        other.leader_epoch += 1
+        fetcher.assign({KEY: other})
+        await trio.sleep(1.6 * ANSWER_SECONDS)
+        nursery.cancel_scope.cancel()
+    assert lost == [began + 1.5 * ANSWER_SECONDS]
 
 
 @pytest.mark.parametrize(

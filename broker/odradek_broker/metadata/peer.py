@@ -73,15 +73,21 @@ class Peer:
 
     async def ask(self, request: ApiMessage, answer: type[R], version: int, timeout_s: float) -> R:
         """Raises PeerUnreachable. Views in the answer hold until the next request."""
-        channel: Channel | None = None
         try:
             with trio.fail_after(timeout_s):
-                channel = self._take_idle() or await self._connect()
-                response = await channel.ask(request, answer, version)
-        except (OSError, ProtocolError, trio.ClosedResourceError, trio.TooSlowError) as error:
+                return await self.ask_patiently(request, answer, version)
+        except trio.TooSlowError as error:
+            raise self._unreachable(error) from error
+
+    async def ask_patiently(self, request: ApiMessage, answer: type[R], version: int) -> R:
+        """Likewise, for whoever is itself cancelled when it takes too long: a scope costs as much as the asking."""
+        channel: Channel | None = None
+        try:
+            channel = self._take_idle() or await self._connect()
+            response = await channel.ask(request, answer, version)
+        except (OSError, ProtocolError, trio.ClosedResourceError) as error:
             self._give_up(channel)
-            why = str(error) or type(error).__name__
-            raise PeerUnreachable(f"{self.address[0]}:{self.address[1]}: {why}") from error
+            raise self._unreachable(error) from error
         except BaseException:
             self._give_up(channel)
             raise
@@ -90,6 +96,10 @@ class Peer:
         else:
             channel.close()
         return response
+
+    def _unreachable(self, error: Exception) -> PeerUnreachable:
+        why = str(error) or type(error).__name__
+        return PeerUnreachable(f"{self.address[0]}:{self.address[1]}: {why}")
 
     def close(self) -> None:
         """End the connections that are idle."""

@@ -90,6 +90,10 @@ class Follower:
         """Whether something that it holds is still to be flushed."""
         return self._flusher.syncs and partition.log.flushed_offset < partition.log.log_end_offset
 
+    def is_behind(self, partitions: Iterable[Partition]) -> bool:
+        """Whether there is anything to wait for (`wait_flushed`)."""
+        return self._flusher.syncs and any(self._is_behind_its_end(each) for each in partitions)
+
     async def wait_flushed(self, partitions: Iterable[Partition]) -> None:
         behind = [each for each in partitions if self._is_behind_its_end(each) and each.log.failed is None]
         for partition in behind:

@@ -81,23 +81,17 @@ class ReplicaFetcher:
             self._peer.close()
 
     async def _round(self) -> None:
-        with trio.CancelScope() as self._asking:
-            await self._follower.wait_flushed(self._partitions.values())
-        if self._asking.cancelled_caught:
-            return
+        if self._follower.is_behind(self._partitions.values()):
+            with trio.CancelScope() as self._asking:
+                await self._follower.wait_flushed(self._partitions.values())
+            if self._asking.cancelled_caught:
+                return
         asked = self._follower.due(self._partitions, trio.current_time())
         if not asked:
             await self._pause(RETRY_SECONDS)
             return
         request, said = self._request(asked)
-        answer: FetchResponse | None = None
-        with trio.CancelScope() as self._asking:
-            try:
-                answer = await self._peer.ask(request, FetchResponse, FETCH_VERSION, ANSWER_SECONDS)
-            except PeerUnreachable as error:
-                logger.debug("fetching from broker %d: %s", self._leader_id, error)
-                self._reachability.lost(self._leader_id)
-                await trio.sleep(RETRY_SECONDS)
+        answer = await self._answer(request)
         if answer is None:
             return
         self._reachability.reached(self._leader_id)
@@ -108,6 +102,20 @@ class ReplicaFetcher:
             return
         self._troubles.over(ANSWER)
         await self._follower.take(asked, said, answer)
+
+    async def _answer(self, request: FetchRequest) -> FetchResponse | None:
+        """None where there are others to ask for, or the leader is not to be reached: then after a rest."""
+        why: object = f"no answer in {ANSWER_SECONDS:g} s"
+        with trio.CancelScope(deadline=trio.current_time() + ANSWER_SECONDS) as self._asking:
+            try:
+                return await self._peer.ask_patiently(request, FetchResponse, FETCH_VERSION)
+            except PeerUnreachable as error:
+                why = error
+        if not self._asking.cancelled_caught or trio.current_time() >= self._asking.deadline:
+            logger.debug("fetching from broker %d: %s", self._leader_id, why)
+            self._reachability.lost(self._leader_id)
+            await self._pause(RETRY_SECONDS)
+        return None
 
     async def _pause(self, seconds: float) -> None:
         """Ends when there are others to ask for."""
