@@ -17,7 +17,8 @@ worker.
 What brokers and controllers alone ask of each other says so (FOR_BROKERS = True): nobody else reaches the handler.
 
 A handler that does nothing more for its client than wait for others says so (WAITS_FOR_OTHERS = True): it is cancelled
-in the moment in which the client closes its connection. The others are carried to their end, which is near.
+in the moment in which the client closes its connection. The others are carried to their end, which is near; what one of
+them waits for under a scope that it has anyway ends likewise, where it leaves that with the caller (`Caller.waiting`).
 
 Reading order: api_18_api_versions, api_00_produce, api_01_fetch; the rest are variations.
 """
@@ -32,6 +33,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct, field
+from trio import CancelScope
 
 from odradek.protocol.acl import Operation
 from odradek.protocol.headers import ApiMessage
@@ -101,6 +103,10 @@ class Caller(Struct):
     """Name and version, from its ApiVersions request (KIP-511)."""
     asking: Asking | None = None
     """On whose behalf it has last been asked for a permission."""
+    is_gone: bool = False
+    """It has closed its end, or will be closed."""
+    waiting: CancelScope | None = None
+    """Around what a handler waits for on its behalf: cancelled when it goes."""
     produced: ProduceAlike = field(default_factory=ProduceAlike)
     """What its last Produce looked like."""
     on_disconnect: dict[str, Callable[[], None]] = {}

@@ -47,13 +47,12 @@ from odradek_broker.apis import RequestContext
 from odradek_broker.config.coordination_keys import RACK_AWARE
 from odradek_broker.loop.slices import SLICE, Slices
 from odradek_broker.partitions.fetch import diverging_epoch, elsewhere, read_partition, refused
-from odradek_broker.partitions.fetch_sessions import FetchSession, PartitionKey
+from odradek_broker.partitions.fetch_sessions import FetchSession, PartitionKey, TopicKey
 from odradek_broker.partitions.leader_epochs import check_leader_epoch
 from odradek_broker.partitions.partition import Partition
 from odradek_broker.replication.selector import preferred_replica
 
 REQUEST, VERSIONS = FetchRequest, range(4, 19)
-WAITS_FOR_OTHERS = True
 
 T = TypeVar("T")
 
@@ -81,7 +80,7 @@ class Reading(NamedTuple):
     """There is an error or a divergence to be told: no use waiting."""
 
 
-async def handle(request: FetchRequest, context: RequestContext) -> FetchResponse:
+async def handle(request: FetchRequest, context: RequestContext) -> FetchResponse | None:
     broker = context.broker
     by_id = context.version >= FIRST_VERSION_WITH_IDS
     session = broker.fetch_sessions.begin(request, by_id=by_id, now_ms=broker.clock.monotonic_ms())
@@ -95,7 +94,10 @@ async def handle(request: FetchRequest, context: RequestContext) -> FetchRespons
             await _after(part)
     reading = await _read(wanted, request, context)
     if not _is_enough(reading, request, wanted):
-        reading = await _wait(wanted, request, context, reading)
+        later = await _wait(wanted, request, context, reading)
+        if later is None:
+            return None
+        reading = later
     if replica >= 0:
         _note_answer(reading, wanted, replica, context)
     return await _response(reading, session, request)
@@ -153,6 +155,12 @@ async def _find(request: FetchRequest, session: FetchSession | None, context: Re
         pairs = list(session.wanted.items())
     else:
         pairs = list((await _named(request, by_id=context.version >= FIRST_VERSION_WITH_IDS)).items())
+    return await _found(pairs, request, context)
+
+
+async def _found(
+    pairs: list[tuple[PartitionKey, FetchPartition]], request: FetchRequest, context: RequestContext
+) -> list[Wanted]:
     if len(pairs) <= SLICE:
         return [Wanted(key, fetch, _partition(key, request, context)) for key, fetch in pairs]
     wanted: list[Wanted] = []
@@ -266,10 +274,15 @@ def _is_enough(reading: Reading, request: FetchRequest, wanted: list[Wanted]) ->
     return reading.is_final or reading.size_bytes >= request.min_bytes or request.max_wait_ms <= 0 or not wanted
 
 
-async def _wait(wanted: list[Wanted], request: FetchRequest, context: RequestContext, reading: Reading) -> Reading:
+async def _wait(
+    wanted: list[Wanted], request: FetchRequest, context: RequestContext, reading: Reading
+) -> Reading | None:
+    """None where whoever asks has gone before there was enough."""
     partitions = [each.partition for each in wanted if isinstance(each.partition, Partition)]
-    is_replica = _replica_id(request) >= 0
-    with trio.move_on_after(request.max_wait_ms / 1000):
+    is_replica, caller = _replica_id(request) >= 0, context.caller
+    if caller.is_gone:
+        return None
+    with trio.move_on_after(request.max_wait_ms / 1000) as caller.waiting:
         while not _is_enough(reading, request, wanted) and not context.broker.is_stopping:
             event = trio.Event()
             for partition in partitions:
@@ -283,13 +296,10 @@ async def _wait(wanted: list[Wanted], request: FetchRequest, context: RequestCon
             finally:
                 for partition in partitions:
                     partition.remove_reader(event)
-            found = []
-            for part in _parts(wanted):
-                found += [Wanted(key, fetch, _partition(key, request, context)) for key, fetch, _ in part]
-                await _after(part)
-            wanted = found
+            wanted = await _found([(key, fetch) for key, fetch, _ in wanted], request, context)
             reading = await _read(wanted, request, context)
-    return reading
+    caller.waiting = None
+    return None if caller.is_gone else reading
 
 
 async def _response(reading: Reading, session: FetchSession | None, request: FetchRequest) -> FetchResponse:
@@ -301,9 +311,20 @@ async def _response(reading: Reading, session: FetchSession | None, request: Fet
             news += session.take_news(part)
             await _after(part)
         data = data if is_new else news
+    if len(data) == 1:
+        (((topic, _), found),) = data
+        return FetchResponse(session_id=_id_of(session), responses=[_of_topic(topic, [found])])
     topics = []
     for topic, group in itertools.groupby(data, key=lambda pair: pair[0][0]):
-        partitions = [each for _, each in group]
-        named = FetchableTopicResponse(topic_id=topic, partitions=partitions) if isinstance(topic, bytes) else None
-        topics.append(named or FetchableTopicResponse(topic=str(topic), partitions=partitions))
-    return FetchResponse(session_id=0 if session is None else session.session_id, responses=topics)
+        topics.append(_of_topic(topic, [each for _, each in group]))
+    return FetchResponse(session_id=_id_of(session), responses=topics)
+
+
+def _id_of(session: FetchSession | None) -> int:
+    return 0 if session is None else session.session_id
+
+
+def _of_topic(topic: TopicKey, partitions: list[PartitionData]) -> FetchableTopicResponse:
+    if isinstance(topic, bytes):
+        return FetchableTopicResponse(topic_id=topic, partitions=partitions)
+    return FetchableTopicResponse(topic=topic, partitions=partitions)

@@ -185,8 +185,10 @@ class Connection:
 
     def _peer_has_gone(self) -> None:
         if not self._draining:  # else it is our own doing
-            self._peer_gone = True
+            self._peer_gone = self._caller.is_gone = True
             self._waiting.cancel()
+            if self._caller.waiting is not None:
+                self._caller.waiting.cancel()
             self._changed.unpark_all()
 
     def _shrink(self) -> None:
