@@ -69,6 +69,7 @@ async def ask(partition: Partition, offset: int, epoch: int, last_fetched: int, 
     request = FetchRequest(replica_state=who, max_wait_ms=0, max_bytes=1000, topics=topics)
     around = SimpleNamespace(
         fetch_sessions=FetchSessions(1, 100, cast(Any, None)),
+        known_brokers=SimpleNamespace(knows=lambda principal, listener: True),
         clock=NOW,
         config=BrokerConfig(),
         context=SimpleNamespace(config=BrokerConfig()),
