@@ -33,12 +33,15 @@ def dump(
     ] = None,
     etcd: Annotated[list[str] | None, Option(help="An endpoint of etcd, to read there; repeatable.")] = None,
     prefix: Annotated[str, Option(help="What the keys in etcd begin with: etcd.prefix.")] = "odradek",
+    config: Annotated[
+        Path | None, Option(help="A controller's settings, for those of TLS and the login at etcd.", completes="file")
+    ] = None,
     image: Annotated[bool, Option("--image", help="What the records amount to, not each of them.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the records of the cluster's metadata, or what they amount to. Nothing is changed."""
     try:
-        journal = _find(directory, etcd or [], prefix)
+        journal = _find(directory, etcd or [], prefix, config)
         for line in _image(journal, as_json) if image else _records(journal, as_json):
             print(line)
     except EtcdUnavailable as error:
@@ -97,11 +100,11 @@ def _extent(image: MetadataImage) -> str:
     return f"offset {image.offset}, {len(image.brokers)} brokers, {len(image.topics)} topics"
 
 
-def _find(directory: Path | None, endpoints: list[str], prefix: str) -> Journal:
+def _find(directory: Path | None, endpoints: list[str], prefix: str, settings: Path | None) -> Journal:
     if endpoints and directory is not None:
         raise NoMetadata("give a directory or --etcd, not both")
     if endpoints:
-        return in_etcd(endpoints, prefix)
+        return in_etcd(endpoints, prefix, settings)
     return running() if directory is None else in_directory(directory)
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import crc_is_valid
 from odradek.protocol.records.record import decode_batch
+from odradek_broker.config.load import ConfigError, load_broker_config, settings_of
 from odradek_broker.controller.frame import unframe
 from odradek_broker.controller.image import METADATA_TOPIC
 from odradek_broker.controller.journal import Entry
@@ -21,8 +22,10 @@ from odradek_broker.election.gateway import HttpGateway
 from odradek_broker.log.checkpoints import decode_properties
 from odradek_broker.log.directory import META_PROPERTIES
 from odradek_broker.ports.disk import RealDisk
+from odradek_broker.tls.stores import StoreError
 from odradek_cli.failures import Failed
 from odradek_cli.running import NoCluster, find_cluster
+from odradek_cli.secured import SETTINGS
 from odradek_cli.segment_files import batches_of
 
 METADATA_LOG = f"{METADATA_TOPIC}-0"
@@ -71,9 +74,16 @@ def in_directory(directory: Path) -> Journal:
     raise NoMetadata(f"{directory} has no {METADATA_LOG}: it is no controller's data directory")
 
 
-def in_etcd(endpoints: Sequence[str], prefix: str) -> Journal:
-    """Raises NoMetadata, EtcdUnavailable, ProtocolError; OSError where httpx is not installed."""
-    gateway = HttpGateway()
+def in_etcd(endpoints: Sequence[str], prefix: str, settings: Path | None = None) -> Journal:
+    """`settings`: of a controller, as which to come to etcd.
+
+    Raises NoMetadata, EtcdUnavailable, ProtocolError; OSError where httpx is not installed.
+    """
+    try:
+        as_whom = {} if settings is None else settings_of(settings, "etcd.")
+        gateway = HttpGateway(load_broker_config(None, {}, as_whom | {"etcd.endpoints": ",".join(endpoints)}).config)
+    except (ConfigError, StoreError) as error:
+        raise NoMetadata(str(error)) from None
     etcd = Etcd(endpoints, gateway)
     try:
         cluster_id = etcd.get(cluster_id_key(prefix))
@@ -89,7 +99,8 @@ def running(data_dir: str | None = None) -> Journal:
     """Of the cluster that `odradek up` runs, on that data directory. Raises NoCluster, and as the others do."""
     found = find_cluster(data_dir)
     if found.etcd:
-        return in_etcd(found.etcd.split(","), ETCD_PREFIX)
+        settings = None if found.profile is None else Path(found.profile).with_name(SETTINGS)
+        return in_etcd(found.etcd.split(","), ETCD_PREFIX, settings)
     return in_directory(Path(found.data_dir) / CONTROLLER)
 
 

@@ -122,6 +122,14 @@ def security_of(secured: Secured) -> Security:
     )
 
 
+def security_of_etcd(secured: Secured) -> Security:
+    """As which its members, and whoever asks them, know each other: by certificates of the same authority."""
+    directory = secured.directory
+    return Security(
+        security_protocol="SSL", ssl_ca_file=str(directory / AUTHORITY), ssl_cert_file=str(directory / BROKERS)
+    )
+
+
 def hosts_for(host: str) -> list[str]:
     """By which names and addresses brokers that listen at `host` may be reached."""
     return list(dict.fromkeys(filter(None, ["localhost", "127.0.0.1", "::1", host, socket.gethostname()])))
@@ -160,6 +168,7 @@ def _settings(directory: Path, admin: str, broker: str) -> str:
     }
     for store, name in stores.items():
         settings |= {f"ssl.{store}.type": "PEM", f"ssl.{store}.location": str(directory / name)}
+        settings[f"etcd.ssl.{store}.location"] = str(directory / name)
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
 

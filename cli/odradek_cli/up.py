@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import trio
 
@@ -72,18 +72,17 @@ def up(
     """Start brokers and print `ready HOST:PORT` for each when clients would succeed."""
     set_up_logging(verbose=verbose)
     settings = parse_pairs(setting or [], "--set")
+    quorum = Quorum(journal, controllers)
     if port + brokers - 1 > MAX_PORT:
         raise UsageError(f"--port {port}: with {brokers} brokers the last port would be {port + brokers - 1}")
-    if secure and journal == "etcd":
-        raise UsageError("--secure secures every link, and that to etcd cannot be yet: it goes with --journal file")
     if data_dir is None and secure:  # else whoever keeps the data makes a temporary directory
         directory = tempfile.mkdtemp(prefix="odradek-")
         try:
-            raise SystemExit(_up_secured(brokers, port, host, directory, settings, is_temporary=True))
+            raise SystemExit(_up_secured(brokers, port, host, directory, settings, quorum, is_temporary=True))
         finally:
             shutil.rmtree(directory, ignore_errors=True)
     if secure:
-        raise SystemExit(_up_secured(brokers, port, host, data_dir or "", settings, is_temporary=False))
+        raise SystemExit(_up_secured(brokers, port, host, data_dir or "", settings, quorum, is_temporary=False))
     if data_dir is not None and os.path.exists(os.path.join(data_dir, "security", "brokers.properties")):
         raise UsageError(f"{data_dir} has a secured cluster, which nobody would guard without --secure")
     if brokers > 1 or journal == "etcd":
@@ -114,14 +113,28 @@ def up(
     raise SystemExit(code)
 
 
+class Quorum(NamedTuple):
+    """Who decides."""
+
+    journal: Literal["file", "etcd"]
+    controllers: int | None
+
+
 def _up_secured(
-    brokers: int, port: int, host: str, directory: str, settings: dict[str, str], *, is_temporary: bool
+    brokers: int,
+    port: int,
+    host: str,
+    directory: str,
+    settings: dict[str, str],
+    quorum: Quorum,
+    *,
+    is_temporary: bool,
 ) -> int:
     """All of it below one directory."""
-    from odradek_cli.secured import hosts_for, secure, security_of, tell_clients
+    from odradek_cli.secured import hosts_for, secure
 
     secured = secure(Path(directory), hosts_for(host))
-    if brokers == 1:
+    if brokers == 1 and quorum.journal == "file":
         overrides = {
             **dev_settings(os.environ),
             "listeners": f"SASL_SSL://{host}:{port}",
@@ -130,26 +143,34 @@ def _up_secured(
         }
         config = load_or_exit(secured.settings, overrides)
         return _run_one(config, directory, is_temporary=is_temporary, secured=secured)
-    from odradek.testing import Cluster
-
     load_or_exit(secured.settings, {"listeners": f"SASL_SSL://{host}:{port}", **settings})
-    settings = {**settings_in(os.environ), **settings}
 
     def make() -> Cluster:
-        security = security_of(secured)
-        cluster = Cluster(
-            brokers,
-            data_dir=directory,
-            port=port,
-            host=host,
-            settings=settings,
-            config=secured.settings,
-            security=security,
-        )
-        tell_clients(secured, cluster.bootstrap)
-        return cluster
+        all_settings = {**settings_in(os.environ), **settings}
+        return _secured_cluster(secured, all_settings, quorum, brokers=brokers, port=port, host=host)
 
     return _run_cluster(make, secured)
+
+
+def _secured_cluster(
+    secured: Secured, settings: dict[str, str], quorum: Quorum, *, brokers: int, port: int, host: str
+) -> Cluster:
+    from odradek.testing import Cluster
+    from odradek_cli.secured import security_of, security_of_etcd, tell_clients
+
+    cluster = Cluster(
+        brokers,
+        data_dir=secured.directory.parent,
+        port=port,
+        host=host,
+        settings=settings,
+        config=secured.settings,
+        security=security_of(secured),
+        etcd_security=security_of_etcd(secured),
+        **quorum._asdict(),
+    )
+    tell_clients(secured, cluster.bootstrap)
+    return cluster
 
 
 def _run_one(config: BrokerConfig, directory: str, *, is_temporary: bool, secured: Secured | None = None) -> int:

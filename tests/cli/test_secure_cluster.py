@@ -192,6 +192,32 @@ def test_a_new_certificate_is_for_the_same_hosts_by_the_same_authority(tmp_path:
     assert hosts_of(after) == hosts_of(before) == ["a.example.com", "10.0.0.1"]
 
 
-def test_etcd_is_not_said_to_be_secured() -> None:
-    refused = done("up", "--secure", "--journal", "etcd", code=2)
-    assert "--journal file" in refused.stderr
+class SecureOverEtcd(Secure):
+    """`odradek up --secure --journal etcd`."""
+
+    name = "Odradek, secured, over etcd"
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--journal", "etcd"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
+def test_the_link_to_etcd_is_secured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    broker = SecureOverEtcd(tmp_path / "data")
+    broker.start()
+    try:
+        done("topic", "create", "orders")
+        assert "orders" in done("metadata", "dump", "--image").stdout
+        (said,) = runtime.glob("odradek/*.json")
+        (endpoint,) = re.findall(r"https://127\.0\.0\.1:\d+", said.read_text())
+        stranger = done("metadata", "dump", "--etcd", endpoint, code=1).stderr
+        assert "CERTIFICATE_VERIFY_FAILED" in stranger
+        settings = str(broker.security / "brokers.properties")
+        assert "orders" in done("metadata", "dump", "--image", "--etcd", endpoint, "--config", settings).stdout
+    finally:
+        broker.stop()
+    assert "Traceback" not in "".join(broker.lines)

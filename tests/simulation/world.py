@@ -121,7 +121,7 @@ class SimNode:
                         random=random,
                         network=network,
                         make_workers=lambda: kind(workers, random, longest_sync_s=self.world.longest_sync_s),
-                        make_gateway=lambda: gateway,
+                        make_gateway=lambda config: gateway,
                     )
                     server = self._server = Server(node, network, self.clock)
                     async with trio.open_nursery() as nursery:

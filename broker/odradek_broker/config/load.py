@@ -76,6 +76,11 @@ def load_broker_config(
     return LoadedConfig(config, tuple(notices))
 
 
+def settings_of(file: Path, prefix: str) -> dict[str, str]:
+    """Of a file those settings alone that begin so, for whoever is no broker. Raises ConfigError."""
+    return {name: text for name, text in _read_file(file).items() if name.startswith(prefix)}
+
+
 # ----------------------------------------------------------------------------------------------------------- sources
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from odradek_broker.config.address_limits import AddressLimits, parse_address_limits
+from odradek_broker.config.etcd_keys import EtcdConfig
 from odradek_broker.config.listener import (
     PROTOCOLS,
     Listener,
@@ -13,7 +14,6 @@ from odradek_broker.config.listener import (
     parse_listener,
     parse_protocol_map,
 )
-from odradek_broker.config.login_keys import LoginConfig
 from odradek_broker.config.setting import (
     BOOLEAN,
     INT,
@@ -37,7 +37,7 @@ ROLES = ("broker", "controller")
 JOURNALS = ("file", "etcd")
 
 
-class IdentityConfig(LoginConfig, frozen=True, kw_only=True):
+class IdentityConfig(EtcdConfig, frozen=True, kw_only=True):
     """Who this broker is and where it is found."""
 
     node_id: Annotated[int, Setting("The number of this broker, different from every other's.", INT, at_least(0))] = 1
@@ -112,10 +112,6 @@ class IdentityConfig(LoginConfig, frozen=True, kw_only=True):
         int,
         Setting("The age of the oldest metadata record that is in no snapshot, at most; 0: any.", LONG, at_least(0)),
     ] = HOUR_MS
-    etcd_endpoints: Annotated[
-        tuple[str, ...], Setting("Where etcd is, as http://host:2379; with controller.journal=etcd.", LIST)
-    ] = ()
-    etcd_prefix: Annotated[str, Setting("What the cluster's keys in etcd begin with.", STRING, not_empty)] = "odradek"
 
 
 class NetworkConfig(IdentityConfig, frozen=True, kw_only=True):

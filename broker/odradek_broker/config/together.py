@@ -80,6 +80,19 @@ def _check_roles(config: BrokerConfig) -> list[str]:
             mistakes.append("controller.journal=etcd needs etcd.endpoints: where etcd is")
         if not config.controller_quorum_bootstrap_servers:
             mistakes.append("controller.journal=etcd needs controller.quorum.bootstrap.servers: all controllers")
+        mistakes += _check_etcd(config)
+    return mistakes
+
+
+def _check_etcd(config: BrokerConfig) -> list[str]:
+    mistakes = []
+    if (config.etcd_username is None) != (config.etcd_password is None):
+        mistakes.append("etcd.username and etcd.password must both be set, or neither")
+    if config.etcd_username is not None:
+        mistakes += [
+            f"etcd.endpoints: {endpoint} would be sent etcd.password for all to read; use https"
+            for endpoint in config.open_etcd_endpoints
+        ]
     return mistakes
 
 

@@ -36,6 +36,10 @@ async def stand_as_candidate(
     config = context.config
     host, port = next((each.host, each.port) for each in endpoints if each.name == config.inter_broker_listener)
     cluster_id = ""
+    for endpoint in config.open_etcd_endpoints:
+        logger.warning(
+            "etcd at %s is reached without TLS: whoever is in between reads and changes all metadata", endpoint
+        )
 
     async def lead(term: Term) -> None:
         controller = ControllerRuntime(

@@ -66,7 +66,7 @@ class Node:
         random: Random,
         network: Network,
         make_workers: Callable[[], Workers] = lambda: ThreadWorkers(FLUSH_THREADS),
-        make_gateway: Callable[[], Gateway] = HttpGateway,
+        make_gateway: Callable[[BrokerConfig], Gateway] = HttpGateway,
     ) -> None:
         network = between_brokers(network, config, random)
         self.context = NodeContext(config, disk=disk, clock=clock, random=random, network=network)
@@ -87,7 +87,7 @@ class Node:
             remote = self._remote_controller()
             cluster_id = ""
             if self._is_candidate:
-                workers, gateway = self._make_workers(), self._make_gateway()
+                workers, gateway = self._make_workers(), self._make_gateway(self.context.static_config)
                 cluster_id = await stand_as_candidate(self.context, self.seat, workers, gateway, endpoints, candidates)
             elif remote is not None:
                 cluster_id = (await remote.follower.first_image()).cluster_id

@@ -13,25 +13,26 @@ if TYPE_CHECKING:
 
 def check_tls(config: BrokerConfig) -> list[str]:
     """The library for certificates is imported only where there are some."""
-    if all(config.protocol_of(listener.name) not in OVER_TLS for listener in config.listeners):
+    to_etcd = config.controller_journal == "etcd" and config.is_etcd_over_tls
+    if all(config.protocol_of(listener.name) not in OVER_TLS for listener in config.listeners) and not to_etcd:
         return []
-    from odradek_broker.tls.contexts import client_context, server_context
+    from odradek_broker.tls.contexts import client_context, etcd_context, server_context
 
     mistakes = []
     for listener in config.listeners:
         if config.protocol_of(listener.name) in OVER_TLS:
-            mistakes += _tried(listener.name, server_context, config.at(listener.name))
+            mistakes += _tried(f"listeners: {listener.name}: ", server_context, config.at(listener.name))
     ours = config.inter_broker_listener
     if not mistakes and config.protocol_of(ours) in OVER_TLS:
-        mistakes += _tried(ours, client_context, config.at(ours))
-    return mistakes
+        mistakes += _tried(f"listeners: {ours}: ", client_context, config.at(ours))
+    return mistakes + (_tried("", etcd_context, config) if to_etcd else [])
 
 
-def _tried(listener: str, make: Callable[[BrokerConfig], object], config: BrokerConfig) -> list[str]:
+def _tried(where: str, make: Callable[[BrokerConfig], object], config: BrokerConfig) -> list[str]:
     from odradek_broker.tls.stores import StoreError
 
     try:
         make(config)
     except StoreError as error:
-        return [f"listeners: {listener}: {error}"]
+        return [f"{where}{error}"]
     return []

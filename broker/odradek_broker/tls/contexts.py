@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from msgspec import structs
 
 from odradek_broker.tls.ciphers import TLS_1_3, openssl_name
 from odradek_broker.tls.stores import StoreError, load_key_store, load_trust_store
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
 
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+_NO_STORES = {
+    **dict.fromkeys(("ssl_keystore_type", "ssl_truststore_type"), "JKS"),
+    **dict.fromkeys(("ssl_keystore_key", "ssl_keystore_certificate_chain", "ssl_truststore_certificates")),
+    "ssl_endpoint_identification_algorithm": "https",
+}
+"""JKS stands for whatever a store is."""
 _AUTH = {"none": ssl.CERT_NONE, "requested": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
@@ -43,6 +50,21 @@ def client_context(config: BrokerConfig) -> ssl.SSLContext:
     _believe(config, context, ssl.Purpose.SERVER_AUTH)
     _restrict(config, context)
     return context
+
+
+def etcd_context(config: BrokerConfig) -> ssl.SSLContext:
+    """For etcd: its host is always checked. Raises StoreError."""
+    stores = {
+        "ssl_keystore_location": config.etcd_ssl_keystore_location,
+        "ssl_keystore_password": config.etcd_ssl_keystore_password,
+        "ssl_key_password": config.etcd_ssl_key_password,
+        "ssl_truststore_location": config.etcd_ssl_truststore_location,
+        "ssl_truststore_password": config.etcd_ssl_truststore_password,
+    }
+    try:
+        return client_context(structs.replace(config, **_NO_STORES, **stores))
+    except StoreError as error:
+        raise StoreError(f"etcd.{error}" if f"{error}".startswith("ssl.") else f"etcd: {error}") from None
 
 
 def _show(config: BrokerConfig, context: ssl.SSLContext) -> bool:

@@ -26,11 +26,18 @@ Stamp: TypeAlias = tuple[int, int, int] | None
 class RenewedTls:
     """A context that is never older than its stores, as of the last `renew`."""
 
-    def __init__(self, make: Callable[[BrokerConfig], ssl.SSLContext], config: BrokerConfig, whose: str) -> None:
-        """Raises StoreError."""
+    def __init__(
+        self,
+        make: Callable[[BrokerConfig], ssl.SSLContext],
+        config: BrokerConfig,
+        whose: str,
+        stores: tuple[str, ...] = ("ssl_keystore_location", "ssl_truststore_location"),
+    ) -> None:
+        """`stores`: the settings that name their files. Raises StoreError."""
         self._make = make
         self._config = config
         self._whose = whose
+        self._stores = stores
         self._seen = self._stamps()
         self._refused: list[Stamp] | None = None
         """What could not be used, and has been said to be so."""
@@ -52,7 +59,7 @@ class RenewedTls:
             logger.info("%s has new certificates", self._whose)
 
     def _stamps(self) -> list[Stamp]:
-        return [_stamp(path) for path in (self._config.ssl_keystore_location, self._config.ssl_truststore_location)]
+        return [_stamp(getattr(self._config, each)) for each in self._stores]
 
 
 def _stamp(path: str | None) -> Stamp:

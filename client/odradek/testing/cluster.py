@@ -54,6 +54,7 @@ class Cluster:
         network_faults: bool = False,
         config: str | Path | None = None,
         security: Security = NO_SECURITY,
+        etcd_security: Security = NO_SECURITY,
     ) -> None:
         """Broker i listens at `port` + i (0: at any free ports). `settings` are Kafka's, for all processes.
 
@@ -61,7 +62,7 @@ class Cluster:
         (3) are controllers too, and etcd, which has to be installed, decides which of them is the active one. Of three
         `etcd_members` any one may die.
         `config` is a file of more settings, which may be secret; `security` says how this program connects, and which
-        protocol the brokers speak.
+        protocol the brokers speak; `etcd_security`, with a certificate and its key in one file, how etcd's members do.
         With `network_faults` proxies stand before all nodes, which `partition`, `isolate` and `slow` need.
         Raises ValueError for fewer brokers than the data directory was made for.
         """
@@ -84,7 +85,7 @@ class Cluster:
         candidates = 0
         if journal == "etcd":
             candidates = min(controllers or MANY, brokers)
-            self.etcd = _etcd_members(self.data_dir, self._etcd_ports(etcd_members))
+            self.etcd = _etcd_members(self.data_dir, self._etcd_ports(etcd_members), etcd_security)
             quorum = [f"{host}:{each}" for each in ports[:candidates]]
         else:
             if controllers not in (None, 1):
@@ -323,10 +324,12 @@ class Cluster:
         return Node(name, directory, self._host, port, {**self._settings, **where, **own}, self._config)
 
 
-def _etcd_members(data_dir: Path, ports: list[tuple[int, int]]) -> list[EtcdNode]:
+def _etcd_members(data_dir: Path, ports: list[tuple[int, int]], security: Security) -> list[EtcdNode]:
     if len(ports) == 1:
-        return [EtcdNode(data_dir / "etcd", *ports[0])]
-    members = [EtcdNode(data_dir / f"etcd-{i}", *pair, name=f"etcd-{i}") for i, pair in enumerate(ports)]
+        return [EtcdNode(data_dir / "etcd", *ports[0], security=security)]
+    members = [
+        EtcdNode(data_dir / f"etcd-{i}", *pair, name=f"etcd-{i}", security=security) for i, pair in enumerate(ports)
+    ]
     for member in members:
         member.members = members
     return members

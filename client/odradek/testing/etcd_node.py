@@ -12,6 +12,7 @@ from typing import Any
 
 import trio
 
+from odradek.security import NO_SECURITY, Security
 from odradek.testing.node import NodeFailed
 
 STARTS_WITHIN_SECONDS = 120.0
@@ -24,12 +25,24 @@ KEPT_REVISIONS = 1000
 class EtcdNode:
     """Made with the ports that it is to have, for clients and for other members."""
 
-    def __init__(self, directory: Path, client_port: int, peer_port: int, name: str = "odradek") -> None:
-        """The only member, until `members` names the others too."""
+    def __init__(
+        self,
+        directory: Path,
+        client_port: int,
+        peer_port: int,
+        name: str = "odradek",
+        security: Security = NO_SECURITY,
+    ) -> None:
+        """The only member, until `members` names the others too.
+
+        With `security` over TLS its certificate is what every member shows, and its authority's are what they ask for.
+        """
         self.name = name
         self.directory = directory
-        self.endpoint = f"http://127.0.0.1:{client_port}"
-        self._peer = f"http://127.0.0.1:{peer_port}"
+        self._security = security
+        protocol = "https" if security.over_tls else "http"
+        self.endpoint = f"{protocol}://127.0.0.1:{client_port}"
+        self._peer = f"{protocol}://127.0.0.1:{peer_port}"
         self.members = [self]
         self._process: trio.Process | None = None
         self._is_paused = False
@@ -58,6 +71,7 @@ class EtcdNode:
         command += [f"--listen-peer-urls={self._peer}", f"--initial-advertise-peer-urls={self._peer}"]
         command += ["--initial-cluster=" + ",".join(f"{each.name}={each._peer}" for each in self.members)]
         command += ["--auto-compaction-mode=revision", f"--auto-compaction-retention={KEPT_REVISIONS}"]
+        command += _over_tls(self._security) if self._security.over_tls else []
         with (self.directory / "server.log").open("ab") as log:
             self._process = await trio.lowlevel.open_process(command, stdout=log, stderr=log, start_new_session=True)
         with trio.move_on_after(STARTS_WITHIN_SECONDS):
@@ -117,8 +131,17 @@ class EtcdNode:
 
         request = Request(f"{self.endpoint}/v3/{path}", json.dumps(body).encode())
         try:
-            with urlopen(request, timeout=ASK_SECONDS) as answer:
+            with urlopen(request, timeout=ASK_SECONDS, context=self._security.tls()) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
         except OSError:
             return None
+
+
+def _over_tls(security: Security) -> list[str]:
+    """Flags of a member, for its clients and for the other members."""
+    flags = []
+    for prefix in ("", "peer-"):
+        flags += [f"--{prefix}cert-file={security.ssl_cert_file}", f"--{prefix}key-file={security.ssl_cert_file}"]
+        flags += [f"--{prefix}trusted-ca-file={security.ssl_ca_file}", f"--{prefix}client-cert-auth"]
+    return flags
