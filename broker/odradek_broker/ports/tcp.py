@@ -27,6 +27,8 @@ BYTES_BETWEEN_CHECKPOINTS = 4 * 1024 * 1024
 OPERATIONS_BETWEEN_CHECKPOINTS = 16
 BYTES_LIKE = (bytes, bytearray, memoryview)
 READ_INSTEAD_OF_SENDFILE_BYTES = 16 * 1024
+MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
+"""What comes before a range of a file leaves with its beginning: the peer is not woken for a header alone."""
 
 try:
     MAX_PIECES = os.sysconf("SC_IOV_MAX")
@@ -119,13 +121,13 @@ class TcpStream:
             buffers.append(memoryview(piece.read()))
             await self._send_buffers(buffers)
         else:
-            await self._send_buffers(buffers)
+            await self._send_buffers(buffers, MORE_FOLLOWS)
             await self._send_file(descriptor, piece.position, len(piece))
 
-    async def _send_buffers(self, buffers: list[memoryview]) -> None:
+    async def _send_buffers(self, buffers: list[memoryview], flags: int = 0) -> None:
         while buffers:
             try:
-                sent = self._socket.sendmsg(buffers[:MAX_PIECES])
+                sent = self._socket.sendmsg(buffers[:MAX_PIECES], (), flags)
             except BlockingIOError:
                 self._operations = self._bytes = 0
                 await trio.lowlevel.wait_writable(self._socket)
