@@ -52,7 +52,7 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
     with broker:
         _one_round(broker, scale)  # warms up
         both(ALONE)
-        with _idle_connections(broker.port, scale.connections):
+        with idle_connections(broker.port, scale.connections):
             both(connections)
         with fresh_topic(broker, scale.partitions) as crowd:
             _touch_every_partition(broker.bootstrap, crowd, scale.partitions)
@@ -103,7 +103,7 @@ def _looks_into_batches(bootstrap: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _idle_connections(port: int, count: int) -> Iterator[None]:
+def idle_connections(port: int, count: int) -> Iterator[None]:
     """Connections that have asked for ApiVersions, got their answer, and stay."""
     request = struct.pack(">hhih", 18, 0, 1, 4) + b"idle"
     with contextlib.ExitStack() as stack:

@@ -1,6 +1,6 @@
 """Run the benchmarks: see the package's docstring for what there is.
 
-python -m benchmarks.run [throughput latency startup own_client groups flat_cost transactions cluster]
+python -m benchmarks.run [throughput latency startup own_client groups flat_cost transactions capacity cluster]
                          [--quick | --full]
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import flat_cost, groups, latency, own_client, startup, throughput, transactions
+from benchmarks import capacity, flat_cost, groups, latency, own_client, startup, throughput, transactions
 from benchmarks.cluster import controller_failover, crowd, failover
 from benchmarks.cluster import latency as cluster_latency
 from benchmarks.cluster import picture as cluster_picture
@@ -38,6 +38,7 @@ WITH_BROKERS_OF_THEIR_OWN: dict[str, Benchmark] = {
     "startup": startup.measure,
     "flat_cost": flat_cost.measure,
     "transactions": transactions.measure,
+    "capacity": capacity.measure,
 }
 WITH_THREE_BROKERS: dict[str, ClusterBenchmark] = {
     "cluster.throughput": cluster_throughput.measure,
