@@ -79,6 +79,10 @@ TESTS = {
     "Keys of delegation tokens that a listener remembers": [
         "security/test_scram.py::test_keys_of_tokens_are_made_once_and_no_more_are_kept_than_that"
     ],
+    "Keys of an identity provider that are fetched": [
+        "server/test_keys_by_url.py::test_whoever_is_not_to_be_believed_gives_no_keys_and_is_said_once",
+        "security/test_key_refresh.py::test_a_key_that_is_unknown_has_them_fetched_soon_and_made_up_names_no_oftener",
+    ],
     "Iterations of SCRAM": [
         "controller/test_scram_users.py::test_what_is_refused_changes_nothing",
         "security/test_scram.py::test_a_client_does_not_work_for_a_broker_that_makes_it_up",
@@ -304,6 +308,7 @@ CONTAINERS = {
     "odradek_broker.security.audit.Audit._of_host": "Decisions that the audit log counts at a time",
     "odradek_broker.node.audit_log.AuditLog._due": "Decisions that the audit log counts at a time",
     "odradek_broker.server.endings.Endings._more": FIXED,
+    "odradek_broker.server.key_url.KeyUrl._keys": "Keys of an identity provider that are fetched",
     "odradek_broker.security.audit.Audit._new": "Decisions that the audit log counts at a time",
     "odradek_broker.security.delegation.TokenKeys._kept": "Keys of delegation tokens that a listener remembers",
     "odradek_broker.security.quotas.Meter._samples": FIXED,

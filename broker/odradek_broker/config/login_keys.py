@@ -9,6 +9,7 @@ from typing import Annotated
 from odradek.protocol.sasl.scram import HASHES
 from odradek_broker.config.listener_overrides import MECHANISMS
 from odradek_broker.config.setting import (
+    BOOLEAN,
     INT,
     LIST,
     LONG,
@@ -22,7 +23,7 @@ from odradek_broker.config.setting import (
     one_of,
 )
 from odradek_broker.config.tls_keys import TlsConfig
-from odradek_broker.config.units import KIB
+from odradek_broker.config.units import HOUR_MS, KIB
 from odradek_broker.security.first_users import FirstUsers, parse_first_users
 
 
@@ -50,8 +51,45 @@ class LoginConfig(TlsConfig, frozen=True, kw_only=True):
     connections_max_reauth_ms: Annotated[int, Setting("After so long one has to log in anew; 0 for never.", LONG)] = 0
     sasl_oauthbearer_jwks_endpoint_url: Annotated[
         str | None,
-        Setting("Where the keys are by which tokens are signed (JWKS): a file, as file:///keys.json.", STRING),
+        Setting(
+            "Where the keys are by which tokens are signed (JWKS): a file, as file:///keys.json, or an https URL that "
+            "is among sasl.oauthbearer.allowed.urls.",
+            STRING,
+        ),
     ] = None
+    sasl_oauthbearer_allowed_urls: Annotated[
+        tuple[str, ...],
+        Setting(
+            "The https URLs from which keys may be fetched. Kafka has a system property for it, "
+            "org.apache.kafka.sasl.oauthbearer.allowed.urls; as a setting it is Odradek's own.",
+            LIST,
+        ),
+    ] = ()
+    sasl_oauthbearer_jwks_endpoint_ca_location: Annotated[
+        str | None,
+        Setting(
+            "Whose word is taken for who is behind that URL: certificates (PEM); where not set, that of whom the "
+            "system believes. A key of Odradek's own.",
+            STRING,
+        ),
+    ] = None
+    sasl_oauthbearer_jwks_endpoint_refresh_ms: Annotated[
+        int, Setting("How often keys are fetched.", LONG, at_least(1))
+    ] = HOUR_MS
+    sasl_oauthbearer_jwks_endpoint_retry_backoff_ms: Annotated[
+        int, Setting("How soon they are tried to be fetched again, and each time twice as long.", LONG, at_least(1))
+    ] = 100
+    sasl_oauthbearer_jwks_endpoint_retry_backoff_max_ms: Annotated[
+        int, Setting("After how long at most they are tried to be fetched again.", LONG, at_least(1))
+    ] = 10_000
+    sasl_oauthbearer_unsecured_tokens: Annotated[
+        bool,
+        Setting(
+            "Whether tokens are believed that nobody has signed, so that whoever comes can be anybody: for trying "
+            "things out. A key of Odradek's own.",
+            BOOLEAN,
+        ),
+    ] = False
     sasl_oauthbearer_expected_issuer: Annotated[str | None, Setting("Who has to have issued a token.", STRING)] = None
     sasl_oauthbearer_expected_audience: Annotated[
         tuple[str, ...], Setting("For whom a token has to be: one of these.", LIST)

@@ -53,31 +53,54 @@ def check_logins(config: BrokerConfig, listener: str) -> list[str]:
     return mistakes
 
 
+def is_remote(url: str) -> bool:
+    """Whether the keys are to be fetched from elsewhere."""
+    return urlsplit(url).scheme == "https"
+
+
 def path_of(url: str) -> str:
     """Of a file: URL of this machine. Raises ValueError for any other."""
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-        raise ValueError("must be a file, as in file:///etc/odradek/keys.json: nothing is fetched from elsewhere")
+        raise ValueError("must be a file, as in file:///etc/odradek/keys.json, or be fetched by https")
     return unquote(parts.path)
 
 
 def _check_tokens(config: BrokerConfig) -> list[str]:
     """Whatever is left open here would let in tokens that are meant for somebody else."""
-    keys = "sasl.oauthbearer.jwks.endpoint.url"
+    url = config.sasl_oauthbearer_jwks_endpoint_url
     needed = {
-        keys: config.sasl_oauthbearer_jwks_endpoint_url,
+        "sasl.oauthbearer.jwks.endpoint.url": url,
         "sasl.oauthbearer.expected.issuer": config.sasl_oauthbearer_expected_issuer,
         "sasl.oauthbearer.expected.audience": config.sasl_oauthbearer_expected_audience,
     }
+    if config.sasl_oauthbearer_unsecured_tokens and not url:
+        return []
     mistakes = [f"OAUTHBEARER needs {key}" for key, value in needed.items() if not value]
-    if config.sasl_oauthbearer_jwks_endpoint_url:
-        from odradek_broker.security.tokens import read_keys
-
+    if url:
         try:
-            with open(path_of(config.sasl_oauthbearer_jwks_endpoint_url), "rb") as file:
-                read_keys(file.read())
+            _check_keys(url, config)
         except OSError as error:
-            mistakes.append(f"{keys}={config.sasl_oauthbearer_jwks_endpoint_url}: {error.strerror}")
+            mistakes.append(f"sasl.oauthbearer.jwks.endpoint.url={url}: {error.strerror}")
         except ValueError as error:
-            mistakes.append(f"{keys}={config.sasl_oauthbearer_jwks_endpoint_url}: {error}")
+            mistakes.append(f"sasl.oauthbearer.jwks.endpoint.url={url}: {error}")
     return mistakes
+
+
+def _check_keys(url: str, config: BrokerConfig) -> None:
+    """Raises OSError, ValueError."""
+    if is_remote(url):
+        parts = urlsplit(url)
+        if url not in config.sasl_oauthbearer_allowed_urls:
+            raise ValueError("is not among sasl.oauthbearer.allowed.urls")
+        if not parts.hostname or parts.username is not None or parts.port == 0:
+            raise ValueError("must name a host, and no user")
+        if config.sasl_oauthbearer_jwks_endpoint_ca_location is not None:
+            import ssl
+
+            ssl.create_default_context(cafile=config.sasl_oauthbearer_jwks_endpoint_ca_location)
+        return
+    from odradek_broker.security.tokens import read_keys
+
+    with open(path_of(url), "rb") as file:
+        read_keys(file.read())

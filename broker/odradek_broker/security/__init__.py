@@ -6,6 +6,7 @@
     plain.py, scram.py, oauthbearer.py    its mechanisms
     delegation.py           delegation tokens: what is kept of them, and what SCRAM needs of them
     tokens.py              what OAUTHBEARER shows, and by whom it is believed
+    key_refresh.py         when the keys by which that is are fetched again
     jaas.py                the line of settings in which Kafka keeps users and passwords
     authorizer.py          who may do what
     acl_index.py           the ACLs that it looks into

@@ -4,6 +4,8 @@ Invariants
     A token is believed only if one of the provider's own keys has signed it, by a method that this key is for: what the
     token says of its method chooses among those, and nothing else. None of them is symmetric, and none is "none".
     Issuer, audience, user and end have to be there, and right.
+    Where the settings say that unsigned tokens are believed, those are, and only by their method "none": of signed ones
+    all this holds.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -51,6 +53,12 @@ class Key(Struct, frozen=True):
     verify: Verify
 
 
+class Keys(Protocol):
+    """A provider's."""
+
+    def get(self, key_id: str, /) -> Key | None: ...
+
+
 class Expected(Struct, frozen=True):
     """What a token has to say."""
 
@@ -59,6 +67,8 @@ class Expected(Struct, frozen=True):
     """One of them."""
     user_claim: str = "sub"
     clock_skew_s: int = 30
+    unsigned: bool = False
+    """Whether a token may be signed by nobody; issuer and audience are then looked at only where they are set."""
 
 
 class Bearer(Struct, frozen=True):
@@ -78,7 +88,7 @@ def read_keys(text: bytes) -> dict[str, Key]:
     return found
 
 
-def believe(token: str, keys: Mapping[str, Key], expected: Expected, now_s: float) -> Bearer:
+def believe(token: str, keys: Keys, expected: Expected, now_s: float) -> Bearer:
     """Raises TokenRefused."""
     if len(token) > LONGEST_TOKEN:
         raise TokenRefused("the token is too long")
@@ -86,11 +96,13 @@ def believe(token: str, keys: Mapping[str, Key], expected: Expected, now_s: floa
     if len(parts) != 3:
         raise TokenRefused("it is no signed token")
     header, claims = _object(parts[0]), _object(parts[1])
-    _check_signature(header, keys, _bytes(parts[2]), f"{parts[0]}.{parts[1]}".encode())
-    return _check_claims(claims, expected, now_s)
+    is_signed = not (expected.unsigned and header.get("alg") == "none" and not parts[2])
+    if is_signed:
+        _check_signature(header, keys, _bytes(parts[2]), f"{parts[0]}.{parts[1]}".encode())
+    return _check_claims(claims, expected, now_s, is_signed=is_signed)
 
 
-def _check_signature(header: Mapping[str, Any], keys: Mapping[str, Key], signature: bytes, signed: bytes) -> None:
+def _check_signature(header: Mapping[str, Any], keys: Keys, signature: bytes, signed: bytes) -> None:
     key = keys.get(str(header.get("kid", "")))
     method = header.get("alg")
     if key is None:
@@ -103,12 +115,12 @@ def _check_signature(header: Mapping[str, Any], keys: Mapping[str, Key], signatu
         raise TokenRefused("its signature is wrong") from None
 
 
-def _check_claims(claims: Mapping[str, Any], expected: Expected, now_s: float) -> Bearer:
+def _check_claims(claims: Mapping[str, Any], expected: Expected, now_s: float, *, is_signed: bool) -> Bearer:
     ends, begins, user = claims.get("exp"), claims.get("nbf", 0), claims.get(expected.user_claim)
     audience = claims.get("aud")
-    if claims.get("iss") != expected.issuer:
+    if (is_signed or expected.issuer) and claims.get("iss") != expected.issuer:
         raise TokenRefused("it is of another issuer")
-    if not {audience} & set(expected.audiences) if isinstance(audience, str) else not _is_among(audience, expected):
+    if (is_signed or expected.audiences) and not _is_for(audience, expected):
         raise TokenRefused("it is for somebody else")
     if not isinstance(ends, int | float) or now_s >= ends + expected.clock_skew_s:
         raise TokenRefused("it has expired, or never does")
@@ -119,8 +131,9 @@ def _check_claims(claims: Mapping[str, Any], expected: Expected, now_s: float) -
     return Bearer(user, int(ends))
 
 
-def _is_among(audience: Any, expected: Expected) -> bool:
-    return isinstance(audience, list) and any(each in expected.audiences for each in audience)
+def _is_for(audience: Any, expected: Expected) -> bool:
+    named = [audience] if isinstance(audience, str) else audience
+    return isinstance(named, list) and any(each in expected.audiences for each in named)
 
 
 def _key(jwk: Mapping[str, Any]) -> Key | None:

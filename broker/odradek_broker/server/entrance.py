@@ -31,6 +31,11 @@ class Entrance:
         self._logins = Logins(config, listener) if protocol in WITH_LOGIN else None
         self.tls = _tls_of(listener, config) if protocol in OVER_TLS else None
 
+    async def run(self) -> None:
+        """Keep fresh what is needed to know who somebody is."""
+        if self._logins is not None:
+            await self._logins.run()
+
     def new_login(self, broker: Broker) -> Login | None:
         """For one connection; None where nobody has to log in."""
         return None if self._logins is None else self._logins.new(broker)

@@ -22,6 +22,9 @@ class KeyFile:
         self._seen = self._stamp()
         self._keys = self._read()
 
+    def get(self, key_id: str) -> Key | None:
+        return self.keys().get(key_id)
+
     def keys(self) -> dict[str, Key]:
         stamp = self._stamp()
         if stamp != self._seen:

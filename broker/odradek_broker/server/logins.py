@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from odradek.protocol.sasl.scram import NUMBERS
-from odradek_broker.config.logins import jaas_line, path_of
+from odradek_broker.config.logins import is_remote, jaas_line, path_of
 from odradek_broker.security.delegation import TokenAccount, TokenKeys
 from odradek_broker.security.login import Login
 from odradek_broker.security.plain import PlainServer
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
     from odradek_broker.node.broker import Broker
     from odradek_broker.security.mechanism import ServerExchange, Start
-    from odradek_broker.security.tokens import Bearer
+    from odradek_broker.security.tokens import Bearer, Keys
+    from odradek_broker.server.key_url import KeyUrl
+
+logger = logging.getLogger(__name__)
 
 NONCE_BYTES = 24
 OAUTHBEARER = "OAUTHBEARER"
@@ -31,9 +35,21 @@ class Logins:
         self._mechanisms = config.sasl_enabled_mechanisms
         self._session_ms = {each: config.at(listener, each).connections_max_reauth_ms for each in self._mechanisms}
         self._passwords = jaas_line(config, listener, "PLAIN").users if "PLAIN" in self._mechanisms else {}
-        self._tokens = _tokens(config.at(listener, OAUTHBEARER)) if OAUTHBEARER in self._mechanisms else None
+        self._tokens: Callable[[int, str], Bearer] | None = None
+        self._keys: KeyFile | KeyUrl | None = None
+        if OAUTHBEARER in self._mechanisms:
+            here = config.at(listener, OAUTHBEARER)
+            self._keys = _keys(here)
+            self._tokens = _tokens(here, self._keys)
+            if here.sasl_oauthbearer_unsecured_tokens:
+                logger.warning("%s believes tokens that nobody has signed: whoever reaches it can be anybody", listener)
         self._secret = b""
         self._token_keys = TokenKeys(config.delegation_token_secret) if config.delegation_token_secret else None
+
+    async def run(self) -> None:
+        """Keep what comes from elsewhere fresh."""
+        if self._keys is not None and not isinstance(self._keys, KeyFile):
+            await self._keys.run()
 
     def new(self, broker: Broker) -> Login:
         self._secret = self._secret or broker.random.randbytes(32)
@@ -62,18 +78,28 @@ class Logins:
         return ScramServer(mechanism, keys_of, nonce, self._secret, token_of)
 
 
-def _tokens(config: BrokerConfig) -> Callable[[int, str], Bearer]:
-    """Whose a token is, at a time of day (ms). The library for signatures is imported only where there are some.
+def _keys(config: BrokerConfig) -> KeyFile | KeyUrl | None:
+    """Raises OSError, ValueError."""
+    url = config.sasl_oauthbearer_jwks_endpoint_url
+    if not url:
+        return None
+    if is_remote(url):
+        from odradek_broker.server.key_url import KeyUrl
 
-    Raises OSError, ValueError.
-    """
+        return KeyUrl(config)
+    return KeyFile(path_of(url))
+
+
+def _tokens(config: BrokerConfig, keys: KeyFile | KeyUrl | None) -> Callable[[int, str], Bearer]:
+    """Whose a token is, at a time of day (ms). The library for signatures is imported only where there are some."""
     from odradek_broker.security.tokens import Expected, believe
 
-    keys = KeyFile(path_of(config.sasl_oauthbearer_jwks_endpoint_url or ""))
     expected = Expected(
         config.sasl_oauthbearer_expected_issuer or "",
         config.sasl_oauthbearer_expected_audience,
         config.sasl_oauthbearer_sub_claim_name,
         config.sasl_oauthbearer_clock_skew_seconds,
+        config.sasl_oauthbearer_unsecured_tokens,
     )
-    return lambda now_ms, token: believe(token, keys.keys(), expected, now_ms / 1000)
+    known: Keys = {} if keys is None else keys
+    return lambda now_ms, token: believe(token, known, expected, now_ms / 1000)

@@ -90,6 +90,7 @@ class Server:
                     await self._find_limits()
                     for listener, entrance in zip(self._listeners, self._entrances, strict=True):
                         nursery.start_soon(self._accept, listener, entrance, dispatcher, nursery)
+                        nursery.start_soon(entrance.run)
                     nursery.start_soon(self._tick)
                     nursery.start_soon(self._keep_limits)
                     nursery.start_soon(self._renew_certificates, broker.workers)
