@@ -100,7 +100,11 @@ class Batches(Generic[K, V]):
         for record in batch:
             self._begin.setdefault(record.topic_partition, record.offset)
         scope = self._producer.transaction()
-        self._transaction = await scope.__aenter__()
+        try:
+            self._transaction = await scope.__aenter__()
+        except BaseException:
+            self._set_back(Outcome.ABORTED)
+            raise
         self._scope = scope
         return batch
 
@@ -118,7 +122,7 @@ class Batches(Generic[K, V]):
             try:
                 await scope.__aexit__(None, None, None)
             except BaseException:
-                self._set_back()
+                self._set_back(self._transaction.outcome)
                 raise
         except READ_AGAIN as error:
             logger.warning("a batch is aborted, and read again by whoever has its partitions: %s", error)
@@ -136,13 +140,16 @@ class Batches(Generic[K, V]):
             if raised is not error:
                 raise
         finally:
-            self._set_back()
+            self._set_back(self._transaction.outcome)
 
-    def _set_back(self) -> None:
-        """Not where a partition was taken from us, be it ours again: it stands at what is committed."""
+    def _set_back(self, outcome: Outcome) -> None:
+        """To where the batch begins.
+
+        Not where a partition was taken from us, be it ours again: it stands at what is committed.
+        """
         ours = set(self._consumer.assignment) - self._consumer.taken_in_hand
         begin = {partition: offset for partition, offset in self._begin.items() if partition in ours}
-        if self._transaction.outcome is Outcome.UNKNOWN:
+        if outcome is Outcome.UNKNOWN:
             self._consumer.seek_to_committed(begin)
             return
         for partition, offset in begin.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -61,6 +63,31 @@ async def test_a_batch_that_fails_is_read_again_by_the_same_consumer(bootstrap: 
         assert await consumer.committed(TopicPartition(source, 0)) == {TopicPartition(source, 0): 10}
     assert not failures
     assert await visible(bootstrap, target, 10) == [b"%d" % number for number in range(10)]
+
+
+async def test_a_batch_whose_transaction_cannot_be_begun_is_read_again(
+    bootstrap: str, names: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where whoever waits for it is cancelled in that moment."""
+    source, target = names
+    await fill(bootstrap, source, 2)
+    async with reader(bootstrap, source) as consumer, Producer(bootstrap, transactional_id=target) as producer:
+
+        @asynccontextmanager
+        async def fails() -> AsyncIterator[None]:
+            raise ZeroDivisionError
+            yield
+
+        with monkeypatch.context() as patched:
+            patched.setattr(producer, "transaction", fails)
+            with pytest.raises(ZeroDivisionError):
+                async with exactly_once(consumer, producer) as batches:
+                    await anext(batches)
+        with trio.fail_after(20):
+            async with exactly_once(consumer, producer) as batches:
+                for record in await anext(batches):
+                    await producer.send(target, record.value)
+    assert await visible(bootstrap, target, 2) == [b"0", b"1"]
 
 
 async def test_who_comes_after_a_copier_that_has_died_goes_on_where_it_had_committed(
