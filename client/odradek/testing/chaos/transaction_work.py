@@ -196,14 +196,23 @@ class TransactionWork:
     # ------------------------------------------------------------------------------------------------------- the end
 
     async def finish(self, tellers: list[str]) -> None:
-        """End what tellers have left open, show that transactions can be made, and let copiers go on in peace."""
+        """End what tellers have left open, show that transactions can be made, and let copiers go on in peace.
+
+        Whatever fails is tried again, until cancelled.
+        """
         self._is_over = True
-        for program in tellers:
-            async with self._producer(program):
-                pass
-        async with self._producer(LAST_WRITER) as producer:
-            for number in range(self._partitions):
-                await self._one_transfer(producer, None, LAST_WRITER, 0, number)
+        numbers = itertools.count()
+        while True:
+            try:
+                for program in tellers:
+                    async with self._producer(program):
+                        pass
+                async with self._producer(LAST_WRITER) as producer:
+                    for _ in range(self._partitions):
+                        await self._one_transfer(producer, None, LAST_WRITER, 0, next(numbers))
+                return
+            except OdradekError:
+                await trio.sleep(AGAIN_S)
 
     async def drain(self, timeout_s: float) -> bool:
         """Read everything that is committed, once all is copied. False where that does not come to be in time."""

@@ -1,0 +1,37 @@
+"""What a chaos run asks of transactions when all is healed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from odradek.errors import RequestTimedOut
+from odradek.testing.chaos.history import History
+from odradek.testing.chaos.transaction_work import LAST_WRITER, TransactionWork
+
+
+async def test_the_end_is_tried_again_where_a_broker_does_not_answer(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be slow to come back; what is asked of it is that transactions can be made in the end."""
+    work = TransactionWork("nowhere:1", 2, History(), trio.current_time, 0)
+    unanswered = iter([RequestTimedOut("no answer"), RequestTimedOut("no answer")])
+    asked: list[str] = []
+
+    @asynccontextmanager
+    async def producer(program: str) -> AsyncIterator[None]:
+        asked.append(program)
+        for error in unanswered:
+            raise error
+        yield
+
+    async def one_transfer(*given: object) -> None:
+        asked.append(f"transfer {given[-1]}")
+
+    monkeypatch.setattr(work, "_producer", producer)
+    monkeypatch.setattr(work, "_one_transfer", one_transfer)
+    await work.finish(["anna"])
+    assert asked == ["anna", "anna", "anna", LAST_WRITER, "transfer 0", "transfer 1"]
