@@ -10,7 +10,7 @@ RUN python3 -m venv --without-pip /opt/odradek \
 
 FROM python:3.11-slim
 RUN useradd --system --uid 1001 --home-dir /var/lib/odradek --no-create-home odradek \
-    && install -d -o odradek -g odradek -m 0700 /var/lib/odradek
+    && install -d -o odradek -g odradek -m 0700 /var/lib/odradek /security
 COPY --from=build /opt/odradek /opt/odradek
 COPY docker/healthy.py /opt/odradek/healthy.py
 

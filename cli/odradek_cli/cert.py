@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+from odradek.network import parse_bootstrap
 from odradek_cli.command import Argument, Group, Option
 from odradek_cli.display import show
 from odradek_cli.failures import Failed
@@ -30,6 +31,32 @@ def show_certificates(
     directory = None if files else _directory(data_dir)
     paths = files or [Path(directory or "") / name for name in (AUTHORITY, BROKERS)]
     show(["file", "subject", "hosts", "ends", "days"], [_row(path) for path in paths], as_json=as_json)
+
+
+@cert.command("create")
+def create_certificates(
+    directory: Annotated[Path, Argument("Where it is written; what is there already is kept.", completes="file")],
+    bootstrap: Annotated[str, Option(help="Where clients will find the cluster, as HOST:PORT,HOST:PORT.")],
+    hosts: Annotated[
+        list[str] | None, Option("--host", help="A name or an address by which a node is reached; repeatable.")
+    ] = None,
+    listeners: Annotated[
+        list[str] | None,
+        Option("--listener", help="One that asks for a login, that between brokers first; repeatable (SASL_SSL)."),
+    ] = None,
+    brokers_at: Annotated[Path | None, Option(help="Where brokers will find the directory, if elsewhere.")] = None,
+    clients_at: Annotated[Path | None, Option(help="Where clients will find it, if elsewhere.")] = None,
+) -> None:
+    """Write what a secured cluster of several machines begins with: authority, certificate, passwords, settings."""
+    from odradek_cli.secured import Secured, tell_clients, write
+
+    addresses = [host for host, _ in parse_bootstrap(bootstrap)]
+    names = list(dict.fromkeys(["localhost", "127.0.0.1", *addresses, *(hosts or [])]))
+    secured = Secured(directory.resolve())
+    write(secured, names, listeners or ["SASL_SSL"], brokers_at)
+    tell_clients(secured, bootstrap, clients_at)
+    print(f"brokers: --config {(brokers_at or directory) / secured.settings.name}")
+    print(f"clients: --profile {(clients_at or directory) / secured.profile.name}")
 
 
 @cert.command("renew")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -66,16 +66,27 @@ def secure(data_dir: Path, hosts: Iterable[str]) -> Secured:
         raise Failed(
             f"{data_dir} has a cluster that is not secured; docs/security.md says how one is that runs already"
         )
-    secured.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write(secured, hosts)
+    return secured
+
+
+def write(
+    secured: Secured, hosts: Iterable[str], listeners: Sequence[str] = ("SASL_SSL",), seen_at: Path | None = None
+) -> None:
+    """What is not there yet, and a certificate that is about to end or lacks a host. Raises OSError.
+
+    `listeners`: those at which one logs in, the one between brokers first; `seen_at`: where brokers find the directory.
+    """
+    directory, names = secured.directory, list(hosts)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not secured.settings.exists():
         authority = Authority.create("Odradek")
-        _write(secured.directory / AUTHORITY_KEY, authority.issued.key.text)
-        _write(secured.directory / AUTHORITY, authority.issued.certificate)
-        _write(secured.settings, _settings(secured.directory, _password(), _password()))
-    path, names = secured.directory / BROKERS, list(hosts)
+        _write(directory / AUTHORITY_KEY, authority.issued.key.text)
+        _write(directory / AUTHORITY, authority.issued.certificate)
+        _write(secured.settings, _settings(seen_at or directory, _password(), _password(), listeners))
+    path = directory / BROKERS
     if ends_soon(path) or not set(names) <= set(hosts_of(read_certificate(path))):
-        renew(secured.directory, names)
-    return secured
+        renew(directory, names)
 
 
 def renew(directory: Path, hosts: Iterable[str] = ()) -> datetime:
@@ -91,8 +102,12 @@ def renew(directory: Path, hosts: Iterable[str] = ()) -> datetime:
     return x509.load_pem_x509_certificate(issued.certificate.encode()).not_valid_after_utc
 
 
-def tell_clients(secured: Secured, bootstrap: str) -> Security:
-    """Write how the administrator connects, once it is known where. Raises OSError."""
+def tell_clients(secured: Secured, bootstrap: str, seen_at: Path | None = None) -> Security:
+    """Write how the administrator connects, once it is known where. Raises OSError.
+
+    `seen_at`: where clients find the directory.
+    """
+    authority = (seen_at or secured.directory) / AUTHORITY
     directory, password = secured.directory, _password_of_admin(secured)
     account = {"sasl-mechanism": "SCRAM-SHA-512", "sasl-username": ADMIN, "sasl-password": password}
     profile = {"bootstrap-server": bootstrap, "security-protocol": "SASL_SSL", "ssl-ca-file": AUTHORITY, **account}
@@ -101,13 +116,13 @@ def tell_clients(secured: Secured, bootstrap: str) -> Security:
     _write(
         directory / PROPERTIES,
         f"bootstrap.servers={bootstrap}\nsecurity.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\n"
-        f"sasl.jaas.config={jaas}\nssl.truststore.type=PEM\nssl.truststore.location={directory / AUTHORITY}\n",
+        f"sasl.jaas.config={jaas}\nssl.truststore.type=PEM\nssl.truststore.location={authority}\n",
     )
     # librdkafka before 2.11.1, as with many a kcat, cannot do SCRAM with a broker that checks nonces.
     _write(
         secured.kcat,
         f"bootstrap.servers={bootstrap}\nsecurity.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nsasl.username={ADMIN}\n"
-        f"sasl.password={password}\nssl.ca.location={directory / AUTHORITY}\n",
+        f"sasl.password={password}\nssl.ca.location={authority}\n",
     )
     return security_of(secured)
 
@@ -152,20 +167,23 @@ def ends_soon(path: Path) -> bool:
     return not path.exists() or read_certificate(path).not_valid_after_utc - datetime.now(UTC) < RENEW_BEFORE
 
 
-def _settings(directory: Path, admin: str, broker: str) -> str:
-    at, stores = "listener.name.sasl_ssl", {"keystore": BROKERS, "truststore": AUTHORITY}
+def _settings(directory: Path, admin: str, broker: str, listeners: Sequence[str]) -> str:
+    stores = {"keystore": BROKERS, "truststore": AUTHORITY}
     settings = {
-        "security.inter.broker.protocol": "SASL_SSL",
+        "inter.broker.listener.name": listeners[0],
         "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
         "sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN",
-        f"{at}.scram-sha-512.sasl.jaas.config": f'{_SASL}.scram.ScramLoginModule required username="{BROKER}" '
-        f'password="{broker}";',
-        f"{at}.plain.sasl.jaas.config": f'{_SASL}.plain.PlainLoginModule required user_{ADMIN}="{admin}";',
         "bootstrap.scram.users": f"SCRAM-SHA-512=[name={BROKER},password={broker}] "
         + " ".join(f"SCRAM-SHA-{bits}=[name={ADMIN},password={admin}]" for bits in (256, 512)),
         "authorizer.class.name": STANDARD_AUTHORIZER,
         "super.users": f"User:{ADMIN};User:{BROKER}",
     }
+    for at in (f"listener.name.{each.lower()}" for each in listeners):
+        settings |= {
+            f"{at}.scram-sha-512.sasl.jaas.config": f'{_SASL}.scram.ScramLoginModule required username="{BROKER}" '
+            f'password="{broker}";',
+            f"{at}.plain.sasl.jaas.config": f'{_SASL}.plain.PlainLoginModule required user_{ADMIN}="{admin}";',
+        }
     for store, name in stores.items():
         settings |= {f"ssl.{store}.type": "PEM", f"ssl.{store}.location": str(directory / name)}
         settings[f"etcd.ssl.{store}.location"] = str(directory / name)

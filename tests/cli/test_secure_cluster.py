@@ -16,6 +16,7 @@ from unittest import mock
 import pytest
 
 from odradek_broker.config import load_broker_config
+from odradek_broker.tls.check import check_tls
 from odradek_cli.failures import Failed
 from odradek_cli.profiles import read_profile
 from odradek_cli.secured import hosts_for, hosts_of, read_certificate, renew, secure, tell_clients
@@ -190,6 +191,31 @@ def test_a_new_certificate_is_for_the_same_hosts_by_the_same_authority(tmp_path:
     after = read_certificate(path)
     assert after.serial_number != before.serial_number and after.issuer == before.issuer
     assert hosts_of(after) == hosts_of(before) == ["a.example.com", "10.0.0.1"]
+
+
+def test_what_a_cluster_of_several_machines_begins_with_is_written_once(tmp_path: Path) -> None:
+    directory = tmp_path / "security"
+    words = ["cert", "create", str(directory), "--bootstrap", "kafka.example.com:9092", "--host", "broker-0"]
+    words += ["--listener", "INSIDE", "--listener", "OUTSIDE", "--brokers-at", "/security", "--clients-at", "theirs"]
+    said = done(*words).stdout
+    assert said == "brokers: --config /security/brokers.properties\nclients: --profile theirs/client.toml\n"
+    settings = (directory / "brokers.properties").read_text()
+    assert "ssl.keystore.location=/security/brokers.pem" in settings
+    assert "ssl.ca.location=theirs/ca.pem" in (directory / "kcat.conf").read_text()
+    assert hosts_of(read_certificate(directory / "brokers.pem")) == [
+        *("localhost", "127.0.0.1", "kafka.example.com", "broker-0")
+    ]
+    here = {
+        "ssl.keystore.location": str(directory / "brokers.pem"),
+        "ssl.truststore.location": str(directory / "ca.pem"),
+    }
+    more = {"listeners": "INSIDE://0.0.0.0:1,OUTSIDE://0.0.0.0:2"}
+    more["listener.security.protocol.map"] = "INSIDE:SASL_SSL,OUTSIDE:SASL_SSL"
+    config = load_broker_config(directory / "brokers.properties", {}, here | more, check_tls).config
+    assert config.inter_broker_listener == "INSIDE"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()] == [0o600] * 7
+    done(*words)
+    assert (directory / "brokers.properties").read_text() == settings
 
 
 class SecureOverEtcd(Secure):

@@ -40,6 +40,41 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
+{{- define "odradek.protocol" -}}
+{{- if .Values.security.secret }}SASL_SSL
+{{- else if .Values.security.allowUnsecured }}PLAINTEXT
+{{- else }}{{ fail "name the Secret that has what `odradek cert create` has written (security.secret), or say that whoever reaches the pods may do everything (security.allowUnsecured=true)" }}
+{{- end }}
+{{- end -}}
+
+{{/* Environment and files by which one is secured, or says that it is not. */}}
+{{- define "odradek.securityEnv" -}}
+{{- if .Values.security.secret }}
+- {name: ODRADEK_PROFILE, value: /security/client.toml}
+{{- else }}
+- {name: ODRADEK_ALLOW_UNSECURED_LISTENERS, value: "true"}
+{{- end }}
+{{- end -}}
+
+{{- define "odradek.securityMount" -}}
+{{- if .Values.security.secret }}
+- {name: security, mountPath: /security, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "odradek.securityVolume" -}}
+{{- with .Values.security.secret }}
+- name: security
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- end -}}
+
+{{- define "odradek.args" -}}
+{{- if .Values.security.secret }}
+args: [broker, --config, /security/brokers.properties]
+{{- end }}
+{{- end -}}
+
 {{- define "odradek.volumeClaim" -}}
 - metadata:
     name: data
