@@ -27,7 +27,8 @@ from odradek_cli.when import BEGINNING, END, Place, parse_place
 
 REGISTRY_VARIABLE = "ODRADEK_SCHEMA_REGISTRY"
 POLL_SECONDS = 0.2
-POLL_RECORDS = 5000
+POLL_RECORDS = 1000
+"""So many of 1 KB are still in the processor's cache when they are written; five times as many cost a quarter more."""
 FETCH_BYTES = 4 * 1024 * 1024
 """Of one partition at once: with several times what is usual, a backlog costs fewer round trips."""
 
