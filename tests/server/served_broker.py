@@ -164,8 +164,11 @@ class Served:
         await connecting.bind((address, 0))
         await connecting.connect(("127.0.0.1", self.port))
         stream = trio.SocketStream(connecting)
-        self._streams[stream] = None
+        self.close_in_the_end(stream)
         return Peer(stream)
+
+    def close_in_the_end(self, stream: trio.SocketStream) -> None:
+        self._streams[stream] = None
 
     async def disconnect(self, peer: Peer) -> None:
         del self._streams[peer.stream]

@@ -82,7 +82,7 @@ async def comes_in(served: Served, address: str = "127.0.0.1", port: int | None 
     await connecting.bind((address, 0))
     await connecting.connect(("127.0.0.1", port or served.port))
     peer = Peer(trio.SocketStream(connecting))
-    served._streams.append(peer.stream)
+    served.close_in_the_end(peer.stream)
     try:
         return peer if await peer.is_answered() else None
     except (AssertionError, trio.BrokenResourceError):

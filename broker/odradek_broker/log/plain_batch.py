@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crc32c import crc32c
-
 from odradek.protocol.records.batch import (
     CRC_COVERS_FROM,
     HEADER,
@@ -20,6 +18,7 @@ from odradek.protocol.records.batch import (
     MAGIC,
     BatchHeader,
 )
+from odradek.protocol.records.crc import crc32c
 from odradek_broker.log.inside import count_fault
 from odradek_broker.log.raw_batch import MIN_RECORD_BYTES
 
