@@ -453,6 +453,7 @@ CONTAINERS = {
     "odradek_broker.log.remaining.Aborted._of": REQUEST,
     "odradek_broker.log.tally.Tally._marks": "Sums of records of a segment",
     "odradek_broker.ports.hang_ups.HangUps._watched": CONNECTIONS,
+    "odradek_broker.ports.workers.ThreadWorkers._ended": REPLICAS,
     "odradek_broker.ports.workers.ThreadWorkers._jobs": REPLICAS,
     "odradek_broker.ports.workers.ThreadWorkers._threads": FIXED,
     "odradek_broker.replication.leader.Leadership._followers": NODES,
