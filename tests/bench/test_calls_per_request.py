@@ -29,7 +29,7 @@ class Budget(NamedTuple):
     builtins: int
     """Of functions in C, by functions of ours."""
     peak_bytes: int
-    """More memory at a time than before; what the client holds is in it. It differs by a few hundred bytes from time to time."""
+    """More memory at a time than before, what the client holds included. It differs by a few hundred bytes."""
 
 
 class Request(NamedTuple):
