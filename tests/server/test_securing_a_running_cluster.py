@@ -1,4 +1,6 @@
-"""A cluster goes from PLAINTEXT to SASL_SSL, one node after the other, while somebody writes: nothing is lost."""
+"""A cluster goes from PLAINTEXT to SASL_SSL, one node after the other, while somebody writes and somebody reads:
+nothing is lost, and nobody is kept out.
+"""
 
 from __future__ import annotations
 
@@ -101,10 +103,21 @@ async def test_what_is_written_while_a_cluster_is_secured_is_all_there(tmp_path:
                 news.set()
         stopped.set()
 
+    read: set[bytes | None] = set()
+
+    async def go_on_reading(bootstrap: str, security: Security, stop: trio.Event, stopped: trio.Event) -> None:
+        options = {"group": "readers", "start": "earliest", "security": security, "session_timeout_ms": 6000}
+        async with Consumer(bootstrap, "t", **options) as consumer:  # type: ignore[call-overload]
+            while not stop.is_set():
+                read.update(record.value for record in await consumer.poll(timeout_s=0.1))
+                news.set()
+        stopped.set()
+
     async def twenty_more() -> None:
+        """Written, and read by the group."""
         nonlocal news
         wanted = len(sent) + 20
-        while len(sent) < wanted:
+        while len(sent) < wanted or len(read) < wanted:
             news = trio.Event()
             await news.wait()
 
@@ -117,21 +130,25 @@ async def test_what_is_written_while_a_cluster_is_secured_is_all_there(tmp_path:
             async with Admin(plain_ones) as admin:
                 await admin.create_topic("t", 2, 2)
                 await admin.set_password("n", "between")
-            stop, stopped = trio.Event(), trio.Event()
+            stop, stopped, left = trio.Event(), trio.Event(), trio.Event()
             nursery.start_soon(write, plain_ones, Security(), stop, stopped)
+            nursery.start_soon(go_on_reading, plain_ones, Security(), stop, left)
             for round_ in (BOTH, INSIDE):
                 for node in nodes:
                     await node.go_on_to(round_)
                     await twenty_more()
             stop.set()
             await stopped.wait()
-            stop, stopped = trio.Event(), trio.Event()
+            await left.wait()
+            stop, stopped, left = trio.Event(), trio.Event(), trio.Event()
             nursery.start_soon(write, secured_ones, security, stop, stopped)
+            nursery.start_soon(go_on_reading, secured_ones, security, stop, left)
             for node in nodes:
                 await node.go_on_to(SECURED)
             await twenty_more()
             stop.set()
             await stopped.wait()
+            await left.wait()
             found: list[bytes | None] = []
             async with Consumer(secured_ones, start="earliest", security=security) as consumer:
                 await consumer.assign([TopicPartition("t", 0), TopicPartition("t", 1)])

@@ -24,11 +24,15 @@ from odradek_broker.config.broker_config import LISTENER_KEYS, BrokerConfig, bro
 from odradek_broker.config.listener_overrides import PREFIX, Place, split_override
 from odradek_broker.config.properties import parse_properties
 from odradek_broker.config.setting import SettingError, render
-from odradek_broker.config.together import check_together
+from odradek_broker.config.together import check_named, check_together
 
 ENVIRONMENT_PREFIX = "ODRADEK_"
 COMMAND_LINE_VARIABLES = frozenset({"ODRADEK_BOOTSTRAP_SERVER", "ODRADEK_PROFILE", "ODRADEK_SCHEMA_REGISTRY"})
 """What such a variable may be besides a setting."""
+
+
+ABOUT_LISTENERS = ("listeners ", "listener.security.protocol.map ", "controller.listener.names ")
+"""How mistakes begin after which it is not known what listeners there are."""
 
 
 class ConfigError(Exception):
@@ -60,7 +64,8 @@ def load_broker_config(
 ) -> LoadedConfig:
     """Put the sources together. Raises ConfigError, also where the file cannot be read.
 
-    `check`: what else may be wrong, a line each; asked where all settings are right by themselves.
+    `check`: what else may be wrong with what listeners there are, a line each. How settings go together is looked at
+    once each is right by itself: what hangs together with a wrong one cannot be told.
     """
     mistakes: list[str] = []
     notices: list[str] = []
@@ -70,7 +75,10 @@ def load_broker_config(
     given.update(_from_environment(environment or {}, notices))
     given.update((name, _Given(text, "flag")) for name, text in (overrides or {}).items())
     config = _build(*_without_inert(_unaliased(given), mistakes, notices), mistakes, notices)
-    mistakes += [] if mistakes else [*check_together(config), *check(config)]
+    if not mistakes:
+        mistakes += [*check_together(config), *check(config)]
+    elif not any(line.startswith(ABOUT_LISTENERS) for line in mistakes):
+        mistakes += [*check_named(config), *check(config)]
     if mistakes:
         raise ConfigError(mistakes)
     return LoadedConfig(config, tuple(notices))

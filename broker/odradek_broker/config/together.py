@@ -96,17 +96,39 @@ def _check_etcd(config: BrokerConfig) -> list[str]:
     return mistakes
 
 
+def check_named(config: BrokerConfig) -> list[str]:
+    """Of listeners: those of which nothing says what is spoken there."""
+    return [
+        f"listeners: {listener} has no protocol; see listener.security.protocol.map"
+        for listener in config.listeners
+        if config.protocol_of(listener.name) is None
+    ]
+
+
 def _check_protocols(config: BrokerConfig) -> list[str]:
-    mistakes = []
+    mistakes = [*check_named(config), *_check_first_users(config)]
     for listener in config.listeners:
         protocol = config.protocol_of(listener.name)
-        if protocol is None:
-            mistakes.append(f"listeners: {listener} has no protocol; see listener.security.protocol.map")
-        elif protocol in WITH_LOGIN:
+        if protocol in WITH_LOGIN:
             mistakes += [f"listeners: {listener.name}: {wrong}" for wrong in check_logins(config, listener.name)]
         if protocol is not None and not (listener.is_loopback or config.allow_unsecured_listeners):
             mistakes += _check_guarded(config, listener)
     return mistakes
+
+
+def _check_first_users(config: BrokerConfig) -> list[str]:
+    """They need a mechanism by which one can log in, once there is a listener where one does."""
+    with_login = [each.name for each in config.listeners if config.protocol_of(each.name) in WITH_LOGIN]
+    if config.bootstrap_scram_users is None or not with_login or "broker" not in config.process_roles:
+        return []
+    offered = {mechanism for each in with_login for mechanism in config.at(each).sasl_enabled_mechanisms}
+    users = config.bootstrap_scram_users.users
+    known = {user.name for user in users if user.mechanism in offered}
+    return [
+        f"bootstrap.scram.users: {user.name} cannot log in: no listener has {user.mechanism} in sasl.enabled.mechanisms"
+        for user in users
+        if user.name not in known
+    ]
 
 
 def _check_guarded(config: BrokerConfig, listener: Listener) -> list[str]:
