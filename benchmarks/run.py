@@ -1,6 +1,7 @@
 """Run the benchmarks: see the package's docstring for what there is.
 
-python -m benchmarks.run [throughput latency startup own_client groups flat_cost transactions capacity cluster]
+python -m benchmarks.run [throughput latency startup own_client groups flat_cost transactions capacity logins
+                          cluster]
                          [--quick | --full]
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import capacity, flat_cost, groups, latency, own_client, startup, throughput, transactions
+from benchmarks import capacity, flat_cost, groups, latency, logins, own_client, startup, throughput, transactions
 from benchmarks.cluster import controller_failover, crowd, failover
 from benchmarks.cluster import latency as cluster_latency
 from benchmarks.cluster import picture as cluster_picture
@@ -39,6 +40,7 @@ WITH_BROKERS_OF_THEIR_OWN: dict[str, Benchmark] = {
     "flat_cost": flat_cost.measure,
     "transactions": transactions.measure,
     "capacity": capacity.measure,
+    "logins": logins.measure,
 }
 WITH_THREE_BROKERS: dict[str, ClusterBenchmark] = {
     "cluster.throughput": cluster_throughput.measure,

@@ -149,7 +149,7 @@ def test_what_has_not_the_form_is_refused(shown: bytes) -> None:
 @pytest.mark.parametrize(
     "url", ["http://169.254.169.254/keys", "https://id.example.com/keys", "ftp://h/k", "/etc/keys", "file://h/k", ""]
 )
-def test_cve_2025_27817_nothing_is_fetched_on_behalf_of_a_setting(url: str) -> None:
+def test_cve_2025_27817_no_path_is_read_but_one_of_a_file_of_this_machine(url: str) -> None:
     with pytest.raises(ValueError, match="must be a file"):
         path_of(url)
     assert path_of("file:///etc/a%20b.json") == "/etc/a b.json"

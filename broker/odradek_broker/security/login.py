@@ -52,8 +52,8 @@ class Login:
         self.mechanism = ""
         self.by_token = False
         """Whether a delegation token was shown in the last login."""
-        self.refusal = LoginRefused("it has not been begun")
-        """Why somebody is OUT."""
+        self.refusal = ""
+        """Why somebody is OUT: a text, for an exception would keep the connection whose login this is."""
         self.claimed = ""
         """Who somebody has said they are, be it true or not; empty where that was not to be understood."""
         self._mechanisms = mechanisms
@@ -95,7 +95,7 @@ class Login:
         is_another = not self.is_pending and mechanism != self.mechanism
         if mechanism not in self._mechanisms or is_another:
             self.phase = Phase.OUT
-            self.refusal = LoginRefused("by a mechanism that is not offered")
+            self.refusal = "by a mechanism that is not offered"
             return ErrorCode.UNSUPPORTED_SASL_MECHANISM
         self._exchange = self._mechanisms[mechanism]()
         self.mechanism = mechanism
@@ -118,7 +118,7 @@ class Login:
             if not self.is_pending and self._exchange.principal != self.principal:
                 raise LoginRefused("Cannot change principals during re-authentication")
         except LoginRefused as refusal:
-            self.phase, self.refusal, self.claimed = Phase.OUT, refusal, self._exchange.claimed
+            self.phase, self.refusal, self.claimed = Phase.OUT, str(refusal), self._exchange.claimed
             raise
         self.principal = self._exchange.principal
         self.by_token = self._exchange.by_token

@@ -125,8 +125,7 @@ class Connection:
         except* HandshakeFailed as errors:
             self._endings.blame(Ending.NO_HANDSHAKE, self._caller, _first_line(errors))
         except* LoginRefused as errors:
-            refused = LoginRefused(_first_line(errors))
-            self._endings.refuse(self._caller, refused, self._dispatcher.broker.audit_log)
+            self._endings.refuse(self._caller, _first_line(errors), self._dispatcher.broker.audit_log)
         except* OSError as errors:
             logger.debug("lost the connection of %s:%d: %s", *self._stream.peer, _first_line(errors))
         except* trio.ClosedResourceError:
@@ -261,7 +260,7 @@ class Connection:
             self._buffer.max_frame_bytes = self._max_frame_bytes
         elif login.phase is Phase.OUT:
             await self._all_answered()
-            raise login.refusal
+            raise LoginRefused(login.refusal)
 
     async def _passes(self, login: Login, frame: memoryview) -> bool:
         """Whether a request may be asked now; False for a bare token of a login, which is none and is answered here.

@@ -10,8 +10,6 @@ import logging
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from odradek_broker.security.refused import LoginRefused
-
 if TYPE_CHECKING:
     from odradek_broker.apis import Caller
     from odradek_broker.node.audit_log import AuditLog
@@ -60,10 +58,10 @@ class Endings:
         else:
             self.tell(ending, f"{who} does not come in by {caller.listener}: {why}")
 
-    def refuse(self, caller: Caller, refused: LoginRefused, audit_log: AuditLog | None) -> None:
+    def refuse(self, caller: Caller, why: str, audit_log: AuditLog | None) -> None:
         """A login. Whoever it was is also in the audit log, each by itself."""
         mechanism = "" if caller.login is None else caller.login.mechanism
-        self.blame(Ending.NO_LOGIN, caller, f"its login by {mechanism or 'another mechanism'} was refused: {refused}")
+        self.blame(Ending.NO_LOGIN, caller, f"its login by {mechanism or 'another mechanism'} was refused: {why}")
         if audit_log is not None:
             claimed = "" if caller.login is None else caller.login.claimed
-            audit_log.note_login(caller.peer[0], mechanism, claimed, str(refused))
+            audit_log.note_login(caller.peer[0], mechanism, claimed, why)
