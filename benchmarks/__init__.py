@@ -15,6 +15,7 @@
     command_line.py odradek produce and tail beside kcat; run by itself
     flat_cost.py    what must not matter: partitions, connections, size of the log
     capacity.py     what a core carries: processor time for each request, megabyte, connection and partition
+    logins.py       logins by SCRAM a second, and what a neighbour notices of them
 
 Brokers take turns round by round, so a slow minute of the machine is shared. The client is confluent-kafka in a process
 of its own (client_*.py), the same for every broker. Nothing here asserts on time.
