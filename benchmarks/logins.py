@@ -7,13 +7,17 @@ client computes is computed once: the broker gives one salt, so that the salted 
 that is measured. A neighbour, who has logged in before, produces small records all the while, one after the other; its
 99th percentile is given with and without the others, and the second by the first.
 
-Both brokers run without the other: they share the cores with their clients.
+The neighbour is a process of its own, so that it waits for the broker and for the cores, and not for the other clients.
+Each broker runs without the others, and shares the cores with its clients.
 """
 
 from __future__ import annotations
 
 import base64
 import itertools
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -29,11 +33,11 @@ from odradek.protocol.messages.sasl_authenticate import SaslAuthenticateRequest,
 from odradek.protocol.messages.sasl_handshake import SaslHandshakeRequest, SaslHandshakeResponse
 from odradek.protocol.sasl import scram
 from odradek.testing.ports import free_ports
-from referee import BrokerProcess
+from referee import ApacheKafka, BrokerProcess
 from tests.server.served_broker import Peer
 
 AT_ONCE = 16
-SECONDS = 5
+SECONDS, WARM_UP_SECONDS = 5, 2
 USER, PASSWORD, MECHANISM = "alice", "wonder", "SCRAM-SHA-256"
 ADMIN = 'org.apache.kafka.common.security.plain.PlainLoginModule required username=admin password=a user_admin="a";'
 SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
@@ -45,33 +49,47 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
     logins = Measurement("logins by SCRAM-SHA-256", "1/s", True, KAFKA, least)
     noticed = Measurement("a neighbour's p99 during logins, of that without", "times", False, KAFKA, {})
     for contender in contenders:
-        port = _guard(contender.broker, of_kafka=contender.name == KAFKA)
-        with contender.broker:
+        broker, port = _guarded(contender)
+        with broker:
             for _ in range(scale.rounds):
-                rate, times = trio.run(_round, contender.broker, port)
+                rate, times = trio.run(_round, broker, port)
                 logins.add(contender.name, rate)
                 noticed.add(contender.name, times)
     yield logins
     yield noticed
 
 
-def _guard(broker: BrokerProcess, *, of_kafka: bool) -> int:
-    """Give it a listener by which one logs in, beside the one that it has; return the port."""
-    port = free_ports(1)[0]
-    controller = f",CONTROLLER://127.0.0.1:{broker._controller_port}" if of_kafka else ""  # type: ignore[attr-defined]
+class Guarded(BrokerProcess):
+    """Odradek with the listeners of its settings, which `odradek up` gives a single broker itself."""
+
+    name = "Odradek"
+    ready_line = re.compile(r"^ready 127\.0\.0\.1:\d+")
+
+    def command(self) -> list[str]:
+        file = self.data_dir.with_name(self.data_dir.name + ".properties")
+        settings = self.config | {"log.dir": str(self.data_dir)}
+        file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        return [sys.executable, "-m", "odradek_cli", "broker", "--config", str(file)]
+
+
+def _guarded(contender: Contender) -> tuple[BrokerProcess, int]:
+    """A broker like this one, with another listener by which one logs in, and its port."""
+    broker, port = contender.broker, free_ports(1)[0]
     addresses = f"PLAINTEXT://{broker.bootstrap},GUARDED://127.0.0.1:{port}"
-    broker.config.update(
-        {
-            "listeners": addresses + controller,
-            "advertised.listeners": addresses,
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "inter.broker.listener.name": "PLAINTEXT",
-            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
-            "listener.name.guarded.plain.sasl.jaas.config": ADMIN,
-            "listener.name.guarded.scram-sha-256.sasl.jaas.config": SCRAM_MODULE,
-        }
-    )
-    return port
+    settings = {
+        "listeners": addresses,
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
+        "listener.name.guarded.plain.sasl.jaas.config": ADMIN,
+        "listener.name.guarded.scram-sha-256.sasl.jaas.config": SCRAM_MODULE,
+    }
+    if isinstance(broker, ApacheKafka):
+        controller = f",CONTROLLER://127.0.0.1:{broker._controller_port}"
+        broker.config.update(settings | {"listeners": addresses + controller, "advertised.listeners": addresses})
+        return broker, port
+    broker.data_dir.parent.mkdir(parents=True, exist_ok=True)
+    return Guarded(broker.data_dir, broker.config | settings, broker.port), port
 
 
 async def _round(broker: BrokerProcess, port: int) -> tuple[float, float]:
@@ -84,16 +102,14 @@ async def _round(broker: BrokerProcess, port: int) -> tuple[float, float]:
     async with Producer(f"127.0.0.1:{port}", security=guarded, linger_ms=0) as producer:
         await _produce_for(producer, 1)
         alone = await _produce_for(producer, SECONDS)
-        counter = itertools.count()
-        async with trio.open_nursery() as nursery:
-            for _ in range(AT_ONCE):
-                nursery.start_soon(_log_in_again_and_again, port, counter)
-            await trio.sleep(1)
-            first, began = next(counter), time.perf_counter()
-            among = await _produce_for(producer, SECONDS)
-            rate = (next(counter) - first) / (time.perf_counter() - began)
-            nursery.cancel_scope.cancel()
-    return rate, _p99(among) / _p99(alone)
+        words = [sys.executable, "-m", "benchmarks.logins", str(port)]
+        others = await trio.lowlevel.open_process(words, stdout=subprocess.PIPE)
+        assert others.stdout is not None
+        await trio.sleep(WARM_UP_SECONDS)
+        among = await _produce_for(producer, SECONDS)
+        said = b"".join([piece async for piece in others.stdout])
+        await others.wait()
+    return float(said), _p99(among) / _p99(alone)
 
 
 async def _produce_for(producer: Producer, seconds: float) -> list[float]:
@@ -107,6 +123,19 @@ async def _produce_for(producer: Producer, seconds: float) -> list[float]:
 
 def _p99(took: list[float]) -> float:
     return quantiles(took, n=100)[98]
+
+
+async def _many(port: int) -> None:
+    """Log in AT_ONCE at a time for longer than the neighbour is watched, and print how many a second did."""
+    counter = itertools.count()
+    async with trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE):
+            nursery.start_soon(_log_in_again_and_again, port, counter)
+        await trio.sleep(WARM_UP_SECONDS)
+        first, began = next(counter), time.perf_counter()
+        await trio.sleep(SECONDS)
+        print((next(counter) - first) / (time.perf_counter() - began), flush=True)
+        nursery.cancel_scope.cancel()
 
 
 async def _log_in_again_and_again(port: int, counter: Iterator[int]) -> None:
@@ -136,3 +165,7 @@ async def _log_in(peer: Peer) -> None:
 def _client_key(salt: str, iterations: int) -> bytes:
     salted = scram.salted_password(MECHANISM, PASSWORD, base64.b64decode(salt), iterations)
     return scram.keyed(MECHANISM, salted, b"Client Key")
+
+
+if __name__ == "__main__":
+    trio.run(_many, int(sys.argv[1]))
