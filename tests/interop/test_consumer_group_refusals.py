@@ -59,6 +59,13 @@ def beat(member: str = "m", epoch: int = 0, **fields: Any) -> ConsumerGroupHeart
 REFUSED: dict[str, tuple[ConsumerGroupHeartbeatRequest, int, Any]] = {
     "no group": (beat(group_id=""), 1, [42]),
     "no member id": (beat(""), 1, [42]),
+    "a long member id": (beat("m" * 37), 1, [0]),
+    "version 0, a long member id": (beat("m" * 37), 0, [0]),
+    "a topic that cannot be": (beat(subscribed_topic_names=["a/b"]), 1, [0]),
+    "one topic twice": (beat(subscribed_topic_names=[TOPIC, TOPIC]), 1, [0]),
+    "names and an expression": (beat(subscribed_topic_regex="epo.*"), 1, [0]),
+    "a rebalance timeout below none": (beat(rebalance_timeout_ms=-2), 1, [0]),
+    "no time to rebalance": (beat(rebalance_timeout_ms=0), 1, [0]),
     "version 0, no member id": (beat(""), 0, [0]),
     "version 0, no member id behind the first": (beat("", 3), 0, [42]),
     "an epoch that there is not": (beat(epoch=-3), 1, [42]),

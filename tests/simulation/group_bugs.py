@@ -57,14 +57,6 @@ OF_CONSUMER_GROUPS = [
         lasts_s=12.0,
     ),
     planted(
-        "members of a group that migrates lose what they have",
-        "groups/consumer/migration.py",
-        "if (free := frozenset(each for each in numbers if made.is_free(topic_id, each, member.member_id)))\n",
-        "if (free := frozenset[int]())\n",
-        needs=GROUPS,
-        lasts_s=20.0,
-    ),
-    planted(
         "a group that migrates back leaves members behind",
         "groups/consumer/group.py",
         "            *(records.member_tombstone(self.group_id, each) for each in members),\n",

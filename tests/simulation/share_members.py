@@ -28,7 +28,7 @@ SETTINGS = {
     "group.share.record.lock.duration.ms": str(LOCK_MS),
     "group.share.session.timeout.ms": "8000",
     "group.share.heartbeat.interval.ms": "500",
-    "share.coordinator.state.topic.num.partitions": "2",
+    "share.coordinator.state.topic.num.partitions": "1",
     "share.coordinator.snapshot.update.records.per.snapshot": "5",
     "share.coordinator.state.topic.prune.interval.ms": "3000",
 }

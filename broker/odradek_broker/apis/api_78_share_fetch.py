@@ -41,6 +41,7 @@ from odradek.protocol.messages.share_fetch import (
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.share_fetching import Fetched, ShareFetching
 from odradek_broker.apis.share_partitions import Leader, Outcome, acknowledge, endpoints, leader_instead, outcome_of
+from odradek_broker.groups.share.member import LONGEST_MEMBER_ID
 from odradek_broker.sharing.sessions import FINAL, INITIAL, PartitionKey, SessionKey, ShareSession
 
 REQUEST, VERSIONS = ShareFetchRequest, range(1, 3)
@@ -73,7 +74,7 @@ def _may_read(context: RequestContext, topic_id: bytes) -> bool:
 
 def _session(request: ShareFetchRequest, context: RequestContext) -> ShareSession | ErrorCode:
     """Which the request belongs to, as it is after it."""
-    if not request.group_id or not request.member_id:
+    if not request.group_id or not request.member_id or len(request.member_id) > LONGEST_MEMBER_ID:
         return ErrorCode.INVALID_REQUEST
     if request.is_renew_ack and (request.max_wait_ms or request.min_bytes or request.max_bytes or request.max_records):
         return ErrorCode.INVALID_REQUEST

@@ -8,7 +8,7 @@ Behaviour
     Never acquired, out of order, or of unknown types          INVALID_REQUEST
     Renewal that the request does not announce                 INVALID_REQUEST
     Another broker leads                 NOT_LEADER_OR_FOLLOWER, with the leader
-    No group or member                   INVALID_REQUEST
+    No group or member, or a long id     INVALID_REQUEST
 Versions
     2 is_renew_ack, acquisition_lock_timeout_ms (KIP-1222)
 """
@@ -26,6 +26,7 @@ from odradek.protocol.messages.share_acknowledge import (
 )
 from odradek_broker.apis import RequestContext
 from odradek_broker.apis.share_partitions import Leader, acknowledge, endpoints, leader_instead, outcome_of
+from odradek_broker.groups.share.member import LONGEST_MEMBER_ID
 from odradek_broker.sharing.sessions import FINAL, SessionKey
 
 REQUEST, VERSIONS = ShareAcknowledgeRequest, range(1, 3)
@@ -35,7 +36,7 @@ async def handle(request: ShareAcknowledgeRequest, context: RequestContext) -> S
     sharing = context.broker.sharing
     if not sharing.is_enabled:
         return ShareAcknowledgeResponse(error_code=ErrorCode.UNSUPPORTED_VERSION)
-    if not request.group_id or not request.member_id:
+    if not request.group_id or not request.member_id or len(request.member_id) > LONGEST_MEMBER_ID:
         return ShareAcknowledgeResponse(error_code=ErrorCode.INVALID_REQUEST)
     key = SessionKey(request.group_id, request.member_id)
     session = sharing.sessions.go_on(key, request.share_session_epoch)

@@ -28,7 +28,7 @@ from odradek_broker.coordination.record import fits
 from odradek_broker.groups.assignors.spec import NO_PARTITIONS, Assignment
 from odradek_broker.groups.share import assignor
 from odradek_broker.groups.share.group import ShareGroup
-from odradek_broker.groups.share.member import ShareMember, ShareTopic
+from odradek_broker.groups.share.member import LONGEST_MEMBER_ID, ShareMember, ShareTopic
 from odradek_broker.groups.share.records import (
     current_assignment_record,
     epoch_record,
@@ -67,6 +67,8 @@ def _faults(request: ShareGroupHeartbeatRequest) -> Iterable[str]:
     names = request.subscribed_topic_names
     if not request.member_id:
         yield "MemberId can't be empty."
+    if len(request.member_id) > LONGEST_MEMBER_ID:
+        yield f"MemberId can't be longer than {LONGEST_MEMBER_ID} characters."
     if not request.group_id:
         yield "GroupId can't be empty."
     if request.rack_id == "":

@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from odradek_broker.groups.assignors.spec import NO_PARTITIONS, Assignment
 
+LONGEST_MEMBER_ID = 36
+"""Characters: as a UUID has, though it need not be one."""
+
 
 class ShareMember(Struct, frozen=True, kw_only=True):
     """A member of a share group."""
