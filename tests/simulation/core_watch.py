@@ -92,18 +92,15 @@ def _shorter(each: Range, start_offset: int) -> Range:
     return each._replace(first_offset=max(each.first_offset, start_offset))
 
 
-def _look_at_given(core: SharePartition, given: list[Acquired]) -> None:
+def _look_at_given(core: SharePartition, member_id: str, given: list[Acquired]) -> None:
+    for first, last, count in given:
+        held = [each for each in core._in_flight.within(first, last) if each.member_id == member_id]
+        if sum(each.record_count for each in held) != last - first + 1 or {each[3] for each in held} != {count}:
+            raise _violated(f"S14: {member_id} was given {first} to {last}, and there is {core.in_flight}")
     limit = core.settings.delivery_count_limit
     count = sum(each.last_offset - each.first_offset + 1 for each in given)
     if count > 1 and any(each.delivery_count >= limit for each in given):
         raise _violated(f"S14: the last delivery of a record is not its own: {given}")
-
-
-def _look_at_locks(core: SharePartition, now_ms: int) -> None:
-    """Whoever asks has locks that are over ended before that."""
-    late = [each for each in core._in_flight if each.state is RecordState.ACQUIRED and each.deadline_ms <= now_ms]
-    if late:
-        raise _violated(f"S14: {late} are in hand yet")
 
 
 def _watch_shares(name: str, may_change: Callable[..., Callable[[Range], bool]]) -> None:
@@ -115,9 +112,7 @@ def _watch_shares(name: str, may_change: Callable[..., Callable[[Range], bool]])
         result = original(self, *args, **named)
         _look_at_shares(self, before, may_change(*args))
         if name == "acquire":
-            _look_at_given(self, result)
-        if name in ("acquire", "acknowledge"):
-            _look_at_locks(self, args[-1])
+            _look_at_given(self, args[0], result)
         return result
 
     setattr(SharePartition, name, watched)
