@@ -20,6 +20,9 @@ TESTS = {
         "sharing/test_share_partition.py::test_a_released_record_is_delivered_again_until_its_deliveries_are_used_up",
         "sharing/test_share_partition.py::test_a_record_is_delivered_alone_for_the_last_time",
     ),
+    "Time that dead letters of a share partition may take": (
+        "coordination/test_dead_letters.py::test_who_waits_for_dead_letters_is_answered_while_clients_wait",
+    ),
     "What is stored of share groups": (
         "sharing/test_share_state.py::test_updates_are_folded_into_a_snapshot_now_and_then_and_replay_comes_to_the_same",
         "sharing/test_share_state.py::test_a_share_partition_that_is_idle_is_written_anew_so_that_others_can_be_deleted",
