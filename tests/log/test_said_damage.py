@@ -243,3 +243,16 @@ def test_damage_in_a_sealed_segment_is_told_to_a_reader_with_the_place(house: Lo
 def test_a_number_that_no_answer_can_carry_is_damage_and_not_passed_on(read: Callable[[], object]) -> None:
     with pytest.raises(CorruptCheckpoint):
         read()
+
+
+def test_a_log_that_is_cut_to_its_start_is_sound(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    house = LogHouse(tmp_path, LogConfig())
+    log = house.open()
+    for number in range(6):
+        append(log, batch(b"%d" % number), epoch=number // 3)
+    log.advance_log_start(4)
+    log.truncate_to(4)
+    log.close(clean=True)
+    log = house.open(log_start_offset=4, recovery_point=4)
+    assert (log.log_start_offset, log.log_end_offset) == (4, 4)
+    assert not caplog.records

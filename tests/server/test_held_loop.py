@@ -53,6 +53,12 @@ from odradek.protocol.messages.list_offsets import (
     ListOffsetsTopic,
 )
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from odradek.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+)
 from odradek.protocol.messages.offset_for_leader_epoch import (
     OffsetForLeaderEpochRequest,
     OffsetForLeaderEpochResponse,
@@ -234,6 +240,14 @@ async def test_offsets_within_a_transaction_are_taken_in_slices_and_each_partiti
         stored = await producer.peer.ask(request, TxnOffsetCommitResponse, 5)
     codes = [each.error_code for each in stored.topics[0].partitions]
     assert codes == [ErrorCode.NONE] * 5_000 + [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * 5_000
+
+
+async def test_offsets_of_very_many_partitions_of_one_topic_are_answered_in_slices(peer: Peer) -> None:
+    topics = [OffsetCommitRequestTopic("nobodys", partitions=[OffsetCommitRequestPartition(n) for n in range(20_000)])]
+    with watched():
+        stored = await peer.ask(OffsetCommitRequest("g", topics=topics), OffsetCommitResponse, 8)
+    codes = {each.error_code for each in stored.topics[0].partitions}
+    assert len(stored.topics[0].partitions) == 20_000 and codes == {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
 
 
 async def test_a_request_that_is_given_up_between_two_slices_leaves_nobody_waiting(served: Served) -> None:

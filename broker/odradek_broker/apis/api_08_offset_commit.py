@@ -59,10 +59,10 @@ async def handle(request: OffsetCommitRequest, context: RequestContext) -> Offse
     outcomes: dict[TopicPartition, ErrorCode] = {}
     for piece in batched(wanted.items(), PARTITIONS_AT_ONCE):
         outcomes |= await _commit(request, piece, context)
-    answers = []
-    for topic, image in zip(request.topics, images, strict=True):
-        answers.append(_answer(topic, image, outcomes, context))
-        await slices.pay(len(topic.partitions))
+    answers = [
+        await _answer(topic, image, outcomes, context, slices)
+        for topic, image in zip(request.topics, images, strict=True)
+    ]
     return OffsetCommitResponse(topics=answers)
 
 
@@ -90,22 +90,19 @@ async def _commit(
     }
 
 
-def _answer(
+async def _answer(
     topic: OffsetCommitRequestTopic,
     image: TopicImage | None,
     outcomes: dict[TopicPartition, ErrorCode],
     context: RequestContext,
+    slices: Slices,
 ) -> OffsetCommitResponseTopic:
     unknown, name = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "" if image is None else image.name
     if image is None and context.version >= BY_TOPIC_ID:
         unknown = ErrorCode.UNKNOWN_TOPIC_ID
-    return OffsetCommitResponseTopic(
-        name=topic.name,
-        topic_id=topic.topic_id,
-        partitions=[
-            OffsetCommitResponsePartition(
-                each.partition_index, outcomes.get(TopicPartition(name, each.partition_index), unknown)
-            )
-            for each in topic.partitions
-        ],
-    )
+    partitions = []
+    for each in topic.partitions:
+        error = outcomes.get(TopicPartition(name, each.partition_index), unknown)
+        partitions.append(OffsetCommitResponsePartition(each.partition_index, error))
+        await slices.pay()
+    return OffsetCommitResponseTopic(topic.name, topic.topic_id, partitions)

@@ -186,7 +186,10 @@ class Recovery:
         if found is not None and found.offset >= max(recovery_point, *snapshots.offsets, 0):
             end = loaded.log_end_offset = found.offset
             loaded.producers = self.producers_at(end, segments, snapshots)
-            if epochs is not None and found.leader_epoch not in (NO_EPOCH, epochs.epoch_at(end - 1)):
+            is_empty = (
+                end <= self._log_start_offset
+            )  # then epochs are forgotten, and batches before its start are there
+            if not is_empty and epochs is not None and found.leader_epoch not in (NO_EPOCH, epochs.epoch_at(end - 1)):
                 damage.say(self._epochs_path, f"it does not know epoch {found.leader_epoch}, that of the last batch")
                 epochs = None  # by such a file followers would be told to cut off what they and we have
         else:

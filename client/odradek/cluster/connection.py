@@ -141,10 +141,13 @@ class Connection:
         finally:
             held, self._held = self._held, None
             for message, reply in held:
-                if self._ended is None:
-                    self._queue(message, reply)
-                else:
+                if self._ended is not None:
                     reply.fail(self._ended)
+                    continue
+                try:
+                    self._queue(message, reply)
+                except BadAnswer as error:  # it concerns whoever waits for this one
+                    reply.fail(error)
 
     def version_of(self, request: type[ApiMessage], at_most: int | None = None) -> int:
         """The version in which to send. Raises UnsupportedVersion."""

@@ -10,7 +10,7 @@ from fake_broker import FakeBroker, refuse
 from msgspec.structs import replace
 
 from odradek.cluster.connection import Connection
-from odradek.errors import ConnectionFailed, RequestTimedOut, UnsupportedVersion
+from odradek.errors import BadAnswer, ConnectionFailed, RequestTimedOut, UnsupportedVersion
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.api_versions import ApiVersionsRequest
 from odradek.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -44,6 +44,17 @@ async def test_a_cancelled_caller_harms_nobody(connection: Connection, autojump_
         await reply.wait(1)
     assert scope.cancelled_caught
     assert (await connection.request(MetadataRequest(topics=[]), MetadataResponse, 1)).cluster_id == "fake"
+
+
+async def test_of_what_was_held_back_that_fails_alone_which_cannot_be_said(
+    connection: Connection, autojump_clock: Any
+) -> None:
+    with connection.alone():
+        impossible = connection.submit(HeartbeatRequest(generation_id=2**40), HeartbeatResponse)
+        behind = connection.submit(MetadataRequest(topics=[]), MetadataResponse)
+    with pytest.raises(BadAnswer):
+        await impossible.wait(1)
+    assert (await behind.wait(1)).cluster_id == "fake"
 
 
 async def test_a_late_answer_ends_the_connection_for_all(
