@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import trio
 
 from odradek.first_error import first_error
+from odradek.security import NO_SECURITY
 from odradek.testing import Cluster, NodeFailed
 from odradek.testing.chaos.faults import KINDS
 from odradek.testing.chaos.history import Fault, History
@@ -53,6 +57,10 @@ def chaos(
     ] = None,
     journal: Annotated[Journal, Option(help="Where the metadata is kept.")] = "file",
     etcd_members: Annotated[int, Option(min=1, max=7, help="With --journal etcd: how many etcds.")] = 3,
+    secure: Annotated[
+        bool,
+        Option("--secure", help="Over TLS, with logins and permissions, while somebody without any tries all doors."),
+    ] = False,
     setting: Annotated[list[str] | None, Option("--set", help="A broker setting.")] = None,
     history: Annotated[Path | None, Option(help="Write all that happened there, a JSON object a line.")] = None,
     picture: Annotated[Path | None, Option(help="Draw throughput and faults (PNG; needs matplotlib).")] = None,
@@ -68,6 +76,8 @@ def chaos(
     for path in (history, picture):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"{path}: there is no directory {path.parent}")
+    if secure and journal == "etcd":
+        raise UsageError("--secure secures every link, and that to etcd cannot be yet: it goes with --journal file")
     plan = Plan(
         seconds=_seconds(time),
         seed=seed,
@@ -86,9 +96,7 @@ def chaos(
     logging.getLogger("odradek").setLevel(logging.ERROR)  # that clients have to wait is no news here
 
     async def work() -> None:
-        async with Cluster(
-            brokers, settings=settings, journal=journal, etcd_members=etcd_members, network_faults=True
-        ) as cluster:
+        async with _cluster(brokers, settings, journal, etcd_members, secure=secure) as cluster:
             load = trio.CancelScope()
             async with trio.open_nursery() as beside:
                 beside.start_soon(_cancel_when_interrupted, load)
@@ -108,6 +116,30 @@ def chaos(
     except* NodeFailed as failures:
         raise Failed(str(first_error(failures))) from None
     sys.exit(0 if verdicts[0].is_clean else FAILED)
+
+
+@asynccontextmanager
+async def _cluster(
+    brokers: int, settings: dict[str, str], journal: Journal, etcd_members: int, *, secure: bool
+) -> AsyncIterator[Cluster]:
+    with TemporaryDirectory(prefix="odradek-") as directory:
+        config, security = None, NO_SECURITY
+        if secure:
+            from odradek_cli.secured import hosts_for, security_of
+            from odradek_cli.secured import secure as write_down
+
+            secured = write_down(Path(directory), hosts_for("127.0.0.1"))
+            config, security = secured.settings, security_of(secured)
+        async with Cluster(
+            brokers,
+            settings=settings,
+            journal=journal,
+            etcd_members=etcd_members,
+            network_faults=True,
+            config=config,
+            security=security,
+        ) as cluster:
+            yield cluster
 
 
 async def _cancel_when_interrupted(load: trio.CancelScope) -> None:

@@ -111,6 +111,12 @@ def test_what_is_left_of_a_topic_that_was_deleted_is_bad() -> None:
     assert (anomaly.name, anomaly.bad) == ("remains", True)
 
 
+@pytest.mark.parametrize("kind", ["trespass", "shut-out"])
+def test_who_is_let_do_what_is_not_permitted_or_not_what_is_is_bad(kind: str) -> None:
+    (anomaly,) = check(History(faults=[Fault(kind, "somebody", 3.0)]), Promise())
+    assert (anomaly.name, anomaly.bad) == (kind, True)
+
+
 def test_a_node_that_ended_by_itself_is_bad() -> None:
     (anomaly,) = check(History(faults=[Fault("crash", "broker-1", 3.0)]), Promise(durable=False))
     assert (anomaly.name, anomaly.bad) == ("crash", True)

@@ -121,6 +121,26 @@ async def test_a_look_up_of_all_raises_what_the_missing_one_met(nursery: trio.Nu
         assert set(await admin.list_offsets(partitions)) == set(partitions)
 
 
+async def test_offsets_of_a_topic_that_one_may_not_know_are_refused_at_once(
+    nursery: trio.Nursery, autojump_clock: Any
+) -> None:
+    broker = Hiding(nursery, orders=1)
+    async with Consumer("fake", surroundings=broker.surroundings) as consumer:
+        began_s = trio.current_time()
+        with pytest.raises(AuthorizationFailed, match="orders-0"):
+            await consumer.end_offsets(TopicPartition("orders", 0))
+        assert trio.current_time() - began_s < 1
+
+
+class Hiding(FakeBroker):
+    """Nobody may describe its topics."""
+
+    async def _Metadata(self, request: Any, version: int) -> Any:
+        answer = await super()._Metadata(request, version)
+        refused = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+        return replace(answer, topics=[replace(each, error_code=refused, partitions=[]) for each in answer.topics])
+
+
 async def test_a_final_error_does_not_wait_for_a_leader_that_is_silent(
     nursery: trio.Nursery, autojump_clock: Any
 ) -> None:

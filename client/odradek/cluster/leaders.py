@@ -77,10 +77,7 @@ async def ask_leaders(
     for partition, each in wanted.items():
         leader = cluster.image.leader(*partition)
         if leader < 0:
-            known = cluster.image.topics.get(partition.topic)
-            gone = known is None or partition.partition >= len(known.partitions) > 0
-            code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if gone else ErrorCode.LEADER_NOT_AVAILABLE
-            take(partition, broker_error(code, str(partition)))
+            take(partition, broker_error(_why_nobody_leads(cluster, partition), str(partition)))
         else:
             by_leader.setdefault(leader, {})[partition] = each
 
@@ -96,6 +93,14 @@ async def ask_leaders(
     async with trio.open_nursery() as nursery:
         for leader, its in by_leader.items():
             nursery.start_soon(ask_one, leader, its)
+
+
+def _why_nobody_leads(cluster: Cluster, partition: TopicPartition) -> ErrorCode:
+    known = cluster.image.topics.get(partition.topic)
+    if known is not None and known.error is ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+        return known.error  # no use asking again
+    is_gone = known is None or partition.partition >= len(known.partitions) > 0
+    return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if is_gone else ErrorCode.LEADER_NOT_AVAILABLE
 
 
 def _left_out(partition: TopicPartition) -> OdradekError:

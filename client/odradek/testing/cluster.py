@@ -73,7 +73,8 @@ class Cluster:
         self.data_dir = Path(tempfile.mkdtemp(prefix="odradek-") if data_dir is None else data_dir)
         self._host = host
         self._config = None if config is None else Path(config)
-        self._security = security
+        self.security = security
+        """How this program, and the administrator in it, connects."""
         self._settings = {**_settings_for(brokers), **(settings or {})}
         ports = self._ports(brokers, port)
         self._node_ports = dict(zip(ports, free_ports(len(ports), ports), strict=True)) if network_faults else {}
@@ -273,7 +274,7 @@ class Cluster:
         from odradek.admin import Admin  # the nodes are starting long before it is needed
 
         up = [broker.address for broker in self.brokers if broker.pid is not None]
-        return Admin(",".join(up or [self.bootstrap]), security=self._security)
+        return Admin(",".join(up or [self.bootstrap]), security=self.security)
 
     # ------------------------------------------------------------------------------------------------------ making
 
@@ -316,7 +317,7 @@ class Cluster:
 
     def _make(self, name: str, port: int, own: Mapping[str, str]) -> Node:
         directory = self.data_dir / name
-        protocol = self._security.security_protocol
+        protocol = self.security.security_protocol
         listener = f"{protocol}://{self._host}:{self._node_ports.get(port, port)}"
         where = {"listeners": listener, "log.dir": str(directory)}
         if self._node_ports:

@@ -13,6 +13,8 @@ Bad (the run fails)
     unavailable           when all was healed, a partition took no record any more
     crash                 a node ended that nobody had told to
     remains               a topic that was deleted and made again had something of the one before it
+    trespass              somebody without any right has seen, read or written something, or a wrong password was taken
+    shut-out              somebody was refused what is permitted
     lost-commit           a group's offset was less than one that had been acknowledged before it was asked for
 Noted
     lost-write, duplicate, nonmonotonic-send where acks or idempotence promise no better
@@ -28,7 +30,17 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from odradek.testing.chaos.history import CRASH, LAST_WRITER, REMAINS, History, Outcome, Place, Write
+from odradek.testing.chaos.history import (
+    CRASH,
+    LAST_WRITER,
+    REMAINS,
+    SHUT_OUT,
+    TRESPASS,
+    History,
+    Outcome,
+    Place,
+    Write,
+)
 
 EXAMPLES = 10
 
@@ -163,7 +175,7 @@ def about_the_end(history: History) -> Iterator[tuple[str, str]]:
         if write.writer == LAST_WRITER and write.outcome is not Outcome.OK:
             yield "unavailable", f"{_named(write.place)}: {write.error}"
     for fault in history.faults:
-        if fault.kind in (CRASH, REMAINS):
+        if fault.kind in (CRASH, REMAINS, TRESPASS, SHUT_OUT):
             yield fault.kind, f"{fault.node}, noticed after {fault.at_s:.2f} s"
 
 

@@ -15,6 +15,7 @@ from odradek.admin import Admin
 from odradek.consumer import Consumer
 from odradek.errors import OdradekError
 from odradek.protocol.topic_partition import TopicPartition
+from odradek.security import NO_SECURITY, Security
 from odradek.testing.chaos.history import Commit, Committed, History
 
 GROUP = "chaos-group"
@@ -43,6 +44,8 @@ class GroupWork:
         self._now_s = now_s
         self._random = random
         self._group = group
+        self.security: Security = NO_SECURITY
+        """As whom its clients connect."""
 
     async def run(self, members: int) -> None:
         """Until cancelled."""
@@ -78,6 +81,7 @@ class GroupWork:
             commit="manual",
             session_timeout_ms=6_000,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
+            security=self.security,
         ) as consumer:
             while True:
                 await consumer.poll(timeout_s=POLL_S)
@@ -94,7 +98,7 @@ class GroupWork:
     async def _ask(self) -> bool:
         known = {(commit.topic, commit.partition) for commit in self._history.commits}
         try:
-            async with Admin(self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS) as admin:
+            async with self._admin() as admin:
                 sent_s = self._now_s()
                 offsets = await admin.group_offsets(self._group)
         except OdradekError:
@@ -104,3 +108,6 @@ class GroupWork:
             offset = -1 if found is None else found.offset
             self._history.committed.append(Committed(self._group, topic, partition, offset, sent_s))
         return True
+
+    def _admin(self) -> Admin:
+        return Admin(self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, security=self.security)

@@ -13,6 +13,8 @@ CRASH = "crash"
 """The kind of a fault that is not the nemesis's: a node has ended that nobody has told to."""
 REMAINS = "remains"
 """Likewise: a topic that was made again had something of the one before it."""
+TRESPASS, SHUT_OUT = "trespass", "shut-out"
+"""Likewise: somebody could do what is not permitted; somebody was refused what is."""
 LAST_WRITER = "last"
 """It writes to every partition once more, when all is healed."""
 

@@ -91,7 +91,10 @@ async def make_anew(nemesis: Asking, hold_s: float) -> None:
         await admin.create_topic(MADE_ANEW, 1)
     values = [b"%d-%d" % (next(_numbers), number) for number in range(RECORDS)]
     async with Producer(
-        nemesis.cluster.bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, delivery_timeout_ms=DELIVERY_TIMEOUT_MS
+        nemesis.cluster.bootstrap,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+        security=nemesis.cluster.security,
     ) as producer:
         deliveries = [await producer.send(MADE_ANEW, value, partition=0) for value in values]
         offsets = [(await delivery).offset for delivery in deliveries]
@@ -104,7 +107,7 @@ async def _read(nemesis: Asking, count: int) -> list[tuple[int, bytes]]:
     """All that the topic has, once there are so many."""
     place = TopicPartition(MADE_ANEW, 0)
     found: list[tuple[int, bytes]] = []
-    async with Consumer(nemesis.cluster.bootstrap, start="earliest") as consumer:
+    async with _reader(nemesis) as consumer:
         await consumer.assign([place])
         with trio.fail_after(OPERATION_S):
             while len(found) < count:
@@ -114,7 +117,15 @@ async def _read(nemesis: Asking, count: int) -> list[tuple[int, bytes]]:
 
 def _admin(nemesis: Asking) -> Admin:
     up = [broker.address for broker in nemesis.cluster.brokers if broker.pid is not None]
-    return Admin(",".join(up or [nemesis.cluster.bootstrap]), request_timeout_ms=int(OPERATION_S * 1000))
+    return Admin(
+        ",".join(up or [nemesis.cluster.bootstrap]),
+        request_timeout_ms=int(OPERATION_S * 1000),
+        security=nemesis.cluster.security,
+    )
+
+
+def _reader(nemesis: Asking) -> Consumer[bytes | None, bytes | None]:
+    return Consumer(nemesis.cluster.bootstrap, start="earliest", security=nemesis.cluster.security)
 
 
 OPERATIONS: dict[str, Callable[[Asking, float], Awaitable[None]]] = {

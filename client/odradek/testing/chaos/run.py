@@ -13,9 +13,11 @@ import trio
 from msgspec import Struct
 
 from odradek.admin import Admin
+from odradek.security import Security
 from odradek.testing.chaos.checkers import Anomaly, Promise, check, longest_silence_s
 from odradek.testing.chaos.faults import Nemesis
 from odradek.testing.chaos.group_work import GroupWork
+from odradek.testing.chaos.guests import admit, be_let_in, trespass
 from odradek.testing.chaos.history import Fault, History, Outcome, Place
 from odradek.testing.chaos.transaction_checkers import check_transactions
 from odradek.testing.chaos.transaction_work import COPY, DEBIT, TransactionWork
@@ -86,14 +88,23 @@ async def run(
         history.faults.append(fault)
         tell(fault)
 
+    def say(kind: str, what: str) -> None:
+        note(kind, what, healed=False)
+
     work = _Transactions if plan.workload == "transactions" else _Records
     load_of = work(cluster.bootstrap, plan, history, now_s)
-    async with Admin(cluster.bootstrap) as admin:
+    async with Admin(cluster.bootstrap, security=cluster.security) as admin:
         for topic in load_of.topics:
             await admin.create_topic(topic, plan.partitions)
+    guests = await admit(cluster) if cluster.security.logs_in else None
+    if guests is not None:
+        load_of.connects(guests.member)
     nemesis = Nemesis(cluster, load_of.places, plan.seed, plan.faults, note)
     over = trio.Event()
     async with trio.open_nursery() as readers:
+        if guests is not None:
+            readers.start_soon(trespass, cluster, guests, load_of.places, Random(plan.seed), say)
+            readers.start_soon(be_let_in, cluster, guests, load_of.places, Random(plan.seed), say)
         load_of.begin_reading(readers)
         async with trio.open_nursery() as writers:
             load_of.begin_writing(writers, over)
@@ -125,6 +136,10 @@ class _Load:
         return [(topic, partition) for partition in range(self._plan.partitions) for topic in self.topics]
 
     @abstractmethod
+    def connects(self, security: Security) -> None:
+        """As whom, before anything begins."""
+
+    @abstractmethod
     def begin_reading(self, nursery: trio.Nursery) -> None: ...
 
     @abstractmethod
@@ -151,6 +166,9 @@ class _Records(_Load):
         acks, idempotent = plan.acks, plan.idempotent
         self._work = Workload(bootstrap, self.places, history, now_s, acks=acks, idempotent=idempotent)
         self._group = GroupWork(bootstrap, self.topics, history, now_s, Random(plan.seed))
+
+    def connects(self, security: Security) -> None:
+        self._work.security = self._group.security = security
 
     def begin_reading(self, nursery: trio.Nursery) -> None:
         for number in range(self._plan.readers):
@@ -188,6 +206,9 @@ class _Transactions(_Load):
         super().__init__(bootstrap, plan, history, now_s)
         self._work = TransactionWork(bootstrap, plan.partitions, history, now_s, plan.seed)
         self._tellers = [f"teller-{number}" for number in range(plan.writers)]
+
+    def connects(self, security: Security) -> None:
+        self._work.security = security
 
     def begin_reading(self, nursery: trio.Nursery) -> None:
         for number in range(max(self._plan.members, 1)):

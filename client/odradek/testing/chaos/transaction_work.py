@@ -23,6 +23,7 @@ from odradek.producer import Producer
 from odradek.producer.transaction_scope import Outcome as End
 from odradek.producer.transaction_scope import Transaction
 from odradek.protocol.topic_partition import TopicPartition
+from odradek.security import NO_SECURITY, Security
 from odradek.testing.chaos.history import LAST_WRITER, Committed, History, Outcome, Read, Transfer
 
 DEBIT, CREDIT, COPY = "chaos", "chaos-credit", "chaos-copy"
@@ -60,6 +61,8 @@ class TransactionWork:
         self._history = history
         self._now_s = now_s
         self._random = Random(f"transactions {seed}")
+        self.security: Security = NO_SECURITY
+        """As whom its clients connect."""
         self._surroundings = surroundings
         self._is_over = False
 
@@ -257,11 +260,17 @@ class TransactionWork:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
             close_timeout_ms=self._random.choice([1, 5_000]),
+            security=self.security,
             surroundings=self._surroundings(),
         )
 
     def _admin(self) -> Admin:
-        return Admin(self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, surroundings=self._surroundings())
+        return Admin(
+            self._bootstrap,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            security=self.security,
+            surroundings=self._surroundings(),
+        )
 
     def _reader(self) -> Records:
         return Consumer(
@@ -269,6 +278,7 @@ class TransactionWork:
             start="earliest",
             isolation_level="read_committed",
             request_timeout_ms=REQUEST_TIMEOUT_MS,
+            security=self.security,
             surroundings=self._surroundings(),
         )
 
@@ -283,6 +293,7 @@ class TransactionWork:
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
+            security=self.security,
             surroundings=self._surroundings(),
         )
 

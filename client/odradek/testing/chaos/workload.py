@@ -21,6 +21,7 @@ from odradek.errors import (
 from odradek.network import Surroundings
 from odradek.producer import Delivery, Producer
 from odradek.protocol.topic_partition import TopicPartition
+from odradek.security import NO_SECURITY, Security
 from odradek.testing.chaos.history import LAST_WRITER, History, Outcome, Place, Read, Write
 
 SURELY_NOT_WRITTEN = (NotEnoughReplicas, RecordTooLarge)
@@ -52,6 +53,8 @@ class Workload:
         self._now_s = now_s
         self._acks = acks
         self._idempotent = idempotent
+        self.security: Security = NO_SECURITY
+        """As whom its clients connect."""
         self._surroundings = surroundings
 
     # -------------------------------------------------------------------------------------------------------- writing
@@ -90,6 +93,7 @@ class Workload:
             linger_ms=2,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+            security=self.security,
             surroundings=self._surroundings(),
         )
 
@@ -143,6 +147,7 @@ class Workload:
                     self._bootstrap,
                     start="earliest",
                     request_timeout_ms=REQUEST_TIMEOUT_MS,
+                    security=self.security,
                     surroundings=self._surroundings(),
                 ) as consumer:
                     await consumer.assign([TopicPartition(*place) for place in self._places])
@@ -158,7 +163,10 @@ class Workload:
             for life in range(1_000_000):
                 try:
                     async with Consumer(
-                        self._bootstrap, start="earliest", surroundings=self._surroundings()
+                        self._bootstrap,
+                        start="earliest",
+                        security=self.security,
+                        surroundings=self._surroundings(),
                     ) as consumer:
                         await consumer.assign(partitions)
                         ends = await consumer.end_offsets(*partitions)
