@@ -91,4 +91,4 @@ async def prepared(cluster: Any) -> Guests:
     async with Admin(cluster.bootstrap, security=ROOT) as admin:
         await admin.create_topic("chaos", 1)
     with trio.fail_after(60):
-        return await admit(cluster)
+        return await admit(cluster, ["chaos"])

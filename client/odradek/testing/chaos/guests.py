@@ -8,7 +8,7 @@ What must not be, whatever fails, and is told under these names
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from random import Random
 
 import trio
@@ -28,7 +28,7 @@ from odradek.testing.cluster import Cluster
 PREFIX = "chaos"
 """With which all names of the load begin."""
 MEMBER, STRANGER = f"{PREFIX}-member", f"{PREFIX}-stranger"
-KNOWN_WITHIN_S = 30.0
+KNOWN_WITHIN_S = 120.0
 TRY_S = 5.0
 REST_S = 0.2
 REFUSALS = (
@@ -56,23 +56,36 @@ def is_refusal(error: str) -> bool:
     return any(code.sentence in error for code in REFUSALS)
 
 
-async def admit(cluster: Cluster) -> Guests:
-    """Make the users; return when each broker knows the member's rights. Raises OdradekError, trio.TooSlowError."""
+def administrator(cluster: Cluster) -> Admin:
+    """Of a cluster that has just been started; the machine may be busy."""
+    patience_ms = int(KNOWN_WITHIN_S * 1000)
+    return Admin(
+        cluster.bootstrap,
+        security=cluster.security,
+        connect_timeout_ms=patience_ms,
+        request_timeout_ms=patience_ms,
+    )
+
+
+async def admit(cluster: Cluster, topics: Collection[str]) -> Guests:
+    """Make the users; return when each broker lets the member see these topics.
+
+    Raises OdradekError, trio.TooSlowError.
+    """
     member, stranger = (
         structs.replace(cluster.security, sasl_username=user, sasl_password=secrets.token_urlsafe(16))
         for user in (MEMBER, STRANGER)
     )
     guests = Guests(member, stranger, structs.replace(member, sasl_password="a guess"))
     kinds = (ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID)
-    async with Admin(cluster.bootstrap, security=cluster.security) as admin:
+    async with administrator(cluster) as admin:
         for each in (member, stranger):
             await admin.set_password(each.sasl_username or "", each.sasl_password or "")
         await admin.create_acls(*(_everything(kind) for kind in kinds))
-        topics = set(await admin.list_topics())
     with trio.fail_after(KNOWN_WITHIN_S):
         for broker in cluster.brokers:
             while True:
-                if topics <= await _seen(broker.address, member):
+                if await _seen(broker.address, member) >= set(topics):
                     break
                 await trio.sleep(REST_S)
     return guests
@@ -89,6 +102,19 @@ async def _seen(address: str, security: Security) -> set[str]:
             return set(await admin.list_topics())
     except OdradekError:
         return set()
+
+
+async def try_the_doors(
+    cluster: Cluster, guests: Guests, places: Sequence[Place], random: Random, note: Callable[[str, str, bool], None]
+) -> None:
+    """Until cancelled. `note`: the kind of what must not be, what it was, and that it is not over."""
+
+    def tell(kind: str, what: str) -> None:
+        note(kind, what, False)
+
+    async with trio.open_nursery() as nursery:
+        for guest in (trespass, be_let_in):
+            nursery.start_soon(guest, cluster, guests, places, random, tell)
 
 
 async def trespass(cluster: Cluster, guests: Guests, places: Sequence[Place], random: Random, tell: Tell) -> None:

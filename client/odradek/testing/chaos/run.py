@@ -12,12 +12,11 @@ from typing import Literal
 import trio
 from msgspec import Struct
 
-from odradek.admin import Admin
 from odradek.security import Security
 from odradek.testing.chaos.checkers import Anomaly, Promise, check, longest_silence_s
 from odradek.testing.chaos.faults import Nemesis
 from odradek.testing.chaos.group_work import GroupWork
-from odradek.testing.chaos.guests import admit, be_let_in, trespass
+from odradek.testing.chaos.guests import Guests, administrator, admit, try_the_doors
 from odradek.testing.chaos.history import Fault, History, Outcome, Place
 from odradek.testing.chaos.transaction_checkers import check_transactions
 from odradek.testing.chaos.transaction_work import COPY, DEBIT, TransactionWork
@@ -88,23 +87,14 @@ async def run(
         history.faults.append(fault)
         tell(fault)
 
-    def say(kind: str, what: str) -> None:
-        note(kind, what, healed=False)
-
     work = _Transactions if plan.workload == "transactions" else _Records
     load_of = work(cluster.bootstrap, plan, history, now_s)
-    async with Admin(cluster.bootstrap, security=cluster.security) as admin:
-        for topic in load_of.topics:
-            await admin.create_topic(topic, plan.partitions)
-    guests = await admit(cluster) if cluster.security.logs_in else None
-    if guests is not None:
-        load_of.connects(guests.member)
+    guests = await _prepare(cluster, plan, load_of)
     nemesis = Nemesis(cluster, load_of.places, plan.seed, plan.faults, note)
     over = trio.Event()
     async with trio.open_nursery() as readers:
         if guests is not None:
-            readers.start_soon(trespass, cluster, guests, load_of.places, Random(plan.seed), say)
-            readers.start_soon(be_let_in, cluster, guests, load_of.places, Random(plan.seed), say)
+            readers.start_soon(try_the_doors, cluster, guests, load_of.places, Random(plan.seed), note)
         load_of.begin_reading(readers)
         async with trio.open_nursery() as writers:
             load_of.begin_writing(writers, over)
@@ -120,6 +110,18 @@ async def run(
     drained = await load_of.drain() and settled
     nemesis.look_for_crashes()
     return load_of.verdict(lasted_s, over_s, drained=drained), history
+
+
+async def _prepare(cluster: Cluster, plan: Plan, load_of: _Load) -> Guests | None:
+    """Make what the load needs; on a cluster that asks for logins, users too."""
+    async with administrator(cluster) as admin:
+        for topic in load_of.topics:
+            await admin.create_topic(topic, plan.partitions)
+    if not cluster.security.logs_in:
+        return None
+    guests = await admit(cluster, load_of.topics)
+    load_of.connects(guests.member)
+    return guests
 
 
 class _Load:
