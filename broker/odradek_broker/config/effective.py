@@ -22,7 +22,9 @@ from msgspec import Struct, structs
 from odradek_broker.config.accepted import ALIASES
 from odradek_broker.config.broker_config import BrokerConfig, BrokerKey, broker_keys
 from odradek_broker.config.inert_keys import INERT_KEYS, InertKey
+from odradek_broker.config.listener_overrides import PREFIX, Place, split_override
 from odradek_broker.config.setting import LIST, ConfigType, Dynamic, SettingError, render
+from odradek_broker.config.tls_keys import RENEWABLE
 from odradek_broker.config.topic_keys import (
     INTERNAL_KEYS,
     INTERNAL_SEGMENT_BYTES,
@@ -171,7 +173,8 @@ def broker_entries(
         entries.append(_broker_entry(key, synonyms))
     entries += [_inert_entry(key, dynamic, dynamic_default) for key in INERT_KEYS.values()]
     by_name = {entry.name: entry for entry in entries}
-    return entries + [structs.replace(by_name[name], name=alias) for alias, name in ALIASES.items()]
+    entries += [structs.replace(by_name[name], name=alias) for alias, name in ALIASES.items()]
+    return entries + listener_entries(dynamic)
 
 
 def broker_default_entries(dynamic_default: Mapping[str, str]) -> list[ConfigEntry]:
@@ -209,7 +212,32 @@ def effective_broker_config(
         and key.setting.dynamic is not Dynamic.NO
         and name not in static.dynamic_config_ignore
     }
+    if any(name.startswith(PREFIX) for name in dynamic):
+        changes["overrides"] = _of_listeners(static, dynamic)
     return structs.replace(static, **changes) if changes else static
+
+
+def _of_listeners(static: BrokerConfig, dynamic: Mapping[str, str]) -> dict[Place, Mapping[str, Any]]:
+    """What holds for single listeners. What is said of one that there is no more holds for nobody."""
+    overrides: dict[Place, Mapping[str, Any]] = dict(static.overrides)
+    for name, text in dynamic.items():
+        found = split_override(name, (listener.name for listener in static.listeners))
+        if found is not None and found[1] in RENEWABLE:
+            place, key = found[0], broker_keys()[found[1]]
+            overrides[place] = {**overrides.get(place, {}), key.attribute: key.setting.parse(text)}
+    return overrides
+
+
+def listener_entries(dynamic: Mapping[str, str]) -> list[ConfigEntry]:
+    """What has been changed for single listeners of a broker."""
+    entries = []
+    for name, value in dynamic.items():
+        key = next((broker_keys()[each] for each in RENEWABLE if name.startswith(PREFIX) and name.endswith(each)), None)
+        if key is not None:
+            only = (Synonym(name, value, ConfigSource.DYNAMIC_BROKER),)
+            setting = key.setting
+            entries.append(ConfigEntry(name, value, only[0].source, setting.type, setting.sentence, False, only))
+    return entries
 
 
 def is_list(name: str) -> bool:

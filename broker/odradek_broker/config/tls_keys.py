@@ -13,6 +13,10 @@ STORE_TYPES = ("JKS", "PKCS12", "PEM")
 PROTOCOLS = ("TLSv1.2", "TLSv1.3")
 
 
+RENEWABLE = frozenset({"ssl.keystore.location", "ssl.keystore.type", "ssl.truststore.location", "ssl.truststore.type"})
+"""What may change for one listener of one broker while it runs. Nothing secret: it would be in the metadata."""
+
+
 class TlsConfig(Struct, frozen=True, kw_only=True):
     """What this broker shows of itself, and whom it believes."""
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -133,11 +134,11 @@ class Server:
         return await self._network.listen(config.host, config.port, entrance.tls)
 
     async def _renew_certificates(self, workers: Workers) -> None:
-        used = [entrance.tls for entrance in self._entrances if entrance.tls is not None]
+        used = [(entrance.listener, entrance.tls) for entrance in self._entrances if entrance.tls is not None]
         while used:
             await trio.sleep(RENEWAL_SECONDS)
-            for tls in used:
-                await workers.run(tls.renew)
+            for listener, tls in used:
+                await workers.run(partial(tls.renew, self._context.config.at(listener)))
 
     def _endpoints(self, listeners: list[Listener]) -> tuple[Endpoint, ...]:
         """Where others reach this process, as it says of itself: as advertised, else as it listens."""

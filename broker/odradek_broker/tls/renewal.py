@@ -38,28 +38,32 @@ class RenewedTls:
         self._config = config
         self._whose = whose
         self._stores = stores
-        self._seen = self._stamps()
-        self._refused: list[Stamp] | None = None
+        self._seen = self._stamps(config)
+        self._refused: list[tuple[str | None, Stamp]] | None = None
         """What could not be used, and has been said to be so."""
         self.context = make(config)
 
-    def renew(self) -> None:
-        """In a worker thread, now and then."""
-        stamps = self._stamps()
+    def renew(self, config: BrokerConfig | None = None) -> None:
+        """In a worker thread, now and then. `config`: what holds now, which may name other files."""
+        config = config or self._config
+        stamps = self._stamps(config)
         if stamps == self._seen:
             return
         try:
-            self.context = self._make(self._config)
+            self.context = self._make(config)
         except (StoreError, OSError) as error:
             if stamps != self._refused:
                 logger.error("%s keeps its certificates, for the new ones cannot be used: %s", self._whose, error)
             self._refused = stamps
         else:
+            self._config = config
             self._seen = stamps  # of before they were read: what has changed meanwhile is seen the next time
             logger.info("%s has new certificates", self._whose)
 
-    def _stamps(self) -> list[Stamp]:
-        return [_stamp(getattr(self._config, each)) for each in self._stores]
+    def _stamps(self, config: BrokerConfig) -> list[tuple[str | None, Stamp]]:
+        """Of each store where it is, and by which it is known to be another one."""
+        paths = [getattr(config, each) for each in self._stores]
+        return [(path, _stamp(path)) for path in paths]
 
 
 def _stamp(path: str | None) -> Stamp:
