@@ -1,4 +1,5 @@
-"""A consumer group that shares the topics while all else goes on: its members commit, come and go.
+"""A consumer group that shares the topics while all else goes on: its members commit, come and go, by this protocol of
+groups or that, so the group goes over and back.
 
 What a group commits in a partition only ever rises, because members read on from what is committed: so an offset that
 the coordinator tells may never be less than one that it had acknowledged before it was asked.
@@ -13,12 +14,14 @@ import trio
 
 from odradek.admin import Admin
 from odradek.consumer import Consumer
+from odradek.consumer.config import GroupProtocol
 from odradek.errors import OdradekError
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.security import NO_SECURITY, Security
 from odradek.testing.chaos.history import Commit, Committed, History
 
 GROUP = "chaos-group"
+PROTOCOLS: tuple[GroupProtocol, ...] = ("classic", "consumer")
 SHORTEST_STAY_S, LONGEST_STAY_S = 2.0, 20.0
 REQUEST_TIMEOUT_MS = 3_000
 POLL_S = 0.3
@@ -67,16 +70,17 @@ class GroupWork:
         while True:
             try:
                 with trio.move_on_after(random.uniform(SHORTEST_STAY_S, LONGEST_STAY_S)):
-                    await self._read_and_commit()
+                    await self._read_and_commit(random.choice(PROTOCOLS))
             except OdradekError:
                 pass
             await trio.sleep(AGAIN_S)
 
-    async def _read_and_commit(self) -> None:
+    async def _read_and_commit(self, protocol: GroupProtocol) -> None:
         async with Consumer(
             self._bootstrap,
             topics=self._topics,
             group=self._group,
+            protocol=protocol,
             start="earliest",
             commit="manual",
             session_timeout_ms=6_000,
