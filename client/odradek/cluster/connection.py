@@ -59,17 +59,26 @@ class Reply(Generic[R]):
         self._value: R | None = None
         self._error: OdradekError | None = None
 
-    async def wait(self, timeout_s: float) -> R:
-        """The answer. Raises ConnectionFailed, or RequestTimedOut (and then ends the connection)."""
+    async def wait(self, timeout_s: float, waited_s: float = 0.0) -> R:
+        """The answer. Raises ConnectionFailed, or RequestTimedOut (and then ends the connection).
+
+        `waited_s`: for how long it has been waited for before.
+        """
         with trio.move_on_after(timeout_s):
             await self._event.wait()
         if not self._event.is_set():
-            error = RequestTimedOut(f"no answer from {self._connection.name} within {timeout_s:g} s")
+            error = RequestTimedOut(f"no answer from {self._connection.name} within {waited_s + timeout_s:.4g} s")
             self._connection.close(error)
             raise error
         if self._error is not None:
             raise self._error
         return self._value  # type: ignore[return-value]
+
+    async def comes_within(self, seconds: float) -> bool:
+        """Whether it is known what has become of it before so much time is over; the connection goes on in any case."""
+        with trio.move_on_after(seconds):
+            await self._event.wait()
+        return self._event.is_set()
 
     def settle(self, value: R | None) -> None:
         self._value = value

@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 REDIRECTS_WITHOUT_PAUSE = 2
 
+OVERDUE_SECONDS = 1.0
+"""How long an answer may take before it is asked, again and again, who leads."""
+
 LARGE_COMPRESSION_BYTES = 256 * 1024
 """From this many bytes on, compressing happens in a worker thread: below, handing it over costs more than it frees."""
 
@@ -164,7 +167,7 @@ class Sender:
 
     async def _finish(self, leader: int, batches: list[Batch], reply: Reply[ProduceResponse] | Reply[None]) -> None:
         try:
-            answer = await reply.wait(self._cluster.request_timeout_s)
+            answer = await self._answer(leader, batches, reply)
         except OdradekError as error:
             self._all_unanswered(batches, error)
         else:
@@ -173,6 +176,22 @@ class Sender:
         finally:
             self._in_flight[leader] -= 1
             self._wakeups[leader].set()
+
+    async def _answer(
+        self, leader: int, batches: list[Batch], reply: Reply[ProduceResponse] | Reply[None]
+    ) -> ProduceResponse | None:
+        """Raises OdradekError. A broker that hangs while another leads by now is given up as if its time were over.
+
+        One that lives would have said that it does not lead any more.
+        """
+        sent_at = trio.current_time()
+        give_up_at = sent_at + self._cluster.request_timeout_s
+        while not await reply.comes_within(min(OVERDUE_SECONDS, give_up_at - trio.current_time())):
+            self._cluster.wish_refresh()
+            leaders = {self._cluster.image.leader(each.queue.topic, each.queue.partition) for each in batches}
+            if trio.current_time() >= give_up_at or not leaders <= {leader, NO_LEADER}:
+                break
+        return await reply.wait(0, trio.current_time() - sent_at)
 
     def _take_answer(self, batches: list[Batch], answer: ProduceResponse | None) -> None:
         if answer is None:  # acks=0: sent is all there is to know

@@ -1,0 +1,29 @@
+"""A leader that hangs without a word, and a producer whose request it has: neither end of the connection breaks."""
+
+from __future__ import annotations
+
+import trio
+from test_known_losses import play, read, until, whole_again
+from world import World
+
+from odradek import Producer
+from odradek.producer.sender import OVERDUE_SECONDS
+
+
+def test_a_producer_goes_on_at_the_next_leader_and_not_when_its_request_times_out() -> None:
+    async def scenario(world: World) -> None:
+        leader = world.leader("t")
+        assert leader is not None
+        async with Producer(world.bootstrap, surroundings=world.client()) as producer:
+            await producer.send_and_wait("t", b"1", partition=0)
+            leader.pause()
+            delivery = await producer.send("t", b"2", partition=0)
+            await until(lambda: world.leader("t") not in (leader, None), "another leads")
+            elected_at = trio.current_time()
+            await delivery
+            assert trio.current_time() - elected_at < 3 * OVERDUE_SECONDS
+        leader.resume()
+        await whole_again(world)
+        assert await read(world) == ["1", "2"]
+
+    play(scenario)
