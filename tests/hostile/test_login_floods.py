@@ -16,6 +16,8 @@ from odradek.protocol.messages.sasl_authenticate import SaslAuthenticateRequest,
 from odradek.protocol.messages.sasl_handshake import SaslHandshakeRequest
 from odradek.protocol.sasl.plain import PlainExchange
 from odradek.protocol.sasl.scram import ScramExchange
+from odradek_broker.config import BrokerConfig
+from odradek_broker.server.entrance import Entrance
 from tests.server.test_logins import begin, log_in
 
 PLAIN = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="wonder";'
@@ -155,3 +157,38 @@ async def send_body(peer: Peer, body: bytes) -> None:
     """A SaslAuthenticate request, version 2, of these bytes."""
     header = struct.pack(">hhih", 36, 2, 7, -1) + b"\0"
     await peer.stream.send_all(struct.pack(">i", len(header + body)) + header + body)
+
+
+async def test_of_all_strangers_one_takes_a_step_in_a_round_of_the_loop() -> None:
+    entrance, rounds, stepped = Entrance("PLAINTEXT", BrokerConfig()), 0, []
+
+    async def step() -> None:
+        await entrance.wait_turn()
+        stepped.append(rounds)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(50):
+            nursery.start_soon(step)
+        while len(stepped) < 50:
+            await trio.lowlevel.checkpoint()
+            rounds += 1
+    assert len(set(stepped)) == 50
+
+
+async def test_each_step_of_a_stranger_waits_for_its_turn_and_nobody_who_is_in_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, wait_turn = 0, Entrance.wait_turn
+
+    async def count(entrance: Entrance) -> None:
+        nonlocal turns
+        turns += 1
+        await wait_turn(entrance)
+
+    monkeypatch.setattr(Entrance, "wait_turn", count)
+    async with guarded(tmp_path) as served:
+        peer = await served.connect()
+        await log_in(peer, ScramExchange("SCRAM-SHA-256", "alice", "wonder", "nonce"))
+        assert turns == 3
+        assert await peer.is_answered()
+        assert turns == 3

@@ -62,7 +62,10 @@ TESTS = {
         "server/test_tls.py::test_those_who_never_finish_a_handshake_keep_nobody_out",
     ],
     "Lines of the log about strangers": ["server/test_endings.py::test_a_thousand_of_a_kind_in_a_second_are_two_lines"],
-    "A login": ["server/test_logins.py::test_who_does_not_log_in_in_time_makes_place"],
+    "A login": [
+        "server/test_logins.py::test_who_does_not_log_in_in_time_makes_place",
+        "hostile/test_login_floods.py::test_of_all_strangers_one_takes_a_step_in_a_round_of_the_loop",
+    ],
     "A request before the login": [
         "server/test_logins.py::test_a_frame_before_the_login_is_small_and_one_after_it_may_be_large"
     ],

@@ -267,6 +267,8 @@ class Connection:
 
         Raises ProtocolError, LoginRefused.
         """
+        if login.is_pending:
+            await self._entrance.wait_turn()
         if not login.takes_bare_tokens:
             login.admit(int.from_bytes(frame[:2], "big", signed=True), self.active_ms)
             return True

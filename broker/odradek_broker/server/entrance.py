@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import trio
+
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.config.listener import OVER_TLS, WITH_LOGIN
 from odradek_broker.security.principal import ANONYMOUS, USER, Principal
@@ -28,6 +30,7 @@ class Entrance:
         self.login_bytes = config.sasl_server_max_receive_size
         """The largest request of somebody who has not logged in."""
         self.refusal_delay_s = config.connection_failed_authentication_delay_ms / 1000
+        self._turn = trio.Lock()
         self._logins = Logins(config, listener) if protocol in WITH_LOGIN else None
         self.tls = _tls_of(listener, config) if protocol in OVER_TLS else None
 
@@ -35,6 +38,11 @@ class Entrance:
         """Keep fresh what is needed to know who somebody is."""
         if self._logins is not None:
             await self._logins.run()
+
+    async def wait_turn(self) -> None:
+        """Before each step of a stranger: one in a round of the loop, so that whoever is inside is served between."""
+        async with self._turn:
+            await trio.lowlevel.checkpoint()
 
     def new_login(self, broker: Broker) -> Login | None:
         """For one connection; None where nobody has to log in."""
