@@ -120,6 +120,7 @@ async def test_a_large_copy_has_each_record_once_and_in_order(library: str, tmp_
                 for number in range(COPIERS)
             ]
             trouble = Trouble(cluster, copiers, Random(f"{library} {SEED}"))
+            await read_target(cluster.bootstrap, 1)  # the coordinators' topics are there
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(keep_alive, copiers)
                 nursery.start_soon(trouble.run, trouble.with_a_broker)
