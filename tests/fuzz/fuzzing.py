@@ -3,6 +3,7 @@
     it lives            it answers whoever comes next, also after a start with what it has taken in
     nothing goes unsaid and nothing is said that must not be: an error in its log is a find, for nobody has damaged its
                         disk, and what a stranger asks is no error of the broker's
+    permissions         who has not logged in, or has no right, changes nothing that the controller keeps
     neighbours          what somebody else was told is kept is there, before and after a start
     the loop            no task of it takes HELD_SECONDS of the processor from one checkpoint to the next
     memory              after the first WARM cases the process grows by no more than GROWTH_BYTES
@@ -23,6 +24,7 @@ from typing import NamedTuple
 
 import psutil
 import trio
+from doors import OPEN, Door
 from hostile_cases import INTERNAL_TOPICS, TOPICS, Cases, Frame
 from served_broker import Peer, Served, fetch, produce, serving
 
@@ -127,14 +129,14 @@ def listening() -> Iterator[Listening]:
 
 
 @asynccontextmanager
-async def target(directory: Path) -> AsyncIterator[Served]:
-    async with serving(directory, **SETTINGS) as served:
+async def target(directory: Path, door: Door = OPEN) -> AsyncIterator[Served]:
+    async with serving(directory, **SETTINGS, **door.settings) as served:
         yield served
 
 
-async def prepare(served: Served) -> None:
+async def prepare(served: Served, door: Door = OPEN) -> None:
     """Topics of every kind, and a neighbour who has something to lose."""
-    peer = await served.connect()
+    peer = await door.insider(served)
     kinds = {"compacted": {"cleanup_policy": "compact"}, "recompressed": {"compression_type": "zstd"}}
     kinds |= {
         "stamped": {"message_timestamp_type": "LogAppendTime"},
@@ -149,10 +151,10 @@ async def prepare(served: Served) -> None:
     await served.broker.replica_logs.wait_opened(INTERNAL_TOPICS)
 
 
-async def check(served: Served) -> None:
+async def check(served: Served, door: Door = OPEN) -> None:
     await trio.sleep(TIMED_SECONDS)
     with trio.fail_after(30):
-        peer = await served.connect()
+        peer = await door.insider(served)
         assert await peer.is_answered()
         kept = await peer.fetch(fetch(0, topic=NEIGHBOUR))
         assert kept.error_code == ErrorCode.NONE, kept
@@ -170,34 +172,47 @@ async def fuzz(
     *,
     numbers: range = range(0),
     learns: bool = False,
+    door: Door = OPEN,
 ) -> list[Find]:
     """Send frames, or the cases of these numbers; what was found."""
     with listening() as heard:
-        async with target(directory) as served:
-            await prepare(served)
-            cases = cases_for(served, learns=learns)
+        async with target(directory, door) as served:
+            await prepare(served, door)
+            cases, before = cases_for(served, learns=learns), _decided(served)
             sent = map(cases.frame, numbers) if frames is None else frames
-            await send_all(served, sent, cases, heard)
-            await check(served)
-        async with target(directory) as served:
-            await check(served)
+            await send_all(served, sent, cases, heard, door)
+            await check(served, door)
+            if door is not OPEN and _decided(served) != before:
+                heard.found("a change", "somebody without any right has changed what the controller keeps")
+        async with target(directory, door) as served:
+            await check(served, door)
     return list(heard.finds.values())
 
 
-async def send_all(served: Served, frames: Iterable[Frame | None], cases: Cases, heard: Listening) -> None:
+def _decided(served: Served) -> list[object]:
+    image = served.broker.image
+    topics = {name: each.topic_id for name, each in image.topics.items()}
+    return [topics, dict(image.configs), dict(image.scram), dict(image.acls.by_id), dict(image.quotas)]
+
+
+async def send_all(
+    served: Served, frames: Iterable[Frame | None], cases: Cases, heard: Listening, door: Door = OPEN
+) -> None:
     left = iter(frames)
     async with trio.open_nursery() as nursery:
         for _ in range(AT_ONCE):
-            nursery.start_soon(_send_some, served, left, cases, heard)
+            nursery.start_soon(_send_some, served, left, cases, heard, door)
 
 
-async def _send_some(served: Served, frames: Iterator[Frame | None], cases: Cases, heard: Listening) -> None:
+async def _send_some(
+    served: Served, frames: Iterator[Frame | None], cases: Cases, heard: Listening, door: Door
+) -> None:
     peer: Peer | None = None
     for frame in frames:
         if frame is None:
             continue
         if peer is None:
-            peer = await served.connect()
+            peer = await door.stranger(served)
         heard.sent.append(frame)
         heard.look_at_memory()
         del heard.sent[: -100 * AT_ONCE]

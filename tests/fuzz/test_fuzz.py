@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
+from doors import BEFORE_LOGIN, WITHOUT_RIGHTS, Door
 from fuzzing import DESTRUCTIVE, Find, cases_for, fuzz, prepare, target
 from hostile_cases import Frame
 
@@ -38,6 +39,17 @@ async def test_what_was_once_found_is_found_no_more(tmp_path: Path) -> None:
 async def test_a_broker_takes_no_harm_from_some_hostile_requests_and_records(tmp_path: Path) -> None:
     """Always the same ones."""
     assert told(await fuzz(tmp_path, numbers=range(FEW))) == []
+
+
+@pytest.mark.parametrize("door", [BEFORE_LOGIN, WITHOUT_RIGHTS], ids=["before login", "without rights"])
+async def test_nothing_is_changed_by_who_has_not_logged_in_or_has_no_right(tmp_path: Path, door: Door) -> None:
+    assert told(await fuzz(tmp_path, numbers=range(FEW), door=door)) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("door", [BEFORE_LOGIN, WITHOUT_RIGHTS], ids=["before login", "without rights"])
+async def test_nothing_is_changed_by_very_many_frames_of_such_a_one(tmp_path: Path, door: Door) -> None:
+    assert told(await fuzz(tmp_path, numbers=range(MANY // 10), learns=True, door=door)) == []
 
 
 @pytest.mark.soak
