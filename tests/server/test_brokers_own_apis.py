@@ -50,7 +50,7 @@ async def two_listeners(directory: Path, *, inside: str = "SASL_PLAINTEXT", **mo
             "listeners": "OUTSIDE://127.0.0.1:0,INSIDE://127.0.0.1:0",
             "listener.security.protocol.map": f"OUTSIDE:SASL_PLAINTEXT,INSIDE:{inside}",
             "inter.broker.listener.name": "INSIDE",
-            "sasl.enabled.mechanisms": "PLAIN",
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
             "sasl.mechanism.inter.broker.protocol": "PLAIN",
             "listener.name.outside.plain.sasl.jaas.config": users,
             "listener.name.inside.plain.sasl.jaas.config": users,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from odradek.protocol.sasl.scram import HASHES
 from odradek_broker.config.broker_config import BrokerConfig
 from odradek_broker.config.listener import WITH_LOGIN, Listener
 from odradek_broker.config.logins import check_logins
@@ -117,11 +118,11 @@ def _check_protocols(config: BrokerConfig) -> list[str]:
 
 
 def _check_first_users(config: BrokerConfig) -> list[str]:
-    """They need a mechanism by which one can log in, once there is a listener where one does."""
+    """Where one can log in by SCRAM, it has to be by a mechanism that they have; elsewhere they are for later."""
     with_login = [each.name for each in config.listeners if config.protocol_of(each.name) in WITH_LOGIN]
-    if config.bootstrap_scram_users is None or not with_login or "broker" not in config.process_roles:
+    offered = {mechanism for each in with_login for mechanism in config.at(each).sasl_enabled_mechanisms} & set(HASHES)
+    if config.bootstrap_scram_users is None or not offered or "broker" not in config.process_roles:
         return []
-    offered = {mechanism for each in with_login for mechanism in config.at(each).sasl_enabled_mechanisms}
     users = config.bootstrap_scram_users.users
     known = {user.name for user in users if user.mechanism in offered}
     return [
