@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.fetch import (
@@ -24,6 +26,7 @@ from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.image import PartitionImage
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.log import Log
+from odradek_broker.partitions.fetch import read_partition
 from odradek_broker.partitions.fetch_sessions import FetchSessions
 from odradek_broker.partitions.flusher import Flusher
 from odradek_broker.partitions.partition import Partition
@@ -57,7 +60,9 @@ async def consume(partition: Partition, offset: int, epoch: int, last_fetched: i
     return response.responses[0].partitions[0]
 
 
-async def ask(partition: Partition, offset: int, epoch: int, last_fetched: int, who: ReplicaState) -> FetchResponse:
+async def ask(
+    partition: Partition, offset: int, epoch: int, last_fetched: int, who: ReplicaState, max_wait_ms: int = 0
+) -> FetchResponse:
     asked = FetchPartition(
         partition=0,
         fetch_offset=offset,
@@ -66,7 +71,7 @@ async def ask(partition: Partition, offset: int, epoch: int, last_fetched: int, 
         partition_max_bytes=1000,
     )
     topics = [FetchTopic(topic_id=TOPIC_ID, partitions=[asked])]
-    request = FetchRequest(replica_state=who, max_wait_ms=0, max_bytes=1000, topics=topics)
+    request = FetchRequest(replica_state=who, min_bytes=1, max_wait_ms=max_wait_ms, max_bytes=1000, topics=topics)
     around = SimpleNamespace(
         fetch_sessions=FetchSessions(1, 100, cast(Any, None)),
         known_brokers=SimpleNamespace(knows=lambda principal, listener: True),
@@ -76,6 +81,7 @@ async def ask(partition: Partition, offset: int, epoch: int, last_fetched: int, 
         topic_name=lambda topic_id: "t",
         replicas=SimpleNamespace(partition=lambda topic, index, follower_too=False: partition),
         replica_logs=None,
+        is_stopping=False,
         isr_changes=SimpleNamespace(maybe_expand_isr=lambda partition: None),
     )
     context = RequestContext(cast(Any, around), {}, 17, "f", Caller(("h", 1), ("h", 2)))
@@ -122,3 +128,51 @@ async def test_where_logs_part_only_the_leader_says(partition: Partition) -> Non
     partition.follow(PartitionImage(replicas=(1, 2), isr=(1, 2), leader=2, leader_epoch=6))
     told = await consume(partition, 4, 6, 4)
     assert (told.error_code, told.diverging_epoch.end_offset) == (ErrorCode.NONE, -1)
+
+
+async def test_a_follower_that_has_all_is_looked_for_when_there_is_more_and_told_the_same(
+    partition: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def look(*arguments: Any, **named: Any) -> PartitionData:
+        looks.append(partition.log.log_end_offset)
+        return read_partition(*arguments, **named)
+
+    monkeypatch.setattr(api_01_fetch, "read_partition", look)
+    answers: list[PartitionData] = []
+
+    async def follow() -> None:
+        who = ReplicaState(2, BROKER_EPOCH)
+        response = await ask(partition, RECORDS, LEADER_EPOCH, LEADER_EPOCH, who, max_wait_ms=60_000)
+        answers.append(response.responses[0].partitions[0])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(follow)
+        await wait_all_tasks_blocked()
+        assert (partition.high_watermark, looks) == (RECORDS, [])
+        partition.append_internal(build_batch([Record(timestamp=1, value=b"more")]))
+    assert looks == [RECORDS + 1]
+    assert (answers[0].error_code, answers[0].high_watermark) == (ErrorCode.NONE, RECORDS)
+    assert answers[0].records
+
+
+@pytest.mark.parametrize(
+    ("offset", "epoch", "last_fetched"),
+    [(RECORDS - 1, LEADER_EPOCH, LEADER_EPOCH), (RECORDS, 4, LEADER_EPOCH), (RECORDS, LEADER_EPOCH, 3)],
+)
+async def test_a_follower_of_whom_more_is_to_be_said_is_answered_at_once(
+    partition: Partition, offset: int, epoch: int, last_fetched: int
+) -> None:
+    with trio.fail_after(5):
+        await ask(partition, offset, epoch, last_fetched, ReplicaState(2, BROKER_EPOCH), max_wait_ms=60_000)
+
+
+async def test_a_follower_that_has_all_is_told_the_watermark_when_its_time_is_over(
+    partition: Partition, autojump_clock: trio.testing.MockClock
+) -> None:
+    who = ReplicaState(2, BROKER_EPOCH)
+    response = await ask(partition, RECORDS, LEADER_EPOCH, LEADER_EPOCH, who, max_wait_ms=500)
+    told = response.responses[0].partitions[0]
+    assert (told.error_code, told.high_watermark, told.log_start_offset) == (ErrorCode.NONE, RECORDS, 0)
+    assert not told.records

@@ -92,8 +92,8 @@ async def handle(request: FetchRequest, context: RequestContext) -> FetchRespons
         for part in _parts(wanted):
             _note_replica(part, replica, request.replica_state.replica_epoch, context)
             await _after(part)
-    reading = await _read(wanted, request, context)
-    if not _is_enough(reading, request, wanted):
+    reading = None if _has_all(wanted, request) else await _read(wanted, request, context)
+    if reading is None or not _is_enough(reading, request, wanted):
         later = await _wait(wanted, request, context, reading)
         if later is None:
             return None
@@ -274,16 +274,35 @@ def _is_enough(reading: Reading, request: FetchRequest, wanted: list[Wanted]) ->
     return reading.is_final or reading.size_bytes >= request.min_bytes or request.max_wait_ms <= 0 or not wanted
 
 
+def _has_all(wanted: list[Wanted], request: FetchRequest) -> bool:
+    """Whether it is a follower that has all there is of one partition, and knows it, so that it need not be looked at
+    before there is more. Mostly it is: its asking commits what somebody waits for, who is not to wait for a look too.
+    """
+    replica = _replica_id(request)
+    if len(wanted) != 1 or replica < 0 or request.min_bytes <= 0 or request.max_wait_ms <= 0:
+        return False
+    _, fetch, partition = wanted[0]
+    return (
+        isinstance(partition, Partition)
+        and partition.leadership is not None
+        and partition.log.failed is None
+        and fetch.current_leader_epoch == partition.leader_epoch
+        and fetch.fetch_offset == partition.log.log_end_offset
+        and fetch.last_fetched_epoch == partition.log.epochs.latest
+        and not partition.has_news_for(replica, partition.high_watermark)
+    )
+
+
 async def _wait(
-    wanted: list[Wanted], request: FetchRequest, context: RequestContext, reading: Reading
+    wanted: list[Wanted], request: FetchRequest, context: RequestContext, reading: Reading | None
 ) -> Reading | None:
-    """None where whoever asks has gone before there was enough."""
+    """None where whoever asks has gone before there was enough. `reading`: None where nothing was looked at yet."""
     partitions = [each.partition for each in wanted if isinstance(each.partition, Partition)]
     is_replica, caller = _replica_id(request) >= 0, context.caller
     if caller.is_gone:
         return None
     with trio.move_on_after(request.max_wait_ms / 1000) as caller.waiting:
-        while not _is_enough(reading, request, wanted) and not context.broker.is_stopping:
+        while (reading is None or not _is_enough(reading, request, wanted)) and not context.broker.is_stopping:
             event = trio.Event()
             for partition in partitions:
                 partition.add_reader(event, replica=is_replica)
@@ -299,7 +318,9 @@ async def _wait(
             wanted = await _found([(key, fetch) for key, fetch, _ in wanted], request, context)
             reading = await _read(wanted, request, context)
     caller.waiting = None
-    return None if caller.is_gone else reading
+    if caller.is_gone:
+        return None
+    return await _read(wanted, request, context) if reading is None else reading
 
 
 async def _response(reading: Reading, session: FetchSession | None, request: FetchRequest) -> FetchResponse:
