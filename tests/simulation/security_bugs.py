@@ -189,9 +189,37 @@ OF_LOGINS = [
     planted(
         "a token of any issuer is believed",
         "security/tokens.py",
-        'if claims.get("iss") != expected.issuer:',
+        'if (is_signed or expected.issuer) and claims.get("iss") != expected.issuer:',
         "if False:",
         seen_by=_test("security/test_bearer_tokens.py"),
+    ),
+    planted(
+        "an unsigned token is believed without a setting that says so",
+        "security/tokens.py",
+        'is_signed = not (expected.unsigned and header.get("alg") == "none" and not parts[2])',
+        'is_signed = not (header.get("alg") == "none" and not parts[2])',
+        seen_by=_test("server/test_keys_by_url.py"),
+    ),
+    planted(
+        "a delegation token begets others",
+        "apis/delegation_tokens.py",
+        "caller.login is None or not caller.login.by_token",
+        "caller.login is not None",
+        seen_by=_test("server/test_delegation_token_answers.py"),
+    ),
+    planted(
+        "whoever knows a delegation token may renew it",
+        "controller/delegation_tokens.py",
+        "if not token.is_in_the_hands_of(parse_principal(requester)):",
+        "if not requester:",
+        seen_by=_test("controller/test_delegation_tokens.py"),
+    ),
+    planted(
+        "a session by a delegation token outlives it",
+        "security/login.py",
+        "if expires_ms is not None:",
+        "if expires_ms is not None and session_ms > 0:",
+        seen_by=_test("server/test_delegation_token_answers.py"),
     ),
     planted(
         "a rule for names in certificates need not fit to the end",
