@@ -21,7 +21,7 @@ from odradek_broker.server.entrance import Entrance
 from tests.server.test_logins import begin, log_in
 
 PLAIN = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="wonder";'
-AT_ONCE = 250
+AT_ONCE = 100
 MOST_NEW_BLOCKS = 20_000
 """Of Python's allocator, be they as many strangers as they like: a megabyte or so."""
 
@@ -52,7 +52,7 @@ async def in_waves(served: Served, strangers: int, work: Any) -> int:
             for number in range(first, first + AT_ONCE):
                 nursery.start_soon(work, number)
         served._streams.clear()
-        with trio.fail_after(30):
+        with trio.fail_after(120):
             while served.connection_count:  # noqa: ASYNC110  of that nobody tells
                 await trio.sleep(0.01)
         before = blocks() if before is None else before
