@@ -183,7 +183,7 @@ class _Records(_Load):
             nursery.start_soon(self._work.write, f"writer-{number}", self._plan.records_per_s, over)
 
     async def settle(self) -> bool:
-        await self._work.write_once_more()
+        await self._work.write_once_more(DRAIN_S)
         return True
 
     async def drain(self) -> bool:

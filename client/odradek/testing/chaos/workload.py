@@ -11,6 +11,7 @@ import trio
 
 from odradek.consumer import Consumer
 from odradek.errors import (
+    BootstrapFailed,
     DeliveryTimedOut,
     NotEnoughReplicas,
     OdradekError,
@@ -75,15 +76,24 @@ class Workload:
                 with contextlib.suppress(Undelivered):  # each record's outcome is noted by itself
                     await producer.flush()
 
-    async def write_once_more(self) -> None:
+    async def write_once_more(self, timeout_s: float) -> None:
         """When all is healed: to every partition, which is to show that it is of use again."""
-        async with self._producer() as producer:
-            for number, (topic, partition) in enumerate(self._places):
-                write = Write(LAST_WRITER, number, partition, f"{LAST_WRITER}-{number}", self._now_s(), topic=topic)
-                self._history.writes.append(write)
-                delivery = await self._send(producer, write)
-                if delivery is not None:
-                    await self._settle(write, delivery)
+        writes = [
+            Write(LAST_WRITER, number, partition, f"{LAST_WRITER}-{number}", self._now_s(), topic=topic)
+            for number, (topic, partition) in enumerate(self._places)
+        ]
+        self._history.writes += writes
+        with trio.move_on_after(timeout_s):
+            while True:
+                try:
+                    async with self._producer() as producer:
+                        for write in writes:
+                            delivery = await self._send(producer, write)
+                            if delivery is not None:
+                                await self._settle(write, delivery)
+                    return
+                except BootstrapFailed:
+                    await trio.sleep(AGAIN_S)
 
     def _producer(self) -> Producer:
         return Producer(
