@@ -1,7 +1,8 @@
 """The network between the nodes of a cluster, so that a test can cut it and slow it down.
 
 In front of each node stands a small proxy, at the address by which everybody knows the node. Who has connected it reads
-in the first request: nodes name themselves there, and whoever does not is a client. A cut holds bytes back in both
+in the first request: nodes name themselves there, and whoever does not is a client. Over TLS nobody can be told from a
+client. A cut holds bytes back in both
 directions, as a network does that loses packets: nothing is refused and nothing breaks. While a node is down its proxy
 does not listen, so whoever tries to connect is refused, as without a proxy.
 """
@@ -27,6 +28,8 @@ CHUNKS_ON_THE_WAY = 64
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 _head = struct.Struct(">ihhih")
 """Size, API key, version, correlation id, length of the client id."""
+TLS_HANDSHAKE = b"\x16"
+"""The first byte of TLS. A request that began with it would be larger than any."""
 _from_broker = re.compile(r"(?:replica|broker)-(\d+)")
 
 Pair: TypeAlias = frozenset[str]
@@ -198,7 +201,7 @@ async def _on_the_way(
 async def _first_request(comer: trio.SocketStream) -> bytes:
     """As much of it as tells who sends it, or all that came."""
     data = b""
-    while len(data) < _head.size or len(data) < _head.size + max(_head.unpack_from(data)[4], 0):
+    while not data.startswith(TLS_HANDSHAKE) and not _is_told(data):
         more = await comer.receive_some(CHUNK_BYTES)
         if not more:
             break
@@ -206,8 +209,12 @@ async def _first_request(comer: trio.SocketStream) -> bytes:
     return data
 
 
+def _is_told(data: bytes) -> bool:
+    return len(data) >= _head.size and len(data) >= _head.size + max(_head.unpack_from(data)[4], 0)
+
+
 def _who(first: bytes) -> str:
-    if len(first) < _head.size:
+    if len(first) < _head.size or first.startswith(TLS_HANDSHAKE):
         return CLIENT
     length = max(_head.unpack_from(first)[4], 0)
     match = _from_broker.fullmatch(first[_head.size : _head.size + length].decode(errors="replace"))

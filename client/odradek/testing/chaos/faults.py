@@ -36,13 +36,16 @@ class Nemesis:
         unknown = sorted(set(kinds) - set(KINDS))
         if unknown:
             raise ValueError(f"there is no fault {unknown[0]}; there are {', '.join(KINDS)}")
-        alone, no_etcd = len(cluster.brokers) == 1, not cluster.etcd
+        alone, no_etcd, over_tls = len(cluster.brokers) == 1, not cluster.etcd, cluster.security.over_tls
         for kind in kinds:
             if kind in AMONG_SEVERAL and alone:
                 raise ValueError(f"{kind} needs a second broker")
             if kind in WITH_ETCD and no_etcd:
                 raise ValueError(f"{kind} needs --journal etcd")
+            if kind in ON_LINKS and over_tls:
+                raise ValueError(f"{kind} cannot be told apart over TLS")
         impossible = (AMONG_SEVERAL if alone else set()) | (WITH_ETCD if no_etcd else set())
+        impossible |= ON_LINKS if over_tls else set()
         self.cluster = cluster
         self.random = Random(seed)
         self._places = places
@@ -278,5 +281,8 @@ AMONG_SEVERAL = {
 """What they do to a broker that is alone is nothing."""
 
 WITH_ETCD = {"kill-etcd", "pause-etcd"}
+
+ON_LINKS = {"cut-leader-from-followers", "cut-leader-from-controller", "isolate-leader", "slow-leader"}
+"""Between two nodes, which nobody can tell from clients over TLS."""
 
 __all__ = ["KINDS", "Fault", "Nemesis"]
