@@ -111,7 +111,10 @@ class EpochGroup:
             nursery.cancel_scope.cancel()
 
     async def leave(self) -> None:
-        """Tell the coordinator, so that others get what we had at once. Never raises OdradekError."""
+        """Tell the coordinator, so that others get what we had at once. Never raises OdradekError.
+
+        By the connection of the heartbeats: a join that is on its way yet is not to come after it.
+        """
         await self._leave(for_good=False)
 
     async def _leave(self, *, for_good: bool) -> None:
@@ -121,7 +124,7 @@ class EpochGroup:
             return
         try:
             timeout_s = self._cluster.request_timeout_s
-            await self.coordinator.ask(request, ConsumerGroupHeartbeatResponse, purpose="", timeout_s=timeout_s)
+            await self.coordinator.ask(request, ConsumerGroupHeartbeatResponse, purpose="group", timeout_s=timeout_s)
         except OdradekError as error:
             logger.debug("leaving %s: %s", self._who, error)
 
@@ -142,10 +145,11 @@ class EpochGroup:
 
     async def _beat_once(self) -> float:
         """How long to wait for the next, in seconds."""
-        await self._learn_topics()
-        topics, owned = self._subscription.wanted_topics(self._cluster.image), frozenset(self._subscription.assigned)
-        request = self.membership.heartbeat_request(topics, owned, self._ids)
         try:
+            await self._learn_topics()
+            topics = self._subscription.wanted_topics(self._cluster.image)
+            owned = frozenset(self._subscription.assigned)
+            request = self.membership.heartbeat_request(topics, owned, self._ids)
             answer = await self.coordinator.ask(
                 request,
                 ConsumerGroupHeartbeatResponse,

@@ -21,7 +21,14 @@ from typing import ClassVar
 
 from odradek.consumer.config import ConsumerConfig, GroupProtocol
 from odradek.consumer.membership import State, Verdict
-from odradek.errors import CoordinatorUnavailable, IllegalGeneration, UnknownMember, broker_error
+from odradek.errors import (
+    CoordinatorUnavailable,
+    GroupNotFound,
+    IllegalGeneration,
+    OdradekError,
+    UnknownMember,
+    broker_error,
+)
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
@@ -88,7 +95,7 @@ class EpochMembership:
             return Verdict.FINE
         error = broker_error(answer.error_code, f"group {self.group_id}: {answer.error_message or 'heartbeat'}")
         self.reason = error.code.name
-        if isinstance(error, UnknownMember | IllegalGeneration):
+        if isinstance(error, UnknownMember | IllegalGeneration) or self._is_without_group(error):
             self.forget()
             return Verdict.LOST
         if error.code is ErrorCode.UNRELEASED_INSTANCE_ID:
@@ -97,6 +104,10 @@ class EpochMembership:
             self.unheard()
             return Verdict.FIND_COORDINATOR
         raise error
+
+    def _is_without_group(self, error: OdradekError) -> bool:
+        """It has gone, or become a classic one, while we were taken for dead: it begins or goes over as we join."""
+        return isinstance(error, GroupNotFound) and self.state is State.STABLE
 
     def unheard(self) -> None:
         """A request may have been carried out or not."""

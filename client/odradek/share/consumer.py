@@ -121,14 +121,18 @@ class ShareConsumer(Client[ShareConsumerConfig], Generic[K, V]):
                 nursery.start_soon(self._fetcher.run)
 
     async def _close(self, fetching: trio.CancelScope, *, is_normal: bool) -> None:
-        """Tell the last of it, and go; shielded and short where somebody wants us gone."""
+        """Tell the last of it, and go; shielded and short where somebody wants us gone.
+
+        At the same time: a broker that does not answer is not to keep the group from hearing of it.
+        """
         if is_normal:
             self._accept_handed_out()
         fetching.cancel()
         with trio.move_on_after(self.config.close_timeout_ms / (1000 if is_normal else 5000)) as patience:
             patience.shield = not is_normal
-            await self._fetcher.end_sessions()
-            await self._membership.leave()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._membership.leave)
+                nursery.start_soon(self._fetcher.end_sessions)
         if patience.cancelled_caught:
             logger.warning("what became of records could not be told in time; they may be delivered again")
 

@@ -43,6 +43,8 @@ class ShareMembership:
         self._topics = topics
         self._coordinator = Coordinator(cluster, GROUP, group)
         self._epoch = JOINING
+        self._may_be_known = False
+        """A join that was sent may have been carried out, answered or not."""
 
     @property
     def epoch(self) -> int:
@@ -58,6 +60,7 @@ class ShareMembership:
         """Be a member until cancelled, or until there is an `error`."""
         try:
             while True:
+                self._may_be_known = True
                 answer = await self._beat(self._epoch)
                 await trio.sleep(self._take(answer))
         except OdradekError as error:
@@ -66,8 +69,8 @@ class ShareMembership:
 
     async def leave(self) -> None:
         """Tell the coordinator that we go, if it can be told."""
-        if self._epoch != JOINING:
-            self._epoch = JOINING
+        if self._may_be_known:
+            self._epoch, self._may_be_known = JOINING, False
             try:
                 await self._ask(LEAVING)
             except OdradekError as error:
@@ -78,7 +81,7 @@ class ShareMembership:
         code = ErrorCode.from_code(answer.error_code)
         if code in JOIN_AGAIN:
             logger.info("share group %s does not know us any longer (%s), and we join again", self._group, code.name)
-            self._epoch = JOINING
+            self._epoch, self._may_be_known = JOINING, False
             self._assign(frozenset())
             return self._cluster.backoff_s
         if code:

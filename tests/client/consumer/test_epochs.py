@@ -86,7 +86,9 @@ def test_after_an_answer_was_lost_all_is_said() -> None:
     assert says_all(made.heartbeat_request(TOPICS, OWNED, IDS))
 
 
-@pytest.mark.parametrize("error", [ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_MEMBER_EPOCH])
+@pytest.mark.parametrize(
+    "error", [ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_MEMBER_EPOCH, ErrorCode.GROUP_ID_NOT_FOUND]
+)
 def test_one_who_is_fenced_or_forgotten_has_lost_all_and_joins_again_under_the_same_id(error: ErrorCode) -> None:
     made = joined()
     assert made.heard(answer(0, error), TOPICS, ()) is Verdict.LOST

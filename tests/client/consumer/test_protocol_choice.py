@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import trio
-from fake_broker import FakeBroker
+from fake_broker import FakeBroker, refuse
 from msgspec.structs import replace
 
 from odradek import Consumer, GroupNotFound, Producer
@@ -14,6 +14,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from odradek.protocol.messages.join_group import JoinGroupRequest
 from odradek.protocol.messages.leave_group import LeaveGroupRequest
+from odradek.protocol.messages.metadata import MetadataRequest
 
 HEARTBEAT = ConsumerGroupHeartbeatRequest.API_KEY
 
@@ -112,6 +113,28 @@ async def test_a_refusal_of_one_that_was_a_member_is_raised(broker: FakeBroker, 
     assert broker.count(JoinGroupRequest) == 0
 
 
+async def test_who_was_taken_for_dead_joins_again_though_the_group_has_become_a_classic_one(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    async with Consumer("fake", "orders", group="g", surroundings=broker.surroundings) as consumer:
+        assert [(await anext(consumer)).offset for _ in range(3)] == [0, 1, 2]
+        broker.script(ConsumerGroupHeartbeatRequest, answers(ErrorCode.GROUP_ID_NOT_FOUND))
+        await consumer.poll(timeout_s=20)
+        assert [each.member_epoch for each in broker.seen if type(each) is ConsumerGroupHeartbeatRequest].count(0) == 2
+        assert consumer.assignment == [("orders", 0)] and protocol_of(consumer) == "consumer"
+
+
+async def test_who_joins_again_by_a_pattern_waits_for_brokers_that_cannot_be_reached(
+    broker: FakeBroker, autojump_clock: Any
+) -> None:
+    async with Consumer("fake", pattern="ord.*", group="g", surroundings=broker.surroundings) as consumer:
+        assert [(await anext(consumer)).offset for _ in range(3)] == [0, 1, 2]
+        broker.script(ConsumerGroupHeartbeatRequest, answers(ErrorCode.UNKNOWN_MEMBER_ID))
+        broker.script(MetadataRequest, *[refuse] * 5)
+        await consumer.poll(timeout_s=20)
+        assert consumer.assignment == [("orders", 0)]
+
+
 async def test_a_static_member_waits_for_the_session_of_the_one_that_was_killed(
     broker: FakeBroker, autojump_clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -151,6 +174,24 @@ async def test_a_consumer_that_is_cancelled_leaves_its_group(
     assert broker.committed == {}
     farewells = [each for each in broker.seen if getattr(each, "member_epoch", 0) == -1]
     assert len(farewells) + broker.count(LeaveGroupRequest) == 1
+
+
+async def test_a_join_on_its_way_does_not_come_after_the_farewell(
+    broker: FakeBroker, autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried_out, usual = [], broker._ConsumerGroupHeartbeat
+
+    async def slowly(request: ConsumerGroupHeartbeatRequest, version: int) -> Any:
+        if request.member_epoch == 0:
+            await trio.sleep(0.3)
+        carried_out.append(request.member_epoch)
+        return await usual(request, version)
+
+    monkeypatch.setattr(broker, "_ConsumerGroupHeartbeat", slowly)
+    with trio.move_on_after(0.1):
+        async with Consumer("fake", "orders", group="g", surroundings=broker.surroundings) as consumer:
+            await anext(consumer)
+    assert carried_out == [0, -1]
 
 
 async def test_a_broker_that_hangs_does_not_keep_a_consumer_that_is_cancelled(

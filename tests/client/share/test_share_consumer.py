@@ -247,3 +247,19 @@ async def test_a_share_consumer_that_is_cancelled_leaves_and_releases_what_it_ha
     async with member(bootstrap, topic) as successor:
         shared = await anext(successor)
         assert (shared.record.value, shared.delivery_count) == (b"open", 2)
+
+
+async def test_a_fetch_that_is_not_answered_yet_keeps_no_share_consumer_in_its_group(
+    bootstrap: str, new_topic: NewTopic
+) -> None:
+    topic = await prepared(bootstrap, new_topic)
+    with trio.CancelScope() as scope:
+        async with member(bootstrap, topic, fetch_max_wait_ms=10_000, close_timeout_ms=1_500) as consumer:
+            while not consumer.assignment:
+                await consumer.poll(timeout_s=0.02)
+            await consumer.poll(timeout_s=0.1)
+            scope.cancel()
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    async with Admin(bootstrap) as admin:
+        assert (await admin.describe_share_group(topic)).members == ()
