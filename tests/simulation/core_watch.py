@@ -32,8 +32,10 @@ _found: list[Violated] = []
 
 
 def take_violation() -> Violated | None:
-    """What was found since: raised in the midst of a request it would only have cost a connection."""
-    return _found.pop() if _found else None
+    """The first that was found since: raised in the midst of a request it would only have cost a connection."""
+    first = _found[0] if _found else None
+    _found.clear()  # what came of it
+    return first
 
 
 def _violated(story: str) -> Violated:

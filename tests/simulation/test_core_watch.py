@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import trio
 from core_watch import look_at_group, take_violation
 from stability import Violated
+from world import World
 
 from odradek.protocol.messages.share_state_records import ShareSnapshotValue, StateBatch
 from odradek_broker.coordination.result import Instant
@@ -94,3 +96,16 @@ def test_what_a_group_has_wrong_is_told(group: ConsumerGroup | ShareGroup) -> No
     with pytest.raises(Violated, match="S16"):
         look_at_group(group)
     assert take_violation() is not None
+
+
+async def test_what_is_told_is_the_first_of_one_world_and_no_other_world_hears_of_it() -> None:
+    for group in (two_hold_it(), nobody_has_it(), two_hold_it()):
+        with pytest.raises(Violated):
+            look_at_group(group)
+    assert "hold" in str(take_violation()) and take_violation() is None
+    with pytest.raises(Violated):
+        look_at_group(nobody_has_it())
+    async with trio.open_nursery() as nursery:
+        World(nursery, 1, watched=False)
+        assert take_violation() is None
+        nursery.cancel_scope.cancel()

@@ -273,7 +273,7 @@ class World:
             nodes = {name: {"node.id": str(100 + number)} for number, name in enumerate(names)}
             self.controllers = [SimNode(self, name, {**shared, **decides, **own}) for name, own in nodes.items()]
         self._controller = self.controllers[0]
-        take_changed()  # those of another world
+        take_changed(), take_violation()  # those of another world
         if watched:
             trio.lowlevel.add_instrument(_Onlooker(self))
 

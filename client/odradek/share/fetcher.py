@@ -197,6 +197,8 @@ class Source:
         """When the request under way is late; infinity where none is."""
         self.is_overdue = False
         self._asking = trio.CancelScope()
+        self._one_at_a_time = trio.Lock()
+        """Also of a renewal, which the program asks for when it will."""
         self._fetcher = fetcher
         self._session = ShareSession(fetcher.group, fetcher.membership.member_id, fetcher.config)
         self._verdicts = Verdicts()
@@ -240,9 +242,19 @@ class Source:
     # ------------------------------------------------------------------------------------------------------- asking
 
     async def _fetch(self, wanted: list[PartitionId]) -> None:
-        self._under_way = self._verdicts.take() if self._session.is_open else {}
-        request = self._session.fetch(wanted, self._under_way)
-        answer = await self._ask(request, ShareFetchResponse, self._fetcher.config.fetch_max_wait_ms)
+        async with self._one_at_a_time:
+            self._under_way = self._verdicts.take() if self._session.is_open else {}
+            request = self._session.fetch(wanted, self._under_way)
+            needs_rest = self._take_all(
+                await self._ask(request, ShareFetchResponse, self._fetcher.config.fetch_max_wait_ms)
+            )
+            self._settled()
+        if needs_rest:
+            self._fetcher.cluster.wish_refresh()
+            await trio.sleep(self._fetcher.cluster.backoff_s)
+
+    def _take_all(self, answer: ShareFetchResponse) -> bool:
+        """Whether there is something wrong that may be better soon. Raises what is final."""
         image = self._fetcher.cluster.image
         image.take_brokers(BrokerAddress(n.node_id, n.host, n.port, n.rack) for n in answer.node_endpoints)
         until_s = trio.current_time() + answer.acquisition_lock_timeout_ms / 1000
@@ -250,13 +262,9 @@ class Source:
         for topic in answer.responses:
             for data in topic.partitions:
                 needs_rest |= self._take((topic.topic_id, data.partition_index), data, until_s)
-        self._settled()
-        if needs_rest:
-            self._fetcher.cluster.wish_refresh()
-            await trio.sleep(self._fetcher.cluster.backoff_s)
+        return needs_rest
 
     def _take(self, partition: PartitionId, data: PartitionData, until_s: float) -> bool:
-        """Whether there is something wrong that may be better soon. Raises what is final."""
         if data.acknowledge_error_code:
             self._fetcher.refuse([partition], ErrorCode.from_code(data.acknowledge_error_code))
         name = self._fetcher.name(partition)
@@ -279,9 +287,10 @@ class Source:
         return False
 
     async def _acknowledge(self) -> None:
-        self._under_way = self._verdicts.take()
-        await self._say(self._under_way)
-        self._settled()
+        async with self._one_at_a_time:
+            self._under_way = self._verdicts.take()
+            await self._say(self._under_way)
+            self._settled()
 
     async def _say(self, runs: Mapping[PartitionId, Sequence[Run]], *, is_last: bool = False) -> None:
         request = self._session.acknowledge(runs, is_last=is_last)
@@ -294,18 +303,18 @@ class Source:
 
     async def renew(self, held: Held) -> None:
         """Raises BrokerError where it is not ours any longer, ConnectionFailed, RequestTimedOut, UnsupportedVersion."""
-        while self._under_way:
-            await self._fetcher.changed.wait()
-        if not held.is_ours:
-            raise BrokerError(ErrorCode.INVALID_RECORD_STATE, str(held.arrived.record.topic_partition))
-        offset = held.arrived.record.offset
-        self._under_way = {held.partition: [Run(offset, offset, Verdict.RENEW)]}
-        try:
-            answer = await self._ask(self._session.acknowledge(self._under_way), ShareAcknowledgeResponse, 0)
-        except OdradekError as error:
-            self._failed(error)
-            raise
-        self._settled()
+        async with self._one_at_a_time:
+            if not held.is_ours:
+                raise BrokerError(ErrorCode.INVALID_RECORD_STATE, str(held.arrived.record.topic_partition))
+            offset = held.arrived.record.offset
+            self._under_way = {held.partition: [Run(offset, offset, Verdict.RENEW)]}
+            try:
+                answer = await self._ask(self._session.acknowledge(self._under_way), ShareAcknowledgeResponse, 0)
+            except OdradekError as error:
+                self._failed(error)
+                raise
+            finally:
+                self._settled()
         for topic in answer.responses:
             for data in topic.partitions:
                 if data.error_code:

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 import trio
 
-from odradek.protocol.messages.share_fetch import ShareFetchResponse
+from odradek.protocol.messages.share_acknowledge import ShareAcknowledgeRequest, ShareAcknowledgeResponse
+from odradek.protocol.messages.share_fetch import ShareFetchRequest, ShareFetchResponse
+from odradek.record import Record
+from odradek.share.arrivals import Arrived
 from odradek.share.config import ShareConsumerConfig
-from odradek.share.fetcher import ShareFetcher
+from odradek.share.fetcher import Held, ShareFetcher, Source
+from odradek.share.verdicts import Verdict
 from odradek.wakeup import Changes
 
 PARTITION = (b"t" * 16, 0)
@@ -49,6 +53,40 @@ class HungLeader:
         return ShareFetchResponse()
 
 
+class OrderlyLeader(HungLeader):
+    """Answers one request after the other: a fetch after half a second, what is said of records after a tenth."""
+
+    def __init__(self) -> None:
+        super().__init__(has_moved=False)
+        self.turn = trio.Lock()
+        self.stored: list[int] = []
+
+    async def request(self, node_id: int, request: Any, kind: Any, *, purpose: str, timeout_s: float) -> Any:
+        async with self.turn:
+            if isinstance(request, ShareFetchRequest):
+                await trio.sleep(0.5)
+                return ShareFetchResponse()
+            await trio.sleep(0.1)
+            self.stored += kinds_in(request)
+            return ShareAcknowledgeResponse(acquisition_lock_timeout_ms=30_000)
+
+
+def kinds_in(request: ShareAcknowledgeRequest) -> list[int]:
+    batches = [each for topic in request.topics for p in topic.partitions for each in p.acknowledgement_batches]
+    return [each.acknowledge_types[0] for each in batches]
+
+
+async def with_two_records(cluster: Any, membership: Any, nursery: trio.Nursery) -> tuple[ShareFetcher, list[Held]]:
+    """Offsets 0 and 1 are in hand, and more is waited for."""
+    fetcher = ShareFetcher(cluster, ShareConsumerConfig(), "g", membership)
+    fetcher.is_awaited = True
+    nursery.start_soon(fetcher.run)
+    await trio.sleep(0.1)
+    source: Source = fetcher._sources[1]
+    records: list[Record[Any, Any]] = [Record("t", 0, offset, 0, b"", b"") for offset in (0, 1)]
+    return fetcher, [Held(PARTITION, Arrived(each, 1), source, source.session_number, 1e9) for each in records]
+
+
 @pytest.fixture
 def membership() -> Any:
     return SimpleNamespace(assigned=frozenset([PARTITION]), changed=Changes(), error=None, member_id="m")
@@ -77,3 +115,29 @@ async def test_a_leader_that_is_late_and_still_leads_is_waited_for(membership: A
     await run_for(20, cluster, membership)
     assert [node_id for node_id, _ in cluster.asked] == [1]
     assert 3 < cluster.questions < 10, "and not in a storm"
+
+
+async def test_a_renewal_beside_a_fetch_lets_no_commit_return_before_what_was_said_is_stored(
+    membership: Any, autojump_clock: Any, nursery: trio.Nursery
+) -> None:
+    cluster = OrderlyLeader()
+    fetcher, (longer, done) = await with_two_records(cluster, membership, nursery)
+    nursery.start_soon(longer.source.renew, longer)
+    await trio.sleep(0.1)
+    fetcher.is_awaited = False
+    done.say(Verdict.ACCEPT)
+    await fetcher.settle()
+    assert Verdict.ACCEPT in cluster.stored
+
+
+async def test_a_renewal_that_is_cancelled_keeps_no_commit_waiting(
+    membership: Any, autojump_clock: Any, nursery: trio.Nursery
+) -> None:
+    fetcher, (longer, _) = await with_two_records(OrderlyLeader(), membership, nursery)
+    fetcher.is_awaited = False
+    await trio.sleep(1)
+    with trio.move_on_after(0.05) as patience:
+        await longer.source.renew(longer)
+    assert patience.cancelled_caught
+    with trio.fail_after(5):
+        await fetcher.settle()
