@@ -9,6 +9,7 @@ from faulty_disk import FaultyDisk
 from log_batches import TRANSACTIONAL, batch, headers, marker
 from log_fixtures import NOW, LogHouse, append, read_all
 
+from odradek_broker.log.checkpoints import decode_epochs
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.validation import Origin
 
@@ -252,6 +253,56 @@ def test_flushes_may_overlap_and_end_in_any_order(house):
         plan.sync()
         log.end_flush(plan)
         assert log.flushed_offset == 2
+
+
+def test_leader_epochs_are_written_by_whoever_syncs(house):
+    """Replacing a file takes as long as the disk likes, and the log's own thread serves everybody."""
+    log = house.open()
+    append(log, batch(b"a"), epoch=3)
+    plan = log.begin_flush()
+    assert not house.names("checkpoint")
+    plan.sync()
+    log.end_flush(plan)
+    assert epochs_on_disk(house) == [(3, 0)]
+    assert log.begin_flush().epochs is None
+
+
+def test_leader_epochs_of_an_older_flush_are_not_written_over_newer_ones(house):
+    log = house.open()
+    append(log, batch(b"a"), epoch=3)
+    first = log.begin_flush()
+    append(log, batch(b"b"), epoch=4)
+    second = log.begin_flush()
+    for plan in (second, first):
+        plan.sync()
+        log.end_flush(plan)
+    assert epochs_on_disk(house) == [(3, 0), (4, 1)]
+    assert log.begin_flush().epochs is None
+
+
+def test_a_flush_writes_no_leader_epochs_where_another_log_may_lie(house):
+    log = house.open()
+    append(log, batch(b"a"), epoch=3)
+    plan = log.begin_flush()
+    log.delete("gone")
+    house.open()
+    plan.sync()
+    assert not house.names("checkpoint")
+
+
+def test_leader_epochs_that_the_disk_refuses_are_written_with_the_next_flush(house, disk):
+    log = house.open()
+    append(log, batch(b"a"), epoch=3)
+    disk.fails = {"replace_file"}
+    log.flush()
+    assert (log.flushed_offset, log.recovery_point) == (1, 0), "a start has to look for them in the batches"
+    disk.fails = set()
+    log.flush()
+    assert log.recovery_point == 1 and epochs_on_disk(house) == [(3, 0)]
+
+
+def epochs_on_disk(house):
+    return decode_epochs((house.path / "leader-epoch-checkpoint").read_bytes())
 
 
 def test_a_truncation_during_a_flush_takes_its_offset_away(house):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from odradek_broker.log.epochs_file import NewEpochs
 from odradek_broker.ports.disk import Disk, File
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ class FlushPlan:
         "_fail",
         "directories",
         "done",
+        "epochs",
         "files",
         "is_whole",
         "offset",
@@ -41,6 +43,7 @@ class FlushPlan:
         files: list[File],
         paths: list[str],
         directories: list[str],
+        epochs: NewEpochs | None,
         is_whole: bool,
         fail: Callable[[str], None],
     ) -> None:
@@ -56,12 +59,16 @@ class FlushPlan:
         self.paths = paths
         """Files that need not be open. One that is gone meanwhile needs no syncing."""
         self.directories = directories
+        self.epochs = epochs
+        """None where those that are written are the newest."""
         self.is_whole = is_whole
         """Whether all that is derived of the batches is among the files, or has been synced before."""
         self.done = False
 
     def sync(self) -> None:
         """Wait for the disk. Blocking; made for a worker thread."""
+        if self.epochs is not None:
+            self._write(self.epochs)
         try:
             for file in self.files:
                 file.sync()
@@ -73,6 +80,12 @@ class FlushPlan:
             self._fail(f"sync failed: {error}")
             raise
         self.done = True
+
+    def _write(self, epochs: NewEpochs) -> None:
+        try:
+            epochs.write()
+        except OSError:
+            self.epochs, self.is_whole = None, False  # the batches have them too; the next flush tries again
 
     @staticmethod
     def _sync_if_there(sync: Callable[[str], None], path: str) -> None:
@@ -103,7 +116,14 @@ class Unsynced:
         self._directories[path] = self._next()
 
     def plan(
-        self, disk: Disk, offset: int, truncations: int, fail: Callable[[str], None], *, is_whole: bool
+        self,
+        disk: Disk,
+        offset: int,
+        truncations: int,
+        fail: Callable[[str], None],
+        *,
+        epochs: NewEpochs | None,
+        is_whole: bool,
     ) -> FlushPlan:
         return FlushPlan(
             disk,
@@ -113,6 +133,7 @@ class Unsynced:
             files=list(self._files),
             paths=list(self._paths),
             directories=list(self._directories),
+            epochs=epochs,
             is_whole=is_whole,
             fail=fail,
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from odradek_broker.log import checkpoints, filenames
+from odradek_broker.log.epochs_file import NewEpochs
 from odradek_broker.log.failures import (
     LogFailed,
 )
@@ -23,14 +21,14 @@ class FlushableLog(ReadableLog):
         if self.failed is not None:
             raise LogFailed(self.failed)
         self._save_sealed()
-        is_whole = not self.segments.unsaved()
-        try:
-            self._write_epochs()
-        except OSError:
-            is_whole = False  # the batches have them too; the next flush tries again
+        epochs = self._new_epochs()
         if self.flushed_offset < self.log_end_offset:
             self._unsynced.add_file(self.segments.active.file)
-        return self._unsynced.plan(self._disk, self.log_end_offset, self.truncations, self.fail, is_whole=is_whole)
+        return self._unsynced.plan(
+            *(self._disk, self.log_end_offset, self.truncations, self.fail),
+            epochs=epochs,
+            is_whole=not self.segments.unsaved(),
+        )
 
     def end_flush(self, plan: FlushPlan) -> None:
         """Take the result of a plan that has been synced. Raises LogFailed."""
@@ -38,6 +36,8 @@ class FlushableLog(ReadableLog):
             raise LogFailed(self.failed)
         assert plan.done, "end_flush comes after sync"
         self._unsynced.forget(plan)
+        if plan.epochs is not None:
+            self._epochs_written = max(self._epochs_written, plan.epochs.version)
         self.says_whose_it_is = True
         if plan.truncations == self.truncations:
             self.flushed_offset = max(self.flushed_offset, plan.offset)
@@ -63,11 +63,9 @@ class FlushableLog(ReadableLog):
                 self._unsynced.add_path(path)
             self._unsynced.add_directory(self.directory)
 
-    def _write_epochs(self) -> None:
-        if self._epochs_written != self.epochs.version:
-            path = os.path.join(self.directory, filenames.LEADER_EPOCHS)
-            version = self.epochs.version
-            self._disk.replace_file(path, checkpoints.encode_epochs(self.epochs.entries()), sync=False)
-            self._epochs_written = version
-            self._unsynced.add_path(path)
-            self._unsynced.add_directory(self.directory)
+    def _new_epochs(self) -> NewEpochs | None:
+        if self._epochs_written == self.epochs.version:
+            return None
+        self._unsynced.add_path(self._epochs_file.path)
+        self._unsynced.add_directory(self.directory)
+        return NewEpochs(self._epochs_file, self.epochs.version, self.epochs.entries())

@@ -28,11 +28,10 @@ import os
 from odradek_broker.log import filenames
 from odradek_broker.log.compactable import CompactableLog
 from odradek_broker.log.config import LogConfig
+from odradek_broker.log.epochs_file import NOT_WRITTEN
 from odradek_broker.log.recovery import Recovery
 from odradek_broker.log.topic_ids import check_topic_id
 from odradek_broker.ports.disk import Disk
-
-_NOT_WRITTEN = -1
 
 
 class Log(CompactableLog):
@@ -89,7 +88,7 @@ class Log(CompactableLog):
             for path in loaded.written:
                 log._unsynced.add_path(path)
             log._unsynced.add_directory(directory)
-            log._epochs_written = _NOT_WRITTEN
+            log._epochs_written = NOT_WRITTEN
         else:
             log.release_files()
         return log
@@ -114,6 +113,7 @@ class Log(CompactableLog):
                 segment.unsaved = False
                 segment.release()
             self.is_closed = True
+            self._epochs_file.close()
             self.fail("the log is closed")
 
     def _leave_clean(self) -> None:
@@ -123,8 +123,11 @@ class Log(CompactableLog):
             for path in segment.save():
                 self._unsynced.add_path(path)
                 self._unsynced.add_directory(self.directory)
-        self._write_epochs()
-        self.flush()
+        plan = self.begin_flush()
+        if plan.epochs is not None:
+            plan.epochs.write()  # where they cannot be written, the stop is not clean
+        plan.sync()
+        self.end_flush(plan)
 
     def delete(self, mark: str) -> str:
         """Take the log out of use: rename its directory to one marked for removal; return that. Raises OSError.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from odradek_broker.log import damage, filenames
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.deleted_files import DeletedFiles
+from odradek_broker.log.epochs_file import EpochsFile
 from odradek_broker.log.failures import (
     CorruptIndex,
 )
@@ -57,6 +58,8 @@ class LogState:
         self._unsynced = Unsynced()
         self.truncations = 0
         self._epochs_written = 0
+        """The version of the epochs whose file is on stable storage."""
+        self._epochs_file = EpochsFile(directory, disk)
         self._deleted = DeletedFiles()
         self._now_ms = self._active_since_ms = now_ms
 
