@@ -10,6 +10,8 @@ S16  of consumer and share groups: no partition is held by two members, epochs a
 
 From inside, because from outside much of this looks like chance: members of different epochs may well believe that they
 have the same partition, and a record that comes too early may have come because a leader has changed.
+
+Only in a run that has asked for it: others, in the same process, may tell a core what no world would.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import trio
 from stability import Violated
 
 from odradek_broker.coordinators.group_partition import GroupPartition
@@ -28,19 +31,32 @@ from odradek_broker.sharing.ranges import Range, Ranges, RecordState
 from odradek_broker.sharing.share_partition import Acquired, SharePartition
 from odradek_broker.sharing.share_state import ShareState, ShareStateCoordinator
 
-_found: list[Violated] = []
+_found: trio.lowlevel.RunVar[list[Violated] | None] = trio.lowlevel.RunVar("what cores have done wrong", None)
+
+
+def watch_cores() -> None:
+    """From now on, to the end of this run of Trio."""
+    _found.set([])
+
+
+def is_watching() -> bool:
+    return trio.lowlevel.in_trio_run() and _found.get() is not None
 
 
 def take_violation() -> Violated | None:
-    """The first that was found since: raised in the midst of a request it would only have cost a connection."""
-    first = _found[0] if _found else None
-    _found.clear()  # what came of it
+    """What was found first since: raised in the midst of a request it would only have cost a connection."""
+    found = _found.get()
+    first = found[0] if found else None
+    if found is not None:
+        found.clear()  # what came of it
     return first
 
 
 def _violated(story: str) -> Violated:
-    _found.append(Violated(story))
-    return _found[-1]
+    violated = Violated(story)
+    if is_watching() and (found := _found.get()) is not None:
+        found.append(violated)
+    return violated
 
 
 # ---------------------------------------------------------------------------------------------------- share partitions
@@ -110,6 +126,8 @@ def _watch_shares(name: str, may_change: Callable[..., Callable[[Range], bool]])
     original = getattr(SharePartition, name)
 
     def watched(self: SharePartition, *args: Any, **named: Any) -> Any:
+        if not is_watching():
+            return original(self, *args, **named)
         before = _Before(self.start_offset, self.end_offset, list(self._in_flight))
         result = original(self, *args, **named)
         _look_at_shares(self, before, may_change(*args))
@@ -153,6 +171,8 @@ def _look_at_stored(was: ShareState | None, now: ShareState | None) -> None:
 
 
 def _watched_replay(self: ShareStateCoordinator, *args: Any, **named: Any) -> Any:
+    if not is_watching():
+        return _replay_state(self, *args, **named)
     before = dict(self.states)
     result = _replay_state(self, *args, **named)
     for key in before.keys() | self.states.keys():
@@ -200,12 +220,14 @@ def _pairs(assignment: Iterable[tuple[bytes, frozenset[int]]]) -> Iterable[tuple
 
 def _watched_carry_out(self: GroupPartition, *args: Any) -> None:
     _carry_out(self, *args)
-    _look_at_groups(self.coordinator)
+    if is_watching():
+        _look_at_groups(self.coordinator)
 
 
 def _watched_load(self: GroupPartition) -> None:
     _tell(self)
-    _look_at_groups(self.coordinator)
+    if is_watching():
+        _look_at_groups(self.coordinator)
 
 
 _carry_out, _tell = GroupPartition._carry_out, GroupPartition._tell_what_is_loaded

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import trio
-from core_watch import look_at_group, take_violation
+from core_watch import look_at_group, take_violation, watch_cores
 from stability import Violated
 from world import World
 
@@ -54,7 +54,8 @@ def given_and_not_kept(core: SharePartition) -> None:
 
 
 @pytest.mark.parametrize("wrong", [taken_early, given_by_another, with_a_gap, given_and_not_kept])
-def test_what_a_share_partition_does_wrong_is_told(wrong: Callable[[SharePartition], None]) -> None:
+async def test_what_a_share_partition_does_wrong_is_told(wrong: Callable[[SharePartition], None]) -> None:
+    watch_cores()
     core = shared()
     assert take_violation() is None
     with pytest.raises(Violated, match="S14"):
@@ -63,7 +64,8 @@ def test_what_a_share_partition_does_wrong_is_told(wrong: Callable[[SharePartiti
     assert told is not None and take_violation() is None
 
 
-def test_what_is_stored_never_goes_back() -> None:
+async def test_what_is_stored_never_goes_back() -> None:
+    watch_cores()
     core, key, now = ShareStateCoordinator(ShareStateSettings()), StateKey("g", TOPIC, 0), Instant(0, 0)
     done = StateBatch(7, 8, RecordState.ACKNOWLEDGED, 1)
     core.replay(snapshot_record(key, ShareSnapshotValue(0, 1, 0, 5, state_batches=[done])), 0, now)
@@ -92,13 +94,15 @@ def nobody_has_it() -> ShareGroup:
 
 
 @pytest.mark.parametrize("group", [two_hold_it(), nobody_has_it()], ids=["held by two", "shared by nobody"])
-def test_what_a_group_has_wrong_is_told(group: ConsumerGroup | ShareGroup) -> None:
+async def test_what_a_group_has_wrong_is_told(group: ConsumerGroup | ShareGroup) -> None:
+    watch_cores()
     with pytest.raises(Violated, match="S16"):
         look_at_group(group)
     assert take_violation() is not None
 
 
 async def test_what_is_told_is_the_first_of_one_world_and_no_other_world_hears_of_it() -> None:
+    watch_cores()
     for group in (two_hold_it(), nobody_has_it(), two_hold_it()):
         with pytest.raises(Violated):
             look_at_group(group)
@@ -109,3 +113,10 @@ async def test_what_is_told_is_the_first_of_one_world_and_no_other_world_hears_o
         World(nursery, 1, watched=False)
         assert take_violation() is None
         nursery.cancel_scope.cancel()
+
+
+async def test_who_has_not_asked_for_it_is_not_watched() -> None:
+    core, key, now = ShareStateCoordinator(ShareStateSettings()), StateKey("g", TOPIC, 0), Instant(0, 0)
+    for start_offset in (5, 4):
+        core.replay(snapshot_record(key, ShareSnapshotValue(1, 1, 0, start_offset)), start_offset, now)
+    assert take_violation() is None

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from random import Random
 
 import trio
-from core_watch import take_violation
+from core_watch import take_violation, watch_cores
 from deterministic_trio import Process
 from fault_atlas import FaultAtlas
 from invariants import Invariants, Violated, told
@@ -273,7 +273,8 @@ class World:
             nodes = {name: {"node.id": str(100 + number)} for number, name in enumerate(names)}
             self.controllers = [SimNode(self, name, {**shared, **decides, **own}) for name, own in nodes.items()]
         self._controller = self.controllers[0]
-        take_changed(), take_violation()  # those of another world
+        take_changed()  # those of another world
+        watch_cores()
         if watched:
             trio.lowlevel.add_instrument(_Onlooker(self))
 
