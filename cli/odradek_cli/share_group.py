@@ -39,7 +39,7 @@ def list_groups(
             found = [each for each in await admin.list_groups() if each.group_type.lower() == SHARE]
         rows: list[dict[str, Any]] = [
             {"group": each.group_id, "state": each.state}
-            for each in sorted(found, key=lambda each: each.group_id)
+            for each in found
             if not states or each.state.lower() in states
         ]
         show(["group", "state"], rows, as_json=as_json)

@@ -68,6 +68,10 @@ class Client(ABC, Generic[C]):
             finally:
                 connections.cancel_scope.cancel()
 
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise RuntimeError(f"the {self._KIND.partition(' ')[2]} is not open")
+
     def _track(self) -> None:
         """Tell the cluster of which topics to ask from the beginning on."""
 

@@ -166,10 +166,6 @@ class ConsumerBase(Client[ConsumerConfig]):
     def _states(self) -> Collection[PartitionState]:
         return self._subscription.states.values()
 
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise RuntimeError("the consumer is not open")
-
     def _track(self) -> None:
         if not hasattr(self, "_cluster"):
             return

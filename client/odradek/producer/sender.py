@@ -180,16 +180,16 @@ class Sender:
     async def _answer(
         self, leader: int, batches: list[Batch], reply: Reply[ProduceResponse] | Reply[None]
     ) -> ProduceResponse | None:
-        """Raises OdradekError. A broker that hangs while another leads by now is given up as if its time were over.
+        """Raises OdradekError. A broker that hangs while others lead by now is given up as if its time were over.
 
-        One that lives would have said that it does not lead any more.
+        One that lives would have said that it does not lead any more; but not before it can answer for what it leads.
         """
         sent_at = trio.current_time()
         give_up_at = sent_at + self._cluster.request_timeout_s
         while not await reply.comes_within(min(OVERDUE_SECONDS, give_up_at - trio.current_time())):
             self._cluster.wish_refresh()
             leaders = {self._cluster.image.leader(each.queue.topic, each.queue.partition) for each in batches}
-            if trio.current_time() >= give_up_at or not leaders <= {leader, NO_LEADER}:
+            if trio.current_time() >= give_up_at or (leader not in leaders and leaders != {NO_LEADER}):
                 break
         return await reply.wait(0, trio.current_time() - sent_at)
 

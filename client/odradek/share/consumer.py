@@ -158,6 +158,7 @@ class ShareConsumer(Client[ShareConsumerConfig], Generic[K, V]):
         return await self._next(max_records or self.config.max_poll_records, deadline)
 
     async def _next(self, at_most: int, deadline: float | None) -> list[Shared[K, V]]:
+        self._check_open()
         self._accept_handed_out()
         fetcher = self._fetcher
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -207,6 +208,7 @@ class ShareConsumer(Client[ShareConsumerConfig], Generic[K, V]):
 
         Raises BrokerError where something did not count: the record was not ours any longer, and may come again.
         """
+        self._check_open()
         await self._fetcher.settle()
         refused = self._fetcher.refused
         if refused:

@@ -214,6 +214,19 @@ async def test_nonsense_is_refused_when_the_consumer_is_made() -> None:
         ShareConsumer("localhost:1", "t", group="g", max_poll_records=0)
 
 
+async def test_a_share_consumer_that_is_not_open_says_so(bootstrap: str, new_topic: NewTopic) -> None:
+    topic = await prepared(bootstrap, new_topic, b"open")
+    consumer = ShareConsumer(bootstrap, topic, group=topic)
+    with pytest.raises(RuntimeError, match="the share consumer is not open"):
+        await anext(consumer)
+    async with consumer:
+        pass
+    with trio.fail_after(5):
+        for ask in (consumer.__anext__, consumer.poll, consumer.commit):
+            with pytest.raises(RuntimeError, match="not open"):
+                await ask()
+
+
 async def test_health_says_what_a_share_consumer_has_in_hand(bootstrap: str, new_topic: NewTopic) -> None:
     topic = await prepared(bootstrap, new_topic, b"a", b"b", b"c")
     consumer = ShareConsumer(bootstrap, topic, group=topic, acknowledge="explicit")

@@ -1,0 +1,47 @@
+"""A Produce that is not answered for a while: whether the broker is waited for, or given up."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+
+from odradek.cluster.connection import Reply
+from odradek.errors import RequestTimedOut
+from odradek.producer.sender import NO_LEADER, OVERDUE_SECONDS, Sender
+
+ASKED, OTHER = 1, 2
+BATCHES: Any = [SimpleNamespace(queue=SimpleNamespace(topic="t", partition=partition)) for partition in (0, 1)]
+ANSWERED_AFTER_S = 2.5 * OVERDUE_SECONDS
+
+
+async def answer(*leaders: int) -> Any:
+    """Of the request with both batches, which comes late. Raises RequestTimedOut where nobody waited for it."""
+    cluster = SimpleNamespace(
+        request_timeout_s=30,
+        wish_refresh=lambda: None,
+        image=SimpleNamespace(leader=lambda _topic, partition: leaders[partition]),
+    )
+    connection: Any = SimpleNamespace(name="broker 1", close=lambda _: None)
+    reply: Reply[Any] = Reply(connection, None, 0, 0)
+    async with trio.open_nursery() as nursery:
+
+        async def come() -> None:
+            await trio.sleep(ANSWERED_AFTER_S)
+            reply.settle("answer")
+
+        nursery.start_soon(come)
+        return await Sender._answer(SimpleNamespace(_cluster=cluster), ASKED, BATCHES, reply)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("leaders", [(ASKED, ASKED), (ASKED, OTHER), (ASKED, NO_LEADER), (NO_LEADER, NO_LEADER)])
+async def test_a_broker_that_still_leads_some_of_it_is_waited_for(autojump_clock: Any, leaders: Any) -> None:
+    assert await answer(*leaders) == "answer"
+
+
+@pytest.mark.parametrize("leaders", [(OTHER, OTHER), (OTHER, NO_LEADER)])
+async def test_a_broker_that_leads_nothing_of_it_any_more_is_given_up(autojump_clock: Any, leaders: Any) -> None:
+    with pytest.RaisesGroup(RequestTimedOut):
+        await answer(*leaders)
