@@ -114,6 +114,7 @@ class MemoryBroker:
 
     node_id = 1
     has_lease = True  # as its own controller
+    is_stopping = False
 
     def __init__(self, **config: Any) -> None:
         self.config = BrokerConfig(**{"group_initial_rebalance_delay_ms": 0, **config})

@@ -391,6 +391,22 @@ async def test_a_coordinator_that_is_not_elected_is_not_waited_for_for_ever(auto
         assert 2 <= trio.current_time() <= 2.1
 
 
+async def test_a_broker_that_stops_looks_for_no_coordinator(autojump_clock: object) -> None:
+    """It leads nothing by then, and its stop waits for every answer."""
+    broker = MemoryBroker()
+    broker.image = replace(broker.image, brokers={})
+    async with running(broker), trio.open_nursery() as nursery:
+
+        async def stop() -> None:
+            await trio.sleep(0.5)
+            broker.is_stopping = True
+
+        nursery.start_soon(stop)
+        answer = await broker.call(FindCoordinatorRequest(coordinator_keys=["g"]), 6)
+        assert answer.coordinators[0].error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE
+        assert trio.current_time() <= 0.55
+
+
 async def test_a_loading_coordinator_is_waited_for_and_then_excused(
     autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,7 +99,7 @@ async def _leaders(indices: Collection[Index], topic: TopicImage | ErrorCode, co
         return {}
     found = {index: _leader(topic, index, context) for index in indices}
     with trio.move_on_after(PATIENCE_SECONDS):
-        while None in found.values():
+        while None in found.values() and not context.broker.is_stopping:
             await trio.sleep(LOOKS_AGAIN_SECONDS)
             topic = context.broker.image.topics.get(topic.name, topic)
             found = {index: _leader(topic, index, context) for index in indices}
