@@ -160,19 +160,58 @@ async def send_body(peer: Peer, body: bytes) -> None:
 
 
 async def test_of_all_strangers_one_takes_a_step_in_a_round_of_the_loop() -> None:
-    entrance, rounds, stepped = Entrance("PLAINTEXT", BrokerConfig()), 0, []
-
-    async def step() -> None:
-        await entrance.wait_turn()
-        stepped.append(rounds)
-
-    async with trio.open_nursery() as nursery:
-        for _ in range(50):
-            nursery.start_soon(step)
-        while len(stepped) < 50:
-            await trio.lowlevel.checkpoint()
-            rounds += 1
+    entrance = Entrance("PLAINTEXT", BrokerConfig())
+    stepped = await steps(entrance, [f"10.0.0.{number}" for number in range(50)])
     assert len(set(stepped)) == 50
+    assert max(stepped) - min(stepped) == 49, "a round in which nobody steps though somebody waits is lost"
+    assert not entrance._turns_of
+
+
+async def test_connections_of_one_address_by_the_hundred_keep_nobody_else_from_a_step() -> None:
+    entrance = Entrance("PLAINTEXT", BrokerConfig())
+    stepped = await steps(entrance, [*["10.0.0.1"] * 200, "10.0.0.2"])
+    assert stepped[-1] < 10
+    assert len(set(stepped)) == 201
+    assert not entrance._turns_of
+
+
+async def test_who_goes_while_waiting_for_a_turn_leaves_nothing_and_holds_nobody_up() -> None:
+    entrance = Entrance("PLAINTEXT", BrokerConfig())
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(entrance.wait_turn, "10.0.0.1")
+        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert not entrance._turns_of
+    assert await steps(entrance, ["10.0.0.1"])
+
+
+class Rounds(trio.abc.Instrument):
+    """Of the loop."""
+
+    count = 0
+
+    def after_io_wait(self, timeout: float) -> None:
+        self.count += 1
+
+
+async def steps(entrance: Entrance, hosts: list[str]) -> list[int]:
+    """In which round of the loop a stranger of each host has made a step."""
+    rounds, stepped = Rounds(), dict[int, int]()
+
+    async def step(number: int) -> None:
+        await entrance.wait_turn(hosts[number])
+        stepped[number] = rounds.count
+
+    trio.lowlevel.add_instrument(rounds)
+    try:
+        async with trio.open_nursery() as nursery:
+            for number in range(len(hosts)):
+                nursery.start_soon(step, number)
+    finally:
+        trio.lowlevel.remove_instrument(rounds)
+    return [stepped[number] for number in range(len(hosts))]
 
 
 async def test_each_step_of_a_stranger_waits_for_its_turn_and_nobody_who_is_in_does(
@@ -180,10 +219,10 @@ async def test_each_step_of_a_stranger_waits_for_its_turn_and_nobody_who_is_in_d
 ) -> None:
     turns, wait_turn = 0, Entrance.wait_turn
 
-    async def count(entrance: Entrance) -> None:
+    async def count(entrance: Entrance, host: str) -> None:
         nonlocal turns
         turns += 1
-        await wait_turn(entrance)
+        await wait_turn(entrance, host)
 
     monkeypatch.setattr(Entrance, "wait_turn", count)
     async with guarded(tmp_path) as served:

@@ -31,6 +31,8 @@ class Entrance:
         """The largest request of somebody who has not logged in."""
         self.refusal_delay_s = config.connection_failed_authentication_delay_ms / 1000
         self._turn = trio.Lock()
+        self._turns_of: dict[str, trio.Lock] = {}
+        """By address, of those from which somebody waits."""
         self._logins = Logins(config, listener) if protocol in WITH_LOGIN else None
         self.tls = _tls_of(listener, config) if protocol in OVER_TLS else None
 
@@ -39,10 +41,19 @@ class Entrance:
         if self._logins is not None:
             await self._logins.run()
 
-    async def wait_turn(self) -> None:
-        """Before each step of a stranger: one in a round of the loop, so that whoever is inside is served between."""
-        async with self._turn:
-            await trio.lowlevel.checkpoint()
+    async def wait_turn(self, host: str) -> None:
+        """Before each step of a stranger: one in a round of the loop, so that whoever is inside is served between.
+
+        Addresses take turns, so that thousands of connections of one of them keep nobody else waiting. A lock is got a
+        round after it was let go, or asked for: that is the round.
+        """
+        own = self._turns_of.setdefault(host, trio.Lock())
+        try:
+            async with own, self._turn:
+                pass
+        finally:
+            if not own.locked() and self._turns_of.get(host) is own:
+                del self._turns_of[host]
 
     def new_login(self, broker: Broker) -> Login | None:
         """For one connection; None where nobody has to log in."""
