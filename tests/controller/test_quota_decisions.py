@@ -7,6 +7,7 @@ import math
 import pytest
 
 from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages import metadata_records
 from odradek.protocol.messages.alter_client_quotas import (
     AlterClientQuotasRequest,
     AlterClientQuotasRequestEntryData,
@@ -14,6 +15,7 @@ from odradek.protocol.messages.alter_client_quotas import (
     OpData,
 )
 from odradek.protocol.messages.describe_client_quotas import ComponentData, DescribeClientQuotasRequest
+from odradek.protocol.messages.metadata_records import ClientQuotaRecord
 from odradek_broker.controller import quotas
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.quotas import alter_client_quotas, describe_client_quotas
@@ -146,3 +148,12 @@ def test_an_address_is_the_same_however_it_is_written() -> None:
         assert len(describe_client_quotas(image.quotas, wanted).entries or ()) == 1
     image, _ = altered(image, entry([EntityData("ip", "10.0.0.7")], OpData("connection_creation_rate", 0.0, True)))
     assert not image.quotas
+
+
+def test_a_journal_in_which_an_address_was_removed_by_two_spellings_is_replayed() -> None:
+    """As builds have written it for which these were two addresses."""
+    names = ("::ffff:10.0.0.7", "10.0.0.7")
+    spelled = [[metadata_records.EntityData("ip", name)] for name in names]
+    made = [ClientQuotaRecord(each, "connection_creation_rate", 5.0, False) for each in spelled]
+    removed = [ClientQuotaRecord(each, "connection_creation_rate", 0.0, True) for each in spelled]
+    assert not replay(EMPTY, [*made, *removed]).quotas

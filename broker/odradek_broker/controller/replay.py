@@ -276,7 +276,8 @@ def _quota(draft: _Draft, record: ClientQuotaRecord) -> None:
     quotas, entity = draft.quotas(), entity_of(record.entity)
     values = dict(quotas.pop(entity, {}))
     if record.remove:
-        del values[record.key]
+        # An earlier build told ::ffff:10.0.0.7 from 10.0.0.7 and removed each; for us the second is gone with the first.
+        values.pop(record.key, None)
     else:
         values[record.key] = record.value
     if values:
