@@ -105,7 +105,8 @@ def test_a_token_of_nothing_but_depth_is_no_token() -> None:
 def test_only_keys_that_can_be_used_are_read() -> None:
     shared = {"kty": "oct", "kid": "o", "k": "c2VjcmV0"}
     assert keys(jwk_of_ec(), shared, jwk_of_rsa(rsa_key(), use="enc"), {"kty": "RSA", "kid": "x"}).keys() == {"e"}
-    for wrong in (b"", b"[]", b'{"keys":5}', b'{"keys":[5]}', json.dumps({"keys": [shared]}).encode()):
+    unusable = json.dumps({"keys": [shared]}).encode()
+    for wrong in (b"", b"[]", b'{"keys":5}', b'{"keys":[5]}', b'{"keys":' + b"[" * 45_000, unusable):
         with pytest.raises(ValueError, match=r"keys|key that could be used"):
             read_keys(wrong)
     with pytest.raises(ValueError, match="no key that could be used"):

@@ -81,7 +81,7 @@ def read_keys(text: bytes) -> dict[str, Key]:
     try:
         listed = msgspec.json.decode(text)["keys"]
         found = {str(each.get("kid", "")): key for each in listed if (key := _key(each)) is not None}
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+    except (msgspec.DecodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"is no set of keys: {type(error).__name__}") from None
     if not found:
         raise ValueError("has no key that could be used: RSA from 2048 bits on, or EC")
