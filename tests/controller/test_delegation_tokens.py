@@ -142,6 +142,7 @@ def test_where_there_is_no_secret_there_are_no_tokens() -> None:
         ({"renewers": [CreatableRenewers("Group", "g")]}, ErrorCode.INVALID_PRINCIPAL_TYPE),
         ({"owner": "alice", "owner_type": "Group"}, ErrorCode.INVALID_PRINCIPAL_TYPE),
         ({"renewers": [CreatableRenewers("User", "x" * 4_096)]}, ErrorCode.POLICY_VIOLATION),
+        ({"renewers": [CreatableRenewers("User", "")] * 1_000}, ErrorCode.POLICY_VIOLATION),
     ],
 )
 def test_what_no_token_may_have_is_refused(changes: dict[str, object], error: int) -> None:

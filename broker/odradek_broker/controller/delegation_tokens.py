@@ -44,7 +44,8 @@ from odradek_broker.security.principal import USER, Principal, parse_principal
 MAX_TOKENS = 10_000
 MAX_OF_A_REQUESTER = 1_000
 MAX_NAMES_LENGTH = 4_096
-"""Characters in the names of one token's renewers together. Every broker has all tokens in its memory."""
+"""Characters of one token's owner and renewers together, each as User:NAME, so that names of nothing count too. Every
+broker has all tokens in its memory."""
 
 ID_BYTES = 16
 NEVER_MS = -1
@@ -229,7 +230,7 @@ def _refuse(image: MetadataImage, requester: Principal, owner: Principal, renewe
     """Raises ApiError."""
     if any(each.type != USER for each in (owner, *renewers)):
         raise _refusal(ErrorCode.INVALID_PRINCIPAL_TYPE)
-    if sum(len(each.name) for each in (owner, *renewers)) > MAX_NAMES_LENGTH or len(image.tokens) >= MAX_TOKENS:
+    if sum(len(str(each)) for each in (owner, *renewers)) > MAX_NAMES_LENGTH or len(image.tokens) >= MAX_TOKENS:
         raise _refusal(ErrorCode.POLICY_VIOLATION)
     if sum(each.requester == requester for each in image.tokens.values()) >= MAX_OF_A_REQUESTER:
         raise _refusal(ErrorCode.POLICY_VIOLATION)
