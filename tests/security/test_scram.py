@@ -7,6 +7,7 @@ import hmac
 
 import pytest
 
+from odradek.admin import users
 from odradek.protocol.sasl.exchange import LoginFailed
 from odradek.protocol.sasl.plain import PlainExchange
 from odradek.protocol.sasl.scram import (
@@ -20,6 +21,7 @@ from odradek.protocol.sasl.scram import (
     scram_keys,
     xor,
 )
+from odradek_broker.controller import scram_users
 from odradek_broker.security import delegation
 from odradek_broker.security.delegation import TokenAccount
 from odradek_broker.security.plain import PlainServer
@@ -100,6 +102,16 @@ def test_a_user_that_there_is_not_is_asked_as_any_other_and_always_the_same() ->
     assert challenges[0] == challenges[1]
     assert challenges[0] != server().step(client("nobody2").first())
     assert b",i=4096" in challenges[0]
+
+
+@pytest.mark.parametrize("mechanism", HASHES)
+def test_the_salt_of_nobody_is_as_long_as_those_of_users_and_tokens(mechanism: str) -> None:
+    def length(challenge: bytes) -> int:
+        return len(base64.b64decode(challenge.partition(b",s=")[2].partition(b",")[0]))
+
+    kept = delegation.TokenKeys("secret").of(mechanism, "token")
+    nobodys = length(server(mechanism=mechanism).step(client("nobody", mechanism=mechanism).first()))
+    assert nobodys == len(kept.salt) == scram_users.SALT_BYTES == users.SALT_BYTES
 
 
 def test_cve_2024_56128_a_final_message_for_another_nonce_is_refused() -> None:

@@ -23,7 +23,7 @@ from odradek.protocol.sasl.scram import (
     unescaped,
     xor,
 )
-from odradek_broker.security.delegation import TokenAccount
+from odradek_broker.security.delegation import SALT_BYTES, TokenAccount
 from odradek_broker.security.principal import USER, Principal
 from odradek_broker.security.refused import LoginRefused
 
@@ -114,7 +114,7 @@ class ScramServer:
 
     def _keys_of_nobody(self) -> ScramKeys:
         made = keyed(self._mechanism, self._secret, self.claimed.encode())
-        return ScramKeys(made[:16], made, made, LEAST_ITERATIONS)
+        return ScramKeys(made[:SALT_BYTES], made, made, LEAST_ITERATIONS)
 
     def _refusal(self) -> LoginRefused:
         return LoginRefused(
