@@ -276,7 +276,7 @@ def _quota(draft: _Draft, record: ClientQuotaRecord) -> None:
     quotas, entity = draft.quotas(), entity_of(record.entity)
     values = dict(quotas.pop(entity, {}))
     if record.remove:
-        # An earlier build told ::ffff:10.0.0.7 from 10.0.0.7 and removed each; for us the second is gone with the first.
+        # Earlier builds told ::ffff:10.0.0.7 from 10.0.0.7 and removed each; here the second is gone with the first.
         values.pop(record.key, None)
     else:
         values[record.key] = record.value
