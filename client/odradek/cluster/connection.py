@@ -64,9 +64,7 @@ class Reply(Generic[R]):
 
         `waited_s`: for how long it has been waited for before.
         """
-        with trio.move_on_after(timeout_s):
-            await self._event.wait()
-        if not self._event.is_set():
+        if not await self.comes_within(timeout_s):
             error = RequestTimedOut(f"no answer from {self._connection.name} within {waited_s + timeout_s:.4g} s")
             self._connection.close(error)
             raise error
@@ -76,8 +74,9 @@ class Reply(Generic[R]):
 
     async def comes_within(self, seconds: float) -> bool:
         """Whether it is known what has become of it before so much time is over; the connection goes on in any case."""
-        with trio.move_on_after(seconds):
-            await self._event.wait()
+        if not self._event.is_set():
+            with trio.move_on_after(seconds):
+                await self._event.wait()
         return self._event.is_set()
 
     def settle(self, value: R | None) -> None:

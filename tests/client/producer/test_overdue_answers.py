@@ -45,3 +45,25 @@ async def test_a_broker_that_still_leads_some_of_it_is_waited_for(autojump_clock
 async def test_a_broker_that_leads_nothing_of_it_any_more_is_given_up(autojump_clock: Any, leaders: Any) -> None:
     with pytest.RaisesGroup(RequestTimedOut):
         await answer(*leaders)
+
+
+async def test_an_answer_is_waited_for_under_one_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one, of no seconds, is cancelled at once: steps of the loop and an exception, for each request."""
+    opened: list[float] = []
+
+    def move_on_after(seconds: float) -> trio.CancelScope:
+        opened.append(seconds)
+        return trio.CancelScope(relative_deadline=seconds)
+
+    cluster = SimpleNamespace(request_timeout_s=30)
+    reply: Reply[Any] = Reply(SimpleNamespace(), None, 0, 0)  # type: ignore[arg-type]
+    monkeypatch.setattr(trio, "move_on_after", move_on_after)
+    async with trio.open_nursery() as nursery:
+
+        async def come() -> None:
+            reply.settle("answer")
+
+        nursery.start_soon(come)
+        found = await Sender._answer(SimpleNamespace(_cluster=cluster), ASKED, BATCHES, reply)  # type: ignore[arg-type]
+    assert found == "answer"
+    assert opened == [OVERDUE_SECONDS]
