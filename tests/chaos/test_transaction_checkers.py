@@ -68,6 +68,15 @@ def test_what_is_wrong_is_found_under_its_name(name: str, transfers: list[Transf
     assert name in names(History(reads=reads, transfers=transfers))
 
 
+@pytest.mark.parametrize("failure", [Outcome.FAIL, Outcome.INFO])
+def test_what_is_tried_at_the_end_has_to_work_in_the_end(failure: Outcome) -> None:
+    tried = [transfer(number, failure, program=LAST_WRITER) for number in (8, 9)]
+    worked = transfer(10, program=LAST_WRITER)
+    assert "unavailable" in names(History(reads=WHOLE, transfers=[*FINE, worked, *tried]))
+    found = names(History(reads=WHOLE, transfers=[*FINE, *tried, worked]))
+    assert found == {"lost-write"}, "only that what has worked is there nowhere"
+
+
 def test_who_reads_its_own_write_and_who_read_one_another_in_a_circle_are_found() -> None:
     own = transfer(0, reads=[(A, 0, 0, "t-0")])
     assert names(History(reads=WHOLE, transfers=[own, *FINE[1:]])) == {"precommitted-read"}

@@ -133,8 +133,9 @@ def _about_rewinds(history: History) -> Iterator[tuple[str, str]]:
 
 
 def _about_the_last(history: History) -> Iterator[tuple[str, str]]:
-    for transfer in history.transfers:
-        if transfer.program == LAST_WRITER and transfer.outcome is not Outcome.OK:
+    """What has failed is tried again, so only how it ends counts."""
+    for transfer in [each for each in history.transfers if each.program == LAST_WRITER][-1:]:
+        if transfer.outcome is not Outcome.OK:
             yield "unavailable", f"{transfer.writes}: {transfer.error}"
 
 
