@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -131,8 +132,10 @@ def test_the_commands_of_the_readme_do_what_they_say(installed: dict[str, str], 
     environment = installed | {"ODRADEK_BOOTSTRAP_SERVER": bootstrap}
     for command in first:
         subprocess.run(command, shell=True, env=environment, cwd=tmp_path, check=True, timeout=SECONDS)
-    with subprocess.Popen(last, shell=True, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as tail:
+    # Without a shell between, which would end alone and leave the command to go on for ever.
+    with subprocess.Popen(shlex.split(last), env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as tail:
         assert tail.stdout is not None
         line = tail.stdout.readline()
         tail.terminate()
+        tail.communicate(timeout=SECONDS)  # which waits for whoever has the pipe
     assert '"pieces": 3' in line or '"pieces":3' in line
