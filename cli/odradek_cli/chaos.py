@@ -76,8 +76,6 @@ def chaos(
     for path in (history, picture):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"{path}: there is no directory {path.parent}")
-    if secure and journal == "etcd":
-        raise UsageError("--secure secures every link, and that to etcd cannot be yet: it goes with --journal file")
     plan = Plan(
         seconds=_seconds(time),
         seed=seed,
@@ -123,13 +121,13 @@ async def _cluster(
     brokers: int, settings: dict[str, str], journal: Journal, etcd_members: int, *, secure: bool
 ) -> AsyncIterator[Cluster]:
     with TemporaryDirectory(prefix="odradek-") as directory:
-        config, security = None, NO_SECURITY
+        config, security, etcd_security = None, NO_SECURITY, NO_SECURITY
         if secure:
-            from odradek_cli.secured import hosts_for, security_of
+            from odradek_cli.secured import hosts_for, security_of, security_of_etcd
             from odradek_cli.secured import secure as write_down
 
             secured = write_down(Path(directory), hosts_for("127.0.0.1"))
-            config, security = secured.settings, security_of(secured)
+            config, security, etcd_security = secured.settings, security_of(secured), security_of_etcd(secured)
         async with Cluster(
             brokers,
             settings=settings,
@@ -138,6 +136,7 @@ async def _cluster(
             network_faults=True,
             config=config,
             security=security,
+            etcd_security=etcd_security,
         ) as cluster:
             yield cluster
 

@@ -154,3 +154,14 @@ def a_broker_of(pid: int) -> int:
 def test_ten_minutes_of_everything_end_clean(seed: int) -> None:
     done = chaos("--for", "10m", "--seed", str(seed), seconds=1500)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
+def test_a_secured_cluster_over_etcd_keeps_strangers_out_while_a_broker_dies() -> None:
+    code, verdict = chaos_until(
+        lambda said: len(healed(said)) >= 1,
+        *("--secure", "--journal", "etcd", "--etcd-members", "1", "--seed", "4", "--fault", "kill-follower"),
+    )
+    assert code == 0, verdict
+    assert "\nclean" in verdict
