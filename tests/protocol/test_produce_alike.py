@@ -13,7 +13,7 @@ from odradek.protocol.codec import decode_prefix
 from odradek.protocol.headers import RequestHeader, encode_request, is_flexible, read_request_header, skip_tags
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from odradek.protocol.primitives import ProtocolError
-from odradek.protocol.produce_alike import ProduceAlike
+from odradek.protocol.produce_alike import MOST_BYTES, ProduceAlike
 
 ID = bytes(range(16))
 VERSIONS = [3, 8, 9, 12, 13]
@@ -71,6 +71,15 @@ def test_what_was_seen_once_is_not_remembered() -> None:
     alike = after(one, other, one, other)
     assert alike.read(one) is None
     assert alike.read(other) is None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_of_a_request_with_long_names_nothing_is_remembered(version: int) -> None:
+    """A stranger's may have three of 32 KiB, and as many connections as there may be."""
+    long = frame_of(produce(b"x" * 2 * MOST_BYTES), version, client_id="x" * MOST_BYTES)
+    alike = after(*[long] * 3)
+    assert alike.read(long) is None
+    assert (alike._known, alike._last) == (None, None)
 
 
 @pytest.mark.parametrize("version", [3, 9])

@@ -43,6 +43,9 @@ TESTS = {
     "Permissions that a connection remembers": (
         "apis/test_asking.py::test_no_more_permissions_are_remembered_than_there_is_room_for",
     ),
+    "A Produce that a connection remembers, to know the next one like it": (
+        "protocol/test_produce_alike.py::test_of_a_request_with_long_names_nothing_is_remembered",
+    ),
     "Connections of a broker": (
         "server/test_many_connections.py::test_no_more_than_max_connections_are_let_in_however_many_come_at_once",
         "server/test_door.py::test_no_client_can_keep_those_of_another_address_out",

@@ -6,6 +6,7 @@ Invariants
     Only a request that is, to the byte, what our own encoder would have made of it is remembered. So it is known where
     its records lie, and that nothing else lies behind them.
     One is remembered once it has come twice in a row: requests that differ each time cost nobody an encoding.
+    What is remembered of it has at most MOST_BYTES on the wire: every connection has one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _LENGTH = struct.Struct(">i")
 _CORRELATION_ID_POSITION, _CLIENT_ID_POSITION = 4, 8
 _SIZE_BYTES = 4
 _MOST_LENGTH_BYTES = 5
+MOST_BYTES = 1024
+"""Of a request without its records. Names of clients, topics and transactions are seldom long."""
 
 Signature: TypeAlias = tuple[int, str | None, str | None, int, int, str, bytes, int]
 
@@ -96,6 +99,8 @@ class ProduceAlike:
             return
         (topic,) = request.topic_data
         (data,) = topic.partition_data
+        if len(frame) - len(data.records or b"") > MOST_BYTES:
+            return
         signature = (
             header.api_version, header.client_id, request.transactional_id, request.acks, request.timeout_ms,
             topic.name, topic.topic_id, data.index,
