@@ -48,6 +48,15 @@ async def test_a_node_that_does_not_start_again_is_told_of_by_name_and_reason(cl
         await cluster.start()
 
 
+async def test_a_node_whose_stop_is_cancelled_is_down_all_the_same_and_comes_back(cluster: Cluster) -> None:
+    stopped = cluster.brokers[0]
+    with trio.move_on_after(0.01):
+        await stopped.stop()
+    assert stopped.pid is None
+    await cluster.start()
+    assert stopped.pid is not None
+
+
 def command_of(settings: Mapping[str, str]) -> list[str]:
     return [sys.executable, "-m", "odradek_cli", "broker", *(f"--set={key}={value}" for key, value in settings.items())]
 

@@ -137,14 +137,17 @@ class Node:
         resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
 
     async def stop(self) -> None:
-        """SIGTERM, and wait until it has ended. Killed if that takes too long."""
+        """SIGTERM, and wait until it has ended. Killed if that takes too long.
+
+        Carried to its end even if it is cancelled: whoever heals a cluster next would take the node for one that runs.
+        """
         if self.pid is None:
             return
         if self._paused:
             self.resume()
         self._signal(signal.SIGTERM)
         assert self._process is not None
-        with trio.move_on_after(STOPS_WITHIN_SECONDS) as patience:
+        with trio.move_on_after(STOPS_WITHIN_SECONDS, shield=True) as patience:
             await self._process.wait()
         if patience.cancelled_caught:
             self.kill()
