@@ -38,7 +38,7 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchRequestTopics,
 )
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
-from odradek_broker.controller.image import GROUP_TOPIC, PartitionImage
+from odradek_broker.controller.image import GROUP_TOPIC, MetadataImage, PartitionImage
 from odradek_broker.coordinators.group_partition import GroupPartition
 
 KEYS = (8, 9, 10, 11, 12, 13, 14, 15, 16, 42, 47)
@@ -365,12 +365,16 @@ async def test_a_coordinator_that_has_just_died_is_looked_for_until_there_is_ano
         assert 0.5 <= trio.current_time() <= 0.55
 
 
+def without_leader(image: MetadataImage) -> MetadataImage:
+    nobody = PartitionImage(replicas=(1,), isr=(1,), leader=-1)
+    topic = replace(image.topics[GROUP_TOPIC], partitions=dict.fromkeys(range(PARTITIONS), nobody))
+    return replace(image, topics={**image.topics, GROUP_TOPIC: topic})
+
+
 async def test_a_coordinator_that_is_elected_while_it_is_looked_for_is_named(autojump_clock: object) -> None:
     broker = MemoryBroker()
     led = broker.image
-    nobody = PartitionImage(replicas=(1,), isr=(1,), leader=-1)
-    topic = replace(led.topics[GROUP_TOPIC], partitions=dict.fromkeys(range(PARTITIONS), nobody))
-    broker.image = replace(led, topics={**led.topics, GROUP_TOPIC: topic})
+    broker.image = without_leader(led)
     async with running(broker), trio.open_nursery() as nursery:
 
         async def elect() -> None:
@@ -384,7 +388,7 @@ async def test_a_coordinator_that_is_elected_while_it_is_looked_for_is_named(aut
 
 async def test_a_coordinator_that_is_not_elected_is_not_waited_for_for_ever(autojump_clock: object) -> None:
     broker = MemoryBroker()
-    broker.image = replace(broker.image, brokers={})
+    broker.image = without_leader(broker.image)
     async with running(broker):
         answer = await broker.call(FindCoordinatorRequest(coordinator_keys=["g", "h"]), 6)
         assert {each.error_code for each in answer.coordinators} == {ErrorCode.COORDINATOR_NOT_AVAILABLE}
@@ -394,7 +398,7 @@ async def test_a_coordinator_that_is_not_elected_is_not_waited_for_for_ever(auto
 async def test_a_broker_that_stops_looks_for_no_coordinator(autojump_clock: object) -> None:
     """It leads nothing by then, and its stop waits for every answer."""
     broker = MemoryBroker()
-    broker.image = replace(broker.image, brokers={})
+    broker.image = without_leader(broker.image)
     async with running(broker), trio.open_nursery() as nursery:
 
         async def stop() -> None:
@@ -405,6 +409,22 @@ async def test_a_broker_that_stops_looks_for_no_coordinator(autojump_clock: obje
         answer = await broker.call(FindCoordinatorRequest(coordinator_keys=["g"]), 6)
         assert answer.coordinators[0].error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE
         assert trio.current_time() <= 0.55
+
+
+async def test_nobody_waits_for_a_coordinator_whose_replicas_are_all_dead(autojump_clock: object) -> None:
+    broker = MemoryBroker()
+    alive = without_leader(broker.image)
+    dead = {1: replace(alive.brokers[1], fenced=True)}
+    broker.image = replace(alive, brokers=dead)
+    async with running(broker):
+        for brokers in ({}, dead):
+            broker.image = replace(alive, brokers=brokers)
+            answer = await broker.call(FindCoordinatorRequest(coordinator_keys=["g"]), 6)
+            assert answer.coordinators[0].error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE
+        assert trio.current_time() == 0, "what comes behind it on the connection is read"
+        broker.reachability.take(alive, broker.image)
+        await broker.call(FindCoordinatorRequest(coordinator_keys=["g"]), 6)
+        assert trio.current_time() == 2, "one that has just died may come back"
 
 
 async def test_a_loading_coordinator_is_waited_for_and_then_excused(

@@ -6,7 +6,8 @@ Behaviour
     A topic that is missing is made first; unlike Kafka, which then says COORDINATOR_NOT_AVAILABLE once, the answer to
     the same request already names the coordinator.
     Where there is no leader, or it has most likely just died, the answer waits for another for some seconds: librdkafka
-    asks three times within a third of a second, and then waits in send_offsets_to_transaction for ever.
+    asks three times within a third of a second, and then waits in send_offsets_to_transaction for ever. It does not
+    wait where all replicas have been dead for longer than a moment.
     Still no leader, or no topic     COORDINATOR_NOT_AVAILABLE
     Any other key type, a share partition's before version 6, or a key that names none    INVALID_REQUEST
 Versions
@@ -99,11 +100,26 @@ async def _leaders(indices: Collection[Index], topic: TopicImage | ErrorCode, co
         return {}
     found = {index: _leader(topic, index, context) for index in indices}
     with trio.move_on_after(PATIENCE_SECONDS):
-        while None in found.values() and not context.broker.is_stopping:
+        while _is_to_come(topic, found, context) and not context.broker.is_stopping:
             await trio.sleep(LOOKS_AGAIN_SECONDS)
             topic = context.broker.image.topics.get(topic.name, topic)
             found = {index: _leader(topic, index, context) for index in indices}
     return found
+
+
+def _is_to_come(topic: TopicImage, found: Leaders, context: RequestContext) -> bool:
+    """Whether one that has no leader has a replica that is there, or was a moment ago. Where all are dead nobody waits:
+    nothing else is read of the connection meanwhile, and whoever asks asks again and again."""
+    if None not in found.values():
+        return False
+    broker = context.broker
+    alive = {each.broker_id for each in broker.image.brokers.values() if not each.fenced}
+    return any(
+        replica in alive or broker.reachability.is_remembered(replica)
+        for index, leader in found.items()
+        if leader is None
+        for replica in topic.partitions[index].replicas
+    )
 
 
 def _leader(topic: TopicImage, index: Index, context: RequestContext) -> Leader | None:
