@@ -14,11 +14,21 @@ from test_throttling import set_quota
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.alter_client_quotas import EntityData
+from odradek.protocol.messages.alter_user_scram_credentials import (
+    AlterUserScramCredentialsRequest,
+    AlterUserScramCredentialsResponse,
+    ScramCredentialDeletion,
+    ScramCredentialUpsertion,
+)
+from odradek.protocol.messages.create_delegation_token import (
+    CreateDelegationTokenRequest,
+    CreateDelegationTokenResponse,
+)
 from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from odradek.protocol.messages.produce import ProduceResponse
 from odradek.protocol.registry import response_class
-from odradek.protocol.sasl.scram import ScramKeys
+from odradek.protocol.sasl.scram import ScramKeys, salted_password
 from odradek_broker.apis import load_apis
 from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
 from odradek_broker.metadata.messages import (
@@ -33,6 +43,8 @@ from odradek_broker.server.throttling import Throttling, Usage
 
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 OUTSIDE, INSIDE = 0, 1
+OPEN = [{}, {"authorizer.class.name": STANDARD_AUTHORIZER, "allow.everyone.if.no.acl.found": "true"}]
+OPEN_TO_ALL = ["no authorizer", "everybody may what no ACL speaks of"]
 PRIVATE = {
     20001: (ForwardRequest(api_key=19), ForwardResponse),
     20002: (FollowMetadataRequest(broker_id=7), FollowMetadataResponse),
@@ -89,11 +101,7 @@ async def errors_of_all(peer: Peer) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("listener", [OUTSIDE, INSIDE])
-@pytest.mark.parametrize(
-    "more",
-    [{}, {"authorizer.class.name": STANDARD_AUTHORIZER, "allow.everyone.if.no.acl.found": "true"}],
-    ids=["no authorizer", "everybody may what no ACL speaks of"],
-)
+@pytest.mark.parametrize("more", OPEN, ids=OPEN_TO_ALL)
 async def test_who_logs_in_as_somebody_else_is_not_answered_by_any_listener(
     tmp_path: Path, listener: int, more: dict[str, str]
 ) -> None:
@@ -115,6 +123,30 @@ async def test_who_logs_in_as_a_broker_is_answered_by_every_listener(tmp_path: P
         peer = await come(served, listener, "broker")
         told = await peer.ask(TellMetadataRequest(), TellMetadataResponse, 0)
         assert not told.error_code and told.records
+
+
+@pytest.mark.parametrize("more", OPEN, ids=OPEN_TO_ALL)
+async def test_nobody_who_may_do_everything_makes_themselves_a_broker(tmp_path: Path, more: dict[str, str]) -> None:
+    secret = {"delegation.token.secret.key": "secret", "super.users": "User:root"}
+    async with two_listeners(tmp_path, **more, **secret) as served:
+        alice, broker = await come(served, OUTSIDE), await come(served, OUTSIDE, "broker")
+        refused, none = ErrorCode.CLUSTER_AUTHORIZATION_FAILED, ErrorCode.NONE
+        passwords = AlterUserScramCredentialsRequest([], [password_of(each) for each in ("broker", "root", "dave")])
+        for peer, errors in ((alice, {refused, none}), (broker, {none})):
+            answer = await peer.ask(passwords, AlterUserScramCredentialsResponse, 0)
+            assert {each.user: each.error_code for each in answer.results}["dave"] == none
+            assert {each.error_code for each in answer.results} == errors
+        gone = AlterUserScramCredentialsRequest([ScramCredentialDeletion("broker", 1)])
+        assert (await alice.ask(gone, AlterUserScramCredentialsResponse, 0)).results[0].error_code == refused
+        wanted = CreateDelegationTokenRequest(owner_principal_type="User", owner_principal_name="broker")
+        token = await alice.ask(wanted, CreateDelegationTokenResponse, 3)
+        assert token.error_code == ErrorCode.DELEGATION_TOKEN_AUTHORIZATION_FAILED and not token.hmac
+        wanted = CreateDelegationTokenRequest(owner_principal_type="User", owner_principal_name="dave")
+        assert not (await alice.ask(wanted, CreateDelegationTokenResponse, 3)).error_code
+
+
+def password_of(user: str) -> ScramCredentialUpsertion:
+    return ScramCredentialUpsertion(user, 1, 4096, b"salt", salted_password("SCRAM-SHA-256", "x", b"salt", 4096))
 
 
 async def test_where_brokers_do_not_log_in_their_own_listener_answers_and_no_other_one(tmp_path: Path) -> None:

@@ -138,6 +138,15 @@ class RequestContext(Struct, frozen=True):
                 return True
         return self.broker.known_brokers.knows(self.caller.principal, self.caller.listener)
 
+    def makes_broker(self, principal: Principal, *asked: Any) -> bool:
+        """Whether the caller, who is none, would be let give somebody the means to come as a broker or a super user.
+
+        `asked`: for which permission one has to ask, which counts for nothing where everybody has it.
+        """
+        if not self.broker.known_brokers.names(principal):
+            return False
+        return (self.asking is None or self.asking.is_by_default(*asked)) and not self.by_broker
+
 
 def load_apis() -> dict[int, Api]:
     """Every handler of this package, by API key."""

@@ -3,6 +3,7 @@
 Behaviour
     Who may ask at all                       delegation_tokens.py
     A token of somebody else, without CreateTokens on that User    DELEGATION_TOKEN_AUTHORIZATION_FAILED
+    A token of a broker, asked for by nobody in particular         the same
     All else                                 the controller decides (controller/delegation_tokens.py)
 Versions
     2 flexible    3 the owner, where that is not who asks (KIP-373)
@@ -31,8 +32,9 @@ async def handle(request: CreateDelegationTokenRequest, context: RequestContext)
     requester = context.caller.principal
     owner = owner_of(request, requester)
     refuse = partial(no_token, owner, requester)
+    permission = (Operation.CREATE_TOKENS, ResourceType.USER, str(owner))
     is_for_another = owner != requester and may_ask(context)
-    if is_for_another and not context.may(Operation.CREATE_TOKENS, ResourceType.USER, str(owner)):
+    if is_for_another and (not context.may(*permission) or context.makes_broker(owner, *permission)):
         return refuse(ErrorCode.DELEGATION_TOKEN_AUTHORIZATION_FAILED)
     asked = CreateTokenRequest(**structs.asdict(request), requester=str(requester))
     return await decided(asked, context, CreateDelegationTokenResponse, refuse)

@@ -3,6 +3,7 @@
     where the listener between brokers asks who comes   those who come as a broker would, or as a super user, by
                                                         whichever listener
     where it asks nobody                                whoever comes by it
+Where no rule says who may, passwords and tokens of such names are theirs alone to give (`RequestContext.makes_broker`).
 What brokers ask of each other tells all metadata, the keys of users too, and is believed: nobody else is to ask it.
 """
 
@@ -26,6 +27,8 @@ class KnownBrokers(Struct, frozen=True):
 
     def knows(self, principal: Principal, listener: str) -> bool:
         """`listener`: by which they came."""
-        if not self.asks_who_comes and listener == self.listener:
-            return True
+        return (not self.asks_who_comes and listener == self.listener) or self.names(principal)
+
+    def names(self, principal: Principal) -> bool:
+        """Whether whoever comes as that is known, by whichever listener."""
         return principal in self.own or principal in self.super_users

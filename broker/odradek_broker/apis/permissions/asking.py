@@ -123,12 +123,14 @@ class Asking:
         memory = self._memory
         return self._node.image.acls is memory.acls and (operation, resource_type, name) in memory.allowed
 
-    def is_by_default(self, operation: int) -> bool:
-        """Whether it may be done with the cluster only because no ACL speaks of that."""
+    def is_by_default(
+        self, operation: int, resource_type: int = ResourceType.CLUSTER, name: str = CLUSTER_NAME
+    ) -> bool:
+        """Whether it may be done only because no ACL speaks of that."""
         if not self._authorizer.allow_everyone_if_no_acl_found:
             return False
         acls = self._node.image.acls
-        decision = self._authorizer.decide(acls, self._asker, operation, ResourceType.CLUSTER, CLUSTER_NAME)
+        decision = self._authorizer.decide(acls, self._asker, operation, resource_type, name)
         return decision.allowed and decision.reason is Reason.NOBODY_SPEAKS_OF_IT
 
     def may_any(self, operation: int, resource_type: int) -> bool:
