@@ -1,4 +1,4 @@
-"""A leader that hangs without a word, and a producer whose request it has: neither end of the connection breaks."""
+"""A leader that hangs without a word, and a producer that waits for it: neither end of a connection breaks."""
 
 from __future__ import annotations
 
@@ -25,5 +25,25 @@ def test_a_producer_goes_on_at_the_next_leader_and_not_when_its_request_times_ou
         leader.resume()
         await whole_again(world)
         assert await read(world) == ["1", "2"]
+
+    play(scenario)
+
+
+def test_a_producer_that_was_not_connected_yet_goes_on_at_the_next_leader_too() -> None:
+    """Who hangs takes connections, and says nothing by them."""
+
+    async def scenario(world: World) -> None:
+        leader = world.leader("t")
+        assert leader is not None
+        leader.pause()
+        async with Producer(world.bootstrap, surroundings=world.client()) as producer:
+            delivery = await producer.send("t", b"1", partition=0)
+            await until(lambda: world.leader("t") not in (leader, None), "another leads")
+            elected_at = trio.current_time()
+            await delivery
+            assert trio.current_time() - elected_at < 3 * OVERDUE_SECONDS
+        leader.resume()
+        await whole_again(world)
+        assert await read(world) == ["1"]
 
     play(scenario)

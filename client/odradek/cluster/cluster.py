@@ -121,6 +121,11 @@ class Cluster:
 
     # ------------------------------------------------------------------------------------------ asking brokers
 
+    def existing_connection(self, node_id: int, purpose: str = "") -> Connection | None:
+        """One that is open already."""
+        broker = self.image.brokers.get(node_id)
+        return None if broker is None else self._pool.existing((node_id, broker.host, broker.port), purpose)
+
     async def connection(self, node_id: int, purpose: str = "") -> Connection:
         """A connection to a broker. Raises ConnectionFailed, RequestTimedOut."""
         broker = self.image.brokers.get(node_id)

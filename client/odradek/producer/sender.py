@@ -30,8 +30,10 @@ logger = logging.getLogger(__name__)
 
 REDIRECTS_WITHOUT_PAUSE = 2
 
+PURPOSE = "produce"
+
 OVERDUE_SECONDS = 1.0
-"""How long an answer may take before it is asked, again and again, who leads."""
+"""How long a connection, or an answer, may take before it is asked, again and again, who leads."""
 
 LARGE_COMPRESSION_BYTES = 256 * 1024
 """From this many bytes on, compressing happens in a worker thread: below, handing it over costs more than it frees."""
@@ -119,13 +121,35 @@ class Sender:
                 await self._build(batch)
                 if self._is_abandoned:  # while a thread was compressing, which goes on when cancelled
                     return
-            connection = await self._cluster.connection(leader, "produce")
+            connection = self._cluster.existing_connection(leader, PURPOSE) or await self._reach(leader, batches)
             reply = self._submit(connection, batches)
         except OdradekError as error:
             self._all_unanswered(batches, error)
             return
         self._in_flight[leader] += 1
         self._nursery.start_soon(self._finish, leader, batches, reply)
+
+    async def _reach(self, leader: int, batches: list[Batch]) -> Connection:
+        """Raises OdradekError, also where others lead before the connection is open."""
+        found: Connection | OdradekError = ConnectionFailed(f"others lead what was to be sent to broker {leader}")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._end_when_others_lead, leader, batches, nursery.cancel_scope)
+            try:
+                found = await self._cluster.connection(leader, PURPOSE)
+            except OdradekError as error:
+                found = error
+            nursery.cancel_scope.cancel()
+        if isinstance(found, OdradekError):
+            raise found
+        return found
+
+    async def _end_when_others_lead(self, leader: int, batches: list[Batch], scope: trio.CancelScope) -> None:
+        while not _others_lead(self._cluster, leader, batches):
+            with trio.move_on_after(OVERDUE_SECONDS) as patience:
+                await self._cluster.changed.wait()
+            if patience.cancelled_caught:
+                self._cluster.wish_refresh()
+        scope.cancel()
 
     def _submit(self, connection: Connection, batches: list[Batch]) -> Reply[ProduceResponse] | Reply[None]:
         image = self._cluster.image
@@ -188,8 +212,7 @@ class Sender:
         give_up_at = sent_at + self._cluster.request_timeout_s
         while not await reply.comes_within(min(OVERDUE_SECONDS, give_up_at - trio.current_time())):
             self._cluster.wish_refresh()
-            leaders = {self._cluster.image.leader(each.queue.topic, each.queue.partition) for each in batches}
-            if trio.current_time() >= give_up_at or (leader not in leaders and leaders != {NO_LEADER}):
+            if trio.current_time() >= give_up_at or _others_lead(self._cluster, leader, batches):
                 break
         return await reply.wait(0, trio.current_time() - sent_at)
 
@@ -293,3 +316,9 @@ class Sender:
             for batch in self.accumulator.take_expired(trio.current_time()):
                 self._give_up(batch, timed_out(batch))
             self.settled.announce()
+
+
+def _others_lead(cluster: Cluster, leader: int, batches: list[Batch]) -> bool:
+    """Whether that broker leads nothing of it any more, and others do."""
+    leaders = {cluster.image.leader(each.queue.topic, each.queue.partition) for each in batches}
+    return leader not in leaders and leaders != {NO_LEADER}
