@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -61,7 +62,15 @@ async def consume(partition: Partition, offset: int, epoch: int, last_fetched: i
 
 
 async def ask(
-    partition: Partition, offset: int, epoch: int, last_fetched: int, who: ReplicaState, max_wait_ms: int = 0
+    partition: Partition,
+    offset: int,
+    epoch: int,
+    last_fetched: int,
+    who: ReplicaState,
+    max_wait_ms: int = 0,
+    *,
+    topics: int = 1,
+    knows: Callable[[object, str], bool] = lambda principal, listener: True,
 ) -> FetchResponse:
     asked = FetchPartition(
         partition=0,
@@ -70,11 +79,11 @@ async def ask(
         last_fetched_epoch=last_fetched,
         partition_max_bytes=1000,
     )
-    topics = [FetchTopic(topic_id=TOPIC_ID, partitions=[asked])]
-    request = FetchRequest(replica_state=who, min_bytes=1, max_wait_ms=max_wait_ms, max_bytes=1000, topics=topics)
+    named = [FetchTopic(topic_id=bytes([each]) + TOPIC_ID[1:], partitions=[asked]) for each in range(topics)]
+    request = FetchRequest(replica_state=who, min_bytes=1, max_wait_ms=max_wait_ms, max_bytes=1000, topics=named)
     around = SimpleNamespace(
         fetch_sessions=FetchSessions(1, 100, cast(Any, None)),
-        known_brokers=SimpleNamespace(knows=lambda principal, listener: True),
+        known_brokers=SimpleNamespace(knows=knows),
         clock=NOW,
         config=BrokerConfig(),
         context=SimpleNamespace(config=BrokerConfig()),
@@ -108,6 +117,24 @@ async def test_a_fetch_that_is_not_about_a_beginning_of_this_log_claims_nothing(
 ) -> None:
     await fetch(partition, offset, epoch, last_fetched)
     assert partition.high_watermark == 0, why
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_whether_a_follower_is_a_broker_is_asked_once_however_many_partitions_it_fetches(
+    partition: Partition, *, is_known: bool
+) -> None:
+    asked: list[str] = []
+
+    def knows(principal: object, listener: str) -> bool:
+        asked.append(listener)
+        return is_known
+
+    who = ReplicaState(2, BROKER_EPOCH)
+    response = await ask(partition, 3, LEADER_EPOCH, LEADER_EPOCH, who, topics=9, knows=knows)
+    errors = {each.partitions[0].error_code for each in response.responses}
+    assert errors == {ErrorCode.NONE if is_known else ErrorCode.TOPIC_AUTHORIZATION_FAILED}
+    assert (len(response.responses), len(asked)) == (9, 1)
+    assert partition.high_watermark == (3 if is_known else 0)
 
 
 async def test_a_late_fetch_of_an_earlier_life_claims_nothing(partition: Partition) -> None:

@@ -162,20 +162,29 @@ async def _found(
     pairs: list[tuple[PartitionKey, FetchPartition]], request: FetchRequest, context: RequestContext
 ) -> list[Wanted]:
     if len(pairs) <= SLICE:
-        return [Wanted(key, fetch, _partition(key, request, context)) for key, fetch in pairs]
+        return _looked_up(pairs, request, context)
     wanted: list[Wanted] = []
     for part in _parts(pairs):
-        wanted += [Wanted(key, fetch, _partition(key, request, context)) for key, fetch in part]
+        wanted += _looked_up(part, request, context)
         await _after(part)
     return wanted
 
 
-def _partition(key: PartitionKey, request: FetchRequest, context: RequestContext) -> Partition | ErrorCode:
-    """Permissions are asked for anew whenever the partition is looked at: one may be taken back."""
-    topic, index = key
+def _looked_up(
+    pairs: Sequence[tuple[PartitionKey, FetchPartition]], request: FetchRequest, context: RequestContext
+) -> list[Wanted]:
+    """Permissions are asked for anew whenever partitions are looked at, as one may be taken back: a follower's once, a
+    consumer's for each."""
     is_consumer = _replica_id(request) < 0
+    if not is_consumer and not context.by_broker:
+        return [Wanted(key, fetch, ErrorCode.TOPIC_AUTHORIZATION_FAILED) for key, fetch in pairs]
+    return [Wanted(key, fetch, _partition(key, context, is_consumer=is_consumer)) for key, fetch in pairs]
+
+
+def _partition(key: PartitionKey, context: RequestContext, *, is_consumer: bool) -> Partition | ErrorCode:
+    topic, index = key
     name = context.broker.topic_name(topic) if isinstance(topic, bytes) else topic
-    if not (_may_read(name, context) if is_consumer else context.by_broker):
+    if is_consumer and not _may_read(name, context):
         return ErrorCode.TOPIC_AUTHORIZATION_FAILED
     if name is None:
         return ErrorCode.UNKNOWN_TOPIC_ID
