@@ -36,9 +36,12 @@ from odradek.protocol.messages import (
     offset_commit,
     offset_fetch,
     produce,
+    share_acknowledge,
+    share_fetch,
     sync_group,
 )
 from odradek.protocol.messages import consumer_group_heartbeat as heartbeats
+from odradek.protocol.messages import share_group_heartbeat as sharing
 from odradek.protocol.records.batch import iter_headers, read_header, stamp
 from odradek.protocol.registry import request_class
 
@@ -138,6 +141,8 @@ class FakeBroker:
         self._assignment = b""
         self._generation = 0
         self._member_count = 0
+        self._shared = 0
+        """Batches that were given to share consumers."""
         self._sequences: dict[tuple[str, int, int], list[tuple[int, int, int, int]]] = {}
 
     async def connect(self, host: str, port: int) -> FakeStream:
@@ -210,6 +215,39 @@ class FakeBroker:
             heartbeat_interval_ms=3_000,
             assignment=given,
         )
+
+    async def _ShareGroupHeartbeat(self, request: Any, version: int) -> Any:
+        topics = [(self._topic_id(name), count) for name, count in self.topics.items()]
+        given = sharing.Assignment([sharing.TopicPartitions(id, list(range(count))) for id, count in topics])
+        return sharing.ShareGroupHeartbeatResponse(
+            member_id=request.member_id,
+            member_epoch=min(request.member_epoch, 0) or 1,
+            heartbeat_interval_ms=1_000,
+            assignment=given,
+        )
+
+    async def _ShareFetch(self, request: share_fetch.ShareFetchRequest, version: int) -> Any:
+        """A batch of the first topic's first partition with each answer, while there are some."""
+        name = next(iter(self.topics))
+        if self._shared == len(self.logs[name, 0]):
+            await trio.sleep(request.max_wait_ms / 1000)
+            return share_fetch.ShareFetchResponse(acquisition_lock_timeout_ms=30_000)
+        batch = self.logs[name, 0][self._shared]
+        self._shared += 1
+        header = read_header(batch)
+        acquired = [share_fetch.AcquiredRecords(header.base_offset, header.last_offset, 1)]
+        data = share_fetch.PartitionData(0, records=batch, acquired_records=acquired)
+        topics = [share_fetch.ShareFetchableTopicResponse(self._topic_id(name), [data])]
+        return share_fetch.ShareFetchResponse(acquisition_lock_timeout_ms=30_000, responses=topics)
+
+    async def _ShareAcknowledge(self, request: share_acknowledge.ShareAcknowledgeRequest, version: int) -> Any:
+        answers = [
+            share_acknowledge.ShareAcknowledgeTopicResponse(
+                topic.topic_id, [share_acknowledge.PartitionData(each.partition_index) for each in topic.partitions]
+            )
+            for topic in request.topics
+        ]
+        return share_acknowledge.ShareAcknowledgeResponse(acquisition_lock_timeout_ms=30_000, responses=answers)
 
     async def _Metadata(self, request: metadata.MetadataRequest, version: int) -> Any:
         names = list(self.topics) if request.topics is None else [topic.name for topic in request.topics]

@@ -9,11 +9,18 @@ import trio
 from hostile_broker import HostileBroker
 from trio.testing import MockClock
 
-from odradek import Admin, Consumer, Producer, TopicPartition
+from odradek import Admin, Consumer, Producer, ShareConsumer, TopicPartition
 from odradek.admin.configs import ResourceType
 from odradek.errors import OdradekError
+from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
+from odradek.protocol.messages.share_acknowledge import ShareAcknowledgeRequest
+from odradek.protocol.messages.share_fetch import ShareFetchRequest
+from odradek.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
+from odradek.protocol.registry import request_class
 
 ORDERS = TopicPartition("orders", 0)
+HEARTBEAT = ConsumerGroupHeartbeatRequest.API_KEY
+OF_SHARE_CONSUMERS = (ShareGroupHeartbeatRequest.API_KEY, ShareFetchRequest.API_KEY, ShareAcknowledgeRequest.API_KEY)
 REQUEST_MS, CONNECT_MS = 1000, 3000
 PATIENCE_S = 180.0
 """Of virtual time: more than all timeouts of a story together."""
@@ -66,6 +73,46 @@ async def read_in_a_group(broker: HostileBroker) -> None:
             await consumer.commit()
 
 
+async def read_by_the_newer_protocol(broker: HostileBroker) -> None:
+    broker.versions[HEARTBEAT] = (0, 1)
+    if broker.plan_seed % 2:
+        broker.kind = HEARTBEAT
+    async with Consumer(
+        "fake",
+        "orders",
+        group="g",
+        protocol="consumer",
+        auto_commit_interval_ms=1_000,
+        max_poll_interval_ms=10_000,
+        request_timeout_ms=REQUEST_MS,
+        connect_timeout_ms=CONNECT_MS,
+        surroundings=broker.surroundings,
+    ) as consumer:
+        for _ in range(8):
+            await consumer.poll(timeout_s=2)
+        with trio.move_on_after(5):
+            await consumer.commit()
+
+
+async def share(broker: HostileBroker) -> None:
+    broker.versions |= {kind: (1, request_class(kind).VERSIONS[-1]) for kind in OF_SHARE_CONSUMERS}
+    if broker.plan_seed % 2:
+        broker.kind = OF_SHARE_CONSUMERS[broker.plan_seed // 2 % 3]
+    async with ShareConsumer(
+        "fake",
+        "orders",
+        group="g",
+        request_timeout_ms=REQUEST_MS,
+        connect_timeout_ms=CONNECT_MS,
+        surroundings=broker.surroundings,
+    ) as consumer:
+        for _ in range(8):
+            for shared in await consumer.poll(3, timeout_s=1):
+                shared.accept()
+        with trio.move_on_after(5):
+            await consumer.commit()
+
+
 async def write(broker: HostileBroker) -> None:
     async with Producer(
         "fake",
@@ -112,7 +159,15 @@ async def administrate(broker: HostileBroker) -> None:
                 pass  # and on to the next
 
 
-STORIES: tuple[Story, ...] = (read, read_by_pattern, read_in_a_group, write, administrate)
+STORIES: tuple[Story, ...] = (
+    read,
+    read_by_pattern,
+    read_in_a_group,
+    read_by_the_newer_protocol,
+    share,
+    write,
+    administrate,
+)
 
 
 def play(story: Story, seed: int) -> None:

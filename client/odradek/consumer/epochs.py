@@ -90,7 +90,7 @@ class EpochMembership:
         """The answer to a request that said this. Raises a BrokerError that no further attempt can mend."""
         if not answer.error_code:
             self.state, self.member_id, self.generation = State.STABLE, self._own_id, answer.member_epoch
-            self.heartbeat_interval_ms = answer.heartbeat_interval_ms
+            self.heartbeat_interval_ms = max(answer.heartbeat_interval_ms, self._config.retry_backoff_ms)
             self._heard_topics, self._heard_owned = topics, frozenset(owned)
             return Verdict.FINE
         error = broker_error(answer.error_code, f"group {self.group_id}: {answer.error_message or 'heartbeat'}")

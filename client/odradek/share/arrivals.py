@@ -7,10 +7,14 @@ from typing import NamedTuple, cast
 
 from odradek.consumer.decoding import decode_for
 from odradek.consumer.partition import RawRecord, corrupt
+from odradek.errors import BadAnswer
 from odradek.protocol.messages.share_fetch import PartitionData
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import iter_headers
 from odradek.protocol.topic_partition import TopicPartition
+
+MOST_AT_ONCE = 1_000_000
+"""Offsets that a partition may give us by one answer, which is more than a batch has. Each is kept in memory."""
 
 
 class Arrived(NamedTuple):
@@ -27,7 +31,10 @@ class Arrivals(NamedTuple):
 
 
 def arrivals_of(partition: TopicPartition, data: PartitionData, max_bytes: int) -> Arrivals:
-    """Raises CorruptRecords."""
+    """Raises CorruptRecords, BadAnswer."""
+    offset_count = sum(max(0, each.last_offset - each.first_offset + 1) for each in data.acquired_records)
+    if offset_count > MOST_AT_ONCE:
+        raise BadAnswer(f"{partition}: {offset_count} offsets are said to be ours by one answer")
     counts = {
         offset: each.delivery_count
         for each in data.acquired_records

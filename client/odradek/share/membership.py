@@ -93,7 +93,7 @@ class ShareMembership:
         if answer.assignment is not None:
             topics = answer.assignment.topic_partitions
             self._assign(frozenset((each.topic_id, index) for each in topics for index in each.partitions))
-        return answer.heartbeat_interval_ms / 1000
+        return max(answer.heartbeat_interval_ms / 1000, self._cluster.backoff_s)
 
     def _assign(self, assigned: frozenset[PartitionId]) -> None:
         if assigned != self.assigned:

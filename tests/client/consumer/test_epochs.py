@@ -63,6 +63,13 @@ def test_a_member_has_the_epoch_and_the_interval_that_it_was_told() -> None:
     assert (made.state, made.generation, made.member_id, made.heartbeat_interval_ms) == (State.STABLE, 5, "me", 700)
 
 
+def test_no_interval_lets_it_ask_without_a_pause() -> None:
+    made = member()
+    made.heartbeat_request(TOPICS, (), IDS)
+    made.heard(ConsumerGroupHeartbeatResponse(member_epoch=5, heartbeat_interval_ms=0), TOPICS, ())
+    assert made.heartbeat_interval_ms == ConsumerConfig().retry_backoff_ms
+
+
 def test_what_has_not_changed_is_not_said_again() -> None:
     made = joined()
     request = made.heartbeat_request(TOPICS, (), IDS)

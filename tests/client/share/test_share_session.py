@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from odradek import CorruptRecords
+from odradek.errors import BadAnswer
 from odradek.protocol.messages.share_fetch import AcquiredRecords, PartitionData
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record as RecordToSend
@@ -105,3 +106,8 @@ def test_records_that_are_not_ours_are_left_out_and_offsets_without_records_are_
 def test_damage_is_told() -> None:
     with pytest.raises(CorruptRecords):
         arrivals_of(WHERE, data((0, 5, 1), spoil=True), 1 << 20)
+
+
+def test_more_offsets_than_any_batch_has_are_refused_before_they_take_memory() -> None:
+    with pytest.raises(BadAnswer, match="1099511627776 offsets"):
+        arrivals_of(WHERE, data((0, 2**40 - 1, 1)), 1 << 20)
