@@ -219,10 +219,10 @@ async def test_each_step_of_a_stranger_waits_for_its_turn_and_nobody_who_is_in_d
 ) -> None:
     turns, wait_turn = 0, Entrance.wait_turn
 
-    async def count(entrance: Entrance, host: str) -> None:
+    async def count(entrance: Entrance, host: str, mechanism: str) -> None:
         nonlocal turns
         turns += 1
-        await wait_turn(entrance, host)
+        await wait_turn(entrance, host, mechanism)
 
     monkeypatch.setattr(Entrance, "wait_turn", count)
     async with guarded(tmp_path) as served:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from certified import HERE, authority, stranger, trusted, written
 from served_broker import Served, serving
 
@@ -117,6 +118,26 @@ async def test_a_token_is_believed_by_keys_that_were_fetched_and_by_new_ones_soo
             there.body = jwks(jwk_of_ec())
             await until_believed(served, "ES256")
             assert there.asked >= 2
+
+
+async def test_who_comes_while_the_keys_are_fetched_for_the_first_time_is_not_refused(tmp_path: Path) -> None:
+    with provider(tmp_path) as there:
+        there.body = jwks(jwk_of_rsa(rsa_key()))
+        there.answers.clear()
+        async with serving(tmp_path / "data", **settings(tmp_path, there.url)) as served:
+            errors = []
+
+            async def come() -> None:
+                errors.append((await log_in(await served.connect(), fresh())).error_code)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(come)
+                with trio.fail_after(20):
+                    while not there.asked or not served.connection_count:  # noqa: ASYNC110  of that nobody tells
+                        await trio.sleep(0.01)
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                there.answers.set()
+            assert errors == [ErrorCode.NONE]
 
 
 @pytest.mark.parametrize("what", ["stranger", "redirect", "large", "late", "nonsense", "error"])

@@ -268,7 +268,7 @@ class Connection:
         Raises ProtocolError, LoginRefused.
         """
         if login.is_pending:
-            await self._entrance.wait_turn(self._stream.peer[0])
+            await self._entrance.wait_turn(self._stream.peer[0], login.mechanism)
         if not login.takes_bare_tokens:
             login.admit(int.from_bytes(frame[:2], "big", signed=True), self.active_ms)
             return True

@@ -41,12 +41,15 @@ class Entrance:
         if self._logins is not None:
             await self._logins.run()
 
-    async def wait_turn(self, host: str) -> None:
+    async def wait_turn(self, host: str, mechanism: str = "") -> None:
         """Before each step of a stranger: one in a round of the loop, so that whoever is inside is served between.
 
         Addresses take turns, so that thousands of connections of one of them keep nobody else waiting. A lock is got a
-        round after it was let go, or asked for: that is the round.
+        round after it was let go, or asked for: that is the round. `mechanism`: by which the stranger logs in, once
+        that is known.
         """
+        if self._logins is not None:
+            await self._logins.ready(mechanism)
         own = self._turns_of.setdefault(host, trio.Lock())
         try:
             async with own, self._turn:

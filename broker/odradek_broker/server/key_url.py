@@ -37,7 +37,9 @@ PIECE_BYTES = 64 * 1024
 
 
 class KeyUrl:
-    """Of one listener. Until the first answer there are no keys, and nobody is believed."""
+    """Of one listener. Until the first answer there are no keys, and nobody is believed: who shows a token waits for
+    what becomes of the first attempt, as clients take a refusal for final, and all of them come at once after a start.
+    """
 
     def __init__(self, config: BrokerConfig) -> None:
         self._url = config.sasl_oauthbearer_jwks_endpoint_url or ""
@@ -50,6 +52,8 @@ class KeyUrl:
         )
         self._alarm = Alarm(_now_ms)
         self._thread = trio.CapacityLimiter(1)
+        self.has_asked = trio.Event()
+        """Once the provider has answered, or has failed to."""
         self._troubles = Troubles(logger)
 
     def get(self, key_id: str) -> Key | None:
@@ -81,6 +85,7 @@ class KeyUrl:
             self._troubles.over(self._url)
         finally:
             fetching.give_up()
+            self.has_asked.set()
 
 
 class _Fetching:

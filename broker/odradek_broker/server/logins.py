@@ -51,6 +51,11 @@ class Logins:
         if self._keys is not None and not isinstance(self._keys, KeyFile):
             await self._keys.run()
 
+    async def ready(self, mechanism: str) -> None:
+        """Return once what is needed to believe somebody by that mechanism has been asked for, which takes seconds."""
+        if mechanism == OAUTHBEARER and self._keys is not None and not isinstance(self._keys, KeyFile):
+            await self._keys.has_asked.wait()
+
     def new(self, broker: Broker) -> Login:
         self._secret = self._secret or broker.random.randbytes(32)
         starts: dict[str, Start] = {each: partial(self._start, each, broker) for each in self._mechanisms}
