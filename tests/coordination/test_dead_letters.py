@@ -11,7 +11,8 @@ import trio
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from odradek_broker.controller.image import SHARE_VERSION
-from odradek_broker.coordinators.dead_letters import DeadLetters
+from odradek_broker.coordinators.dead_letters import COMMIT_SECONDS, DeadLetters
+from odradek_broker.partitions.commits import Commits
 from odradek_broker.sharing.share_partition import GivenUp
 
 CLIENTS_WAIT_SECONDS = 30
@@ -82,3 +83,13 @@ async def test_a_long_range_is_copied_batch_by_batch(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(dead, "_write", write)
     await dead.write("g", partition_of(Log([b"a", b"b"], happened)), [GivenUp(0, 2, 1, True)], SETTINGS)
     assert happened == ["read 0", "write a", "read 1", "write b", "write "]
+
+
+@pytest.mark.parametrize("patience_s", [COMMIT_SECONDS / 2, COMMIT_SECONDS * 2])
+async def test_what_nobody_waits_for_any_more_is_not_kept(autojump_clock: Any, patience_s: float) -> None:
+    commits = Commits()
+    partition = SimpleNamespace(append=lambda _: SimpleNamespace(last_offset=0), commit_of=commits.begin)
+    replicas: Any = SimpleNamespace(partition=lambda *_: partition)
+    with trio.move_on_after(patience_s):
+        await DeadLetters(Context(), replicas, None, Looks())._append("dlq.t", 0, b"")  # type: ignore[arg-type]
+    assert len(commits) == 0

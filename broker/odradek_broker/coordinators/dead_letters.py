@@ -168,10 +168,12 @@ class DeadLetters:
         if isinstance(appended, Refused):
             return appended.error
         commit = partition.commit_of(appended.last_offset)
-        with trio.move_on_after(COMMIT_SECONDS):
-            return await commit.wait()
-        commit.leave()
-        return ErrorCode.REQUEST_TIMED_OUT
+        try:
+            with trio.move_on_after(COMMIT_SECONDS):
+                return await commit.wait()
+            return ErrorCode.REQUEST_TIMED_OUT
+        finally:
+            commit.leave()
 
     async def _send(self, leader: int, topic: str, index: int, batch: bytes) -> ErrorCode:
         peer = self._peers.get(leader)

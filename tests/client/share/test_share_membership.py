@@ -53,6 +53,7 @@ class HastyCoordinator(SilentCoordinator):
         self, request: ShareGroupHeartbeatRequest, *_: Any, **__: Any
     ) -> ShareGroupHeartbeatResponse:
         self.heard.append(request.member_epoch)
+        assert len(self.heard) < 100, "without a pause"
         return ShareGroupHeartbeatResponse(member_epoch=1, heartbeat_interval_ms=self.interval_ms)
 
 
