@@ -8,6 +8,10 @@ from world import World
 
 from odradek import Producer
 from odradek.producer.sender import OVERDUE_SECONDS
+from odradek_broker.controller.image import TRANSACTION_TOPIC
+
+SESSION_S = 3.0
+"""Of a broker here."""
 
 
 def test_a_producer_goes_on_at_the_next_leader_and_not_when_its_request_times_out() -> None:
@@ -47,3 +51,23 @@ def test_a_producer_that_was_not_connected_yet_goes_on_at_the_next_leader_too() 
         assert await read(world) == ["1"]
 
     play(scenario)
+
+
+def test_a_transaction_is_committed_by_the_next_coordinator_and_not_when_its_end_times_out() -> None:
+    async def scenario(world: World) -> None:
+        async with Producer(world.bootstrap, transactional_id="x", surroundings=world.client()) as producer:
+            async with producer.transaction():
+                await producer.send("t", b"1", partition=0)
+            hung = world.leader(TRANSACTION_TOPIC)
+            assert hung is not None
+            async with producer.transaction():
+                await producer.send("t", b"2", partition=0)
+                await producer.flush()
+                hung.pause()
+                paused_at = trio.current_time()
+            assert world.leader(TRANSACTION_TOPIC) not in (hung, None)
+            assert trio.current_time() - paused_at < SESSION_S + 8 * OVERDUE_SECONDS
+        hung.resume()
+        await whole_again(world)
+
+    play(scenario, transaction_state_log_num_partitions="1")

@@ -9,6 +9,7 @@ from typing import TypeVar
 import trio
 
 from odradek.cluster.cluster import Cluster
+from odradek.cluster.connection import Reply
 from odradek.cluster.metadata import BrokerAddress
 from odradek.errors import CoordinatorUnavailable, OdradekError, broker_error
 from odradek.protocol.headers import ApiMessage
@@ -17,6 +18,11 @@ from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest, F
 R = TypeVar("R")
 
 GROUP, TRANSACTION = 0, 1
+
+OVERDUE_SECONDS = 1.0
+"""How long an answer may take before it is asked, again and again, who coordinates."""
+OFTEN_ENOUGH = 2
+"""So often in a row another has to be named: one answer may be that of a broker that knows less than ours."""
 
 
 class Coordinator:
@@ -40,9 +46,12 @@ class Coordinator:
     async def find(self) -> int:
         """The coordinator's node id. Raises what a broker says, retriable while there is none."""
         if self._node_id is None:
-            question = FindCoordinatorRequest(key=self._key, key_type=self._kind, coordinator_keys=[self._key])
-            self._node_id = self._take(await self._cluster.ask_first(question, FindCoordinatorResponse))
+            self._node_id = await self._named()
         return self._node_id
+
+    async def _named(self) -> int:
+        question = FindCoordinatorRequest(key=self._key, key_type=self._kind, coordinator_keys=[self._key])
+        return self._take(await self._cluster.ask_first(question, FindCoordinatorResponse))
 
     def _take(self, answer: FindCoordinatorResponse) -> int:
         found = answer.coordinators[0] if answer.coordinators else answer
@@ -52,18 +61,48 @@ class Coordinator:
         return found.node_id
 
     async def ask(
-        self, message: ApiMessage, response: type[R], *, purpose: str, timeout_s: float, at_most: int | None = None
+        self,
+        message: ApiMessage,
+        response: type[R],
+        *,
+        purpose: str,
+        timeout_s: float,
+        at_most: int | None = None,
+        may_leave: bool = False,
     ) -> R:
-        """Ask the coordinator, once. Raises ConnectionFailed, RequestTimedOut, CoordinatorUnavailable."""
+        """Ask the coordinator, once. Raises ConnectionFailed, RequestTimedOut, CoordinatorUnavailable.
+
+        `may_leave`: one that hangs is given up as if its time were over, once another coordinates.
+        """
         node_id = await self.find()
         try:
             connection = await self._cluster.connection(node_id, purpose)
             version = connection.version_of(type(message), at_most)
-            return await connection.request(message, response, timeout_s, version)
+            reply, sent_at = connection.submit(message, response, version), trio.current_time()
+            if may_leave:
+                await self._wait_while_it_coordinates(node_id, reply, sent_at + timeout_s)
+            waited_s = trio.current_time() - sent_at
+            return await reply.wait(0 if may_leave else timeout_s, waited_s)
         except OdradekError as error:
             if error.retriable:
                 self.forget()
             raise
+
+    async def _wait_while_it_coordinates(self, node_id: int, reply: Reply[R], deadline: float) -> None:
+        """Until it is known what has become of the question, or its time is over, or another coordinates."""
+        others = 0
+        while not await reply.comes_within(min(OVERDUE_SECONDS, deadline - trio.current_time())):
+            if trio.current_time() >= deadline or others == OFTEN_ENOUGH:
+                return
+            others = others + 1 if await self._another_is_named(node_id) else 0
+
+    async def _another_is_named(self, node_id: int) -> bool:
+        with trio.move_on_after(OVERDUE_SECONDS):
+            try:
+                return await self._named() != node_id
+            except OdradekError:
+                return False
+        return False
 
     async def ask_until_answered(
         self,
@@ -91,6 +130,7 @@ class Coordinator:
                         purpose=purpose,
                         timeout_s=self._cluster.request_timeout_s,
                         at_most=at_most,
+                        may_leave=True,
                     )
                     code = code_of(answer)
                     error: OdradekError = broker_error(code, self._key)
