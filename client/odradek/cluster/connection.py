@@ -73,9 +73,12 @@ class Reply(Generic[R]):
         return self._value  # type: ignore[return-value]
 
     async def comes_within(self, seconds: float) -> bool:
-        """Whether it is known what has become of it before so much time is over; the connection goes on in any case."""
+        """Whether it is known what has become of it before so much time is over; the connection goes on in any case.
+
+        Below 0, whether it is known now.
+        """
         if not self._event.is_set():
-            with trio.move_on_after(seconds):
+            with trio.move_on_after(max(0.0, seconds)):
                 await self._event.wait()
         return self._event.is_set()
 

@@ -60,3 +60,18 @@ async def test_it_is_given_up_once_another_is_named_twice(autojump_clock: Any, n
 
 async def test_what_waits_at_its_coordinator_on_purpose_asks_nobody_else(autojump_clock: Any) -> None:
     assert await Asked(OTHER).answer(may_leave=False) == "answer"
+
+
+class SlowlyNamed(Asked):
+    """Whoever is asked who coordinates hangs as well, so the time is over while that is waited for."""
+
+    async def _named(self) -> int:
+        if len(self._answers) == 1:
+            await trio.sleep(0.7 * OVERDUE_SECONDS)
+        return await super()._named()
+
+
+async def test_time_that_is_over_while_nobody_says_who_coordinates_is_a_timeout(autojump_clock: Any) -> None:
+    asked = SlowlyNamed(ASKED)
+    with pytest.raises(RequestTimedOut):
+        await asked.ask(None, str, purpose="", timeout_s=3.3 * OVERDUE_SECONDS, may_leave=True)  # type: ignore[arg-type]
