@@ -13,7 +13,7 @@ from odradek.protocol.records.batch import MAX_SEQUENCE
 from odradek_broker.log import idempotence, producer_snapshot
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import CorruptCheckpoint
-from odradek_broker.log.producer_state import next_sequence, rewind_sequence
+from odradek_broker.log.producer_state import Producer, next_sequence, rewind_sequence
 from odradek_broker.log.transaction_index import AbortedTransaction
 from odradek_broker.log.validation import Origin
 from odradek_broker.ports.disk import RealFile
@@ -417,3 +417,53 @@ def test_an_open_transaction_survives_a_restart(house):
         assert log.last_stable_offset(log.log_end_offset) == 1
     end(log, 1, commit=False)
     assert len(records(read_all(log))) == len(headers(read_all(log))) == 3
+
+
+def everything_known(states):
+    return [
+        [getattr(producer, name) for name in Producer.__slots__ if name != "batches"] + [list(producer.batches)]
+        for _, producer in sorted(states.producers.items())
+    ] + [states._open, states._completed]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_worker_finds_of_producers_before_a_cut_is_what_the_cut_would_find(house, seed):
+    """Wherever it is cut: behind snapshots in the midst of a segment, and with indexes that are not on disk yet."""
+    chance = random.Random(seed)
+    log, numbers = house.open(), dict.fromkeys(range(5), 0)
+    for _ in range(120):
+        producer_id = chance.randrange(5)
+        append(log, numbered(numbers[producer_id], producer_id=producer_id))
+        numbers[producer_id] += 1
+        if chance.random() < 0.03:
+            log.close(clean=True)
+            log = house.open()
+    for offset in range(log.log_end_offset, 0, -1):
+        end = log.end_if_cut_at(offset)
+        ahead = log.look_for_producers_at(end)()
+        found = log._recovery().producers_at(end, list(log.segments), log._snapshots)
+        assert ahead is not None and everything_known(ahead.states) == everything_known(found)
+        if chance.random() < 0.2 and offset < log.log_end_offset:
+            log.truncate_to(offset, ahead)
+            assert log.producers is ahead.states
+
+
+def test_what_was_found_of_producers_before_another_cut_counts_for_nothing(house):
+    log = house.open()
+    for i in range(6):
+        append(log, numbered(i))
+    ahead = log.look_for_producers_at(4)()
+    log.truncate_to(2)
+    append(log, numbered(0, epoch=1))
+    append(log, numbered(1, epoch=1))
+    append(log, numbered(2, epoch=1))
+    log.truncate_to(4, ahead)
+    assert append(log, numbered(1, epoch=1)).duplicate
+
+
+def test_a_cut_elsewhere_than_where_producers_were_looked_for_looks_itself(house):
+    log = house.open()
+    for i in range(6):
+        append(log, numbered(i))
+    log.truncate_to(3, log.look_for_producers_at(5)())
+    assert append(log, numbered(3)).base_offset == 3

@@ -230,8 +230,8 @@ async def test_what_was_asked_for_at_a_gap_is_not_taken_by_a_log_that_begins_ane
         return memoryview(b"".join(map(bytes, batches)))
 
     @asynccontextmanager
-    async def before_cut(_: Any) -> AsyncIterator[None]:
-        yield
+    async def before_cut(_: Any) -> AsyncIterator[dict[Any, Any]]:
+        yield {}
 
     async def write(_: Any) -> None:
         pass

@@ -38,7 +38,7 @@ COMMON = [
         "return self._flusher.syncs and partition.log.flushed_offset < partition.log.log_end_offset",
         "return False",
     ),
-    planted("no truncation", "partitions/follower.py", "log.truncate_to(cut.offset)", "pass"),
+    planted("no truncation", "partitions/follower.py", "log.truncate_to(cut.offset, ahead)", "pass"),
     planted(
         "truncate by watermark",
         "partitions/partition.py",
@@ -541,8 +541,10 @@ LATER = [
     planted(
         "a cut leaves the producers as they were",
         "log/cuttable.py",
-        "        self.producers = self._recovery().producers_at(offset, list(self.segments), self._snapshots)\n",
-        "",
+        "            self.producers = ahead.states\n"
+        "        else:\n"
+        "            self.producers = self._recovery().producers_at(offset, list(self.segments), self._snapshots)\n",
+        "            pass\n",
     ),
     planted(
         "a follower takes damaged batches",

@@ -210,13 +210,13 @@ class Walk:
 
         async def carry_out() -> None:
             replica: Any = self.replica
-            async with self.checkpoints.before_cut({replica: cut}):
+            async with self.checkpoints.before_cut({replica: cut}) as ahead:
                 if self.random.random() < 0.7:
                     if cut.whole:
                         self.log.truncate_fully_and_start_at(cut.offset)
                         self.model = []
                     else:
-                        self.log.truncate_to(cut.offset)
+                        self.log.truncate_to(cut.offset, ahead.get(replica))
                         self.model = [each for each in self.model if each[0] < self.log.log_end_offset]
                     start, end = self.log.log_start_offset, self.log.log_end_offset
                     self.replica.high_watermark = max(min(self.replica.high_watermark, end), start)

@@ -99,6 +99,12 @@ class Segment:
         """The same segment, as it is now, through a handle of its own, for another thread."""
         return Segment(self._disk, self.directory, self.base_offset, self.size_bytes, self.index_interval_bytes)
 
+    def walker(self) -> Segment:
+        """A reader that walks from the beginning whatever it looks for: the indexes may not be on disk yet."""
+        made = self.reader()
+        made._offset_index = OffsetIndex(self.base_offset)
+        return made
+
     def path(self, suffix: str) -> str:
         """The path of one of its files, as it is named now."""
         return os.path.join(self.directory, filenames.segment_file(self.base_offset, suffix) + self.suffix)

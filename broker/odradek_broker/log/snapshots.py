@@ -19,6 +19,12 @@ class Snapshots:
         offsets = (filenames.base_offset_of(name, filenames.SNAPSHOT) for name in names)
         self.offsets: set[int] = {offset for offset in offsets if offset is not None}
 
+    def reader(self) -> Snapshots:
+        """The same, as they are now, for another thread."""
+        made = Snapshots(self._disk, self.directory, [])
+        made.offsets = set(self.offsets)
+        return made
+
     def path(self, offset: int) -> str:
         return os.path.join(self.directory, filenames.segment_file(offset, filenames.SNAPSHOT))
 

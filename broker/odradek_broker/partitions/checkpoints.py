@@ -29,6 +29,7 @@ from odradek_broker.log.offset_checkpoints import (
 
 if TYPE_CHECKING:
     from odradek_broker.context import NodeContext
+    from odradek_broker.log.cuttable import ProducersAt
     from odradek_broker.partitions.partition import Partition, Partitions
     from odradek_broker.ports.workers import Workers
 
@@ -79,17 +80,31 @@ class Checkpoints:
             self._files.write(name, partial(self._current, name, partitions))
 
     @asynccontextmanager
-    async def before_cut(self, cuts: dict[Partition, Cut]) -> AsyncIterator[None]:
-        """Within, nothing is claimed on disk of what is to be cut: cut there, without waiting. Raises OSError."""
+    async def before_cut(self, cuts: dict[Partition, Cut]) -> AsyncIterator[dict[Partition, ProducersAt | None]]:
+        """Within, nothing is claimed on disk of what is to be cut: cut there, without waiting. Raises OSError.
+
+        What a log that is cut in its midst has to know of its producers has been looked for by then: it may take as
+        long as it takes to go through a segment.
+        """
         cuts = {
             partition: cut if cut.whole else Cut(partition.log.end_if_cut_at(cut.offset))
             for partition, cut in cuts.items()
         }
+        looks = {
+            partition: partition.log.look_for_producers_at(cut.offset)
+            for partition, cut in cuts.items()
+            if not cut.whole
+        }
         self._cuts.append(cuts)
         partitions = list(self._partitions.values())
+
+        def work() -> dict[Partition, ProducersAt | None]:
+            ahead = {partition: look() for partition, look in looks.items()}
+            self.write_now(NAMES, partitions)  # after any that is under way
+            return ahead
+
         try:
-            await self._workers.run(partial(self.write_now, NAMES, partitions))  # after any that is under way
-            yield
+            yield await self._workers.run(work)
         finally:
             self._cuts.remove(cuts)
             half_done = {partition: cut for partition, cut in cuts.items() if partition.log.failed is not None}

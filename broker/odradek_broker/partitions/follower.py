@@ -28,6 +28,7 @@ from odradek_broker.replication.truncation import truncation_offset
 
 if TYPE_CHECKING:
     from odradek_broker.context import NodeContext
+    from odradek_broker.log.cuttable import ProducersAt
     from odradek_broker.log.log import Log
     from odradek_broker.partitions.checkpoints import Checkpoints
     from odradek_broker.partitions.flusher import Flusher
@@ -226,17 +227,17 @@ class Follower:
     async def _cut(self, cuts: dict[Partition, Cut], said: dict[Key, Asked]) -> None:
         """Where a log parts from its leader's it is cut, once nothing on disk claims any more what goes."""
         try:
-            async with self._checkpoints.before_cut(cuts):
+            async with self._checkpoints.before_cut(cuts) as ahead:
                 for partition, cut in cuts.items():
                     if self._still_follows(partition, said[partition.topic_id, partition.index].leader_epoch):
-                        self._cut_one(partition, cut)
+                        self._cut_one(partition, cut, ahead.get(partition))
             self._troubles.over(CUTS)
         except OSError as error:
             self._troubles.tell(CUTS, f"cannot take back what is written of logs that are to be cut: {error}")
             for partition in cuts:
                 self._rest((partition.topic_id, partition.index), self._context.config.replica_fetch_backoff_ms / 1000)
 
-    def _cut_one(self, partition: Partition, cut: Cut) -> None:
+    def _cut_one(self, partition: Partition, cut: Cut, ahead: ProducersAt | None) -> None:
         log = partition.log
         try:
             if cut.whole:
@@ -250,7 +251,7 @@ class Follower:
                     log.log_end_offset - cut.offset,
                     cut.offset,
                 )
-                log.truncate_to(cut.offset)
+                log.truncate_to(cut.offset, ahead)
         except OSError as error:
             key = (partition.topic_id, partition.index)
             self._troubles.tell(key, f"{partition}: cannot be cut: {error}")
