@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import trio
 from test_known_losses import play, read, until, whole_again
 from world import World
 
-from odradek import Producer
+from odradek import Consumer, Producer
 from odradek.producer.sender import OVERDUE_SECONDS
-from odradek_broker.controller.image import TRANSACTION_TOPIC
+from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
 
 SESSION_S = 3.0
 """Of a broker here."""
+OFTEN_MS = 500
+"""Between heartbeats, so that one is under way before it is known that the coordinator hangs."""
 
 
 def test_a_producer_goes_on_at_the_next_leader_and_not_when_its_request_times_out() -> None:
@@ -71,3 +76,36 @@ def test_a_transaction_is_committed_by_the_next_coordinator_and_not_when_its_end
         await whole_again(world)
 
     play(scenario, transaction_state_log_num_partitions="1")
+
+
+@pytest.mark.parametrize("protocol", ["consumer", "classic"])
+def test_a_member_is_heard_by_the_next_coordinator_long_before_its_session_is_over(protocol: Any) -> None:
+    async def scenario(world: World) -> None:
+        async with Consumer(
+            world.bootstrap,
+            "t",
+            group="g",
+            protocol=protocol,
+            commit="manual",
+            heartbeat_interval_ms=OFTEN_MS,
+            surroundings=world.client(),
+        ) as consumer:
+            await consumer.wait_assigned()
+            hung = world.leader(GROUP_TOPIC)
+            assert hung is not None
+            hung.pause()
+            paused_at = trio.current_time()
+            await until(lambda: named(consumer) not in (None, world.brokers.index(hung)), "another coordinates")
+            assert trio.current_time() - paused_at < SESSION_S + 15
+        hung.resume()
+        await whole_again(world)
+
+    def named(consumer: Consumer[Any, Any]) -> int | None:
+        group = consumer.health().group
+        return None if group is None else group.coordinator
+
+    often = {
+        "group_consumer_min_heartbeat_interval_ms": str(OFTEN_MS),
+        "group_consumer_heartbeat_interval_ms": str(OFTEN_MS),
+    }
+    play(scenario, **often)

@@ -155,6 +155,7 @@ class EpochGroup:
                 ConsumerGroupHeartbeatResponse,
                 purpose="group",
                 timeout_s=self._config.session_timeout_ms / 1000,
+                may_leave=True,
             )
             verdict = self.membership.heard(answer, topics, owned)
         except OdradekError as error:

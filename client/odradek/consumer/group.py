@@ -296,6 +296,7 @@ class Group:
                 HeartbeatResponse,
                 purpose="group",
                 timeout_s=self._config.session_timeout_ms / 1000,
+                may_leave=True,
             )
         except OdradekError as error:
             if not error.retriable:
