@@ -38,6 +38,9 @@ NOT_KAFKAS = {
     "log.flush.policy",
     "max.incremental.fetch.session.cache.partitions",
     "max.replicas.per.broker",
+    "sasl.oauthbearer.allowed.urls",
+    "sasl.oauthbearer.jwks.endpoint.ca.location",
+    "sasl.oauthbearer.unsecured.tokens",
     "super.users",
 }
 """Of these the two throttles are Kafka's, but among its quotas; and its authorizer reads two for itself."""
@@ -67,6 +70,9 @@ OURS_IS_NARROWER = {
     "replica.lag.time.max.ms": "a time that is waited for",
     "request.timeout.ms": "a time that is waited for",
     "sasl.oauthbearer.clock.skew.seconds": "a time",
+    "sasl.oauthbearer.jwks.endpoint.refresh.ms": "a time that is waited for",
+    "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms": "a time that is waited for",
+    "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms": "a time that is waited for",
     "sasl.server.max.receive.size": "a size",
     "share.coordinator.state.topic.segment.bytes": "as for other topics",
     "transaction.state.log.segment.bytes": "as for other topics",

@@ -1,8 +1,8 @@
 """A share group of a run: its members deal with records, give some back, reject a few, and die.
 
-What they say and is stored is said for good: such a record comes to nobody again, whoever leads by then. The rest comes
-until somebody deals with it, no more often than the limit, and in the end every record that is there has come to
-somebody.
+What they say and is stored is said for good: such a record is given to nobody again, whoever leads by then. The
+rest comes until somebody deals with it, no more often than the limit, and in the end every record that is there has
+come to somebody.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ SETTINGS = {
 RELEASES, REJECTS, DIES_AT_ONCE = 0.2, 0.05, 0.4
 MOST_AT_ONCE = 7
 LONGEST_WORK_S, TOO_LONG_S, TAKES_TOO_LONG = 0.5, 1.5 * LOCK_MS / 1000, 0.2
+LATE_S = (LOCK_MS + REQUEST_TIMEOUT_MS) / 1000
+"""What a former leader has given a member, that one may hand out as long after the answer as its lock would last."""
 QUIET_S = 2.5 * LOCK_MS / 1000
 """When nothing has come for so long, nothing is left: no lock is so long."""
 
@@ -52,8 +54,8 @@ class Sharing:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.given: set[Place] = set()
-        self.settled: set[Place] = set()
-        """Accepted or rejected, and told that it counts."""
+        self.settled: dict[Place, float] = {}
+        """Accepted or rejected, and when we were told that it counts."""
 
     @property
     def topics(self) -> list[str]:
@@ -99,7 +101,7 @@ class Sharing:
         for each in shared:
             record, place = each.record, _place(each)
             scene.handed(name, record.topic, record.partition, record.offset, record.value, since_s)
-            if place in self.settled and not scene.has_lost(place.partition):
+            if self.settled.get(place, math.inf) + LATE_S < trio.current_time() and not scene.has_lost(place.partition):
                 scene.violated(f"S14: {name} was given {place}, which was done with, and so stored")
             if each.delivery_count > LIMIT:
                 scene.violated(f"S14: {name} was given {place} the {each.delivery_count}th time")
@@ -111,7 +113,7 @@ class Sharing:
         except OdradekError as error:
             self.scene.world.note(f"did not count: {error}")
         else:
-            self.settled.update(ended)
+            self.settled.update(dict.fromkeys(ended, trio.current_time()))
 
     def _consumer(self, close_timeout_ms: int) -> ShareConsumer[bytes | None, bytes | None]:
         return ShareConsumer(
