@@ -109,6 +109,25 @@ def test_a_password_may_come_from_a_file(up: Secure, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("words", [("user", "add"), ("user", "remove")], ids=" ".join)
+@pytest.mark.parametrize("name", ["broker", "admin"])
+def test_as_whom_brokers_may_log_in_is_spared(up: Secure, words: tuple[str, str], name: str) -> None:
+    before = done("user", "list").stdout
+    assert f"{name} is a super user" in done(*words, name, code=1).stderr
+    assert done("user", "list").stdout == before
+    done("topic", "list")
+
+
+@pytest.mark.slow
+def test_a_password_of_brokers_changes_where_that_is_meant(up: Secure, tmp_path: Path) -> None:
+    """To what it is."""
+    (password,) = re.findall(r'username="broker" password="([^"]+)"', (up.security / "brokers.properties").read_text())
+    file = tmp_path / "password"
+    file.write_text(password)
+    done("user", "add", "broker", "--super-user", "--password-file", str(file))
+
+
+@pytest.mark.slow
 def test_a_certificate_is_shown_and_made_anew(up: Secure) -> None:
     before = read_certificate(up.security / "brokers.pem").serial_number
     assert "CN=broker\tlocalhost,127.0.0.1" in done("cert", "show").stdout

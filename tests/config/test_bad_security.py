@@ -82,3 +82,19 @@ def test_a_user_with_one_mechanism_that_is_offered_may_have_another_that_is_not(
     given = {"listeners": "SASL_PLAINTEXT://127.0.0.1:1", "sasl.enabled.mechanisms": "SCRAM-SHA-512"}
     load_broker_config(None, {}, {**given, "bootstrap.scram.users": users})
     load_broker_config(None, {}, {"bootstrap.scram.users": users, "ssl.truststore.location": trusted(tmp_path)})
+
+
+def test_that_all_listeners_are_the_controllers_is_told_beside_what_is_wrong_with_certificates_for_etcd() -> None:
+    settings = {
+        "process.roles": "controller",
+        "listeners": "CONTROLLER://127.0.0.1:0",
+        "controller.listener.names": "CONTROLLER",
+        "controller.journal": "etcd",
+        "controller.quorum.bootstrap.servers": "127.0.0.1:1",
+        "etcd.endpoints": "https://127.0.0.1:2379",
+        "etcd.ssl.truststore.location": "/nowhere",
+    }
+    assert mistakes(**settings) == [
+        "etcd.ssl.truststore.location=/nowhere: No such file or directory",
+        "listeners must name at least one address that clients can use",
+    ]

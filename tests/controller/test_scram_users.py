@@ -17,7 +17,7 @@ from odradek_broker.config import load_broker_config
 from odradek_broker.controller import scram_users
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.replay import replay
-from odradek_broker.controller.scram_users import alter_scram_users, first_users
+from odradek_broker.controller.scram_users import SECRET_BYTES, alter_scram_users, first_users
 from odradek_broker.controller.snapshot import records_of
 
 SHA_256, SHA_512 = 1, 2
@@ -30,11 +30,13 @@ def upsert(name: str, mechanism: int = SHA_256, iterations: int = 4096) -> Scram
 
 
 def alter(
-    image: MetadataImage, *changes: ScramCredentialUpsertion | ScramCredentialDeletion
+    image: MetadataImage,
+    *changes: ScramCredentialUpsertion | ScramCredentialDeletion,
+    random: random.Random = random.Random(1),  # noqa: B008
 ) -> tuple[MetadataImage, dict[str, int]]:
     deletions = [each for each in changes if isinstance(each, ScramCredentialDeletion)]
     upsertions = [each for each in changes if isinstance(each, ScramCredentialUpsertion)]
-    result = alter_scram_users(image, AlterUserScramCredentialsRequest(deletions, upsertions))
+    result = alter_scram_users(image, AlterUserScramCredentialsRequest(deletions, upsertions), random)
     return replay(image, result.records), {each.user: each.error_code for each in result.response.results}
 
 
@@ -110,3 +112,18 @@ def test_no_more_credentials_than_there_is_room_for_and_those_that_are_there_can
     assert image.scram.keys() == {(SHA_256, "alice"), (SHA_256, "bob")}
     image, _ = alter(image, ScramCredentialDeletion("bob", SHA_256))
     assert alter(image, upsert("bob"))[1] == {"bob": 0}
+
+
+def test_all_brokers_and_all_their_lives_make_salts_of_nobody_of_one_secret() -> None:
+    image, _ = alter(EMPTY, upsert("alice"))
+    assert len(image.salts_of_nobody) == SECRET_BYTES
+    later, _ = alter(image, upsert("bob"), ScramCredentialDeletion("alice", SHA_256))
+    assert later.salts_of_nobody == image.salts_of_nobody == replay(EMPTY, records_of(later)).salts_of_nobody
+    assert {user for _, user in later.scram} == {"bob"}
+
+
+def test_the_secret_of_one_cluster_is_not_that_of_another_and_nobody_has_one_without_users() -> None:
+    image, _ = alter(EMPTY, ScramCredentialDeletion("alice", SHA_256))
+    assert not image.salts_of_nobody
+    made = {alter(EMPTY, upsert("alice"), random=random.Random(seed))[0].salts_of_nobody for seed in range(3)}
+    assert len(made) == 3

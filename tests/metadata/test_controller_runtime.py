@@ -29,11 +29,13 @@ from odradek.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsResponse,
 )
 from odradek.protocol.messages.metadata_records import RemoveTopicRecord
+from odradek.protocol.sasl.scram import ScramKeys
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.delta import delta
 from odradek_broker.controller.effective import broker_config
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.result import ControllerResult
+from odradek_broker.controller.scram_users import scram_record
 from odradek_broker.log.failures import DiskFailed, LogFailed
 from odradek_broker.metadata.client import JournalOver, JournalUnavailable
 from odradek_broker.metadata.forwarding import answer_follow, answer_forward
@@ -95,6 +97,18 @@ async def test_a_new_journal_begins_with_feature_levels_what_holds_for_all_and_t
     assert broker.image.features["metadata.version"] == 30
     assert broker.image.brokers[1].epoch == levels + 1
     assert [(old.offset, new.offset) for old, new in broker.images] == [(levels, levels + 2)]
+
+
+async def test_a_journal_with_users_gets_the_secret_for_those_that_there_are_not_at_the_next_start_and_keeps_it() -> (
+    None
+):
+    first = await SmallBroker().start()
+    assert not first.image.salts_of_nobody
+    first.journal.append([scram_record("alice", 1, ScramKeys(b"salt", b"stored", b"server", 4096))], 0)
+    second = await SmallBroker(journal=first.journal).start()
+    assert second.image.salts_of_nobody
+    third = await SmallBroker(journal=second.journal).start()
+    assert third.image.salts_of_nobody == second.image.salts_of_nobody
 
 
 async def test_after_a_restart_everything_is_as_it_was_but_for_new_leader_epochs() -> None:

@@ -232,6 +232,25 @@ async def test_a_user_is_made_changed_and_described_without_their_password(tmp_p
         assert [each.user for each in everybody.results] == ["carol", "dave"]
 
 
+async def test_a_start_changes_the_salt_of_no_user_be_there_one_or_not(tmp_path: Path) -> None:
+    """Else whoever asks before and after knows who there is."""
+
+    async def salts(served: Served) -> list[bytes]:
+        found = []
+        for user in ("carol", "nobody"):
+            peer = await served.connect()
+            await begin(peer, "SCRAM-SHA-256")
+            first = SaslAuthenticateRequest(ScramExchange("SCRAM-SHA-256", user, "", "nonce").first())
+            answer = await peer.ask(first, SaslAuthenticateResponse, 2)
+            found.append(bytes(answer.auth_bytes).split(b",")[1])
+        return found
+
+    async with guarded(tmp_path) as served:
+        before = await salts(served)
+    async with guarded(tmp_path) as served:
+        assert await salts(served) == before
+
+
 async def test_a_login_over_tls(tmp_path: Path) -> None:
     keys = written(tmp_path, authority().issue("broker", HERE))
     async with guarded(

@@ -159,6 +159,13 @@ OF_LOGINS = [
         seen_by=_test("security/test_scram.py"),
     ),
     planted(
+        "each broker makes salts of nobody of its own",
+        "server/logins.py",
+        "broker.image.salts_of_nobody or self._secret",
+        "self._secret",
+        seen_by=_test("server/test_logins.py"),
+    ),
+    planted(
         "a password may be hashed once",
         "controller/scram_users.py",
         "if not LEAST_ITERATIONS <= change.iterations <= MOST_ITERATIONS:",

@@ -135,6 +135,8 @@ class MetadataImage(Struct, frozen=True, kw_only=True):
     next_producer_id: int = 0
     scram: Mapping[tuple[int, str], ScramKeys] = MappingProxyType({})
     """What is kept of users' passwords, by the number of the mechanism and the user."""
+    salts_of_nobody: bytes = b""
+    """Of which salts are made for users that there are not; empty until there has been a user."""
     tokens: Mapping[str, DelegationToken] = MappingProxyType({})
     """Delegation tokens by their ids."""
     acls: AclIndex = NO_ACLS

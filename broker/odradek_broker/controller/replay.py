@@ -44,6 +44,7 @@ from odradek_broker.controller.image import (
     TopicImage,
 )
 from odradek_broker.controller.quotas import entity_of
+from odradek_broker.controller.scram_users import NOBODY
 from odradek_broker.security.acl_index import AclDraft
 from odradek_broker.security.delegation import DelegationToken
 from odradek_broker.security.quotas import Entity
@@ -73,6 +74,7 @@ class _Draft:
         self.features = dict(old.features)
         self.next_producer_id = old.next_producer_id
         self._partitions: dict[str, dict[int, PartitionImage]] = {}
+        self.salts_of_nobody = old.salts_of_nobody
         self._scram: dict[tuple[int, str], ScramKeys] | None = None
         self._tokens: dict[str, DelegationToken] | None = None
         self._acls: AclDraft | None = None
@@ -125,6 +127,7 @@ class _Draft:
             features=self.features,
             next_producer_id=self.next_producer_id,
             scram=self._old.scram if self._scram is None else self._scram,
+            salts_of_nobody=self.salts_of_nobody,
             tokens=self._old.tokens if self._tokens is None else self._tokens,
             quotas=self._old.quotas if self._quotas is None else self._quotas,
             acls=self._old.acls if self._acls is None else self._acls.index(),
@@ -248,6 +251,9 @@ def _producer_ids(draft: _Draft, record: ProducerIdsRecord) -> None:
 
 
 def _scram(draft: _Draft, record: UserScramCredentialRecord) -> None:
+    if record.name == NOBODY:
+        draft.salts_of_nobody = record.salt
+        return
     kept = ScramKeys(record.salt, record.stored_key, record.server_key, record.iterations)
     draft.scram()[(record.mechanism, record.name)] = kept
 

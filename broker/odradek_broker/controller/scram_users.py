@@ -1,4 +1,9 @@
-"""Users that log in by SCRAM: who there is, and with which password, of which only keys are kept (KIP-554)."""
+"""Users that log in by SCRAM: who there is, and with which password, of which only keys are kept (KIP-554).
+
+With the first user goes a secret, of which brokers make salts for users that there are not: were it another one on each
+broker, or after each start, whoever compares salts would know who there is. It stands in the place of a user without a
+name, whom there cannot be: Kafka's tools read the journal as before.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +36,20 @@ MOST_ITERATIONS = 16_384
 LONGEST_NAME = 4096
 LONGEST_SALT = 1024
 SALT_BYTES = 24
+NOBODY = ""
+SECRET_BYTES = 32
 
 MAX_CREDENTIALS = 100_000
 MAX_TOTAL_LENGTH = 64 * 1024 * 1024
 """Of all names and salts together: every broker has them in its memory, and in each snapshot."""
 
+_NUMBER_OF_NOBODY = min(NUMBERS)
+
 Change: TypeAlias = ScramCredentialDeletion | ScramCredentialUpsertion
 
 
 def alter_scram_users(
-    image: MetadataImage, request: AlterUserScramCredentialsRequest
+    image: MetadataImage, request: AlterUserScramCredentialsRequest, random: Randomness
 ) -> ControllerResult[AlterUserScramCredentialsResponse]:
     """Each user for itself: one that is refused is left as it was, in all that was asked of it."""
     changes: list[Change] = [*request.deletions, *request.upsertions]
@@ -58,6 +67,8 @@ def alter_scram_users(
             results[name] = AlterUserScramCredentialsResult(name, refusal.error_code, refusal.message)
     _refuse_for_room(image, records, results)
     done = [record for name, made in records.items() if not results[name].error_code for record in made]
+    if done:
+        done += salts_of_nobody(image, random)
     return ControllerResult(done, AlterUserScramCredentialsResponse(results=list(results.values())))
 
 
@@ -71,7 +82,16 @@ def first_users(config: BrokerConfig, random: Randomness) -> list[Struct]:
         salted = salted_password(user.mechanism, user.password, salt, user.iterations)
         keys = scram_keys(user.mechanism, salted, salt, user.iterations)
         records.append(scram_record(user.name, numbers[user.mechanism], keys))
-    return records
+    return [*records, nobody_record(random.randbytes(SECRET_BYTES))] if records else []
+
+
+def salts_of_nobody(image: MetadataImage, random: Randomness) -> list[Struct]:
+    """The record of that secret, where there is none yet."""
+    return [] if image.salts_of_nobody else [nobody_record(random.randbytes(SECRET_BYTES))]
+
+
+def nobody_record(secret: bytes) -> UserScramCredentialRecord:
+    return scram_record(NOBODY, _NUMBER_OF_NOBODY, ScramKeys(secret, b"", b"", LEAST_ITERATIONS))
 
 
 def scram_record(user: str, mechanism: int, keys: ScramKeys) -> UserScramCredentialRecord:

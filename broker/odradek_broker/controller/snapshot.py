@@ -19,7 +19,7 @@ from odradek_broker.controller import delegation_tokens
 from odradek_broker.controller.acls import record_of
 from odradek_broker.controller.image import BrokerImage, MetadataImage, PartitionImage
 from odradek_broker.controller.quotas import quota_record
-from odradek_broker.controller.scram_users import scram_record
+from odradek_broker.controller.scram_users import nobody_record, scram_record
 
 
 def records_of(image: MetadataImage) -> Iterator[Struct]:
@@ -35,6 +35,8 @@ def records_of(image: MetadataImage) -> Iterator[Struct]:
     for (kind, name), values in image.configs.items():
         for key, value in values.items():
             yield ConfigRecord(resource_type=kind, resource_name=name, name=key, value=value)
+    if image.salts_of_nobody:
+        yield nobody_record(image.salts_of_nobody)
     for (mechanism, user), keys in image.scram.items():
         yield scram_record(user, mechanism, keys)
     for token in image.tokens.values():

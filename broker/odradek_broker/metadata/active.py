@@ -29,7 +29,7 @@ from odradek_broker.controller.membership import bootstrap, fence_broker, regist
 from odradek_broker.controller.min_insync import one_truth, overruled
 from odradek_broker.controller.replay import replay
 from odradek_broker.controller.result import ControllerResult
-from odradek_broker.controller.scram_users import first_users
+from odradek_broker.controller.scram_users import first_users, salts_of_nobody
 from odradek_broker.controller.snapshot import records_of
 from odradek_broker.controller.stamps import TERM_BYTES, Stamps
 from odradek_broker.log.failures import DiskFailed, LogFailed
@@ -133,6 +133,8 @@ class ControllerRuntime:
         await self._decider.load()
         is_new = self.image.offset < 0
         records = [*bootstrap(), *first_users(self.config, self._random)] if is_new else []
+        if self.image.scram:
+            records += salts_of_nobody(self.image, self._random)
         records += one_truth(self.image, self.config)
         with self._beginning():
             await self._decider.begin(records)

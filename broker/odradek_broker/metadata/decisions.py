@@ -78,7 +78,7 @@ LONG = {
 def decisions(config: BrokerConfig, random: Random, now_ms: Callable[[], int]) -> dict[type, Decision]:
     """By the request's class. `now_ms` is the time of day."""
     return {
-        AlterUserScramCredentialsRequest: lambda image, request, _: alter_scram_users(image, request),
+        AlterUserScramCredentialsRequest: lambda image, request, _: alter_scram_users(image, request, random),
         AllocateProducerIdsRequest: lambda image, request, _: allocate_producer_ids(image, request),
         AlterClientQuotasRequest: lambda image, request, _: alter_client_quotas(image, request),
         AlterConfigsRequest: lambda image, request, _: alter_configs(image, request, config),

@@ -48,7 +48,7 @@ class ScramServer:
         secret: bytes,
         token_of: Callable[[str], TokenAccount | None] = no_token,
     ) -> None:
-        """`nonce`: random. `secret`: random, and the same for all logins: salts of nobody are made of it."""
+        """`nonce`: random. `secret`: likewise, one for all logins of a cluster: salts of nobody are made of it."""
         self.principal: Principal | None = None
         self.expires_ms: int | None = None
         self.by_token = False

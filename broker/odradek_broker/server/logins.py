@@ -44,6 +44,7 @@ class Logins:
             if here.sasl_oauthbearer_unsecured_tokens:
                 logger.warning("%s believes tokens that nobody has signed: whoever reaches it can be anybody", listener)
         self._secret = b""
+        """Of which salts of nobody are made until the metadata has one."""
         self._token_keys = TokenKeys(config.delegation_token_secret) if config.delegation_token_secret else None
 
     async def run(self) -> None:
@@ -80,7 +81,7 @@ class Logins:
             return TokenAccount(self._token_keys.of(mechanism, token_id), token.owner, token.expires_ms)
 
         nonce = base64.b64encode(broker.random.randbytes(NONCE_BYTES)).decode()
-        return ScramServer(mechanism, keys_of, nonce, self._secret, token_of)
+        return ScramServer(mechanism, keys_of, nonce, broker.image.salts_of_nobody or self._secret, token_of)
 
 
 def _keys(config: BrokerConfig) -> KeyFile | KeyUrl | None:

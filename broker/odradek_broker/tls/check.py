@@ -22,7 +22,7 @@ def check_tls(config: BrokerConfig) -> list[str]:
     for listener in config.listeners:
         if config.protocol_of(listener.name) in OVER_TLS:
             mistakes += _tried(f"listeners: {listener.name}: ", server_context, config.at(listener.name))
-    ours = config.inter_broker_listener
+    ours = config.inter_broker_listener if config.listeners else ""
     if not mistakes and config.protocol_of(ours) in OVER_TLS:
         mistakes += _tried(f"listeners: {ours}: ", client_context, config.at(ours))
     return mistakes + (_tried("", etcd_context, config) if to_etcd else [])
