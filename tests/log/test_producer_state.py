@@ -441,7 +441,7 @@ def test_what_a_worker_finds_of_producers_before_a_cut_is_what_the_cut_would_fin
     for offset in range(log.log_end_offset, 0, -1):
         end = log.end_if_cut_at(offset)
         ahead = log.look_for_producers_at(end)()
-        found = log._recovery().producers_at(end, list(log.segments), log._snapshots)
+        found = log._producer_replay().producers_at(end, list(log.segments), log._snapshots)
         assert ahead is not None and everything_known(ahead.states) == everything_known(found)
         if chance.random() < 0.2 and offset < log.log_end_offset:
             log.truncate_to(offset, ahead)

@@ -36,7 +36,13 @@ CORES = {
     "controller": (["controller"], ["tests/controller"]),
     "groups": (["groups", "coordination"], ["tests/groups", "tests/coordination"]),
     "log": (
-        [f"log/{name}.py" for name in ("validation", "idempotence", "producer_state", "leader_epochs", "recovery")],
+        [
+            f"log/{name}.py"
+            for name in (
+                *("validation", "idempotence", "producer_state", "leader_epochs"),
+                *("recovery", "unclean_start", "segment_end", "producer_replay"),
+            )
+        ],
         [f"tests/log/test_{name}.py" for name in ("validation", "producer_state", "leader_epochs", "recovery", "log")],
     ),
 }

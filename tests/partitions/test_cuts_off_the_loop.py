@@ -14,7 +14,7 @@ from odradek.protocol.records.record import Record
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.log import Log
 from odradek_broker.log.offset_checkpoints import OffsetCheckpoints
-from odradek_broker.log.recovery import Recovery
+from odradek_broker.log.producer_replay import ProducerReplay
 from odradek_broker.partitions.checkpoints import Checkpoints, Cut
 from odradek_broker.ports.disk import RealDisk
 from odradek_broker.ports.workers import ThreadWorkers
@@ -37,13 +37,13 @@ async def test_a_cut_goes_through_its_segment_in_a_worker(tmp_path: Path, monkey
     partition: Any = Kept(log)
     files, context = OffsetCheckpoints(str(tmp_path), RealDisk()), SimpleNamespace()
     checkpoints = Checkpoints(context, {("t", 0): partition}, files, ThreadWorkers(1))  # type: ignore[arg-type]
-    on_loop, looked, real = threading.get_ident(), list[bool](), Recovery.producers_at
+    on_loop, looked, real = threading.get_ident(), list[bool](), ProducerReplay.producers_at
 
     def producers_at(*asked: Any) -> Any:
         looked.append(threading.get_ident() == on_loop)
         return real(*asked)
 
-    monkeypatch.setattr(Recovery, "producers_at", producers_at)
+    monkeypatch.setattr(ProducerReplay, "producers_at", producers_at)
     async with checkpoints.before_cut({partition: Cut(7)}) as ahead:
         log.truncate_to(7, ahead[partition])
     assert (log.log_end_offset, looked) == (7, [False])

@@ -220,7 +220,7 @@ COMMON = [
     ),
     planted(
         "a batch that was moved up is kept",
-        "log/recovery.py",
+        "log/unclean_start.py",
         "    return header.next_offset < recovery_point or header.base_offset > end",
         "    return False",
     ),
@@ -330,7 +330,7 @@ LATER = [
     ),
     planted(
         "pages are trusted after a failed sync",
-        "log/recovery.py",
+        "log/unclean_start.py",
         "            _write_again(segment, walk.doubtful_from)\n",
         "",
     ),
@@ -543,7 +543,7 @@ LATER = [
         "log/cuttable.py",
         "            self.producers = ahead.states\n"
         "        else:\n"
-        "            self.producers = self._recovery().producers_at(offset, list(self.segments), self._snapshots)\n",
+        "            self.producers = self._producer_replay().producers_at(offset, list(self.segments), self._snapshots)\n",
         "            pass\n",
     ),
     planted(

@@ -18,10 +18,7 @@ OF_ITS_OPTIONS = "its signature is the command's options, a line or more each"
 WIRING = "a list of what is made of what: there is nothing in it to divide"
 HOT = "on the path of every record: a call more would be seen"
 
-LARGE_MODULES = {
-    "broker/odradek_broker/log/recovery.py": "one walk over a log, whose steps share what has been found so far",
-    "broker/odradek_broker/log/segment.py": "a segment and its three indexes change together, or not at all",
-}
+LARGE_MODULES: dict[str, str] = {}
 LARGE_FUNCTIONS = {
     "broker/odradek_broker/partitions/fetch.py read_partition": HOT,
     "broker/odradek_broker/controller/alter_partition.py alter_partition": "one decision, entry by entry",

@@ -35,16 +35,16 @@ class CuttableLog(AppendableLog):
     def look_for_producers_at(self, offset: int) -> Callable[[], ProducersAt | None]:
         """A look for a worker, as it goes through a segment: what it finds is for `truncate_to`. It raises nothing."""
         segments = [each.walker() for each in self.segments if each.base_offset < offset]
-        recovery, snapshots, truncations = self._recovery(), self._snapshots.reader(), self.truncations
+        replay, snapshots, truncations = self._producer_replay(), self._snapshots.reader(), self.truncations
 
         def look() -> ProducersAt | None:
             if not segments:
                 return None
             try:
-                states = recovery.producers_at(offset, segments, snapshots)
+                states = replay.producers_at(offset, segments, snapshots)
             except OSError:
                 return None
-            return None if recovery.damage is not None else ProducersAt(offset, truncations, states)
+            return None if replay.damage.met is not None else ProducersAt(offset, truncations, states)
 
         return look
 
@@ -117,7 +117,7 @@ class CuttableLog(AppendableLog):
         if ahead is not None and ahead.offset == offset:
             self.producers = ahead.states
         else:
-            self.producers = self._recovery().producers_at(offset, list(self.segments), self._snapshots)
+            self.producers = self._producer_replay().producers_at(offset, list(self.segments), self._snapshots)
         for segment in self.segments:
             segment.forget_tally()
         self._unsynced.add_directory(self.directory)

@@ -11,32 +11,25 @@ Invariants
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from functools import partial
-
-from odradek.protocol.records.batch import BatchHeader, crc_is_valid
+from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log import damage, filenames, offset_index, time_index
 from odradek_broker.log.failures import CorruptIndex, DamagedLog
-from odradek_broker.log.leader_epochs import NO_EPOCH
 from odradek_broker.log.offset_index import OffsetIndex
-from odradek_broker.log.scan import Scan, walk
+from odradek_broker.log.segment_files import SegmentFiles
 from odradek_broker.log.tail import Tail
 from odradek_broker.log.tally import Tally
 from odradek_broker.log.time_index import TimeIndex
 from odradek_broker.log.transaction_index import TransactionIndex
-from odradek_broker.ports.disk import Disk, File
+from odradek_broker.ports.disk import Disk
 
 UNKNOWN = -1
 _NOT_LOADED = -2
 
 
-class Segment:
+class Segment(SegmentFiles):
     """`size_bytes` of a segment that exists already is given, so that opening a log need not open the file."""
 
     __slots__ = (
-        "_disk",
-        "_file",
         "_first_timestamp",
         "_known_damage",
         "_largest_timestamp",
@@ -46,33 +39,23 @@ class Segment:
         "_tally",
         "_time_index",
         "_transaction_index",
-        "base_offset",
         "bytes_since_index",
-        "directory",
         "index_interval_bytes",
         "is_ready",
-        "size_bytes",
-        "suffix",
         "unsaved",
     )
 
     def __init__(
         self, disk: Disk, directory: str, base_offset: int, size_bytes: int, index_interval_bytes: int, suffix: str = ""
     ) -> None:
-        self._disk = disk
-        self.directory = directory
-        self.base_offset = base_offset
-        self.size_bytes = size_bytes
+        super().__init__(disk, directory, base_offset, size_bytes, suffix)
         self.index_interval_bytes = index_interval_bytes
-        self.suffix = suffix
-        """`.cleaned` or `.deleted` while the files are named so."""
         self.bytes_since_index = 0
         self.is_ready = False
         """Whether `note` may be called: the indexes are loaded and the largest timestamp is known."""
         self.unsaved = False
         """Whether the indexes in memory hold more than those on disk."""
         self._tally: Tally | None = None
-        self._file: File | None = None
         self._offset_index: OffsetIndex | None = None
         self._time_index: TimeIndex | None = None
         self._transaction_index: TransactionIndex | None = None
@@ -105,17 +88,7 @@ class Segment:
         made._offset_index = OffsetIndex(self.base_offset)
         return made
 
-    def path(self, suffix: str) -> str:
-        """The path of one of its files, as it is named now."""
-        return os.path.join(self.directory, filenames.segment_file(self.base_offset, suffix) + self.suffix)
-
     # The parts, each loaded when first asked for.
-
-    @property
-    def file(self) -> File:
-        if self._file is None:
-            self._file = self._disk.open(self.path(filenames.LOG))
-        return self._file
 
     @property
     def offset_index(self) -> OffsetIndex:
@@ -135,11 +108,7 @@ class Segment:
     def transaction_index(self) -> TransactionIndex:
         """Raises CorruptIndex: it cannot be rebuilt from the segment alone."""
         if self._transaction_index is None:
-            try:
-                data = self._disk.read_file(self.path(filenames.TRANSACTION_INDEX))
-            except FileNotFoundError:
-                data = b""
-            self._transaction_index = TransactionIndex.decode(data, self.base_offset)
+            self._transaction_index = self._read_transaction_index()
         return self._transaction_index
 
     @transaction_index.setter
@@ -178,10 +147,6 @@ class Segment:
     def forget_tally(self) -> None:
         """What was counted need not be true any more."""
         self._tally = None
-
-    def modified_ms(self) -> int:
-        """When the file was last written, by the disk's clock."""
-        return self._disk.modified_ms(self.path(filenames.LOG))
 
     # Writing.
 
@@ -234,22 +199,9 @@ class Segment:
         if not self.unsaved:
             return []
         self.complete_time_index()
-        contents = [
-            (filenames.OFFSET_INDEX, self.offset_index.encode()),
-            (filenames.TIME_INDEX, self.time_index.encode()),
-        ]
-        if self._transaction_index is not None:  # else nothing of it has changed
-            aborted = self._transaction_index.encode()
-            if aborted or self._disk.exists(self.path(filenames.TRANSACTION_INDEX)):
-                contents.append((filenames.TRANSACTION_INDEX, aborted))
-        try:
-            for suffix, data in contents:
-                self._disk.replace_file(self.path(suffix), data, sync=sync)
-        except OSError:
-            self._remove_indexes()
-            raise
+        written = self._write_indexes(self.offset_index, self.time_index, self._transaction_index, sync=sync)
         self.unsaved = False
-        return [self.path(suffix) for suffix, _ in contents]
+        return written
 
     def release(self) -> None:
         """Let go of the file and the indexes; they come back when asked for. Not while `unsaved`."""
@@ -275,9 +227,7 @@ class Segment:
         """Remove all its files, the `.log` last."""
         self.unsaved = False
         self.release()
-        for name in reversed(filenames.SEGMENT_SUFFIXES):
-            if name == filenames.LOG or self._disk.exists(self.path(name)):
-                self._disk.remove(self.path(name))
+        self._remove_files()
 
     def rename(self, suffix: str, *, in_order: bool = False) -> None:
         """Give all its files another second suffix. What is not saved of the indexes is forgotten.
@@ -286,13 +236,7 @@ class Segment:
         """
         self.unsaved = False
         self.release()
-        before = {name: self.path(name) for name in filenames.SEGMENT_SUFFIXES}
-        self.suffix = suffix
-        for name in reversed(filenames.SEGMENT_SUFFIXES):  # the .log last: it alone says that a segment exists
-            if name == filenames.LOG and in_order:
-                self._disk.sync_dir(self.directory)
-            if name == filenames.LOG or self._disk.exists(before[name]):
-                self._disk.rename(before[name], self.path(name))
+        self._rename_files(suffix, in_order=in_order)
 
     # Reading.
 
@@ -339,20 +283,6 @@ class Segment:
                 place = scan.position, scan.next_offset
             return place
 
-    def header_at(self, position: int) -> BatchHeader:
-        """The header of the batch that begins there. Raises OSError, DamagedLog."""
-        for _, header in self.batches(position):
-            return header
-        raise DamagedLog(self.path(filenames.LOG), position, self.base_offset, "no batch begins there")
-
-    def sound_batch(self, position: int, header: BatchHeader) -> bytes:
-        """The bytes of a batch, whose checksum they match. Raises OSError, DamagedLog."""
-        batch = self.file.read(position, header.size_bytes)
-        if not crc_is_valid(batch, 0, header):
-            reason = "a batch does not match its checksum"
-            raise DamagedLog(self.path(filenames.LOG), position, header.base_offset, reason)
-        return batch
-
     def last_boundary(self, boundary: int, limit: int) -> int:
         """The last boundary of a batch at or before `limit`, given one before it (or beyond it: then that one).
 
@@ -374,56 +304,11 @@ class Segment:
                 return max(position, boundary)
         return self.size_bytes
 
-    def _walk(self, position: int) -> Iterator[tuple[int, int, int]]:
-        path_of = partial(self.path, filenames.LOG)
-        return walk(self.file, position, self.size_bytes, path_of=path_of, next_offset=self.base_offset)
-
-    def batches(
-        self, position: int = 0, *, next_offset: int | None = None, verify: bool = False
-    ) -> Iterator[tuple[int, BatchHeader]]:
-        """Position and header of all batches from a position on where one begins. Raises OSError, DamagedLog.
-
-        `next_offset`: where the batches before end, if that is known. `verify`: also where a checksum does not match.
-        """
-        next_offset = self.base_offset if next_offset is None else next_offset
-        scan, last = self.scan(position, next_offset=next_offset, verify=verify), (position, next_offset)
-        sound = last
-        for found in scan:
-            last, sound = sound, (scan.position, scan.next_offset)
-            yield found
-        if scan.fault is not None:
-            sound = last if scan.is_out_of_order else sound  # then the batch before it may be the one that is wrong
-            raise DamagedLog(self.path(filenames.LOG), *sound, scan.fault)
-
-    def scan(
-        self,
-        position: int = 0,
-        *,
-        next_offset: int | None = None,
-        verify: bool = False,
-        leader_epoch: int = NO_EPOCH,
-    ) -> Scan:
-        """Walk over the batches from a position where one begins, as far as they are sound: look at its `fault`."""
-        return Scan(
-            self.file,
-            position,
-            self.size_bytes,
-            next_offset=self.base_offset if next_offset is None else next_offset,
-            verify=verify,
-            leader_epoch=leader_epoch,
-        )
-
     def position_before(self, timestamp: int, from_offset: int) -> int:
         """Where a batch begins that lies before all those behind `from_offset` that are as young as `timestamp`."""
         return self.offset_index.look_up(max(self.time_index.look_up(timestamp), from_offset))
 
     # Indexes from the file.
-
-    def _remove_indexes(self) -> None:
-        """What is on disk is older than what could not be written: a start is to find nothing rather than that."""
-        for suffix in (filenames.OFFSET_INDEX, filenames.TIME_INDEX):
-            if self._disk.exists(self.path(suffix)):
-                self._disk.remove(self.path(suffix))
 
     def rebuild_indexes(self) -> None:
         """Offset and time index anew, from the headers of the batches. Raises OSError; DamagedLog, and nothing changed.
@@ -467,14 +352,9 @@ class Segment:
 
     def _load_indexes(self) -> None:
         try:
-            data = self._disk.read_file(self.path(filenames.OFFSET_INDEX))
-            offset_index = OffsetIndex.decode(data, self.base_offset, self.size_bytes)
-            times = TimeIndex.decode(self._disk.read_file(self.path(filenames.TIME_INDEX)), self.base_offset)
+            self._offset_index, self._time_index = self._read_offset_index(), self._read_time_index()
         except (FileNotFoundError, CorruptIndex) as error:
-            self._say_of_index(error)
-            self.rebuild_indexes()
-            return
-        self._offset_index, self._time_index = offset_index, times
+            self._rebuild_unusable_index(error)
 
     def confirm_largest_timestamp(self) -> None:
         """See whether the batches bear out what the time index says, and make it anew where they do not.
@@ -493,28 +373,23 @@ class Segment:
         self.rebuild_indexes()
         damage.say(self.path(filenames.TIME_INDEX), f"no batch bears out that none is younger than {largest}")
 
-    def _say_of_index(self, fault: FileNotFoundError | CorruptIndex) -> None:
-        """An empty segment need not have any."""
-        if self.size_bytes:
-            missing = isinstance(fault, FileNotFoundError)
-            damage.say(
-                self.path(filenames.LOG), "an index of it is not there" if missing else f"an index of it, {fault}"
-            )
+    def _rebuild_unusable_index(self, fault: FileNotFoundError | CorruptIndex) -> None:
+        if self.size_bytes:  # an empty segment need not have any
+            what = "an index of it is not there" if isinstance(fault, FileNotFoundError) else f"an index of it, {fault}"
+            damage.say(self.path(filenames.LOG), what)
+        self.rebuild_indexes()
 
     def _load_largest_timestamp(self) -> None:
         """From the end of the time index file, unless that is not there: then with all the rest."""
         if self._time_index is None:
             try:
-                data = read_end(self._disk, self.path(filenames.TIME_INDEX), time_index.ENTRY_BYTES)
+                last = self._read_last_time_entry()
             except FileNotFoundError as error:
-                self._say_of_index(error)
-                self.rebuild_indexes()
+                self._rebuild_unusable_index(error)
                 return
-            self._largest_timestamp, self._offset_of_largest_timestamp = time_index.decode_last_entry(
-                data, self.base_offset
-            )
-            return
-        self._largest_timestamp, self._offset_of_largest_timestamp = self._time_index.last_entry()
+        else:
+            last = self._time_index.last_entry()
+        self._largest_timestamp, self._offset_of_largest_timestamp = last
 
     def _find_largest_timestamp(self) -> None:
         """From the last entry of the time index on, which may not be the end."""
@@ -523,12 +398,3 @@ class Segment:
             if header.record_count and header.max_timestamp > largest:
                 largest, offset = header.max_timestamp, header.last_offset
         self._largest_timestamp, self._offset_of_largest_timestamp = largest, offset
-
-
-def read_end(disk: Disk, path: str, length: int) -> bytes:
-    """The last bytes of a file. Raises FileNotFoundError."""
-    file = disk.open(path)
-    try:
-        return file.read(max(file.size - length, 0), length)
-    finally:
-        file.close()

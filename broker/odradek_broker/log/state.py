@@ -6,13 +6,12 @@ from odradek_broker.log import damage, filenames
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.deleted_files import DeletedFiles
 from odradek_broker.log.epochs_file import EpochsFile
-from odradek_broker.log.failures import (
-    CorruptIndex,
-)
+from odradek_broker.log.failures import CorruptIndex
 from odradek_broker.log.flush import Unsynced
 from odradek_broker.log.leader_epochs import LeaderEpochs
+from odradek_broker.log.loaded import Loaded, RecoverySummary
+from odradek_broker.log.producer_replay import ProducerReplay
 from odradek_broker.log.producer_state import ProducerStates
-from odradek_broker.log.recovery import Loaded, Recovery, RecoverySummary
 from odradek_broker.log.segment import Segment
 from odradek_broker.log.segments import Segments
 from odradek_broker.log.transaction_index import TransactionIndex
@@ -78,14 +77,12 @@ class LogState:
             return segment.transaction_index
         except CorruptIndex as error:
             damage.say(segment.path(filenames.TRANSACTION_INDEX), error)
-            index = self._recovery().aborted_transactions_of(segment, list(self.segments), self._snapshots)
+            index = self._producer_replay().aborted_transactions_of(segment, list(self.segments), self._snapshots)
             segment.transaction_index = index
             return index
 
-    def _recovery(self) -> Recovery:
-        return Recovery(
-            self._disk, self.directory, self.config, log_start_offset=self.log_start_offset, now_ms=self._now_ms
-        )
+    def _producer_replay(self) -> ProducerReplay:
+        return ProducerReplay(self._now_ms)
 
     # Files on their way out.
 
