@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 from msgspec import structs
 
 from odradek.protocol.errors import ErrorCode
@@ -11,8 +12,10 @@ from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestT
 from odradek.protocol.messages.metadata_records import BrokerRegistrationChangeRecord
 from odradek_broker.apis import api_03_metadata, api_20_delete_topics
 from odradek_broker.config import BrokerConfig, Listener
-from odradek_broker.controller.image import Endpoint
+from odradek_broker.controller.image import Endpoint, MetadataImage
 from odradek_broker.controller.replay import replay
+from odradek_broker.loop.slices import SLICE
+from odradek_broker.metadata.reachability import SUSPICION_MS
 from odradek_broker.metadata.recent_deletions import RECENT_MS
 from tests.apis.small_broker import SmallBroker
 from tests.controller.images import join
@@ -210,6 +213,98 @@ async def test_a_leader_that_is_gone_or_out_of_reach_is_no_leader() -> None:
     for version, error in ((6, ErrorCode.LISTENER_NOT_FOUND), (5, ErrorCode.LEADER_NOT_AVAILABLE)):
         (topic,) = (await ask(broker, named("t"), version)).topics
         assert topic.partitions[0].error_code == error
+
+
+class DyingLeader:
+    """Broker 2 leads everything, its death has been noticed, and 1 is asked about it."""
+
+    def __init__(self, broker: SmallBroker) -> None:
+        self._broker = broker
+        self._own = broker.image
+        me = broker.image.brokers[1]
+        both = {1: me, 2: structs.replace(me, broker_id=2, endpoints=(Endpoint("PLAINTEXT", "h2", 9092),))}
+        self._take(structs.replace(self._own, brokers=both), 2)
+        broker.reachability.lost(2)
+
+    async def elect_after(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+        brokers = self._broker.image.brokers
+        dead = structs.replace(brokers[2], fenced=True)
+        self._take(structs.replace(self._broker.image, brokers={**brokers, 2: dead}), 1)
+
+    async def forgive_after(self, seconds: float) -> None:
+        """The suspicion is over, and nobody has been elected."""
+        await trio.sleep(seconds)
+        self._broker.clock.passed_ms += SUSPICION_MS
+
+    async def stop_after(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+        self._broker.is_stopping = True
+
+    def _take(self, image: MetadataImage, leader: int) -> None:
+        topics = {
+            name: structs.replace(
+                topic,
+                partitions={index: structs.replace(one, leader=leader) for index, one in topic.partitions.items()},
+            )
+            for name, topic in image.topics.items()
+        }
+        self._broker.runtime._decider.image = structs.replace(image, topics=topics)
+
+
+@pytest.mark.parametrize("partitions", [1, SLICE + 1], ids=["few", "many"])
+@pytest.mark.parametrize("version", [0, 13])
+async def test_who_asks_about_a_leader_that_has_just_died_is_told_of_the_next(
+    version: int, partitions: int, autojump_clock: object
+) -> None:
+    """franz-go refuses to write while it has been told of no leader of any partition of a topic."""
+    broker = await SmallBroker().start()
+    await broker.create("t", partitions)
+    dying = DyingLeader(broker)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(dying.elect_after, 0.5)
+        (topic,) = (await ask(broker, named("t"), version)).topics
+    assert {(each.error_code, each.leader_id) for each in topic.partitions} == {(0, 1)}
+
+
+async def test_a_leader_that_nobody_follows_is_named_again_when_the_suspicion_is_over(autojump_clock: object) -> None:
+    """It may be only this broker that cannot reach it."""
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    dying = DyingLeader(broker)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(dying.forgive_after, 0.5)
+        (topic,) = (await ask(broker, named("t"))).topics
+    assert [(each.error_code, each.leader_id) for each in topic.partitions] == [(0, 2)]
+
+
+async def test_no_answer_waits_for_an_election_for_ever(autojump_clock: object) -> None:
+    """Brokers that die one after the other could keep it waiting."""
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    DyingLeader(broker)
+    with trio.fail_after(api_03_metadata.PATIENCE_SECONDS + 1):
+        (topic,) = (await ask(broker, named("t"))).topics
+    assert [each.error_code for each in topic.partitions] == [ErrorCode.LEADER_NOT_AVAILABLE]
+
+
+async def test_a_broker_that_stops_waits_for_no_election(autojump_clock: object) -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    dying = DyingLeader(broker)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(dying.stop_after, 0.1)
+        with trio.fail_after(api_03_metadata.PATIENCE_SECONDS / 2):
+            await ask(broker, named("t"))
+
+
+async def test_who_asks_about_other_topics_does_not_wait_for_the_election(autojump_clock: object) -> None:
+    broker = await SmallBroker().start()
+    await broker.create("t")
+    DyingLeader(broker)
+    with trio.fail_after(api_03_metadata.PATIENCE_SECONDS / 2):
+        assert codes(await ask(broker, named("nope"))) == [("nope", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)]
+        assert codes(await ask(broker, [])) == []
 
 
 async def test_operations_are_told_only_where_they_are_asked_for() -> None:

@@ -9,7 +9,8 @@ Behaviour
     Unknown id (version 12 on)       UNKNOWN_TOPIC_ID, with a null name
     An id, or no name, in 10 or 11   INVALID_REQUEST for every topic
     Partition without a leader       LEADER_NOT_AVAILABLE; a leader without our listener: LISTENER_NOT_FOUND (6 on)
-    A leader that has just died      LEADER_NOT_AVAILABLE, before the controller says so (metadata/reachability.py)
+    A leader that has just died      the answer waits for the next, for a second at most (metadata/reachability.py):
+                                     franz-go fails what is written while it knows of no leader of a topic
     Unlike Kafka, which says UNKNOWN_TOPIC_OR_PARTITION at first, a topic that was made is there in the same answer.
     Every broker passes on what the controller must decide, so each names itself as the controller.
 Versions
@@ -49,6 +50,10 @@ REQUEST, VERSIONS = MetadataRequest, range(14)
 PAUSE_SECONDS = 0.01
 """Who asks has often just lost a leader. Brokers lose it in the same moment, and are to know it before they answer."""
 
+PATIENCE_SECONDS = 1.0
+"""For another leader to be elected: no longer than a suspicion lasts. Other answers of the connection wait behind."""
+LOOKS_AGAIN_SECONDS = 0.01
+
 MADE_AT_ONCE = 1_000
 """How many topics one request has made. Of the others the client learns that they are not there, and asks again."""
 
@@ -72,8 +77,27 @@ def handle(request: MetadataRequest, context: RequestContext) -> MetadataRespons
 
 
 async def _answer_after_pause(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
-    await trio.sleep(PAUSE_SECONDS)
+    await _pause(request, context)
     return _answer(request, context, {})
+
+
+async def _pause(request: MetadataRequest, context: RequestContext) -> None:
+    """Until others have been elected in the place of leaders that have just died."""
+    await trio.sleep(PAUSE_SECONDS)
+    with trio.move_on_after(PATIENCE_SECONDS):
+        while _awaits_election(request, context):  # noqa: ASYNC110 (a suspicion ends by itself)
+            await trio.sleep(LOOKS_AGAIN_SECONDS)
+
+
+def _awaits_election(request: MetadataRequest, context: RequestContext) -> bool:
+    """Whether somebody who has most likely just died leads what is asked about. Of a long request that is believed."""
+    suspects = context.broker.reachability.suspects(context.broker.image)
+    if context.broker.is_stopping:
+        return False
+    if not suspects or _is_long(request, context):
+        return bool(suspects)
+    led = (partition for topic in _asked(request, context) for partition in topic.partitions.values())
+    return any(partition.leader in suspects for partition in led)
 
 
 # --------------------------------------------------------------------------------------------------- much to answer
@@ -81,14 +105,21 @@ async def _answer_after_pause(request: MetadataRequest, context: RequestContext)
 
 def _is_long(request: MetadataRequest, context: RequestContext) -> bool:
     """Whether the loop would be held by it."""
+    topics = context.broker.image.topics if _asks_for_all(request, context) else request.topics or ()
+    return len(topics) > SLICE or sum(len(topic.partitions) for topic in _asked(request, context)) > SLICE
+
+
+def _asks_for_all(request: MetadataRequest, context: RequestContext) -> bool:
+    return request.topics is None or (context.version < NULL_IS_ALL and not request.topics)
+
+
+def _asked(request: MetadataRequest, context: RequestContext) -> Iterable[TopicImage]:
+    """Those of the topics that are there."""
     image = context.broker.image
-    topics = image.topics
-    if request.topics and len(request.topics) <= SLICE:
-        found = [topics.get(topic.name or "") or image.topic_by_id(topic.topic_id) for topic in request.topics]
-        return sum(len(topic.partitions) for topic in found if topic is not None) > SLICE
-    if request.topics or len(topics) > SLICE:
-        return True
-    return sum(len(topic.partitions) for topic in topics.values()) > SLICE
+    if request.topics is None or _asks_for_all(request, context):
+        return image.topics.values()
+    found = (image.topics.get(topic.name or "") or image.topic_by_id(topic.topic_id) for topic in request.topics)
+    return (topic for topic in found if topic is not None)
 
 
 async def _answer_from_worker(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
@@ -100,7 +131,7 @@ async def _answer_from_worker(request: MetadataRequest, context: RequestContext)
     if missing := await looks.look(partial(_missing, request, context)):
         failures = await _make(missing, context)
     elif len(context.broker.image.active_brokers) > 1:
-        await trio.sleep(PAUSE_SECONDS)
+        await _pause(request, context)
     return await looks.look(partial(_answer, request, context, failures))
 
 
@@ -153,7 +184,7 @@ def _topics(
 ) -> Iterable[MetadataResponseTopic]:
     image = context.broker.image
     operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED_FOR
-    if request.topics is None or (context.version < NULL_IS_ALL and not request.topics):
+    if request.topics is None or _asks_for_all(request, context):
         for topic in image.topics.values():
             yield _topic(topic, operations, context)
         return

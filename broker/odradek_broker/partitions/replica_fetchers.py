@@ -72,6 +72,7 @@ class ReplicaFetchers:
 
     def _made(self, leader: int, address: Address, partitions: dict[Key, Partition]) -> ReplicaFetcher:
         follower = self._make_follower()
+        self._reachability.asked_anew(leader)
         return ReplicaFetcher(
             self._context, self._controller, self._reachability, follower, leader, address, partitions
         )
