@@ -4,6 +4,7 @@
     python -m benchmarks.run --quick     a tenth of the records: a look, not a result
     python -m benchmarks.run throughput  one or more of the modules below
     python -m benchmarks.run --full      as well a 20 GB log and a ten-minute load
+    python -m benchmarks.run security    tls.py, permissions.py and logins.py
     python -m benchmarks.run cluster     three brokers of each: see cluster/, which is not part of everything
 
     throughput.py   records in and out at 100 B, 1 KB, 10 KB; zstd; idempotent
@@ -16,6 +17,8 @@
     flat_cost.py    what must not matter: partitions, connections, size of the log
     capacity.py     what a core carries: processor time for each request, megabyte, connection and partition
     logins.py       logins by SCRAM a second, and what a neighbour notices of them
+    tls.py          records in and out over TLS
+    permissions.py  what asking for permission costs a Produce, decisions among many ACLs, and their memory
 
 Brokers take turns round by round, so a slow minute of the machine is shared. The client is confluent-kafka in a process
 of its own (client_*.py), the same for every broker. Nothing here asserts on time.

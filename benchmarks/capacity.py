@@ -97,12 +97,12 @@ def cpu_seconds(pid: int) -> float:
 
 def _requests(broker: BrokerProcess, scale: Scale) -> Iterator[tuple[str, str, float]]:
     small, large = scale.records(SMALL_REQUESTS), max(20, round(LARGE_REQUESTS * scale.record_factor))
-    with fresh_topic(broker) as topic, _peers(broker) as peers:
-        yield "Produce of one record", "µs", 1e6 * _cost(broker, peers, small, produce(topic, SMALL))
-        yield "Fetch of one record", "µs", 1e6 * _cost(broker, peers, small, fetch(topic, 1))
-    with fresh_topic(broker) as topic, _peers(broker) as peers:
-        yield "Produce of 1 MB", "ms", 1e3 * _cost(broker, peers, large, produce(topic, LARGE))
-        yield "Fetch of 1 MB", "ms", 1e3 * _cost(broker, peers, large, fetch(topic, FETCH_BYTES))
+    with fresh_topic(broker) as topic, connected(broker) as peers:
+        yield "Produce of one record", "µs", 1e6 * cost(broker, peers, small, produce(topic, SMALL))
+        yield "Fetch of one record", "µs", 1e6 * cost(broker, peers, small, fetch(topic, 1))
+    with fresh_topic(broker) as topic, connected(broker) as peers:
+        yield "Produce of 1 MB", "ms", 1e3 * cost(broker, peers, large, produce(topic, LARGE))
+        yield "Fetch of 1 MB", "ms", 1e3 * cost(broker, peers, large, fetch(topic, FETCH_BYTES))
 
 
 def _connections(broker: BrokerProcess, scale: Scale) -> Iterator[tuple[str, str, float]]:
@@ -114,7 +114,7 @@ def _connections(broker: BrokerProcess, scale: Scale) -> Iterator[tuple[str, str
 
 def _partitions(broker: BrokerProcess, scale: Scale) -> Iterator[tuple[str, str, float]]:
     before_mib = memory_mib(broker.pid)
-    with fresh_topic(broker, scale.partitions) as topic, _peers(broker, 1) as peers:
+    with fresh_topic(broker, scale.partitions) as topic, connected(broker, 1) as peers:
         time.sleep(1)
         yield "a partition", "KiB", (memory_mib(broker.pid) - before_mib) * MIB / 1024 / scale.partitions
         spent = cpu_seconds(broker.pid)
@@ -123,8 +123,8 @@ def _partitions(broker: BrokerProcess, scale: Scale) -> Iterator[tuple[str, str,
         yield f"{scale.partitions} idle partitions", "% of a core", idle_percent
         asked = MetadataRequest(topics=[MetadataRequestTopic(name=topic)], allow_auto_topic_creation=False)
         frame = _frame(asked, METADATA_VERSION)
-        cost = _cost(broker, peers, METADATA_REQUESTS, frame)
-        yield f"Metadata of {scale.partitions} partitions", "ms", 1e3 * cost
+        took_s = cost(broker, peers, METADATA_REQUESTS, frame)
+        yield f"Metadata of {scale.partitions} partitions", "ms", 1e3 * took_s
         peers[0].send(frame)
         yield "Metadata of a partition", "bytes", peers[0].receive() / scale.partitions
 
@@ -132,7 +132,7 @@ def _partitions(broker: BrokerProcess, scale: Scale) -> Iterator[tuple[str, str,
 def _two_at_once(one: BrokerProcess, other: BrokerProcess, scale: Scale) -> list[float]:
     """The cost of a Produce to each, in µs."""
     brokers, count = [one, other], scale.records(SMALL_REQUESTS)
-    with fresh_topic(one) as first, fresh_topic(other) as second, _peers(one) as some, _peers(other) as others:
+    with fresh_topic(one) as first, fresh_topic(other) as second, connected(one) as some, connected(other) as others:
         pairs = [(peer, produce(first, SMALL)) for peer in some] + [(peer, produce(second, SMALL)) for peer in others]
         before = [cpu_seconds(each.pid) for each in brokers]
         for _ in range(count // CONNECTIONS):
@@ -140,7 +140,7 @@ def _two_at_once(one: BrokerProcess, other: BrokerProcess, scale: Scale) -> list
         return [1e6 * (cpu_seconds(each.pid) - at) / count for each, at in zip(brokers, before, strict=True)]
 
 
-def _cost(broker: BrokerProcess, peers: list[Peer], count: int, frame: bytes) -> float:
+def cost(broker: BrokerProcess, peers: list[Peer], count: int, frame: bytes) -> float:
     """Seconds of the broker's processor time for each request. A tenth of them before that warms up."""
     pairs = [(peer, frame) for peer in peers]
     rounds = max(1, count // len(peers))
@@ -160,7 +160,7 @@ def _round(pairs: list[tuple[Peer, bytes]]) -> None:
 
 
 @contextlib.contextmanager
-def _peers(broker: BrokerProcess, count: int = CONNECTIONS) -> Iterator[list[Peer]]:
+def connected(broker: BrokerProcess, count: int = CONNECTIONS) -> Iterator[list[Peer]]:
     peers = [Peer(broker) for _ in range(count)]
     try:
         yield peers

@@ -45,13 +45,16 @@ CONSUMER_CONFIG = {
 
 
 def produce(task: dict[str, Any]) -> dict[str, float]:
-    """records_per_s of `records` values of `value_bytes` over `partitions`; `config` goes on top of PRODUCER_CONFIG."""
-    bootstrap, topic, records = task["bootstrap"], task["topic"], task["records"]
+    """records_per_s of `records` values of `value_bytes` over `partitions`; `config` goes on top of PRODUCER_CONFIG.
+
+    `security`: how to connect, as far as that is not plain.
+    """
+    where, topic, records = _where(task), task["topic"], task["records"]
     partitions = task.get("partitions", 1)
     chunks = _chunks(task["value_bytes"], task.get("values", "constant"))
-    producer = Producer({"bootstrap.servers": bootstrap, **PRODUCER_CONFIG, **task.get("config", {})})
+    producer = Producer({**where, **PRODUCER_CONFIG, **task.get("config", {})})
     producer.list_topics(topic, timeout=30)
-    before = _end_offsets(bootstrap, topic, partitions)
+    before = _end_offsets(where, topic, partitions)
 
     began = time.perf_counter()
     sent = 0
@@ -63,7 +66,7 @@ def produce(task: dict[str, Any]) -> dict[str, float]:
     unsent = producer.flush(ACK_TIMEOUT_SECONDS)
     seconds = time.perf_counter() - began
 
-    stored = _end_offsets(bootstrap, topic, partitions) - before
+    stored = _end_offsets(where, topic, partitions) - before
     assert unsent == 0 and stored == records, f"{records} sent, {stored} stored, {unsent} without an answer"
     return {"records_per_s": records / seconds}
 
@@ -71,7 +74,7 @@ def produce(task: dict[str, Any]) -> dict[str, float]:
 def consume(task: dict[str, Any]) -> dict[str, float]:
     """records_per_s of `records` read from the beginning; the clock starts at the first record."""
     topic, records, partitions = task["topic"], task["records"], task.get("partitions", 1)
-    consumer = Consumer({"bootstrap.servers": task["bootstrap"], **CONSUMER_CONFIG})
+    consumer = Consumer({**_where(task), **CONSUMER_CONFIG})
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partitions)])
     first = consumer.consume(1, ACK_TIMEOUT_SECONDS)
     began = time.perf_counter()
@@ -141,8 +144,12 @@ def _hand_over(producer: Producer, topic: str, partition: int, chunk: list[dict[
         producer.poll(0.005)
 
 
-def _end_offsets(bootstrap: str, topic: str, partitions: int) -> int:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "none"})
+def _where(task: dict[str, Any]) -> dict[str, str]:
+    return {"bootstrap.servers": task["bootstrap"], **task.get("security", {})}
+
+
+def _end_offsets(where: dict[str, str], topic: str, partitions: int) -> int:
+    consumer = Consumer({**where, "group.id": "none"})
     try:
         asked = [TopicPartition(topic, partition) for partition in range(partitions)]
         return sum(_end_offset(consumer, each) for each in asked)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import base64
 import itertools
-import re
 import subprocess
 import sys
 import time
@@ -26,14 +25,14 @@ from statistics import quantiles
 import trio
 
 from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE, Contender
+from benchmarks.guarded import LISTENER, guarded
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
 from odradek import Admin, Producer, Security
 from odradek.protocol.messages.sasl_authenticate import SaslAuthenticateRequest, SaslAuthenticateResponse
 from odradek.protocol.messages.sasl_handshake import SaslHandshakeRequest, SaslHandshakeResponse
 from odradek.protocol.sasl import scram
-from odradek.testing.ports import free_ports
-from referee import ApacheKafka, BrokerProcess
+from referee import BrokerProcess
 from tests.server.served_broker import Peer
 
 AT_ONCE = 16
@@ -41,6 +40,11 @@ SECONDS, WARM_UP_SECONDS = 5, 2
 USER, PASSWORD, MECHANISM = "alice", "wonder", "SCRAM-SHA-256"
 ADMIN = 'org.apache.kafka.common.security.plain.PlainLoginModule required username=admin password=a user_admin="a";'
 SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+SETTINGS = {
+    "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
+    f"{LISTENER}plain.sasl.jaas.config": ADMIN,
+    f"{LISTENER}scram-sha-256.sasl.jaas.config": SCRAM_MODULE,
+}
 
 
 def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
@@ -49,7 +53,7 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
     logins = Measurement("logins by SCRAM-SHA-256", "1/s", True, KAFKA, least)
     noticed = Measurement("a neighbour's p99 during logins, of that without", "times", False, KAFKA, {})
     for contender in contenders:
-        broker, port = _guarded(contender)
+        broker, port = guarded(contender, "SASL_PLAINTEXT", SETTINGS)
         with broker:
             for _ in range(scale.rounds):
                 rate, times = trio.run(_round, broker, port)
@@ -57,39 +61,6 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
                 noticed.add(contender.name, times)
     yield logins
     yield noticed
-
-
-class Guarded(BrokerProcess):
-    """Odradek with the listeners of its settings, which `odradek up` gives a single broker itself."""
-
-    name = "Odradek"
-    ready_line = re.compile(r"^ready 127\.0\.0\.1:\d+")
-
-    def command(self) -> list[str]:
-        file = self.data_dir.with_name(self.data_dir.name + ".properties")
-        settings = self.config | {"log.dir": str(self.data_dir)}
-        file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        return [sys.executable, "-m", "odradek_cli", "broker", "--config", str(file)]
-
-
-def _guarded(contender: Contender) -> tuple[BrokerProcess, int]:
-    """A broker like this one, with another listener by which one logs in, and its port."""
-    broker, port = contender.broker, free_ports(1)[0]
-    addresses = f"PLAINTEXT://{broker.bootstrap},GUARDED://127.0.0.1:{port}"
-    settings = {
-        "listeners": addresses,
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "inter.broker.listener.name": "PLAINTEXT",
-        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
-        "listener.name.guarded.plain.sasl.jaas.config": ADMIN,
-        "listener.name.guarded.scram-sha-256.sasl.jaas.config": SCRAM_MODULE,
-    }
-    if isinstance(broker, ApacheKafka):
-        controller = f",CONTROLLER://127.0.0.1:{broker._controller_port}"
-        broker.config.update(settings | {"listeners": addresses + controller, "advertised.listeners": addresses})
-        return broker, port
-    broker.data_dir.parent.mkdir(parents=True, exist_ok=True)
-    return Guarded(broker.data_dir, broker.config | settings, broker.port), port
 
 
 async def _round(broker: BrokerProcess, port: int) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Run the benchmarks: see the package's docstring for what there is.
 
-python -m benchmarks.run [throughput latency startup own_client groups flat_cost transactions capacity logins
-                          cluster]
+python -m benchmarks.run [throughput latency startup own_client groups flat_cost transactions capacity logins tls
+                          permissions security cluster]
                          [--quick | --full]
 """
 
@@ -13,7 +13,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import capacity, flat_cost, groups, latency, logins, own_client, startup, throughput, transactions
+from benchmarks import (
+    capacity,
+    flat_cost,
+    groups,
+    latency,
+    logins,
+    own_client,
+    permissions,
+    startup,
+    throughput,
+    tls,
+    transactions,
+)
 from benchmarks.cluster import controller_failover, crowd, failover
 from benchmarks.cluster import latency as cluster_latency
 from benchmarks.cluster import picture as cluster_picture
@@ -41,6 +53,8 @@ WITH_BROKERS_OF_THEIR_OWN: dict[str, Benchmark] = {
     "transactions": transactions.measure,
     "capacity": capacity.measure,
     "logins": logins.measure,
+    "tls": tls.measure,
+    "permissions": permissions.measure,
 }
 WITH_THREE_BROKERS: dict[str, ClusterBenchmark] = {
     "cluster.throughput": cluster_throughput.measure,
@@ -53,7 +67,9 @@ WITH_THREE_BROKERS: dict[str, ClusterBenchmark] = {
 CLUSTER = "cluster"
 """All with three brokers: an hour of their own, and so only on request."""
 WITH_ONE_BROKER = [*WITH_RUNNING_BROKERS, *WITH_BROKERS_OF_THEIR_OWN]
-KNOWN = [*WITH_ONE_BROKER, CLUSTER, *WITH_THREE_BROKERS]
+SECURITY = ["tls", "permissions", "logins"]
+TOGETHER = {CLUSTER: list(WITH_THREE_BROKERS), "security": SECURITY}
+KNOWN = [*WITH_ONE_BROKER, *TOGETHER, *WITH_THREE_BROKERS]
 
 
 def main() -> None:
@@ -91,7 +107,7 @@ def _measure(what: list[str], names: list[str], directory: Path, scale: Scale) -
 
 
 def _spelled_out(what: list[str]) -> list[str]:
-    return [each for word in what for each in (WITH_THREE_BROKERS if word == CLUSTER else [word])]
+    return [each for word in what for each in TOGETHER.get(word, [word])]
 
 
 def _known(name: str) -> str:
