@@ -9,7 +9,9 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from odradek.protocol.messages.metadata_records import ConfigRecord
 from odradek.protocol.sasl.scram import NUMBERS
+from odradek_broker.config.effective import is_secret
 from odradek_broker.config.setting import HIDDEN
 from odradek_broker.controller.image import BrokerImage, MetadataImage, PartitionImage, ResourceType
 
@@ -21,8 +23,9 @@ Fields = dict[str, Any]
 
 def fields_of(record: Struct) -> Fields:
     """A record's fields; without those at their default, but for ids, where 0 is somebody."""
+    hidden = {"value"} if isinstance(record, ConfigRecord) and is_secret(record.name) else ()
     return {
-        _camel(each.name): HIDDEN if each.name in SECRETS else _plain(value)
+        _camel(each.name): HIDDEN if each.name in SECRETS or each.name in hidden else _plain(value)
         for each in structs.fields(record)
         if not _is_default(value := getattr(record, each.name), each.default) or each.name.endswith("id")
     }
@@ -41,7 +44,8 @@ def rows_of(image: MetadataImage) -> Iterator[tuple[str, Fields]]:
             yield "partition", {"topic": name, "partition": index, **_partition(partition)}
     for (kind, name), values in sorted(image.configs.items()):
         for key, value in sorted(values.items()):
-            yield "config", {"of": ResourceType(kind).name.lower(), "resource": name, "name": key, "value": value}
+            told = HIDDEN if is_secret(key) else value
+            yield "config", {"of": ResourceType(kind).name.lower(), "resource": name, "name": key, "value": told}
     for (mechanism, user), keys in sorted(image.scram.items()):
         yield "scramUser", {"name": user, "mechanism": NUMBERS.get(mechanism), "iterations": keys.iterations}
     for token in image.tokens.values():

@@ -229,6 +229,27 @@ OF_LOGINS = [
         seen_by=_test("server/test_delegation_token_answers.py"),
     ),
     planted(
+        "certificates that cannot be used are taken down",
+        "apis/own_certificates.py",
+        "if wrong is not None:",
+        "if False:",
+        seen_by=_test("server/test_certificates_by_config.py"),
+    ),
+    planted(
+        "a key that was given while the broker runs is described",
+        "apis/api_32_describe_configs.py",
+        "value=None if is_secret else entry.value,",
+        "value=entry.value,",
+        seen_by=_test("server/test_certificates_by_config.py"),
+    ),
+    planted(
+        "what is secret is told to nodes that nobody knows",
+        "controller/configs.py",
+        "if setting.type is PASSWORD and text and not config.is_guarded(between):",
+        "if False:",
+        seen_by=_test("server/test_certificates_by_config.py"),
+    ),
+    planted(
         "a rule for names in certificates need not fit to the end",
         "security/principal_mapping.py",
         "match = re.fullmatch(self.pattern, name)",

@@ -2,6 +2,8 @@
 
 Behaviour
     Resources are decided one by one (controller/configs.py has the rules); a bad one never fails its neighbours.
+    Certificates of this broker's listeners are looked at first (own_certificates.py): INVALID_REQUEST for what it could
+    not use, and for those of another broker.
     The loggers of this broker are its own affair (config/loggers.py); the controller never hears of them.
     Another broker's loggers         INVALID_REQUEST
     No such logger, or level         INVALID_CONFIG, and none of the resource's levels is changed
@@ -26,6 +28,7 @@ from odradek.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsResponse,
 )
 from odradek_broker.apis import RequestContext
+from odradek_broker.apis.own_certificates import refuse_bad_certificates
 from odradek_broker.apis.own_resources import refuse_another_broker
 from odradek_broker.config.loggers import check_level, set_level
 from odradek_broker.controller.configs import Operation
@@ -39,10 +42,32 @@ REQUEST, VERSIONS = IncrementalAlterConfigsRequest, range(2)
 async def handle(request: IncrementalAlterConfigsRequest, context: RequestContext) -> IncrementalAlterConfigsResponse:
     loggers = [each for each in request.resources if each.resource_type == ResourceType.BROKER_LOGGER]
     answers = [_alter_loggers(resource, request.validate_only, context) for resource in loggers]
-    others = [each for each in request.resources if each.resource_type != ResourceType.BROKER_LOGGER]
-    if others or not loggers:
+    others = []
+    for each in request.resources:
+        if each.resource_type == ResourceType.BROKER and (refused := await _look_at_certificates(each, context)):
+            answers.append(refused)
+        elif each.resource_type != ResourceType.BROKER_LOGGER:
+            others.append(each)
+    if others or not answers:
         answers += await _ask_controller(structs.replace(request, resources=others), context)
     return IncrementalAlterConfigsResponse(responses=answers)
+
+
+async def _look_at_certificates(
+    resource: AlterConfigsResource, context: RequestContext
+) -> AlterConfigsResourceResponse | None:
+    """The refusal, where there is one."""
+    values = dict(context.broker.image.config(ResourceType.BROKER, resource.resource_name))
+    for change in resource.configs:
+        if change.config_operation == Operation.DELETE:
+            values.pop(change.name, None)
+        elif change.config_operation == Operation.SET and change.value is not None:
+            values[change.name] = change.value
+    try:
+        await refuse_bad_certificates(resource.resource_name, values, context)
+    except ApiError as refusal:
+        return _answer(resource, refusal.error_code, refusal.message)
+    return None
 
 
 async def _ask_controller(

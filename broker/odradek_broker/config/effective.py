@@ -23,7 +23,7 @@ from odradek_broker.config.accepted import ALIASES
 from odradek_broker.config.broker_config import BrokerConfig, BrokerKey, broker_keys
 from odradek_broker.config.inert_keys import INERT_KEYS, InertKey
 from odradek_broker.config.listener_overrides import PREFIX, Place, split_override
-from odradek_broker.config.setting import LIST, ConfigType, Dynamic, SettingError, render
+from odradek_broker.config.setting import LIST, PASSWORD, ConfigType, Dynamic, SettingError, render
 from odradek_broker.config.tls_keys import RENEWABLE
 from odradek_broker.config.topic_keys import (
     INTERNAL_KEYS,
@@ -224,7 +224,8 @@ def _of_listeners(static: BrokerConfig, dynamic: Mapping[str, str]) -> dict[Plac
         found = split_override(name, (listener.name for listener in static.listeners))
         if found is not None and found[1] in RENEWABLE:
             place, key = found[0], broker_keys()[found[1]]
-            overrides[place] = {**overrides.get(place, {}), key.attribute: key.setting.parse(text)}
+            value = None if not text.strip() and key.default is None else key.setting.parse(text)
+            overrides[place] = {**overrides.get(place, {}), key.attribute: value}
     return overrides
 
 
@@ -232,12 +233,24 @@ def listener_entries(dynamic: Mapping[str, str]) -> list[ConfigEntry]:
     """What has been changed for single listeners of a broker."""
     entries = []
     for name, value in dynamic.items():
-        key = next((broker_keys()[each] for each in RENEWABLE if name.startswith(PREFIX) and name.endswith(each)), None)
+        key = _renewable(name)
         if key is not None:
             only = (Synonym(name, value, ConfigSource.DYNAMIC_BROKER),)
             setting = key.setting
             entries.append(ConfigEntry(name, value, only[0].source, setting.type, setting.sentence, False, only))
     return entries
+
+
+def _renewable(name: str) -> BrokerKey | None:
+    """What it is that is given for one listener."""
+    found = (each for each in RENEWABLE if name.startswith(PREFIX) and name.endswith(f".{each}"))
+    return next((broker_keys()[each] for each in found), None)
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of this key of a broker is told to nobody."""
+    key = broker_keys().get(name) or _renewable(name)
+    return key is not None and key.setting.type is PASSWORD
 
 
 def is_list(name: str) -> bool:

@@ -13,8 +13,21 @@ STORE_TYPES = ("JKS", "PKCS12", "PEM")
 PROTOCOLS = ("TLSv1.2", "TLSv1.3")
 
 
-RENEWABLE = frozenset({"ssl.keystore.location", "ssl.keystore.type", "ssl.truststore.location", "ssl.truststore.type"})
-"""What may change for one listener of one broker while it runs. Nothing secret: it would be in the metadata."""
+RENEWABLE = frozenset(
+    {
+        "ssl.keystore.type",
+        "ssl.keystore.location",
+        "ssl.keystore.password",
+        "ssl.key.password",
+        "ssl.keystore.key",
+        "ssl.keystore.certificate.chain",
+        "ssl.truststore.type",
+        "ssl.truststore.location",
+        "ssl.truststore.password",
+        "ssl.truststore.certificates",
+    }
+)
+"""What may change for one listener of one broker while it runs. It stands in the metadata then, what is secret too."""
 
 
 class TlsConfig(Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from odradek_broker.config.effective import is_list
 from odradek_broker.config.group_keys import check_group_values
 from odradek_broker.config.inert_keys import INERT_KEYS
 from odradek_broker.config.listener_overrides import PREFIX, split_override
-from odradek_broker.config.setting import Dynamic, SettingError
+from odradek_broker.config.setting import PASSWORD, Dynamic, SettingError
 from odradek_broker.config.tls_keys import RENEWABLE
 from odradek_broker.controller.config_room import ConfigRoom
 from odradek_broker.controller.effective import ALL_BROKERS, broker_config, topic_configs
@@ -215,13 +215,13 @@ def _refuse_values(
     refuse_min_insync(image, name, values, touched)
     for key in sorted(touched & values.keys()):
         if key.startswith(PREFIX):
-            _refuse_listener_value(image, key, values[key], name)
+            _refuse_listener_value(image, config, key, values[key], name)
         else:
             _refuse_broker_value(key, values[key], name)
 
 
-def _refuse_listener_value(image: MetadataImage, key: str, text: str, broker: str) -> None:
-    """Where certificates are, for one listener; what is in the files only that broker can see."""
+def _refuse_listener_value(image: MetadataImage, config: BrokerConfig, key: str, text: str, broker: str) -> None:
+    """Certificates, or where they are, for one listener; whether they are of any use only that broker can see."""
     if broker == ALL_BROKERS:
         raise ApiError(ErrorCode.INVALID_REQUEST, f"{key} can only change for one broker")
     found = split_override(key, (endpoint.name for endpoint in image.brokers[int(broker)].endpoints))
@@ -230,10 +230,15 @@ def _refuse_listener_value(image: MetadataImage, key: str, text: str, broker: st
     place, name = found
     if place.mechanism or name not in RENEWABLE:
         raise ApiError(ErrorCode.INVALID_REQUEST, f"{key} cannot change while the broker runs")
+    setting = broker_keys()[name].setting
+    between = config.inter_broker_listener
+    if setting.type is PASSWORD and text and not config.is_guarded(between):
+        why = f"{key} is secret, and whoever comes by {between} would be told: it asks nobody who they are"
+        raise ApiError(ErrorCode.INVALID_REQUEST, why)
     try:
-        broker_keys()[name].setting.parse(text)
+        setting.parse(text)
     except SettingError as error:
-        raise ApiError(ErrorCode.INVALID_REQUEST, f"invalid value {text!r} for {key}: {error}") from None
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"invalid value {setting.shown(text)!r} for {key}: {error}") from None
 
 
 def _refuse_broker_value(key: str, text: str, broker: str) -> None:

@@ -1,4 +1,5 @@
-"""Certificates that are exchanged while they are in use: a store that has changed on the disk is read anew.
+"""Certificates that are exchanged while they are in use: a store that has changed on the disk, or in the settings, is
+read anew.
 
 Connections that are open stay as they are. What cannot be used is said once and not used: the old certificate goes on,
 and the new one is tried again, for it may only not be valid yet.
@@ -12,12 +13,15 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from odradek_broker.config.tls_keys import RENEWABLE
 from odradek_broker.tls.stores import StoreError
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
 
 logger = logging.getLogger(__name__)
+
+_SETTINGS = tuple(name.replace(".", "_") for name in sorted(RENEWABLE))
 
 Stamp: TypeAlias = tuple[int, int, int] | None
 """By which a file is known to be another one; None where there is none."""
@@ -39,7 +43,7 @@ class RenewedTls:
         self._whose = whose
         self._stores = stores
         self._seen = self._stamps(config)
-        self._refused: list[tuple[str | None, Stamp]] | None = None
+        self._refused: list[object] | None = None
         """What could not be used, and has been said to be so."""
         self.context = make(config)
 
@@ -60,10 +64,9 @@ class RenewedTls:
             self._seen = stamps  # of before they were read: what has changed meanwhile is seen the next time
             logger.info("%s has new certificates", self._whose)
 
-    def _stamps(self, config: BrokerConfig) -> list[tuple[str | None, Stamp]]:
-        """Of each store where it is, and by which it is known to be another one."""
-        paths = [getattr(config, each) for each in self._stores]
-        return [(path, _stamp(path)) for path in paths]
+    def _stamps(self, config: BrokerConfig) -> list[object]:
+        """By which each file is known to be another one, and all that the settings say of stores."""
+        return [*(_stamp(getattr(config, each)) for each in self._stores), *(getattr(config, one) for one in _SETTINGS)]
 
 
 def _stamp(path: str | None) -> Stamp:
