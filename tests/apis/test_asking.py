@@ -65,6 +65,27 @@ def test_what_is_remembered_is_forgotten_with_the_next_image() -> None:
     assert not asked.remembers(READ, TOPIC, "t")
 
 
+def test_no_thread_finds_new_acls_beside_what_others_have_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long requests are looked into by workers: another may look between any two steps of this one."""
+    seen: list[bool] = []
+
+    class Watched(asking.Memory):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            seen.append(asked is not None and asked.remembers(READ, TOPIC, "t"))
+
+    asked: Asking | None = None
+    monkeypatch.setattr(asking, "Memory", Watched)
+    own = node(index("allow User:alice * READ TOPIC LITERAL t"))
+    asked = asking_of(own)
+    assert asked.may(READ, TOPIC, "t")
+    own.image = structs.replace(own.image, acls=index())
+    seen.clear()
+    assert not asked.may(READ, TOPIC, "t")
+    assert seen
+    assert not any(seen)
+
+
 def test_an_allowance_is_noted_once_and_a_refusal_every_time() -> None:
     notes = Notes()
     asked = asking_of(node(index("allow User:alice * READ TOPIC LITERAL t")), notes)
@@ -81,7 +102,7 @@ def test_no_more_permissions_are_remembered_than_there_is_room_for(monkeypatch: 
     asked = asking_of(node(index("allow User:alice * READ TOPIC LITERAL *")), notes)
     for name in "abcde" * 2:
         assert asked.may(READ, TOPIC, name)
-        assert len(asked._memory.allowed) <= 4
+        assert len(asked._memory.known[1]) <= 4
     assert len(notes.seen) == 10
 
 

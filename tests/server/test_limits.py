@@ -71,12 +71,18 @@ def _name_of_call(value: ast.expr) -> str:
     return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
 
 
+def _grows(value: ast.expr | None) -> bool:
+    """A container, or a tuple that holds one: it is one value then, and can be set in one step."""
+    if isinstance(value, ast.Tuple):
+        return any(_grows(each) for each in value.elts)
+    return value is not None and (isinstance(value, GROWING) or _name_of_call(value) in KINDS)
+
+
 def _made(body: Iterator[ast.AST] | list[ast.stmt]) -> Iterator[ast.expr]:
     """What containers are assigned to."""
     for node in body:
-        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-        if value is not None and (isinstance(value, GROWING) or _name_of_call(value) in KINDS):
-            yield node.targets[0] if isinstance(node, ast.Assign) else node.target  # type: ignore[attr-defined]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and _grows(node.value):
+            yield node.targets[0] if isinstance(node, ast.Assign) else node.target
 
 
 def _of_module(tree: ast.Module) -> Iterator[str]:

@@ -324,7 +324,7 @@ CONTAINERS = {
     "odradek_broker.security.quotas.Meter._samples": FIXED,
     "odradek_broker.server.throttling.Meters._kept": "Clients whose use is measured for quotas",
     "odradek_broker.apis.permissions.asking.Asking._by_request": FIXED,
-    "odradek_broker.apis.permissions.asking.Memory.allowed": "Permissions that a connection remembers",
+    "odradek_broker.apis.permissions.asking.Memory.known": "Permissions that a connection remembers",
     "odradek_broker.security.acl_index.AclDraft._by_id": "ACLs",
     "odradek_broker.security.acl_index.AclDraft._grants": "ACLs",
     "odradek_broker.security.acl_index.AclDraft._lengths": "ACLs",

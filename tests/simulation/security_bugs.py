@@ -80,13 +80,13 @@ OF_PERMISSIONS = [
     _walked(
         "what was permitted once is so for good",
         "apis/permissions/asking.py",
-        "        if acls is not memory.acls or",
-        "        if memory.acls is None or",
+        "        if acls is not decided_by or",
+        "        if decided_by is None or",
     ),
     _walked(
         "who may write once writes on",
         "apis/permissions/asking.py",
-        "return self._node.image.acls is memory.acls and (",
+        "return self._node.image.acls is decided_by and (",
         "return (",
     ),
     _walked(

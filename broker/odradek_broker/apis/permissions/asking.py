@@ -70,11 +70,12 @@ class NotPermitted(Exception):
 
 
 class Memory:
-    """What one caller has been allowed, as long as the ACLs are what they were."""
+    """What one caller has been allowed, as long as the ACLs are what they were. Of any thread."""
 
     def __init__(self) -> None:
-        self.acls: AclIndex | None = None
-        self.allowed: set[tuple[int, int, str]] = set()
+        self.known: tuple[AclIndex | None, set[tuple[int, int, str]]] = None, set()
+        """By which ACLs, and what. Both are one value: a worker that found what these ACLs had allowed beside the next
+        ones would allow it by those."""
 
 
 class Asking:
@@ -105,10 +106,10 @@ class Asking:
     def may(self, operation: int, resource_type: int, name: str, *, quietly: bool = False) -> bool:
         """`quietly`: a refusal is nobody's fault, as there is another way."""
         acls = self._node.image.acls
-        memory = self._memory
-        if acls is not memory.acls or len(memory.allowed) > MAX_REMEMBERED:
-            memory.acls, memory.allowed = acls, set()
-        allowed = memory.allowed  # a worker's decision by these ACLs is not to be remembered for those that follow
+        decided_by, allowed = self._memory.known
+        if acls is not decided_by or len(allowed) > MAX_REMEMBERED:
+            allowed = set()
+            self._memory.known = acls, allowed
         asked = (operation, resource_type, name)
         if asked in allowed:
             return True
@@ -120,8 +121,8 @@ class Asking:
 
     def remembers(self, operation: int, resource_type: int, name: str | None) -> bool:
         """Whether it was allowed before, and nothing has changed since."""
-        memory = self._memory
-        return self._node.image.acls is memory.acls and (operation, resource_type, name) in memory.allowed
+        decided_by, allowed = self._memory.known
+        return self._node.image.acls is decided_by and (operation, resource_type, name) in allowed
 
     def is_by_default(
         self, operation: int, resource_type: int = ResourceType.CLUSTER, name: str = CLUSTER_NAME
