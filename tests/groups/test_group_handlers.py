@@ -386,6 +386,28 @@ async def test_a_coordinator_that_is_elected_while_it_is_looked_for_is_named(aut
         assert [each.node_id for each in answer.coordinators] == [1, 1]
 
 
+@pytest.mark.parametrize("partitions", [1, PARTITIONS + 1])
+async def test_who_waits_for_a_coordinator_asks_again_where_the_topic_was_made_anew(
+    partitions: int, autojump_clock: object
+) -> None:
+    """The key belongs to another of its partitions."""
+    broker = MemoryBroker()
+    led = broker.image
+    broker.image = without_leader(led)
+    topic = led.topics[GROUP_TOPIC]
+    anew = replace(topic, topic_id=bytes(15) + b"9", partitions=dict.fromkeys(range(partitions), topic.partitions[0]))
+    async with running(broker), trio.open_nursery() as nursery:
+
+        async def make_anew() -> None:
+            await trio.sleep(1)
+            broker.image = replace(led, topics={**led.topics, GROUP_TOPIC: anew})
+
+        nursery.start_soon(make_anew)
+        keys = [f"g{number}" for number in range(9)]
+        answer = await broker.call(FindCoordinatorRequest(coordinator_keys=keys), 6)
+        assert {each.error_code for each in answer.coordinators} == {ErrorCode.COORDINATOR_NOT_AVAILABLE}
+
+
 async def test_a_coordinator_that_is_not_elected_is_not_waited_for_for_ever(autojump_clock: object) -> None:
     broker = MemoryBroker()
     broker.image = without_leader(broker.image)

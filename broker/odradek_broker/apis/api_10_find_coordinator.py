@@ -8,7 +8,8 @@ Behaviour
     Where there is no leader, or it has most likely just died, the answer waits for another for some seconds: librdkafka
     asks three times within a third of a second, and then waits in send_offsets_to_transaction for ever. It does not
     wait where all replicas have been dead for longer than a moment.
-    Still no leader, or no topic     COORDINATOR_NOT_AVAILABLE
+    Still no leader, or no topic     COORDINATOR_NOT_AVAILABLE; also where the topic was made anew meanwhile, with more
+                                     partitions or fewer
     Any other key type, a share partition's before version 6, or a key that names none    INVALID_REQUEST
 Versions
     1 key_type, error_message, throttle_time_ms    3 flexible    4 many keys    5 no change    6 share groups
@@ -102,7 +103,9 @@ async def _leaders(indices: Collection[Index], topic: TopicImage | ErrorCode, co
     with trio.move_on_after(PATIENCE_SECONDS):
         while _is_to_come(topic, found, context) and not context.broker.is_stopping:
             await trio.sleep(LOOKS_AGAIN_SECONDS)
-            topic = context.broker.image.topics.get(topic.name, topic)
+            before, topic = topic, context.broker.image.topics.get(topic.name, topic)
+            if len(topic.partitions) != len(before.partitions):
+                return dict.fromkeys(indices)  # it was made anew, and keys belong to others of its partitions
             found = {index: _leader(topic, index, context) for index in indices}
     return found
 
