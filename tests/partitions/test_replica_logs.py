@@ -135,3 +135,24 @@ def test_who_reads_partitions_looks_again_once_a_log_is_open() -> None:
     logs = replica_logs(on_change=lambda: looked.append("again"))
     logs._opened(KEY, Waiting(TOPIC_ID, LOG))
     assert looked == ["again"]
+
+
+def test_a_log_that_cannot_be_cut_is_closed_and_opened_again_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Half cut it is of no use, and its files would stay open beside those of the next attempt."""
+    closed: list[bool] = []
+
+    def truncate_to(offset: int) -> None:
+        raise OSError(f"no cut at {offset}")
+
+    log: Any = SimpleNamespace(log_end_offset=5, truncate_to=truncate_to, close=lambda *, clean: closed.append(clean))
+    logs = replica_logs()
+    metadata = image((OTHER,), OTHER)
+    logs._waiting[KEY] = Waiting(TOPIC_ID, log, is_told=True, sound_up_to=3)
+    for _ in range(2):
+        assert logs.take(KEY, TOPIC_ID, metadata) is None
+    assert closed == [False]
+    assert KEY in logs.waiting
+    assert logs._has_work.is_set()
+    assert [each.message for each in caplog.records] == [
+        "t-0 cannot be cut where it is damaged, and will be opened again: no cut at 3"
+    ]

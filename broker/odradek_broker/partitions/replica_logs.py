@@ -217,8 +217,10 @@ class ReplicaLogs:
             try:
                 log.truncate_to(waiting.sound_up_to)
             except (OSError, LogFailed) as error:
-                logger.error("%s-%d cannot be cut where it is damaged: %s", *key, error)
+                logger.error("%s-%d cannot be cut where it is damaged, and will be opened again: %s", *key, error)
+                self.let_go(key)
                 self._waiting[key] = Waiting(waiting.topic_id, None)
+                self._has_work.set()
                 return False
         return True
 
