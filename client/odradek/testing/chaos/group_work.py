@@ -1,5 +1,5 @@
 """A consumer group that shares the topics while all else goes on: its members commit, come and go, by this protocol of
-groups or that, so the group goes over and back.
+groups or that, so the group goes over and back. Some go without a word, and are missed when their session is over.
 
 What a group commits in a partition only ever rises, because members read on from what is committed: so an offset that
 the coordinator tells may never be less than one that it had acknowledged before it was asked.
@@ -16,13 +16,17 @@ from odradek.admin import Admin
 from odradek.consumer import Consumer
 from odradek.consumer.config import GroupProtocol
 from odradek.errors import OdradekError
+from odradek.network import Surroundings
 from odradek.protocol.topic_partition import TopicPartition
 from odradek.security import NO_SECURITY, Security
 from odradek.testing.chaos.history import Commit, Committed, History
+from odradek.testing.chaos.mortal_network import MortalNetwork
 
 GROUP = "chaos-group"
 PROTOCOLS: tuple[GroupProtocol, ...] = ("classic", "consumer")
 SHORTEST_STAY_S, LONGEST_STAY_S = 2.0, 20.0
+GOES_SILENTLY = 0.3
+"""How likely a member goes as if it were killed. The others take the usual way."""
 REQUEST_TIMEOUT_MS = 3_000
 POLL_S = 0.3
 AGAIN_S = 0.5
@@ -69,14 +73,24 @@ class GroupWork:
     async def _be_member(self, random: Random) -> None:
         while True:
             try:
-                with trio.move_on_after(random.uniform(SHORTEST_STAY_S, LONGEST_STAY_S)):
-                    await self._read_and_commit(random.choice(PROTOCOLS))
+                await self._stay(random.uniform(SHORTEST_STAY_S, LONGEST_STAY_S), random)
             except OdradekError:
                 pass
             await trio.sleep(AGAIN_S)
 
-    async def _read_and_commit(self, protocol: GroupProtocol) -> None:
-        async with Consumer(
+    async def _stay(self, seconds: float, random: Random) -> None:
+        """For so long, as one member."""
+        goes_silently, network = random.random() < GOES_SILENTLY, MortalNetwork()
+        with trio.move_on_after(seconds):
+            async with self._member(random.choice(PROTOCOLS), network) as consumer:
+                try:
+                    await self._read_and_commit(consumer)
+                finally:
+                    if goes_silently:
+                        network.end()
+
+    def _member(self, protocol: GroupProtocol, network: MortalNetwork) -> Consumer[bytes | None, bytes | None]:
+        return Consumer(
             self._bootstrap,
             topics=self._topics,
             group=self._group,
@@ -86,13 +100,15 @@ class GroupWork:
             session_timeout_ms=6_000,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             security=self.security,
-        ) as consumer:
-            while True:
-                await consumer.poll(timeout_s=POLL_S)
-                sent_s = self._now_s()
-                for place, offset in (await consumer.commit()).items():
-                    commit = Commit(self._group, *place, offset, sent_s, self._now_s())
-                    self._history.commits.append(commit)
+            surroundings=Surroundings(network),
+        )
+
+    async def _read_and_commit(self, consumer: Consumer[bytes | None, bytes | None]) -> None:
+        while True:
+            await consumer.poll(timeout_s=POLL_S)
+            sent_s = self._now_s()
+            for place, offset in (await consumer.commit()).items():
+                self._history.commits.append(Commit(self._group, *place, offset, sent_s, self._now_s()))
 
     async def _look_on(self) -> None:
         while True:
