@@ -79,6 +79,8 @@ class ConsumerGroup:
         """Of the metadata with which the group's epoch has last been compared. Not recorded: comparing again is
         harmless."""
         self._holders: dict[tuple[bytes, int], str] = {}
+        self._heard: dict[str, None] = {}
+        """Members, who has been silent for longest first."""
 
     # ------------------------------------------------------------------------------------------------- questions
 
@@ -149,19 +151,31 @@ class ConsumerGroup:
         members[member.member_id] = member
         return members
 
+    def longest_silent(self, but: str) -> str | None:
+        """The member that has been silent for longest, of all but this one."""
+        return next((member_id for member_id in self._heard if member_id != but), None)
+
     # ---------------------------------------------------------------------------------------------------- changes
+
+    def hear_of(self, member_id: str) -> None:
+        """A member has said something."""
+        if member_id in self.members:
+            self._heard.pop(member_id, None)
+            self._heard[member_id] = None
 
     def put_member(self, member: ConsumerMember) -> None:
         former = self.members.get(member.member_id)
         if former is not None:
             self._let_go(former)
         self.members[member.member_id] = member
+        self._heard.setdefault(member.member_id)
         if member.instance_id is not None:
             self.static_members[member.instance_id] = member.member_id
         self._holders.update(dict.fromkeys(member.held(), member.member_id))
 
     def remove_member(self, member_id: str) -> None:
         member = self.members.pop(member_id, None)
+        self._heard.pop(member_id, None)
         if member is not None:
             self._let_go(member)
 
@@ -175,7 +189,7 @@ class ConsumerGroup:
     def disband(self) -> None:
         """Have no members any longer, whatever was going on. The epoch and the offsets stay."""
         self.members, self.static_members, self.targets, self._holders = {}, {}, {}, {}
-        self.regexes = {}
+        self.regexes, self._heard = {}, {}
         self.epoch = self.next_epoch
         self.assignment_epoch, self.assigned_at_ms = self.epoch, NEVER_MS
 

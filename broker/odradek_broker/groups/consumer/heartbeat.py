@@ -3,7 +3,7 @@
     1. The member is created, or takes note of what has changed. Other topics, or another assignor that most members
        prefer, raise the group's epoch; so does metadata that is not what it was.
     2. Where the group's epoch is above the target's, a new target is computed, if the last one is old enough.
-    3. The member takes a step from what it has towards the target.
+    3. The member takes a step from what it has towards the target, and hears when to come again.
 
 All of it is one decision and one batch of records.
 """
@@ -27,6 +27,7 @@ from odradek_broker.groups.consumer.draft import Draft
 from odradek_broker.groups.consumer.fence import find_member, leave
 from odradek_broker.groups.consumer.group import ConsumerGroup
 from odradek_broker.groups.consumer.member import JOINING_EPOCH, LEAVING_FOR_A_WHILE_EPOCH, ConsumerMember
+from odradek_broker.groups.consumer.pace import next_heartbeat_ms
 from odradek_broker.groups.consumer.reconcile import Goal, reconcile
 from odradek_broker.groups.consumer.records import (
     current_assignment_record,
@@ -75,7 +76,7 @@ def heartbeat(
     return ConsumerGroupHeartbeatResponse(
         member_id=member_id,
         member_epoch=moved.member_epoch,
-        heartbeat_interval_ms=step.settings.of_consumers(group.group_id).heartbeat_interval_ms,
+        heartbeat_interval_ms=next_heartbeat_ms(draft, moved),
         assignment=_told(moved) if _is_complete(request) or moved.assigned != former.assigned else None,
     )
 

@@ -12,6 +12,7 @@ def begin_session(group: ConsumerGroup, member_id: str, step: Step) -> None:
     """Begin the member's session anew; one that speaks the classic protocol has said how long it is."""
     length_ms = session_ms(group, group.members.get(member_id), step)
     step.set_timer(TimerKind.SESSION, length_ms, group.group_id, member_id)
+    group.hear_of(member_id)
 
 
 def session_ms(group: ConsumerGroup, member: ConsumerMember | None, step: Step) -> int:
