@@ -80,6 +80,11 @@ class ClusterImage:
         known = self.partition(topic, partition)
         return NO_LEADER if known is None else known.leader
 
+    def leader_epoch(self, topic: str, partition: int) -> int:
+        """-1 where it is not known."""
+        known = self.partition(topic, partition)
+        return -1 if known is None else known.leader_epoch
+
     def take_leader(self, topic: str, partition: int, leader: int, leader_epoch: int) -> bool:
         """Believe a broker that names a newer leader in an error (KIP-951). False where it is not newer or unusable."""
         known = self.partition(topic, partition)

@@ -6,7 +6,8 @@ said, so that locks do not run out over records that are dealt with.
 
 Invariants
     One request of a session is under way at a time.
-    What was fetched in a session that is lost is handed out no more: the broker has given it to others.
+    What was fetched in a session that is lost is handed out no more: the broker has given it to others. Nor
+    is what the leader of an earlier epoch gave: who has which records is nowhere stored, the next leader knows nothing.
     A broker that hangs keeps nothing that others lead by now: a request that has been under way for longer than it may
     is reason to look who leads, and is given up where that broker leads nothing of ours any more.
 """
@@ -59,12 +60,14 @@ class Held(Struct):
     arrived: Arrived
     source: Source
     session_number: int
+    leader_epoch: int
+    """In which it was asked for."""
     until_s: float
     """On Trio's clock: then it may be another's."""
 
     @property
     def is_ours(self) -> bool:
-        return self.session_number == self.source.session_number and trio.current_time() < self.until_s
+        return self.source.lost_by(self) is None and trio.current_time() < self.until_s
 
     def say(self, verdict: Verdict) -> None:
         self.source.say(self, verdict)
@@ -133,6 +136,10 @@ class ShareFetcher:
     def leader(self, partition: PartitionId) -> int:
         name = self.cluster.image.topic_name(partition[0])
         return -1 if name is None else self.cluster.image.leader(name, partition[1])
+
+    def leader_epoch(self, partition: PartitionId) -> int:
+        name = self.cluster.image.topic_name(partition[0])
+        return -1 if name is None else self.cluster.image.leader_epoch(name, partition[1])
 
     def wake(self) -> None:
         for source in self._sources.values():
@@ -204,14 +211,25 @@ class Source:
         self._verdicts = Verdicts()
         self._said_at = 0.0
         self._under_way: Mapping[PartitionId, Sequence[Run]] = {}
+        self._epochs: Mapping[PartitionId, int] = {}
+        """Of the leaders that the last fetch has asked."""
 
     @property
     def is_unsettled(self) -> bool:
         return bool(self._verdicts or self._under_way)
 
-    def say(self, held: Held, verdict: Verdict) -> None:
+    def lost_by(self, held: Held) -> ErrorCode | None:
+        """Why a record is not ours any longer, however long it might have been; None where it is."""
         if held.session_number != self.session_number:
-            self._fetcher.refuse([held.partition], ErrorCode.SHARE_SESSION_NOT_FOUND)
+            return ErrorCode.SHARE_SESSION_NOT_FOUND
+        if self._fetcher.leader_epoch(held.partition) > held.leader_epoch:
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        return None
+
+    def say(self, held: Held, verdict: Verdict) -> None:
+        lost_by = self.lost_by(held)
+        if lost_by is not None:
+            self._fetcher.refuse([held.partition], lost_by)
             return
         if not self._verdicts:
             self._said_at = trio.current_time()
@@ -245,6 +263,7 @@ class Source:
         async with self._one_at_a_time:
             self._under_way = self._verdicts.take() if self._session.is_open else {}
             request = self._session.fetch(wanted, self._under_way)
+            self._epochs = {each: self._fetcher.leader_epoch(each) for each in wanted}
             needs_rest = self._take_all(
                 await self._ask(request, ShareFetchResponse, self._fetcher.config.fetch_max_wait_ms)
             )
@@ -283,7 +302,8 @@ class Source:
                 self._verdicts.say(partition, range(each.first_offset, each.last_offset + 1), Verdict.RELEASE)
             return False
         self._verdicts.say(partition, gaps, Verdict.GAP)
-        self._fetcher.arrived += [Held(partition, each, self, self.session_number, until_s) for each in records]
+        epoch = self._epochs.get(partition, -1)
+        self._fetcher.arrived += [Held(partition, each, self, self.session_number, epoch, until_s) for each in records]
         return False
 
     async def _acknowledge(self) -> None:

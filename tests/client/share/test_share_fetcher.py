@@ -8,8 +8,18 @@ from typing import Any
 import pytest
 import trio
 
+from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.share_acknowledge import ShareAcknowledgeRequest, ShareAcknowledgeResponse
-from odradek.protocol.messages.share_fetch import ShareFetchRequest, ShareFetchResponse
+from odradek.protocol.messages.share_fetch import (
+    AcquiredRecords,
+    PartitionData,
+    ShareFetchableTopicResponse,
+    ShareFetchRequest,
+    ShareFetchResponse,
+)
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.record import Record as RecordToSend
+from odradek.protocol.topic_partition import TopicPartition
 from odradek.record import Record
 from odradek.share.arrivals import Arrived
 from odradek.share.config import ShareConsumerConfig
@@ -19,6 +29,7 @@ from odradek.wakeup import Changes
 
 PARTITION = (b"t" * 16, 0)
 REQUEST_TIMEOUT_S = 30
+BATCH = memoryview(build_batch([RecordToSend(timestamp=1, value=b"v")]))
 
 
 class HungLeader:
@@ -29,18 +40,21 @@ class HungLeader:
     def __init__(self, *, has_moved: bool) -> None:
         self.has_moved = has_moved
         self.changed = Changes()
-        self.leader = 1
+        self.leader, self.leader_epoch = 1, 5
         self.asked: list[tuple[int, float]] = []
         self.given_up: list[tuple[int, float]] = []
         self.questions = 0
         self.image = SimpleNamespace(
-            topic_name=lambda _: "t", leader=lambda _topic, _index: self.leader, take_brokers=list
+            topic_name=lambda _: "t",
+            leader=lambda _topic, _index: self.leader,
+            leader_epoch=lambda _topic, _index: self.leader_epoch,
+            take_brokers=list,
         )
 
     def wish_refresh(self) -> None:
         self.questions += 1
         if self.has_moved:
-            self.leader = 2
+            self.leader, self.leader_epoch = 2, 6
         self.changed.announce()
 
     async def request(self, node_id: int, request: Any, kind: Any, *, purpose: str, timeout_s: float) -> Any:
@@ -60,12 +74,14 @@ class OrderlyLeader(HungLeader):
         super().__init__(has_moved=False)
         self.turn = trio.Lock()
         self.stored: list[int] = []
+        self.gives: list[PartitionData] = []
 
     async def request(self, node_id: int, request: Any, kind: Any, *, purpose: str, timeout_s: float) -> Any:
         async with self.turn:
             if isinstance(request, ShareFetchRequest):
                 await trio.sleep(0.5)
-                return ShareFetchResponse()
+                given = [ShareFetchableTopicResponse(PARTITION[0], self.gives)]
+                return ShareFetchResponse(acquisition_lock_timeout_ms=30_000, responses=given)
             await trio.sleep(0.1)
             self.stored += kinds_in(request)
             return ShareAcknowledgeResponse(acquisition_lock_timeout_ms=30_000)
@@ -84,7 +100,7 @@ async def with_two_records(cluster: Any, membership: Any, nursery: trio.Nursery)
     await trio.sleep(0.1)
     source: Source = fetcher._sources[1]
     records: list[Record[Any, Any]] = [Record("t", 0, offset, 0, b"", b"") for offset in (0, 1)]
-    return fetcher, [Held(PARTITION, Arrived(each, 1), source, source.session_number, 1e9) for each in records]
+    return fetcher, [Held(PARTITION, Arrived(each, 1), source, source.session_number, 5, 1e9) for each in records]
 
 
 @pytest.fixture
@@ -141,3 +157,34 @@ async def test_a_renewal_that_is_cancelled_keeps_no_commit_waiting(
     assert patience.cancelled_caught
     with trio.fail_after(5):
         await fetcher.settle()
+
+
+@pytest.mark.parametrize("leader", [1, 2], ids=["which leads again", "which leads no more"])
+async def test_what_a_leader_gave_is_ours_no_longer_once_another_epoch_is_known(
+    leader: int, membership: Any, autojump_clock: Any, nursery: trio.Nursery
+) -> None:
+    cluster = OrderlyLeader()
+    fetcher, held = await with_two_records(cluster, membership, nursery)
+    fetcher.put_back(held)
+    (in_hand,) = fetcher.take(1)
+    cluster.leader, cluster.leader_epoch = leader, 6
+    assert fetcher.take(1) == [], "nobody has it for us: it goes to whoever asks the new leader"
+    in_hand.say(Verdict.ACCEPT)
+    assert list(fetcher.refused) == [(TopicPartition("t", 0), ErrorCode.NOT_LEADER_OR_FOLLOWER)]
+    fetcher.is_awaited = False
+    await fetcher.settle()
+    assert cluster.stored == []
+
+
+async def test_what_comes_late_from_a_former_leader_is_not_handed_out(
+    membership: Any, autojump_clock: Any, nursery: trio.Nursery
+) -> None:
+    cluster = OrderlyLeader()
+    fetcher, _ = await with_two_records(cluster, membership, nursery)
+    cluster.gives = [PartitionData(0, acquired_records=[AcquiredRecords(0, 0, 1)], records=BATCH)]
+    cluster.leader_epoch = 6
+    await trio.sleep(0.5)
+    assert fetcher.take(1) == []
+    fetcher.wake()
+    await trio.sleep(0.6)
+    assert [each.arrived.record.offset for each in fetcher.take(1)] == [0], "and that of the new one is"
