@@ -15,6 +15,7 @@ from sim_disk import READS, SYNCS, WRITES, Failure
 from sim_etcd import SimMember
 from world import SimNode, World
 
+from odradek_broker.controller.image import TRANSACTION_TOPIC
 from odradek_broker.log import filenames
 
 SHORTEST_S, LONGEST_S = 0.01, 6.0
@@ -406,6 +407,26 @@ async def pause_controller(world: World, random: Random) -> None:
     await _pause_for_a_while(world.controller, random)
 
 
+async def strand_coordinator(world: World, random: Random) -> None:
+    """Who coordinates transactions hears from no follower for a moment, and is gone then with what nobody else has.
+
+    Clients reach it all the time; it is gone before it can go on without its followers.
+    """
+    topic = world.invariants.decided.topics.get(TRANSACTION_TOPIC)
+    leader = None if topic is None else world.leader(TRANSACTION_TOPIC, random.choice(sorted(topic.partitions)))
+    if leader is None or not leader.is_up:
+        return
+    followers = [(leader.name, other.name) for other in world.members if other is not leader]
+    for pair in followers:
+        world.network.cut(*pair)
+    await trio.sleep(random.uniform(0, world.lag_s))
+    leader.kill(power=random.random() < 0.5)
+    for pair in followers:
+        world.network.mend(*pair)
+    await hold(random)
+    await world.start()
+
+
 FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
     "kill-leader": kill_leader,
     "kill-any": kill_any,
@@ -449,3 +470,6 @@ ETCD_FAULTS: dict[str, Callable[[World, Random], Awaitable[None]]] = {
 """In worlds that have one."""
 
 ROT: dict[str, Callable[[World, Random], Awaitable[None]]] = {"rot": rot}
+
+OF_TRANSACTIONS: dict[str, Callable[[World, Random], Awaitable[None]]] = {"strand-coordinator": strand_coordinator}
+"""In worlds where somebody uses them."""

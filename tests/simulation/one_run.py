@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
+import copiers
 import transfers
 import trio
 from clients import Writer, be_a_member, drain, everything, look_up_commits, read
 from deterministic_trio import run_in_virtual_time
-from faults import ETCD_FAULTS, FAULTS, ROT, heal, restart_the_failed
+from faults import ETCD_FAULTS, FAULTS, OF_TRANSACTIONS, ROT, heal, restart_the_failed
 from msgspec import structs
 from operations import OPERATIONS, admin_of, create, make_what_is_missing, operate
 from oracles import judge
@@ -25,7 +26,7 @@ from worlds import TopicPlan, WorldPlan, draw
 
 from odradek import TopicPartition
 
-EVERY_FAULT = FAULTS | ETCD_FAULTS | ROT
+EVERY_FAULT = FAULTS | ETCD_FAULTS | ROT | OF_TRANSACTIONS
 REST_S = 0.5
 MEMBERS = 2
 DRAIN_S = 200.0
@@ -59,7 +60,7 @@ class Result:
 
 def plan_of(seed: int, kinds: list[str] | None = None, **settings: str) -> WorldPlan:
     """What the seed draws; of faults and operations only `kinds`, where given; with these settings in any case."""
-    plan = draw(seed, list(FAULTS), list(ETCD_FAULTS), list(OPERATIONS), tuple(ROT))
+    plan = draw(seed, list(FAULTS), list(ETCD_FAULTS), list(OPERATIONS), tuple(ROT), tuple(OF_TRANSACTIONS))
     if kinds is not None:
         plan = structs.replace(
             plan,
@@ -139,9 +140,9 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
             chance = Random(f"sharer {number} of {scene.world.seed}")
             readers.start_soon(sharing.be_a_member, f"sharer {number}", chance)
         if tellers:
-            readers.start_soon(transfers.copy, scene, Random(random.getrandbits(64)))
+            readers.start_soon(copiers.copy, scene, Random(random.getrandbits(64)))
             readers.start_soon(transfers.watch, scene)
-            readers.start_soon(transfers.look_up_copies, scene)
+            readers.start_soon(copiers.look_up_copies, scene)
         async with trio.open_nursery() as writers:
             for number in range(scene.plan.writers):
                 writer = Writer(scene, f"w{number}", Random(random.getrandbits(64)))
@@ -162,6 +163,7 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
         if tellers:
             await _to_the_end(scene, partial(transfers.settle, scene, len(tellers)), "ending what is open", DRAIN_S)
             await _to_the_end(scene, partial(transfers.copied, scene), "copying it all", DRAIN_S)
+            await _to_the_end(scene, partial(transfers.read_in_pieces, scene), "reading it in pieces", DRAIN_S)
         readers.cancel_scope.cancel()
 
     if scene.plan.sharers:

@@ -37,7 +37,8 @@ class Stability:
         """By producer, in order."""
         self._open: dict[int, tuple[int, int]] = {}
         """By producer: the epoch, and the first offset."""
-        self._marker_epochs: dict[int, int] = {}
+        self._newest_epochs: dict[int, int] = {}
+        """By producer: of its records and its markers."""
 
     @property
     def is_any_open(self) -> bool:
@@ -54,11 +55,12 @@ class Stability:
         if not batch.is_transactional:
             return None
         if committed is None:
-            if batch.producer_epoch < self._marker_epochs.get(batch.producer_id, -1):
+            if batch.producer_epoch < self._newest_epochs.get(batch.producer_id, -1):
                 raise Violated(f"S7: {batch} was written after the epoch of its producer was over")
+            self._newest_epochs[batch.producer_id] = batch.producer_epoch
             self._open.setdefault(batch.producer_id, (batch.producer_epoch, batch.base_offset))
             return None
-        self._marker_epochs[batch.producer_id] = batch.producer_epoch
+        self._newest_epochs[batch.producer_id] = batch.producer_epoch
         opened = self._open.pop(batch.producer_id, None)
         if opened is None:
             return None

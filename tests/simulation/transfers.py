@@ -1,24 +1,23 @@
-"""Programs that use transactions: transfers write one value to two topics, a copier reads one and writes a third.
+"""Programs that use transactions: transfers write one value to two topics. A copier (copiers.py) makes a third of one.
 
-Each program dies now and then, sometimes so that nobody ends what it has open, and takes up its transactional id again.
+Each program dies now and then, sometimes so that nobody ends what it has open, and takes up its transactional id again,
+sometimes while the one before is still at work.
 What it was told of each transfer is noted; what readers of committed records are given is held against what is there.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 from random import Random
 
 import trio
-from clients import AGAIN_S, HEARTBEAT_MS, POLL_S, REQUEST_TIMEOUT_MS, SESSION_MS
+from clients import AGAIN_S, POLL_S, REQUEST_TIMEOUT_MS
 from msgspec import Struct
-from operations import admin_of
 from scene import GROUP_OFFSETS, Scene
 
-from odradek import Consumer, Producer, TopicPartition, exactly_once
+from odradek import Consumer, Producer, TopicPartition
 from odradek.errors import OdradekError
 from odradek.producer.transaction_scope import Outcome as End
 from odradek.producer.transaction_scope import Transaction
@@ -26,12 +25,13 @@ from odradek.producer.transaction_scope import Transaction
 DEBIT, CREDIT, COPY = "debit", "credit", "copy"
 TOPICS = (DEBIT, CREDIT, COPY)
 PARTITIONS = 2
-COPIERS, COPIER = "copiers", "copier"
 TRANSACTION_TIMEOUT_MS = 6_000
 DELIVERY_TIMEOUT_MS = 20_000
-GIVES_UP, TAKES_TOO_LONG, DIES_AT_ONCE = 0.3, 0.05, 0.4
+GIVES_UP, TAKES_TOO_LONG, DIES_AT_ONCE, IS_OVERTAKEN = 0.3, 0.05, 0.4, 0.1
 LONGEST_REST_S, LONGEST_LIFE_S = 0.3, 6.0
-BATCH = 5
+SUCCESSORS_TRANSFERS = 3
+PIECE_BYTES = 1
+"""Of a partition in an answer: so that each is a single batch."""
 
 
 class Outcome(Enum):
@@ -79,22 +79,21 @@ class Teller:
                 with trio.move_on_after(self._random.uniform(1.0, LONGEST_LIFE_S)):
                     async with producer_of(self._scene, self._name, self._random) as producer:
                         while not until.is_set():
-                            await self._transfer(producer)
+                            if self._random.random() < IS_OVERTAKEN:
+                                await self._be_overtaken(producer)
+                            else:
+                                await self._transfer(producer)
                             await trio.sleep(self._random.uniform(0, LONGEST_REST_S))
             except OdradekError as error:
                 self._scene.world.note(f"{self._name}: {error}")
                 await trio.sleep(AGAIN_S)
 
     async def _transfer(self, producer: Producer) -> None:
-        transfer = Transfer(f"{self._name}-{len(self.transfers)}".encode())
-        self.transfers.append(transfer)
-        transaction: Transaction | None = None
+        transfer, transaction = self._next(), None
         try:
             async with producer.transaction() as transaction:
                 for topic in (DEBIT, CREDIT):
-                    await producer.send(topic, transfer.value, partition=self._random.randrange(PARTITIONS))
-                    if self._random.random() < 0.5:
-                        await producer.flush()
+                    await self._send(producer, topic, transfer, flushes=self._random.random() < 0.5)
                 if self._random.random() < TAKES_TOO_LONG:
                     await trio.sleep(TRANSACTION_TIMEOUT_MS / 1000)
                 if self._random.random() < GIVES_UP:
@@ -102,8 +101,47 @@ class Teller:
         except ChangeOfMind:
             pass
         finally:
-            transfer.outcome = _outcome(transaction)
-            self._scene.happened[f"transfer {transfer.outcome.value}"] += 1
+            self._ended(transfer, transaction, "transfer")
+
+    async def _be_overtaken(self, producer: Producer) -> None:
+        """Another producer of the id begins while a transaction is open, and this one goes on as if nothing were."""
+        transfer, transaction, another = self._next(), None, trio.Event()
+        async with trio.open_nursery() as nursery:
+            try:
+                async with producer.transaction() as transaction:
+                    await self._send(producer, DEBIT, transfer, flushes=True)
+                    nursery.start_soon(self._succeed, another)
+                    await another.wait()
+                    await self._send(producer, CREDIT, transfer, flushes=True)
+            except OdradekError as error:
+                self._scene.world.note(f"{self._name}, overtaken: {error}")
+            finally:
+                self._ended(transfer, transaction, "overtaken transfer")
+
+    async def _succeed(self, has_begun: trio.Event) -> None:
+        try:
+            async with producer_of(self._scene, self._name, self._random) as producer:
+                for _ in range(SUCCESSORS_TRANSFERS):
+                    has_begun.set()
+                    await self._transfer(producer)
+        except OdradekError as error:
+            self._scene.world.note(f"{self._name}, who overtakes: {error}")
+        finally:
+            has_begun.set()
+
+    def _next(self) -> Transfer:
+        transfer = Transfer(f"{self._name}-{len(self.transfers)}".encode())
+        self.transfers.append(transfer)
+        return transfer
+
+    async def _send(self, producer: Producer, topic: str, transfer: Transfer, *, flushes: bool) -> None:
+        await producer.send(topic, transfer.value, partition=self._random.randrange(PARTITIONS))
+        if flushes:
+            await producer.flush()
+
+    def _ended(self, transfer: Transfer, transaction: Transaction | None, what: str) -> None:
+        transfer.outcome = _outcome(transaction)
+        self._scene.happened[f"{what} {transfer.outcome.value}"] += 1
 
 
 def _outcome(transaction: Transaction | None) -> Outcome:
@@ -112,55 +150,15 @@ def _outcome(transaction: Transaction | None) -> Outcome:
     return Outcome.COMMITTED if transaction.outcome is End.COMMITTED else Outcome.UNKNOWN
 
 
-async def copy(scene: Scene, random: Random) -> None:
-    """Until cancelled: read debits, write each to another topic, and say with it how far that is."""
-    while True:
-        try:
-            life_s = math.inf if scene.is_over.is_set() else random.uniform(2.0, 2 * LONGEST_LIFE_S)
-            with trio.move_on_after(life_s):
-                async with (
-                    Consumer(
-                        scene.world.bootstrap,
-                        DEBIT,
-                        group=COPIERS,
-                        commit="manual",
-                        start="earliest",
-                        isolation_level="read_committed",
-                        session_timeout_ms=SESSION_MS,
-                        heartbeat_interval_ms=HEARTBEAT_MS,
-                        request_timeout_ms=REQUEST_TIMEOUT_MS,
-                        surroundings=scene.world.client(),
-                    ) as consumer,
-                    producer_of(scene, COPIER, random) as producer,
-                ):
-                    while True:
-                        await _copy_for_a_while(scene, random, consumer, producer)
-        except OdradekError as error:
-            scene.world.note(f"{COPIER}: {error}")
-            await trio.sleep(AGAIN_S)
-
-
-async def _copy_for_a_while(
-    scene: Scene, random: Random, consumer: Consumer[bytes | None, bytes | None], producer: Producer
-) -> None:
-    """One that has changed its mind stands where the batch began."""
-    done: Transaction | None = None
-    upto: dict[TopicPartition, int] = {}
-    try:
-        async with exactly_once(consumer, producer, max_records=BATCH) as batches:
-            async for batch in batches:
-                if done is not None and done.outcome is End.COMMITTED:
-                    scene.happened["batch copied"] += 1
-                    scene.committed(COPIERS, upto, scene.floors(COPIERS, list(upto)))
-                done, upto = batches.transaction, {}
-                for record in batch:
-                    scene.given_as_committed(COPIER, record.topic_partition, record.offset)
-                    upto[record.topic_partition] = record.offset + 1
-                    await producer.send(COPY, record.value, partition=record.partition)
-                if not scene.is_over.is_set() and random.random() < GIVES_UP / 2:
-                    raise ChangeOfMind
-    except ChangeOfMind:
-        pass
+def _reader(scene: Scene, **options: int) -> Consumer[bytes | None, bytes | None]:
+    return Consumer(
+        scene.world.bootstrap,
+        start="earliest",
+        isolation_level="read_committed",
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        surroundings=scene.world.client(),
+        **options,  # type: ignore[arg-type]
+    )
 
 
 async def watch(scene: Scene) -> None:
@@ -168,13 +166,7 @@ async def watch(scene: Scene) -> None:
     places = [TopicPartition(topic, index) for topic in TOPICS for index in range(PARTITIONS)]
     while True:
         try:
-            async with Consumer(
-                scene.world.bootstrap,
-                start="earliest",
-                isolation_level="read_committed",
-                request_timeout_ms=REQUEST_TIMEOUT_MS,
-                surroundings=scene.world.client(),
-            ) as consumer:
+            async with _reader(scene) as consumer:
                 since_s = trio.current_time()
                 await consumer.assign(places)
                 while True:
@@ -213,6 +205,22 @@ async def copied(scene: Scene) -> None:
     """Until everything is, and nothing is open any more."""
     while is_lossless(scene) and (_missing(scene) or _open(scene)):  # noqa: ASYNC110 (virtual time; nobody tells)
         await trio.sleep(0.5)
+
+
+async def read_in_pieces(scene: Scene) -> None:
+    """A reader of committed records is told what of each single batch was aborted, whatever was open beside it."""
+    places = [TopicPartition(topic, index) for topic in TOPICS for index in range(PARTITIONS)]
+    while is_lossless(scene):
+        try:
+            async with _reader(scene, max_partition_fetch_bytes=PIECE_BYTES) as consumer:
+                await consumer.assign(places)
+                ends = await consumer.end_offsets(*places)
+                while any((consumer.position(place) or 0) < end for place, end in ends.items()):
+                    for record in await consumer.poll(timeout_s=POLL_S):
+                        scene.given_as_committed("who reads in pieces", record.topic_partition, record.offset)
+                return
+        except OdradekError:
+            await trio.sleep(AGAIN_S)
 
 
 def judge_transfers(scene: Scene, tellers: list[Teller]) -> Iterator[str]:
@@ -261,17 +269,3 @@ def _open(scene: Scene) -> bool:
     known = [invariants.decided.topics[name] for name in TOPICS]
     found = [invariants.committed.get((topic.topic_id, index)) for topic in known for index in topic.partitions]
     return any(each is not None and each.stability.is_any_open for each in found)
-
-
-async def look_up_copies(scene: Scene) -> None:
-    """What the copier's group has committed never goes back, and is what it was told, or more: until cancelled."""
-    while True:
-        try:
-            async with admin_of(scene) as admin:
-                while True:
-                    floors = {place: each for (name, place), each in scene.commits.items() if name == COPIERS}
-                    found = await admin.group_offsets(COPIERS)
-                    scene.looked_up(COPIERS, {place: each.offset for place, each in found.items()}, floors)
-                    await trio.sleep(AGAIN_S)
-        except OdradekError:
-            await trio.sleep(AGAIN_S)

@@ -102,11 +102,16 @@ SHARING_SHARE = 0.4
 
 
 def draw(
-    seed: int, faults: list[str], etcd_faults: list[str], operations: list[str], rot: tuple[str, ...] = ()
+    seed: int,
+    faults: list[str],
+    etcd_faults: list[str],
+    operations: list[str],
+    rot: tuple[str, ...] = (),
+    of_transactions: tuple[str, ...] = (),
 ) -> WorldPlan:
     """`faults` and `operations`: what there is to choose from; `etcd_faults`: besides, where there is an etcd.
 
-    `rot`: faults besides, in some worlds.
+    `rot`: faults besides, in some worlds. `of_transactions`: the same, in worlds where somebody uses them.
     """
     random = Random(f"world {seed}")
     size = random.choices(list(SIZES), list(SIZES.values()))[0]
@@ -147,7 +152,13 @@ def draw(
         others = Random(f"transactions {seed}")
         tellers = others.randint(1, 2) if others.random() < TRANSACTIONS_SHARE else 0
         partitions = {"transaction.state.log.num.partitions": str(others.randint(1, 3))} if tellers else {}
-        drawn = structs.replace(drawn, tellers=tellers, settings={**drawn.settings, **partitions})
+        strands = of_transactions if tellers and others.random() < 0.5 else ()
+        drawn = structs.replace(
+            drawn,
+            tellers=tellers,
+            settings={**drawn.settings, **partitions},
+            faults=(*drawn.faults, *strands),
+        )
     if keeps and not unclean and drawn.groups:
         others = Random(f"sharing {seed}")
         sharers = others.randint(3, 5) if others.random() < SHARING_SHARE else 0

@@ -17,6 +17,7 @@ import trio
 from odradek.admin import Admin
 from odradek.batches import exactly_once
 from odradek.consumer import Consumer
+from odradek.consumer.config import GroupProtocol
 from odradek.errors import OdradekError
 from odradek.network import Surroundings
 from odradek.producer import Producer
@@ -36,6 +37,8 @@ SLOW_S = 1.0
 SHORTEST_LIFE_S, LONGEST_LIFE_S = 3.0, 20.0
 POLL_S, LOOK_S, AGAIN_S, ASK_EVERY_S = 0.3, 0.1, 0.5, 0.2
 BATCH = 50
+PROTOCOLS: tuple[GroupProtocol, ...] = ("classic", "consumer")
+"""Of copiers' lives: a group migrates while members are there."""
 
 Records = Consumer[bytes | None, bytes | None]
 
@@ -131,7 +134,8 @@ class TransactionWork:
         for life in itertools.count():
             try:
                 with trio.move_on_after(math.inf if self._is_over else self._life_s()):
-                    async with self._member() as consumer, self._producer(program) as producer:
+                    protocol = self._random.choice(PROTOCOLS)
+                    async with self._member(protocol) as consumer, self._producer(program) as producer:
                         while True:
                             await self._copy_for_a_while(consumer, producer, program, life, numbers)
             except OdradekError:
@@ -282,11 +286,12 @@ class TransactionWork:
             surroundings=self._surroundings(),
         )
 
-    def _member(self) -> Records:
+    def _member(self, protocol: GroupProtocol) -> Records:
         return Consumer(
             self._bootstrap,
             DEBIT,
             group=COPIERS,
+            protocol=protocol,
             commit="manual",
             start="earliest",
             isolation_level="read_committed",
