@@ -13,6 +13,8 @@
     startup.py      spawn to first acknowledgement, idle memory, memory after load
     own_client.py   odradek's client beside aiokafka, against the same broker
     groups.py       joins, deaths and pauses of consumer groups, commits, share groups, memory of many groups
+    transaction_speed.py   transactions a second, records through them, how long a step of a copy takes
+    transactions.py        how fast transactional ids are given out; a take-over of very many of them
     command_line.py odradek produce and tail beside kcat; run by itself
     flat_cost.py    what must not matter: partitions, connections, size of the log
     capacity.py     what a core carries: processor time for each request, megabyte, connection and partition

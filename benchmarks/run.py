@@ -1,7 +1,7 @@
 """Run the benchmarks: see the package's docstring for what there is.
 
-python -m benchmarks.run [throughput latency startup own_client groups flat_cost transactions capacity logins tls
-                          permissions security cluster]
+python -m benchmarks.run [throughput latency startup own_client groups transaction_speed flat_cost transactions
+                          capacity logins tls permissions security cluster]
                          [--quick | --full]
 """
 
@@ -24,6 +24,7 @@ from benchmarks import (
     startup,
     throughput,
     tls,
+    transaction_speed,
     transactions,
 )
 from benchmarks.cluster import controller_failover, crowd, failover
@@ -46,6 +47,7 @@ WITH_RUNNING_BROKERS: dict[str, Benchmark] = {
     "latency": latency.measure,
     "own_client": own_client.measure,
     "groups": groups.measure,
+    "transaction_speed": transaction_speed.measure,
 }
 WITH_BROKERS_OF_THEIR_OWN: dict[str, Benchmark] = {
     "startup": startup.measure,
@@ -63,6 +65,7 @@ WITH_THREE_BROKERS: dict[str, ClusterBenchmark] = {
     "cluster.controller_failover": controller_failover.measure,
     "cluster.startup": cluster_startup.measure,
     "cluster.crowd": crowd.measure,
+    "cluster.transaction_speed": transaction_speed.measure_three,
 }
 CLUSTER = "cluster"
 """All with three brokers: an hour of their own, and so only on request."""

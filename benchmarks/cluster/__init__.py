@@ -11,6 +11,8 @@
     startup.py               from the command to three brokers that are ready; idle memory
     crowd.py                 many partitions: idle processor time, and how long until all have another leader
 
+    ../transaction_speed.py  what transactions cost, as with one broker: cluster.transaction_speed
+
 Every topic has three replicas, of which two must be in sync. One cluster runs at a time; they take turns round by
 round. Nothing here asserts on time.
 """
