@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import trio
-from served_broker import serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_group_heartbeat import (
@@ -20,6 +19,7 @@ from odradek.protocol.messages.offset_fetch import (
     OffsetFetchResponseGroup,
 )
 from odradek_broker.controller.image import GROUP_TOPIC
+from tests.server.served_broker import serving
 
 BY_ID = 10
 

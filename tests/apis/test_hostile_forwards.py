@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import trio
-from small_broker import SmallBroker
 
 from odradek.protocol import codec
 from odradek.protocol.errors import ErrorCode
@@ -12,6 +11,7 @@ from odradek.protocol.messages.create_topics import CreateTopicsRequest
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.metadata.forwarding import answer_follow, answer_forward
 from odradek_broker.metadata.messages import FollowMetadataRequest, ForwardRequest
+from tests.apis.small_broker import SmallBroker
 
 
 @pytest.mark.parametrize("max_wait_ms", [-1, -(2**31)])

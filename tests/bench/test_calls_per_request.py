@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from calls import Cost, cost_of, peak_bytes_of
-from served_broker import fetch, frame_of, produce, serving
 
 from odradek.protocol.headers import ApiMessage
+from tests.bench.calls import Cost, cost_of, peak_bytes_of
+from tests.server.served_broker import fetch, frame_of, produce, serving
 
 ROOM = 1.1
 """A tenth more breaks a budget, and a budget that would not notice that much is to be lowered."""

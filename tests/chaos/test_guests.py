@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import trio
-from served_broker import serving
 
 from odradek import Admin
 from odradek.admin import AclFilter
@@ -19,6 +18,7 @@ from odradek.security import Security
 from odradek.testing.chaos import guests as chaos_guests
 from odradek.testing.chaos.guests import MEMBER, Guests, admit, be_let_in, trespass
 from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
+from tests.server.served_broker import serving
 
 ROOT = Security(
     security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512", sasl_username="root", sasl_password="secret"

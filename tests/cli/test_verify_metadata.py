@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from served_broker import serving
-
 from odradek_broker.log.checkpoints import encode_seen_metadata
 from odradek_broker.log.directory import SEEN_METADATA
 from odradek_cli.verify import verify_path
+from tests.server.served_broker import serving
 
 
 async def test_a_log_of_the_metadata_that_ends_before_what_its_node_has_acted_upon_is_a_finding(tmp_path: Path) -> None:

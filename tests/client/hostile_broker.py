@@ -13,13 +13,13 @@ from random import Random
 from typing import Any
 
 import trio
-from fake_broker import FakeBroker
 from msgspec import Struct
-from spoilt_messages import spoilt
 
 from odradek.protocol.codec_fields import Kind, fields_of
 from odradek.protocol.registry import request_class, response_class
 from odradek.protocol.schema import Wire
+from tests.client.fake_broker import FakeBroker
+from tests.hostile.spoilt_messages import spoilt
 
 OFTEN = (0, 1, 2, 3, 8, 9, 10, 11, 12, 14, 18, 22)
 """Kinds of answers that a client has to do with all the time: Produce, Fetch, ListOffsets, Metadata, OffsetCommit,

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import trio
 from crc32c import crc32c
-from fake_broker import NODE_ID, FakeBroker
 from msgspec.structs import replace
 
 from odradek import Admin, Consumer, CorruptRecords, Producer, TopicPartition
@@ -37,6 +36,7 @@ from odradek.protocol.messages.list_offsets import ListOffsetsRequest
 from odradek.protocol.messages.offset_commit import OffsetCommitRequest
 from odradek.protocol.messages.produce import LeaderIdAndEpoch, ProduceRequest
 from odradek.protocol.messages.sync_group import SyncGroupRequest
+from tests.client.fake_broker import NODE_ID, FakeBroker
 
 ORDERS = TopicPartition("orders", 0)
 FOR_EVER = 20_000

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
-from hostile_broker import HostileBroker
 from trio.testing import MockClock
 
 from odradek import Admin, Consumer, Producer, ShareConsumer, TopicPartition
@@ -17,6 +16,7 @@ from odradek.protocol.messages.share_acknowledge import ShareAcknowledgeRequest
 from odradek.protocol.messages.share_fetch import ShareFetchRequest
 from odradek.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
 from odradek.protocol.registry import request_class
+from tests.client.hostile_broker import HostileBroker
 
 ORDERS = TopicPartition("orders", 0)
 HEARTBEAT = ConsumerGroupHeartbeatRequest.API_KEY

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import trio
-from fake_broker import HOST, NODE_ID, PORT, FakeBroker, FakeStream
 from msgspec.structs import replace
 
 from odradek import Admin, AuthorizationFailed, BrokerError, Consumer, Producer, TopicPartition
@@ -14,6 +13,7 @@ from odradek.offsets import EARLIEST
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.list_offsets import ListOffsetsRequest
 from odradek.protocol.messages.metadata import MetadataResponseBroker
+from tests.client.fake_broker import HOST, NODE_ID, PORT, FakeBroker, FakeStream
 
 DEAF_NODE_ID, DEAF_HOST = 2, "deaf"
 

@@ -1,6 +1,6 @@
 """Programs that copy `source` to `target` in transactions until they are killed, written as each library wants it.
 
-    python tests/cluster/copiers.py confluent|odradek BOOTSTRAP TRANSACTIONAL_ID
+    python -m tests.cluster.copiers confluent|odradek BOOTSTRAP TRANSACTIONAL_ID
 
 Several may share the work: they are one group. After an error both clients are made anew, and go on from what is
 committed. The one by confluent-kafka ends if it stands still: librdkafka 2.16 may wait for a group's coordinator for
@@ -16,9 +16,9 @@ import trio
 from confluent_kafka import Consumer as ConfluentConsumer
 from confluent_kafka import KafkaException, Message, TopicPartition
 from confluent_kafka import Producer as ConfluentProducer
-from load import IMPATIENT
 
 from odradek import Consumer, OdradekError, Producer, exactly_once
+from tests.cluster.load import IMPATIENT
 
 SESSION_MS, HEARTBEAT_MS, TRANSACTION_MS = 6_000, 500, 10_000
 AT_ONCE = 100

@@ -33,7 +33,7 @@ def _command(library: str, bootstrap: str, name: str) -> list[str]:
         source = HERE.parent / "interop" / "java" / "CopyUntilKilled.java"
         flags = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", class_path()]
         return ["java", *flags, str(source), bootstrap, name]
-    return [sys.executable, str(HERE / "copiers.py"), library, bootstrap, name]
+    return [sys.executable, "-m", "tests.cluster.copiers", library, bootstrap, name]
 
 
 class CopierProcess:
@@ -54,7 +54,9 @@ class CopierProcess:
         self._said.close()
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=self._said, stderr=subprocess.STDOUT)
+        self._process = subprocess.Popen(
+            self._command, cwd=HERE.parents[1], stdout=self._said, stderr=subprocess.STDOUT
+        )
 
     def kill(self) -> None:
         self._process.kill()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import trio
-from load import Writer, check, writing
 
 from odradek import Admin, BrokerError
 from odradek.protocol.errors import ErrorCode
 from odradek.testing import Cluster, Node, NodeFailed
+from tests.cluster.load import Writer, check, writing
 
 pytestmark = pytest.mark.slow
 

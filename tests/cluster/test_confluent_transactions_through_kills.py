@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import trio
-from copying import PARTITIONS, SETTINGS, CopierProcess, keep_alive, read_target, source_of
 
 from odradek import Admin, Producer
 from odradek.testing import Cluster
+from tests.cluster.copying import PARTITIONS, SETTINGS, CopierProcess, keep_alive, read_target, source_of
 
 pytestmark = pytest.mark.slow
 

@@ -14,11 +14,11 @@ from functools import partial
 
 import pytest
 import trio
-from load import ConfluentWriter, Writer, check, read_everything, writing
 
 from odradek import Admin, Consumer, DeliveryTimedOut, Producer
 from odradek.testing import Cluster
 from odradek_broker.log.directory import CLEAN_SHUTDOWN
+from tests.cluster.load import ConfluentWriter, Writer, check, read_everything, writing
 
 pytestmark = pytest.mark.slow
 

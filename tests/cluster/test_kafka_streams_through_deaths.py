@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,8 @@ import trio
 from odradek import Admin
 from odradek.testing import Cluster
 from referee import why_java_is_unavailable
-
-sys.path.append(str(Path(__file__).parents[1] / "interop"))
-from java_programs import java_program
-from test_exactly_once_in_java import WORDS, check_counts, read_committed, write
+from tests.interop.java_programs import java_program
+from tests.interop.test_exactly_once_in_java import WORDS, check_counts, read_committed, write
 
 LINES, PIECES = 300, 6
 

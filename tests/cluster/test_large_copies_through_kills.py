@@ -17,12 +17,12 @@ from random import Random
 
 import pytest
 import trio
-from copying import PARTITIONS, SETTINGS, CopierProcess, keep_alive, read_target, source_of
 
 from odradek import Admin, Producer
 from odradek.testing import Cluster
 from odradek.testing.node import Node, State
 from referee import why_java_is_unavailable
+from tests.cluster.copying import PARTITIONS, SETTINGS, CopierProcess, keep_alive, read_target, source_of
 
 pytestmark = pytest.mark.soak
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import trio
-from load import Writer, check, writing
 
 from odradek import Admin, Consumer, OdradekError, Producer
 from odradek.testing import Cluster, Node
+from tests.cluster.load import Writer, check, writing
 
 pytestmark = pytest.mark.slow
 

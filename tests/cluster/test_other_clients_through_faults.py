@@ -11,7 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import trio
-from load import (
+
+from odradek import Admin
+from odradek.testing import Cluster, Node
+from tests.cluster.load import (
     AioKafkaReader,
     AioKafkaWriter,
     GroupReader,
@@ -23,9 +26,6 @@ from load import (
     reading,
     writing,
 )
-
-from odradek import Admin
-from odradek.testing import Cluster, Node
 
 # kafka-python 3.0.12 forgets to close the socket of a connection that was refused (kafka/net/inet.py).
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-from load import Writer, check, writing
 
 from odradek import Admin
 from odradek.testing import Cluster, Node
+from tests.cluster.load import Writer, check, writing
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")]
 

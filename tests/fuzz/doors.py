@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from served_broker import Peer, Served
-
 from odradek.protocol.messages.sasl_authenticate import SaslAuthenticateRequest, SaslAuthenticateResponse
 from odradek.protocol.messages.sasl_handshake import SaslHandshakeRequest, SaslHandshakeResponse
 from odradek.protocol.sasl.plain import PlainExchange
 from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
+from tests.server.served_broker import Peer, Served
 
 ROOT, GUEST, PASSWORD = "root", "guest", "secret"
 _MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule required"

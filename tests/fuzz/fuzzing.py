@@ -24,13 +24,13 @@ from typing import NamedTuple
 
 import psutil
 import trio
-from doors import OPEN, Door
-from hostile_cases import INTERNAL_TOPICS, TOPICS, Cases, Frame
-from served_broker import Peer, Served, fetch, produce, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import load_apis
+from tests.fuzz.doors import OPEN, Door
+from tests.fuzz.hostile_cases import INTERNAL_TOPICS, TOPICS, Cases, Frame
+from tests.server.served_broker import Peer, Served, fetch, produce, serving
 
 AT_ONCE = 8
 PATIENCE_SECONDS = 0.05

@@ -14,10 +14,7 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
-from forged_batches import bomb_batch
-from message_samples import samples
 from msgspec import Struct, structs
-from spoilt_messages import spoilt
 
 from odradek.protocol.codec import decode, encode
 from odradek.protocol.headers import encode_request, read_request_header, read_response_header
@@ -30,6 +27,9 @@ from odradek.protocol.records.codecs import Codec, compress
 from odradek.protocol.records.record import Record
 from odradek.protocol.registry import response_class
 from odradek_broker.apis import Api
+from tests.hostile.spoilt_messages import spoilt
+from tests.protocol.messages.message_samples import samples
+from tests.server.forged_batches import bomb_batch
 
 TOPICS = ("orders", "compacted", "recompressed", "stamped", "limited")
 INTERNAL_TOPICS = ("__consumer_offsets", "__transaction_state", "__share_group_state")

@@ -20,7 +20,6 @@ from typing import NamedTuple, cast
 from unittest.mock import patch
 
 import trio
-from served_broker import Peer, Served, fetch, produce_batch, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
@@ -42,6 +41,7 @@ from odradek_broker.log.offset_checkpoints import HIGH_WATERMARKS, RECOVERY_POIN
 from odradek_broker.node.broker import Broker
 from odradek_broker.partitions import scrub
 from odradek_cli.verify import verify_path
+from tests.server.served_broker import Peer, Served, fetch, produce_batch, serving
 
 TOPICS = {"plain": {}, "other": {"retention_ms": "-1"}, "compacted": {"cleanup_policy": "compact"}}
 BATCHES, OF = 12, 3

@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 
 import pytest
-from doors import BEFORE_LOGIN, WITHOUT_RIGHTS, Door
-from fuzzing import DESTRUCTIVE, Find, cases_for, fuzz, prepare, target
-from hostile_cases import Frame
 
 from odradek_broker.apis import load_apis
+from tests.fuzz.doors import BEFORE_LOGIN, WITHOUT_RIGHTS, Door
+from tests.fuzz.fuzzing import DESTRUCTIVE, Find, cases_for, fuzz, prepare, target
+from tests.fuzz.hostile_cases import Frame
 
 CORPUS = Path(__file__).parent / "corpus"
 FEW = 1_000

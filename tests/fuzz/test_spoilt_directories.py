@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 
 import pytest
-from spoilt_directories import Directory, leave, play
+
+from tests.fuzz.spoilt_directories import Directory, leave, play
 
 FEW = 12
 FRAMES_A_CASE = 500

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from group_scene import Scene
 from msgspec import structs
 
 from odradek.protocol.messages.consumer_group_describe import DescribedGroup
@@ -25,6 +24,7 @@ from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
 from odradek_broker.groups.consumer.regexes import resolve
 from odradek_broker.groups.settings import GroupSettings
 from odradek_broker.groups.topics import Topic, topic_of
+from tests.groups.group_scene import Scene
 
 SESSION_MS, HEARTBEAT_MS, REBALANCE_MS = 45_000, 5_000, 60_000
 ASSIGNMENT_INTERVAL_MS = 1_000

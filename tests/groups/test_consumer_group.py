@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from consumer_scene import (
+
+from odradek.protocol.errors import ErrorCode
+from odradek.protocol.messages.consumer_group_heartbeat import TopicPartitions
+from odradek_broker.groups.consumer.member import MemberState
+from odradek_broker.groups.settings import ConsumerGroupSettings
+from tests.groups.consumer_scene import (
     HEARTBEAT_MS,
     REBALANCE_MS,
     SESSION_MS,
@@ -11,12 +16,7 @@ from consumer_scene import (
     settle,
     topic_id,
 )
-from group_scene import Scene
-
-from odradek.protocol.errors import ErrorCode
-from odradek.protocol.messages.consumer_group_heartbeat import TopicPartitions
-from odradek_broker.groups.consumer.member import MemberState
-from odradek_broker.groups.settings import ConsumerGroupSettings
+from tests.groups.group_scene import Scene
 
 ALL_OF_A = set(range(6))
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from consumer_scene import REBALANCE_MS, SESSION_MS, ConsumerScene, ScriptedMember, topic_id
-from group_scene import SESSION_MS as CLASSIC_SESSION_MS
-from group_scene import range_protocol, subscription
 
 from odradek.protocol.codec import decode, encode
 from odradek.protocol.errors import ErrorCode
@@ -17,6 +14,9 @@ from odradek.protocol.messages.consumer_protocol import (
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol, JoinGroupResponse
 from odradek.protocol.messages.leave_group import MemberIdentity
 from odradek_broker.groups.consumer.heartbeat import HeartbeatSender
+from tests.groups.consumer_scene import REBALANCE_MS, SESSION_MS, ConsumerScene, ScriptedMember, topic_id
+from tests.groups.group_scene import SESSION_MS as CLASSIC_SESSION_MS
+from tests.groups.group_scene import range_protocol, subscription
 
 ALL = set(range(6))
 

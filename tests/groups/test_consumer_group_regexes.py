@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from consumer_scene import ConsumerScene, ScriptedMember, settle
-
 from odradek.protocol.errors import ErrorCode
+from tests.groups.consumer_scene import ConsumerScene, ScriptedMember, settle
 
 REFRESH_MS = 600_000
 

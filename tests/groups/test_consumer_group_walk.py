@@ -12,10 +12,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from consumer_scene import SESSION_MS, ConsumerScene, ScriptedMember, topic_id
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_group_heartbeat import TopicPartitions
+from tests.groups.consumer_scene import SESSION_MS, ConsumerScene, ScriptedMember, topic_id
 
 STEPS = 250
 BEGIN_AGAIN = (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_MEMBER_EPOCH, ErrorCode.FENCED_INSTANCE_ID)

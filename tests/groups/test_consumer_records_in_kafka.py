@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from consumer_scene import ConsumerScene, settle
-from group_scene import WALL_MS
 
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from referee import run_java_tool, why_java_is_unavailable
+from tests.groups.consumer_scene import ConsumerScene, settle
+from tests.groups.group_scene import WALL_MS
 
 pytestmark = [pytest.mark.slow, pytest.mark.java]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from group_scene import Scene, subscription
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.describe_groups import DescribedGroup, DescribedGroupMember
+from tests.groups.group_scene import Scene, subscription
 
 
 def test_a_stable_group_shows_members_with_metadata_and_assignment() -> None:

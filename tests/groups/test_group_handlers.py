@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import trio
-from group_fakes import APIS, PARTITIONS, MemoryBroker, running
-from group_scene import range_protocol
 from msgspec.structs import replace
 
 from odradek.protocol.errors import ErrorCode
@@ -40,6 +38,8 @@ from odradek.protocol.messages.offset_fetch import (
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 from odradek_broker.controller.image import GROUP_TOPIC, MetadataImage, PartitionImage
 from odradek_broker.coordinators.group_partition import GroupPartition
+from tests.groups.group_fakes import APIS, PARTITIONS, MemoryBroker, running
+from tests.groups.group_scene import range_protocol
 
 KEYS = (8, 9, 10, 11, 12, 13, 14, 15, 16, 42, 47)
 RANGES = {

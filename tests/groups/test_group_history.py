@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from consumer_scene import ConsumerScene, settle
-from group_scene import REBALANCE_MS, SESSION_MS, WALL_MS, Scene, range_protocol
 
 from odradek.protocol.messages.leave_group import MemberIdentity
 from odradek_broker.groups.history import MOST, MOST_CHARACTERS, Cause, History, Rebalance
+from tests.groups.consumer_scene import ConsumerScene, settle
+from tests.groups.group_scene import REBALANCE_MS, SESSION_MS, WALL_MS, Scene, range_protocol
 
 
 def told(scene: Scene, group: str = "g") -> list[tuple[str, str, int]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from group_scene import REBALANCE_MS, SESSION_MS, Scene, range_protocol, subscription
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol as Protocol
 from odradek.protocol.messages.join_group import JoinGroupResponse
 from odradek.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity, MemberResponse
 from odradek.protocol.messages.sync_group import SyncGroupResponse
+from tests.groups.group_scene import REBALANCE_MS, SESSION_MS, Scene, range_protocol, subscription
 
 
 def test_one_member_joins_syncs_and_lives() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from group_scene import SESSION_MS, WALL_MS, Scene, range_protocol, subscription
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.consumer_protocol import ConsumerProtocolSubscription
@@ -25,6 +24,7 @@ from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.groups.offsets import CommittedOffset, GroupOffsets
 from odradek_broker.groups.records import offset_record
 from odradek_broker.groups.subscription import subscribed_topics
+from tests.groups.group_scene import SESSION_MS, WALL_MS, Scene, range_protocol, subscription
 
 DAY_MS = 24 * 3_600_000
 WEEK_MS = 7 * DAY_MS

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from group_scene import WALL_MS, Scene
 
 from odradek.protocol.messages.leave_group import MemberIdentity
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from referee import run_java_tool, why_java_is_unavailable
+from tests.groups.group_scene import WALL_MS, Scene
 
 pytestmark = [pytest.mark.slow, pytest.mark.java]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from group_scene import REBALANCE_MS, SESSION_MS, WALL_MS, Scene, range_protocol, subscription
-
 from odradek.protocol.codec import encode
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.group_metadata import GroupMetadataValue, MemberMetadata
@@ -12,6 +10,7 @@ from odradek.protocol.messages.leave_group import MemberIdentity
 from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.groups.member import Member
 from odradek_broker.groups.records import GroupRecord, group_record, read_record
+from tests.groups.group_scene import REBALANCE_MS, SESSION_MS, WALL_MS, Scene, range_protocol, subscription
 
 
 def test_a_stable_group_goes_on_as_if_nothing_had_happened() -> None:

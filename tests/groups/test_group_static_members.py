@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from group_scene import REBALANCE_MS, SESSION_MS, Scene, range_protocol
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupRequestProtocol as Protocol
 from odradek.protocol.messages.join_group import JoinGroupResponse
 from odradek.protocol.messages.leave_group import MemberIdentity
+from tests.groups.group_scene import REBALANCE_MS, SESSION_MS, Scene, range_protocol
 
 
 def a_stable_group(**settings: int) -> Scene:

@@ -13,7 +13,6 @@ import random
 from typing import Any
 
 import pytest
-from group_scene import SESSION_MS, Scene, range_protocol
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.join_group import JoinGroupResponse
@@ -22,6 +21,7 @@ from odradek.protocol.messages.sync_group import SyncGroupResponse
 from odradek_broker.coordination.result import CoordinatorResult
 from odradek_broker.groups.coordinator import GroupCoordinator
 from odradek_broker.groups.group import ClassicGroup, GroupState
+from tests.groups.group_scene import SESSION_MS, Scene, range_protocol
 
 PARTITIONS = 6
 STEPS = 4_000

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from group_fakes import MemoryBroker, MemoryPartition, running
-from group_scene import range_protocol
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.heartbeat import HeartbeatRequest
@@ -26,6 +24,8 @@ from odradek.protocol.records.builder import BatchBuilder
 from odradek_broker.coordination.partitioning import coordinator_partition
 from odradek_broker.coordinators.batches import ProducerStamp
 from odradek_broker.coordinators.runtime import CoordinatorUnavailable
+from tests.groups.group_fakes import MemoryBroker, MemoryPartition, running
+from tests.groups.group_scene import range_protocol
 
 GROUP = "g"
 INDEX = coordinator_partition(GROUP, 4)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from consumer_scene import ConsumerScene, topic_id
-from group_fakes import MemoryBroker, running
 from msgspec import Struct
-from test_hostile_group_records import committed, neighbours, offset_of, written_to
 
 from odradek.protocol.messages.consumer_group_records import (
     ClassicMemberMetadata,
@@ -30,6 +27,9 @@ from odradek.protocol.primitives import ProtocolError
 from odradek_broker.coordination.record import CoordinatorRecord, framed
 from odradek_broker.groups.consumer.group import MAX_EPOCH
 from odradek_broker.groups.records import read_record
+from tests.groups.consumer_scene import ConsumerScene, topic_id
+from tests.groups.group_fakes import MemoryBroker, running
+from tests.groups.test_hostile_group_records import committed, neighbours, offset_of, written_to
 
 A = topic_id("a")
 

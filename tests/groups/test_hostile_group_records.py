@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import trio
-from group_fakes import MemoryBroker, running
-from group_scene import SESSION_MS, Scene
 from msgspec.structs import replace
 
 from odradek.protocol.codec import encode
@@ -24,6 +22,8 @@ from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.groups.group import MAX_GENERATION
 from odradek_broker.groups.records import group_record, offset_record, read_record
 from odradek_broker.loop import defects
+from tests.groups.group_fakes import MemoryBroker, running
+from tests.groups.group_scene import SESSION_MS, Scene
 
 LONG = "x" * 40_000
 A = MemberMetadata("a", session_timeout=SESSION_MS, subscription=b"s")

@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 import trio
-from group_fakes import APIS, MemoryBroker, running
-from group_scene import range_protocol
-from spoilt_messages import spoilt
 from trio.testing import MockClock
 
 from odradek.protocol.codec import decode, encode
@@ -43,6 +40,9 @@ from odradek.protocol.messages.offset_fetch import (
 from odradek.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.loop import defects
+from tests.groups.group_fakes import APIS, MemoryBroker, running
+from tests.groups.group_scene import range_protocol
+from tests.hostile.spoilt_messages import spoilt
 
 GROUP, NEIGHBOUR = "g", "neighbour"
 SESSION_MS = 10_000

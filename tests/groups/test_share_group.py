@@ -6,7 +6,6 @@ from collections.abc import Collection
 from random import Random
 
 import pytest
-from consumer_scene import ConsumerScene, topic_id
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse
@@ -16,6 +15,7 @@ from odradek_broker.groups.share.describe import describe_share_group
 from odradek_broker.groups.share.group import ShareGroup
 from odradek_broker.groups.share.heartbeat import ShareHeartbeatSender
 from odradek_broker.groups.share.member import ShareTopic
+from tests.groups.consumer_scene import ConsumerScene, topic_id
 
 A, B = topic_id("a"), topic_id("b")
 Held = dict[bytes, list[int]]

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import trio
-from served_broker import Peer, Served, frame_of, serving
 
 from odradek.protocol.messages.sasl_authenticate import SaslAuthenticateRequest, SaslAuthenticateResponse
 from odradek.protocol.messages.sasl_handshake import SaslHandshakeRequest
@@ -18,6 +17,7 @@ from odradek.protocol.sasl.plain import PlainExchange
 from odradek.protocol.sasl.scram import ScramExchange
 from odradek_broker.config import BrokerConfig
 from odradek_broker.server.entrance import Entrance
+from tests.server.served_broker import Peer, Served, frame_of, serving
 from tests.server.test_logins import begin, log_in
 
 PLAIN = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="wonder";'

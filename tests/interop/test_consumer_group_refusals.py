@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from confluent_kafka.cimpl import NewTopic
-from frames import Peer
 
 from odradek.consumer.embedded import decode_assignment
 from odradek.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
@@ -39,6 +38,7 @@ from odradek.protocol.messages.offset_delete import (
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics
 from odradek.protocol.messages.sync_group import SyncGroupRequest
 from referee import BrokerProcess
+from tests.interop.frames import Peer
 
 TOPIC, GROUP = "epochs", "epochs-at-once"
 PATIENCE_SECONDS = 20

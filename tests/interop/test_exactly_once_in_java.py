@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as Place
-from java_programs import java_program
 
 from referee import BrokerProcess, why_java_is_unavailable
+from tests.interop.java_programs import java_program
 
 pytestmark = [pytest.mark.slow, pytest.mark.java, pytest.mark.usefixtures("need_java")]
 

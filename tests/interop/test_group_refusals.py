@@ -11,7 +11,6 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from frames import Peer
 
 from odradek.protocol.messages.delete_groups import DeleteGroupsRequest
 from odradek.protocol.messages.describe_groups import DescribeGroupsRequest
@@ -32,6 +31,7 @@ from odradek.protocol.messages.offset_delete import (
 from odradek.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics
 from odradek.protocol.messages.sync_group import SyncGroupRequest
 from referee import BrokerProcess
+from tests.interop.frames import Peer
 
 TOPIC = "refusals"
 LONG = "x" * 40_000

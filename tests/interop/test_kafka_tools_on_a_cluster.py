@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,9 +13,7 @@ import trio
 from odradek import Admin, Consumer, TopicPartition
 from odradek.testing import Cluster
 from referee import run_java_tool, why_java_is_unavailable
-
-sys.path.append(str(Path(__file__).parents[1] / "cluster"))
-from load import check, writing
+from tests.cluster.load import check, writing
 
 pytestmark = [
     pytest.mark.slow,

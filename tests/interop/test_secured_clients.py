@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from certified import HERE, authority, trusted, written
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 from kafka import KafkaConsumer, KafkaProducer
@@ -22,6 +21,7 @@ from odradek.testing.ports import free_ports
 from referee import run_java_tool
 from referee.clients.kcat import run_kcat
 from referee.process import BrokerProcess
+from tests.tls.certified import HERE, authority, trusted, written
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import AcknowledgeType, Message, Producer, ShareConsumer
-from frames import Peer
 
 from odradek.protocol.messages.alter_share_group_offsets import (
     AlterShareGroupOffsetsRequest,
@@ -20,6 +19,7 @@ from odradek.protocol.messages.alter_share_group_offsets import (
 from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest
 from referee import BrokerProcess
 from referee.java_tools import run_java_tool
+from tests.interop.frames import Peer
 
 PATIENCE_SECONDS = 30
 NewTopic = Callable[..., str]

@@ -11,7 +11,6 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from frames import Peer
 
 from odradek.protocol.messages.alter_share_group_offsets import (
     AlterShareGroupOffsetsRequest,
@@ -35,6 +34,7 @@ from odradek.protocol.messages.share_fetch import ShareFetchRequest
 from odradek.protocol.messages.share_group_describe import ShareGroupDescribeRequest
 from odradek.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
 from referee import BrokerProcess
+from tests.interop.frames import Peer
 
 TOPIC = "share-refusals"
 MEMBER = "AAAAAAAAAAAAAAAAAAAAAQ"

@@ -14,7 +14,6 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from confluent_kafka.cimpl import NewTopic
-from frames import Peer, PeerWithOneConnection
 
 from odradek.protocol.messages import share_acknowledge, share_fetch
 from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
@@ -32,6 +31,7 @@ from odradek.protocol.messages.share_fetch import ShareFetchRequest
 from odradek.protocol.messages.share_group_describe import ShareGroupDescribeRequest
 from odradek.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
 from referee import BrokerProcess
+from tests.interop.frames import Peer, PeerWithOneConnection
 
 BROKER_SETTINGS = {
     "group.share.max.size": "2",

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer
-from test_share_groups import produce, share_from_start
 
 from referee import BrokerProcess, run_java_tool
+from tests.interop.test_share_groups import produce, share_from_start
 
 pytestmark = [pytest.mark.slow, pytest.mark.java, pytest.mark.usefixtures("need_java")]
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, TypeAlias
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from test_group_refusals import Peer as Asking
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest
@@ -36,6 +35,7 @@ from odradek.protocol.messages.write_txn_markers import (
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from referee import BrokerProcess
+from tests.interop.test_group_refusals import Peer as Asking
 
 TOPIC = "transaction-refusals"
 GROUP = "transaction-refusals-group"

@@ -60,7 +60,7 @@ def refuse(log: Log, data: bytes, *, epoch: int = 0, now_ms: int = NOW, origin: 
 
 def read_all(log: Log, offset: int | None = None, max_bytes: int = 1 << 20) -> bytes:
     """Everything from an offset on, read as a consumer would."""
-    from log_batches import headers
+    from tests.log.log_batches import headers
 
     found = b""
     offset = log.log_start_offset if offset is None else offset

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from log_batches import batch
-from log_fixtures import LogHouse, append
 
 from odradek_broker.log.config import LogConfig
+from tests.log.log_batches import batch
+from tests.log.log_fixtures import LogHouse, append
 
 LEADER_EPOCH = range(12, 16)
 """Where the header has it; the checksum leaves it out."""

@@ -11,10 +11,6 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from faulty_disk import Crash, CrashingDisk
-from log_batches import DELETE_HORIZON, TRANSACTIONAL, batch, headers, marker, record, records, with_crc
-from log_fixtures import NOW, LogHouse, append, read_all
-from test_recovery import files, state
 
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import CRC_COVERS_FROM, iter_headers, read_header
@@ -25,6 +21,10 @@ from odradek_broker.log.offset_checkpoints import CLEANER_OFFSETS, COMPACTED_FOR
 from odradek_broker.log.raw_batch import kept_of, rebased
 from odradek_broker.log.validation import Origin
 from odradek_broker.node.housekeeping import Housekeeping
+from tests.log.faulty_disk import Crash, CrashingDisk
+from tests.log.log_batches import DELETE_HORIZON, TRANSACTIONAL, batch, headers, marker, record, records, with_crc
+from tests.log.log_fixtures import NOW, LogHouse, append, read_all
+from tests.log.test_recovery import files, state
 
 MAGIC = 16
 """Where a batch's header says of what format it is."""

@@ -6,14 +6,14 @@ import os
 import random
 
 import pytest
-from log_batches import batch, headers, records
-from log_fixtures import NOW, SMALL, LogHouse, append, read_all
 
 from odradek_broker.log.appendable import Appended
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import OffsetOutOfRange, OffsetsOutOfOrder, TopicIdMismatch
 from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Origin
+from tests.log.log_batches import batch, headers, records
+from tests.log.log_fixtures import NOW, SMALL, LogHouse, append, read_all
 
 
 @pytest.fixture

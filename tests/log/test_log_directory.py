@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from log_batches import batch
-from log_fixtures import NOW, SMALL, TOPIC_ID, append
 
 from odradek_broker.log.directory import LogDirectory
 from odradek_broker.log.failures import InconsistentDirectory
@@ -16,6 +14,8 @@ from odradek_broker.log.offset_checkpoints import (
     RECOVERY_POINTS,
 )
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
+from tests.log.log_batches import batch
+from tests.log.log_fixtures import NOW, SMALL, TOPIC_ID, append
 
 ID = bytes(range(16, 32))
 

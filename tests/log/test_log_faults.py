@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 
 import pytest
-from faulty_disk import FaultyDisk
-from log_batches import TRANSACTIONAL, batch, headers, marker
-from log_fixtures import NOW, LogHouse, append, read_all
 
 from odradek_broker.log.checkpoints import decode_epochs
 from odradek_broker.log.failures import LogFailed
 from odradek_broker.log.validation import Origin
+from tests.log.faulty_disk import FaultyDisk
+from tests.log.log_batches import TRANSACTIONAL, batch, headers, marker
+from tests.log.log_fixtures import NOW, LogHouse, append, read_all
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import random
 
 import msgspec
 import pytest
-from log_batches import batch, records
-from log_fixtures import NOW, LogHouse, append, read_all
 
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.log import Log
+from tests.log.log_batches import batch, records
+from tests.log.log_fixtures import NOW, LogHouse, append, read_all
 
 CONFIG = LogConfig(segment_bytes=700, index_interval_bytes=150, retention_ms=-1)
 

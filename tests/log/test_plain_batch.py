@@ -7,12 +7,12 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from log_batches import batch, with_crc
-from log_fixtures import NOW
 
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.plain_batch import sound_header
 from odradek_broker.log.validation import Origin, Refused, Valid, validate, validate_in_full
+from tests.log.log_batches import batch, with_crc
+from tests.log.log_fixtures import NOW
 
 FIELDS = {
     "base_offset": (">q", 0),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from log_batches import TRANSACTIONAL, batch, headers, marker, records
-from log_fixtures import NOW, LogHouse, append, read_all, refuse
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.batch import MAX_SEQUENCE
@@ -17,6 +15,8 @@ from odradek_broker.log.producer_state import Producer, next_sequence, rewind_se
 from odradek_broker.log.transaction_index import AbortedTransaction
 from odradek_broker.log.validation import Origin
 from odradek_broker.ports.disk import RealFile
+from tests.log.log_batches import TRANSACTIONAL, batch, headers, marker, records
+from tests.log.log_fixtures import NOW, LogHouse, append, read_all, refuse
 
 
 @pytest.fixture

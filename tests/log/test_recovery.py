@@ -7,8 +7,6 @@ import shutil
 
 import msgspec
 import pytest
-from log_batches import HEADER_BYTES, TRANSACTIONAL, batch, headers, marker
-from log_fixtures import NOW, SMALL, LogHouse, append, read_all
 
 from odradek_broker.log import producer_snapshot
 from odradek_broker.log.config import LogConfig
@@ -16,6 +14,8 @@ from odradek_broker.log.failures import TopicIdMismatch
 from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Origin
 from odradek_broker.ports.disk import RealFile
+from tests.log.log_batches import HEADER_BYTES, TRANSACTIONAL, batch, headers, marker
+from tests.log.log_fixtures import NOW, SMALL, LogHouse, append, read_all
 
 ONE_SEGMENT = LogConfig(index_interval_bytes=100)
 

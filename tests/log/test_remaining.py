@@ -7,8 +7,6 @@ import random
 from collections.abc import Callable
 
 import pytest
-from log_batches import TRANSACTIONAL, batch, marker
-from log_fixtures import NOW, LogHouse, append
 
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.protocol.messages.fetch import AbortedTransaction
@@ -19,6 +17,8 @@ from odradek_broker.log.log import Log
 from odradek_broker.log.raw_batch import payload_of, raw_records
 from odradek_broker.log.remaining import Remaining, remaining
 from odradek_broker.log.validation import Origin
+from tests.log.log_batches import TRANSACTIONAL, batch, marker
+from tests.log.log_fixtures import NOW, LogHouse, append
 
 COMPACTED = LogConfig(
     segment_bytes=900,

@@ -6,10 +6,10 @@ import os
 
 import msgspec
 import pytest
-from log_batches import batch
-from log_fixtures import LogHouse, append, read_all
 
 from odradek_broker.log.config import LogConfig
+from tests.log.log_batches import batch
+from tests.log.log_fixtures import LogHouse, append, read_all
 
 DAY = 24 * 3_600_000
 BASE = LogConfig(segment_bytes=300, retention_ms=-1)

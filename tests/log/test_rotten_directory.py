@@ -8,8 +8,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from log_batches import TRANSACTIONAL, batch, marker
-from log_fixtures import NOW, append
 
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.directory import LogDirectory
@@ -18,6 +16,8 @@ from odradek_broker.log.log import Log
 from odradek_broker.log.offset_checkpoints import CLEANER_OFFSETS, HIGH_WATERMARKS, RECOVERY_POINTS
 from odradek_broker.log.validation import Origin
 from odradek_broker.ports.disk import RealDisk
+from tests.log.log_batches import TRANSACTIONAL, batch, marker
+from tests.log.log_fixtures import NOW, append
 
 TOPIC_ID = bytes(range(16))
 CONFIG = LogConfig(segment_bytes=500, index_interval_bytes=60, cleanup_policy=frozenset({"compact", "delete"}))

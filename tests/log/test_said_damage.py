@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from log_batches import batch, headers
-from log_fixtures import LogHouse, append
 
 from odradek_broker.log import checkpoints
 from odradek_broker.log.config import LogConfig
@@ -17,6 +15,8 @@ from odradek_broker.log.log import Log
 from odradek_broker.log.offset_index import ENTRY_BYTES
 from odradek_broker.log.scan import Scan
 from odradek_broker.log.segment import Segment
+from tests.log.log_batches import batch, headers
+from tests.log.log_fixtures import LogHouse, append
 
 BASE_OFFSET_BYTE, LENGTH_BYTE = 6, 8
 

@@ -6,14 +6,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from log_batches import batch, headers
-from log_fixtures import LogHouse, append
 
 from odradek_broker.log import scrub
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.scrub import Place, read_piece
 from odradek_broker.log.segment import Segment
+from tests.log.log_batches import batch, headers
+from tests.log.log_fixtures import LogHouse, append
 
 COUNT = 12
 

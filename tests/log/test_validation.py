@@ -5,14 +5,14 @@ from __future__ import annotations
 import struct
 
 import pytest
-from log_batches import CONTROL, DELETE_HORIZON, batch, headers, marker, record, records, varint, with_crc
-from log_fixtures import NOW, LogHouse, append, refuse
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.codecs import Codec, compress, decompress
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.inside import MOST_FAULTS
 from odradek_broker.log.validation import Origin, Refused, Valid, is_long, validate, validate_beforehand
+from tests.log.log_batches import CONTROL, DELETE_HORIZON, batch, headers, marker, record, records, varint, with_crc
+from tests.log.log_fixtures import NOW, LogHouse, append, refuse
 
 GOOD = batch(b"a", b"b")
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from log_batches import TRANSACTIONAL, batch, marker
-from log_fixtures import NOW, append
 
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.directory import LogDirectory
@@ -17,6 +15,8 @@ from odradek_broker.log.offset_checkpoints import LOG_START_OFFSETS, NAMES
 from odradek_broker.log.validation import Origin
 from odradek_broker.log.verification import Checked, claims_of, verify_directory, verify_partition
 from odradek_broker.ports.disk import RealDisk
+from tests.log.log_batches import TRANSACTIONAL, batch, marker
+from tests.log.log_fixtures import NOW, append
 
 TOPIC_ID = bytes(range(16))
 UNJUDGED = {"meta.properties", ".kafka_cleanshutdown", "partition.metadata", ".lock"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain_reading import plainly
 
 from odradek.protocol.acl import EVERYBODY, WILDCARD, Acl, Operation, PatternType, Permission, ResourceType
 from odradek_broker.security.acl_index import NO_ACLS, AclDraft, AclIndex
 from odradek_broker.security.authorizer import Authorizer, Reason, asker, parse_super_users, spellings
 from tests.security.acl_texts import acl, index
-from tests.simulation.plain_reading import plainly
 
 HOST = "10.0.0.7"
 PLAIN = Authorizer()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 import trio
-from served_broker import Peer, Served
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages import share_acknowledge, share_fetch
@@ -18,6 +17,7 @@ from odradek.protocol.messages.initialize_share_group_state import (
 from odradek.protocol.messages.share_acknowledge import ShareAcknowledgeRequest, ShareAcknowledgeResponse
 from odradek.protocol.messages.share_fetch import ShareFetchRequest, ShareFetchResponse
 from odradek.protocol.records.record import decode_records
+from tests.server.served_broker import Peer, Served
 
 ACCEPT, RELEASE, REJECT, RENEW = 1, 2, 3, 4
 

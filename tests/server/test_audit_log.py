@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from unittest import mock
 
 import trio
-from served_broker import produce, serving
 
 from odradek.protocol.acl import Operation, ResourceType
 from odradek.protocol.sasl.plain import PlainExchange
@@ -17,6 +16,7 @@ from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
 from odradek_broker.node import audit_log
 from odradek_broker.node.audit_log import FILE
 from odradek_broker.security.authorizer import Decision, Reason
+from tests.server.served_broker import produce, serving
 from tests.server.test_logins import begin, log_in
 
 

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served_broker import Peer, Served, produce, serving
-from test_logins import log_in, plain
-from test_throttling import set_quota
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.alter_client_quotas import EntityData
@@ -40,6 +37,9 @@ from odradek_broker.metadata.messages import (
     TellMetadataResponse,
 )
 from odradek_broker.server.throttling import Throttling, Usage
+from tests.server.served_broker import Peer, Served, produce, serving
+from tests.server.test_logins import log_in, plain
+from tests.server.test_throttling import set_quota
 
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 OUTSIDE, INSIDE = 0, 1

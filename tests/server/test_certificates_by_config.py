@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from certified import HERE, authority, client_side, trusted, written
-from served_broker import Peer, Served, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.alter_configs import AlterableConfig as WholeConfig
@@ -29,6 +27,8 @@ from odradek.protocol.messages.incremental_alter_configs import (
 from odradek_broker.controller.snapshot import records_of
 from odradek_broker.tls.authority import Issued
 from odradek_cli.metadata_text import fields_of, rows_of
+from tests.server.served_broker import Peer, Served, serving
+from tests.tls.certified import HERE, authority, client_side, trusted, written
 
 BROKER, SET, DELETE, DYNAMIC_BROKER = 4, 0, 1, 2
 AT_LISTENER = "listener.name.ssl."

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from served_broker import produce, serving
-
 from odradek import Admin, TopicPartition
 from odradek.protocol.errors import ErrorCode
+from tests.server.served_broker import produce, serving
 
 MAGIC = 16
 

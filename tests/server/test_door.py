@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import trio
 from msgspec import structs
-from served_broker import HandClock, Peer, Served, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.incremental_alter_configs import (
@@ -28,6 +27,7 @@ from odradek_broker.ports.descriptors import FILES_OF_A_LOG, RESERVED, claim, di
 from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.server import known_hosts
 from odradek_broker.server.door import Door
+from tests.server.served_broker import HandClock, Peer, Served, serving
 
 BROKER = 4
 ONLY_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is nobody")

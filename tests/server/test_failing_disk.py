@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import trio
-from failing_disk import PATIENCE_SECONDS, FailingDisk
-from served_broker import Peer, fetch, produce, serving
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.errors import ErrorCode
+from tests.server.failing_disk import PATIENCE_SECONDS, FailingDisk
+from tests.server.served_broker import Peer, fetch, produce, serving
 
 STORAGE_ERROR = ErrorCode.KAFKA_STORAGE_ERROR
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import trio
-from served_broker import Peer, Served, fetch, produce, produce_batch, serving
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
+from tests.server.served_broker import Peer, Served, fetch, produce, produce_batch, serving
 
 ONE_KB = b"x" * 1000
 READ_COMMITTED = 1

@@ -9,10 +9,6 @@ from typing import Any
 
 import pytest
 import trio
-from forged_batches import bomb_batch, crowd, forged, good_batch
-from longest_step import watched
-from served_broker import Peer, Served, fetch, frame_of, produce, produce_batch, serving
-from transacting import transacting
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -93,6 +89,10 @@ from odradek_broker.loop.looks import AT_ONCE
 from odradek_broker.loop.slices import SLICE
 from odradek_broker.ports.workers import ThreadWorkers
 from odradek_broker.server import dispatcher
+from tests.server.forged_batches import bomb_batch, crowd, forged, good_batch
+from tests.server.longest_step import watched
+from tests.server.served_broker import Peer, Served, fetch, frame_of, produce, produce_batch, serving
+from tests.server.transacting import transacting
 
 
 @pytest.fixture

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 import trio
-from forged_batches import bomb_batch, forged, good_batch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from served_broker import Peer, fetch, frame_of, produce, produce_batch, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.api_versions import ApiVersionsRequest
@@ -26,6 +24,8 @@ from odradek.protocol.messages.list_offsets import (
 )
 from odradek.protocol.records.codecs import Codec
 from referee import Odradek
+from tests.server.forged_batches import bomb_batch, forged, good_batch
+from tests.server.served_broker import Peer, fetch, frame_of, produce, produce_batch, serving
 
 HUGE = 2**31 - 1
 HEADER_BYTES = 61

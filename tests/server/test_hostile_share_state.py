@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from served_broker import Served, serving
-from sharing_member import ACCEPT, member
-from test_share_fetching import FEW, filled
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.share_state_records import (
@@ -20,6 +17,9 @@ from odradek.protocol.messages.share_state_records import (
 from odradek_broker.controller.image import SHARE_TOPIC
 from odradek_broker.coordination.record import CoordinatorRecord, framed
 from odradek_broker.coordinators.batches import build
+from tests.server.served_broker import Served, serving
+from tests.server.sharing_member import ACCEPT, member
+from tests.server.test_share_fetching import FEW, filled
 
 OF_NOBODY = "g", b"x" * 16, 0
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import trio
 from msgspec import structs
-from served_broker import Peer, produce, produce_batch, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.produce import ProduceRequest
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from odradek_broker.ports.disk import RealDisk
+from tests.server.served_broker import Peer, produce, produce_batch, serving
 
 SMALL = {"segment_bytes": "1048576", "file_delete_delay_ms": "0"}
 PATIENCE_SECONDS = 20

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from forged_batches import forged
-from served_broker import Peer, fetch, produce_batch, serving
 
 from odradek.protocol.codec import encode
 from odradek.protocol.errors import ErrorCode
@@ -29,6 +27,8 @@ from odradek.protocol.records.codecs import Codec
 from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
 from odradek_broker.groups.records import group_record, offset_record
+from tests.server.forged_batches import forged
+from tests.server.served_broker import Peer, fetch, produce_batch, serving
 
 GROUP = group_record("g", GroupMetadataValue("", 2**31 - 1, None, None, 5, []))
 OFFSET = offset_record("g", "t", 0, OffsetCommitValue(7))

@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from certified import HERE, authority, stranger, trusted, written
-from served_broker import Served, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.sasl.oauthbearer import OAuthBearerExchange
@@ -23,7 +21,9 @@ from odradek_broker.security import key_refresh
 from odradek_broker.server import key_url
 from odradek_broker.tls.authority import Authority
 from tests.security.signed_tokens import CLAIMS, jwk_of_ec, jwk_of_rsa, jwks, rsa_key, text, token
+from tests.server.served_broker import Served, serving
 from tests.server.test_logins import log_in
+from tests.tls.certified import HERE, authority, stranger, trusted, written
 
 
 class Provider:

@@ -10,10 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import trio
-from failing_disk import PATIENCE_SECONDS, FailingDisk
-from served_broker import HandClock, frame_of, produce, serving
 from trio.testing import wait_all_tasks_blocked
-from what_grows import CONTAINERS, REASONS, TESTS
 
 from odradek.consumer.config import ConsumerConfig
 from odradek.producer.config import ProducerConfig
@@ -24,6 +21,9 @@ from odradek_broker.log.segments import KEPT_OPEN, Segments
 from odradek_broker.metadata.peer import MOST_IDLE, Peer
 from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.server.connection import MAX_PENDING
+from tests.server.failing_disk import PATIENCE_SECONDS, FailingDisk
+from tests.server.served_broker import HandClock, frame_of, produce, serving
+from tests.server.what_grows import CONTAINERS, REASONS, TESTS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {"odradek_broker": ROOT / "broker", "odradek": ROOT / "client"}

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import trio
-from certified import HERE, authority, client_side, written
-from served_broker import HandClock, Peer, Served, frame_of, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.alter_user_scram_credentials import (
@@ -31,6 +29,8 @@ from odradek.protocol.sasl.exchange import Exchange
 from odradek.protocol.sasl.plain import PlainExchange
 from odradek.protocol.sasl.scram import ScramExchange, salted_password
 from odradek_broker.server.progress import DEADLINE_MS
+from tests.server.served_broker import HandClock, Peer, Served, frame_of, serving
+from tests.tls.certified import HERE, authority, client_side, written
 
 JAAS = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="wonder" user_bob="builder";'
 USERS = "SCRAM-SHA-256=[name=carol,password=sea] SCRAM-SHA-512=[name=carol,password=sea]"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from served_broker import serving
-
 from odradek import Admin
 from odradek.admin import LoopDescription
 from odradek_broker.loop.lag import BEAT_MS, HELD_MS, LOOK_MS, QUIET_MS, LoopLag
 from odradek_broker.server.loop_watch import _stack
+from tests.server.served_broker import serving
 
 
 def watched() -> LoopLag:

@@ -11,12 +11,12 @@ from typing import NoReturn
 import psutil
 import pytest
 import trio
-from served_broker import Peer, frame_of, serving
 
 from odradek.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from odradek_broker.ports.network import Address
 from odradek_broker.ports.tcp_network import TcpNetwork
 from referee import Odradek
+from tests.server.served_broker import Peer, frame_of, serving
 
 COUNT = 2_000
 REFUSED = 50

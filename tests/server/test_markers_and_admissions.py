@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from served_broker import Served, serving
-from transacting import Transacting, read, transacting, until_stable
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.add_partitions_to_txn import (
@@ -26,6 +24,8 @@ from odradek_broker.log.validation import Refused
 from odradek_broker.partitions.commits import Commit
 from odradek_broker.transactions.states import TransactionState
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch
+from tests.server.served_broker import Served, serving
+from tests.server.transacting import Transacting, read, transacting, until_stable
 
 SETTINGS = {"offsets_topic_num_partitions": "1", "transaction_state_log_num_partitions": "1"}
 NONE = ErrorCode.NONE

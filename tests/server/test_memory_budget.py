@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from served_broker import HandClock, Peer, Served, fetch, frame_of, produce, serving
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.errors import ErrorCode
@@ -15,6 +14,7 @@ from odradek.protocol.messages.fetch import FetchRequest, FetchTopic
 from odradek_broker.server.connection import SHRINK_AFTER_MS
 from odradek_broker.server.memory import MemoryBudget
 from odradek_broker.server.progress import DEADLINE_MS, HURRIED_DEADLINE_MS
+from tests.server.served_broker import HandClock, Peer, Served, fetch, frame_of, produce, serving
 
 KIB = 1024
 BUDGET = 256 * KIB

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 import trio
-from certified import HERE, authority, client_side, trusted
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
 from cryptography.x509 import load_pem_x509_certificate
-from served_broker import Peer, Served, serving
-from test_logins import log_in
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.describe_configs import (
@@ -27,6 +24,9 @@ from odradek.protocol.messages.metadata import MetadataRequest, MetadataResponse
 from odradek.protocol.sasl.exchange import Exchange
 from odradek.protocol.sasl.plain import PlainExchange
 from odradek.protocol.sasl.scram import ScramExchange
+from tests.server.served_broker import Peer, Served, serving
+from tests.server.test_logins import log_in
+from tests.tls.certified import HERE, authority, client_side, trusted
 
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 SECRETS = {name: f"hush-{name}-hush" for name in ("ours", "alice", "carol", "store", "etcd", "guess")}

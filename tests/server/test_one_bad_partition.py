@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import trio
-from forged_batches import forged
-from served_broker import Peer, fetch, produce, produce_batch, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.primitives import encode_varint
@@ -18,6 +16,8 @@ from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.log.log import Log
 from odradek_broker.log.segment import Segment
+from tests.server.forged_batches import forged
+from tests.server.served_broker import Peer, fetch, produce, produce_batch, serving
 
 COMPACTED = {"cleanup_policy": "compact", "min_cleanable_dirty_ratio": "0"}
 SOON = {"log_cleaner_backoff_ms": "5"}

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import trio
-from certified import HERE, authority, stranger, trusted, written
-from served_broker import HandClock, Served, serving
 
 from odradek import Admin, AuthenticationFailed, BootstrapFailed, Consumer, Producer, Security, TopicPartition
 from odradek.activity import Activities
@@ -22,6 +20,8 @@ from odradek.errors import BrokerError, ConnectionFailed
 from odradek.network import Surroundings
 from odradek_broker.security import login
 from tests.security.signed_tokens import CLAIMS, jwks, token
+from tests.server.served_broker import HandClock, Served, serving
+from tests.tls.certified import HERE, authority, stranger, trusted, written
 
 JAAS = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="wonder";'
 

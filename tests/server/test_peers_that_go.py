@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from failing_disk import PATIENCE_SECONDS, FailingDisk
-from served_broker import HandClock, Peer, Served, fetch, frame_of, produce, serving
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.messages.api_versions import ApiVersionsRequest
@@ -21,6 +19,8 @@ from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequ
 from odradek.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from odradek_broker.metadata.messages import FollowMetadataRequest
 from odradek_broker.ports.hang_ups import HangUps
+from tests.server.failing_disk import PATIENCE_SECONDS, FailingDisk
+from tests.server.served_broker import HandClock, Peer, Served, fetch, frame_of, produce, serving
 
 FOR_EVER_MS = 2**31 - 1
 

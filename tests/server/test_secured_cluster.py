@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import trio
-from certified import HERE, authority, client_side, stranger, trusted, written
-from served_broker import Peer, Served, produce, serving
 
 from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
 from odradek.protocol.messages.sasl_authenticate import SaslAuthenticateRequest, SaslAuthenticateResponse
@@ -20,6 +18,8 @@ from odradek.protocol.sasl.plain import PlainExchange
 from odradek_broker.config import load_broker_config
 from odradek_broker.metadata.secured import SecuredNetwork
 from odradek_broker.ports.tcp_network import TcpNetwork
+from tests.server.served_broker import Peer, Served, produce, serving
+from tests.tls.certified import HERE, authority, client_side, stranger, trusted, written
 
 SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"

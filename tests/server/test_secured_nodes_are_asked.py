@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certified import HERE, authority, trusted, written
-from test_brokers_own_apis import two_listeners
-
 from odradek import Security
 from odradek_cli.metadata_restore import Found, _ask_all
+from tests.server.test_brokers_own_apis import two_listeners
+from tests.tls.certified import HERE, authority, trusted, written
 
 
 def as_user(directory: Path, user: str, password: str) -> Security:

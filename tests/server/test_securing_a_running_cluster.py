@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import trio
-from certified import HERE, authority, trusted, written
-from served_broker import Served, serving
 
 from odradek import Admin, Consumer, Producer, Security, TopicPartition
 from odradek.testing.ports import free_ports
+from tests.server.served_broker import Served, serving
+from tests.tls.certified import HERE, authority, trusted, written
 
 SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 ACCOUNT = f'{SCRAM} required username="n" password="between";'

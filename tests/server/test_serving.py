@@ -10,7 +10,6 @@ from typing import cast
 
 import pytest
 import trio
-from served_broker import Peer, fetch, produce, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest, AllocateProducerIdsResponse
@@ -19,6 +18,7 @@ from odradek.protocol.messages.fetch import FetchResponse
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
 from odradek.protocol.messages.produce import ProduceResponse
 from odradek.protocol.records.record import decode_records
+from tests.server.served_broker import Peer, fetch, produce, serving
 
 
 async def make_topic(peer: Peer) -> None:

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from served_broker import HandClock, Peer, Served, fetch, produce, produce_batch, serving
-from sharing_member import ACCEPT, REJECT, RELEASE, RENEW, Got, initialize, member
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
@@ -30,6 +28,8 @@ from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.controller.image import ResourceType
 from odradek_broker.coordinators.share_leader import ShareLeader
+from tests.server.served_broker import HandClock, Peer, Served, fetch, produce, produce_batch, serving
+from tests.server.sharing_member import ACCEPT, REJECT, RELEASE, RENEW, Got, initialize, member
 
 FEW = {"share_coordinator_state_topic_num_partitions": "2", "offsets_topic_num_partitions": "2"}
 NOTHING = Got([], [], ErrorCode.NONE, ErrorCode.NONE)

@@ -10,7 +10,6 @@ import struct
 from pathlib import Path
 
 import trio
-from served_broker import HandClock, Peer, Served, fetch, frame_of, produce, produce_batch, serving
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.errors import ErrorCode
@@ -20,6 +19,7 @@ from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from odradek_broker.server.connection import SHRINK_AFTER_MS
 from odradek_broker.server.progress import DEADLINE_MS, LEAST_BYTES
+from tests.server.served_broker import HandClock, Peer, Served, fetch, frame_of, produce, produce_batch, serving
 
 BIG_BYTES = 12 * 1024 * 1024
 """More than the buffers of a connection take in, at both ends."""

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from failing_disk import PATIENCE_SECONDS, FailingDisk
-from served_broker import Served, fetch, produce, serving
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.errors import ErrorCode
@@ -15,6 +13,8 @@ from odradek.protocol.messages.fetch import FetchResponse
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from odradek_broker.apis import api_03_metadata
+from tests.server.failing_disk import PATIENCE_SECONDS, FailingDisk
+from tests.server.served_broker import Served, fetch, produce, serving
 
 
 async def has_stopped(served: Served) -> None:

@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from failing_disk import FailingDisk
-from forged_batches import good_batch
 from msgspec import structs
-from served_broker import produce_batch, serving
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.delete_records import (
@@ -23,6 +20,9 @@ from odradek.protocol.messages.delete_records import (
 )
 from odradek.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse, DeleteTopicState
 from odradek.protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+from tests.server.failing_disk import FailingDisk
+from tests.server.forged_batches import good_batch
+from tests.server.served_broker import produce_batch, serving
 
 OF_A_ROLL = (".snapshot", ".index", ".timeindex", ".txnindex")
 """Written by the loop, though not synced, where a segment is full. Whatever else is replaced may take a busy disk

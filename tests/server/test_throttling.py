@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import trio
-from served_broker import HandClock, Peer, Served, fetch, produce, serving
 from trio.testing import wait_all_tasks_blocked
 
 from odradek.protocol.errors import ErrorCode
@@ -26,6 +25,7 @@ from odradek.protocol.messages.produce import ProduceResponse
 from odradek_broker.config import BrokerConfig
 from odradek_broker.server import throttling
 from odradek_broker.server.throttling import Meters
+from tests.server.served_broker import HandClock, Peer, Served, fetch, produce, serving
 
 SHORT = {"quota_window_num": "2", "controller_quota_window_num": "1"}
 """A rate is that over one second; what one second brings may be saved up."""

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 import trio
-from certified import HERE, authority, client_side, stranger, trusted, written
-from served_broker import Peer, Served, produce, serving
 
 from odradek.protocol.messages.describe_configs import (
     DescribeConfigsRequest,
@@ -24,6 +22,8 @@ from odradek_broker.ports.handshakes import MOST_UNDER_WAY, HandshakeFailed, Han
 from odradek_broker.ports.tcp_network import TcpNetwork
 from odradek_broker.tls.contexts import server_context
 from odradek_broker.tls.renewal import RenewedTls
+from tests.server.served_broker import Peer, Served, produce, serving
+from tests.tls.certified import HERE, authority, client_side, stranger, trusted, written
 
 UNKNOWN_CURVE = """-----BEGIN PRIVATE KEY-----
 ME4CAQAwEAYHKoZIzj0CAQYFK4EEAAYENzA1AgEBBA5yFn8XN96aZT3KO3VEJqEg

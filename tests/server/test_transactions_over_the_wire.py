@@ -8,8 +8,6 @@ from typing import cast
 
 import pytest
 import trio
-from served_broker import Peer, Served, serving
-from transacting import Transacting, read, transacting, until_stable
 
 from odradek.consumer.aborted import AbortedTransactions
 from odradek.protocol.errors import ErrorCode
@@ -48,6 +46,8 @@ from odradek.protocol.messages.update_features import (
 )
 from odradek.protocol.records.batch import iter_headers
 from odradek.protocol.records.record import decode_batch
+from tests.server.served_broker import Peer, Served, serving
+from tests.server.transacting import Transacting, read, transacting, until_stable
 
 SETTINGS = {"offsets_topic_num_partitions": "2", "transaction_state_log_num_partitions": "2"}
 NONE = ErrorCode.NONE

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from served_broker import Peer, Served, serving
 
 from odradek.protocol.acl import Operation, PatternType, Permission, ResourceType
 from odradek.protocol.messages.create_acls import AclCreation, CreateAclsRequest, CreateAclsResponse
@@ -15,6 +14,7 @@ from odradek.protocol.messages.create_topics import CreatableTopic, CreateTopics
 from odradek.protocol.messages.produce import ProduceRequest
 from odradek_broker.apis import Api, load_apis
 from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
+from tests.server.served_broker import Peer, Served, serving
 
 SECRET = "secret"
 ASKED_BEFORE_LOGIN = {17, 36}

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import trio
 from msgspec import structs
-from served_broker import Peer, Served
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import ApiMessage
@@ -37,6 +36,7 @@ from odradek.protocol.messages.write_txn_markers import (
 )
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
+from tests.server.served_broker import Peer, Served
 
 A = TypeVar("A")
 WAIT = ErrorCode.CONCURRENT_TRANSACTIONS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 
 import pytest
-from certified import authority
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.name import _ASN1Type
@@ -14,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from odradek_broker.security.principal_mapping import MappingRules, parse_mapping_rules
 from odradek_broker.tls.ciphers import openssl_name
 from odradek_broker.tls.names import distinguished_name
+from tests.tls.certified import authority
 
 
 def der_of(*parts: list[x509.NameAttribute[str]]) -> bytes:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from certified import authority, stranger, trusted, written
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -20,6 +19,7 @@ from odradek_broker.config import BrokerConfig, load_broker_config
 from odradek_broker.config.load import ConfigError
 from odradek_broker.tls.check import check_tls
 from odradek_broker.tls.stores import KeyStore, StoreError, load_key_store, load_trust_store
+from tests.tls.certified import authority, stranger, trusted, written
 
 NOW = datetime.now(UTC)
 ISSUED = authority().issue("broker", ["localhost"])

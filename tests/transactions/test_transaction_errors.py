@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from transaction_scene import ID, T0, T1, TIMEOUT_MS, Scene
 
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.transactions.states import TransactionState
 from odradek_broker.transactions.transaction import NOBODY, ProducerIdAndEpoch
+from tests.transactions.transaction_scene import ID, T0, T1, TIMEOUT_MS, Scene
 
 P = ProducerIdAndEpoch
 Row = Callable[[Scene, P], int]

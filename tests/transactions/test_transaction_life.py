@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from transaction_scene import ID, T0, T1, TIMEOUT_MS, WALL_MS, Refusal, Scene
 
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.transactions.coordinator import EXPIRED_AT_ONCE, RETRY_MS
 from odradek_broker.transactions.states import TransactionState
 from odradek_broker.transactions.transaction import ProducerIdAndEpoch
+from tests.transactions.transaction_scene import ID, T0, T1, TIMEOUT_MS, WALL_MS, Refusal, Scene
 
 P = ProducerIdAndEpoch
 HOUR_MS = 3_600_000

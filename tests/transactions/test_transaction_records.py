@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from transaction_scene import ID, T0, T1, TIMEOUT_MS, WALL_MS, Scene
 
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.builder import build_batch
@@ -16,6 +15,7 @@ from odradek_broker.transactions.records import read_record, transaction_record
 from odradek_broker.transactions.states import TransactionState
 from odradek_broker.transactions.transaction import Transaction
 from referee import run_java_tool, why_java_is_unavailable
+from tests.transactions.transaction_scene import ID, T0, T1, TIMEOUT_MS, WALL_MS, Scene
 
 FULL = Transaction(
     producer_id=7,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from transaction_scene import ID, T0, T1, TIMEOUT_MS, Refusal, Scene
 
 from odradek.protocol.errors import ErrorCode
 from odradek_broker.transactions.states import TransactionState
 from odradek_broker.transactions.transaction import LAST_EPOCH, ProducerIdAndEpoch
+from tests.transactions.transaction_scene import ID, T0, T1, TIMEOUT_MS, Refusal, Scene
 
 P = ProducerIdAndEpoch
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from transaction_scene import ID, Refusal, Scene
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.transactions.states import VALID_PREVIOUS, TransactionState
 from odradek_broker.transactions.transaction import LAST_EPOCH, NOBODY, ProducerIdAndEpoch
+from tests.transactions.transaction_scene import ID, Refusal, Scene
 
 STEPS = 300
 P = ProducerIdAndEpoch

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import trio
-from fake_broker import FakeBroker, refuse
 from msgspec.structs import replace
 
 from odradek.cluster.connection import Connection
@@ -15,6 +14,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.api_versions import ApiVersionsRequest
 from odradek.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataResponse
+from tests.client.fake_broker import FakeBroker, refuse
 
 
 @pytest.fixture

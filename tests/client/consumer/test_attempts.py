@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 import trio
-from fake_broker import FakeBroker
 
 from odradek import Consumer, DeadLetterTopic, Producer, Record, Topic, process
 from odradek.protocol.messages.leave_group import LeaveGroupRequest
 from odradek.protocol.records.record import decode_records
+from tests.client.fake_broker import FakeBroker
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import trio
 from crc32c import crc32c
-from fake_broker import NODE_ID, FakeBroker
 from msgspec.structs import replace
 
 from odradek import CommitFailed, Consumer, CorruptRecords, Producer, TopicPartition
@@ -22,6 +21,7 @@ from odradek.protocol.messages.list_offsets import ListOffsetsRequest
 from odradek.protocol.messages.metadata import MetadataRequest
 from odradek.protocol.messages.offset_commit import OffsetCommitRequest
 from odradek.protocol.messages.sync_group import SyncGroupRequest
+from tests.client.fake_broker import NODE_ID, FakeBroker
 
 ORDERS = TopicPartition("orders", 0)
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from fake_broker import FakeBroker, lose, refuse
 from msgspec.structs import replace
 
 from odradek import (
@@ -28,6 +27,7 @@ from odradek.protocol.messages.join_group import JoinGroupRequest
 from odradek.protocol.messages.leave_group import LeaveGroupRequest
 from odradek.protocol.messages.list_offsets import ListOffsetsRequest
 from odradek.protocol.messages.offset_commit import OffsetCommitRequest
+from tests.client.fake_broker import FakeBroker, lose, refuse
 
 ORDERS = TopicPartition("orders", 0)
 

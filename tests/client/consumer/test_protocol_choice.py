@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import trio
-from fake_broker import FakeBroker, refuse
 from msgspec.structs import replace
 
 from odradek import Consumer, GroupNotFound, Producer
@@ -15,6 +14,7 @@ from odradek.protocol.messages.consumer_group_heartbeat import ConsumerGroupHear
 from odradek.protocol.messages.join_group import JoinGroupRequest
 from odradek.protocol.messages.leave_group import LeaveGroupRequest
 from odradek.protocol.messages.metadata import MetadataRequest
+from tests.client.fake_broker import FakeBroker, refuse
 
 HEARTBEAT = ConsumerGroupHeartbeatRequest.API_KEY
 

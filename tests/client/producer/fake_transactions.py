@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 import trio
-from fake_broker import FakeBroker
 from msgspec import structs
 
 from odradek.protocol.errors import ErrorCode
@@ -20,6 +19,7 @@ from odradek.protocol.messages import (
 from odradek.protocol.records.batch import read_header
 from odradek.protocol.records.record import decode_records
 from odradek.protocol.registry import request_class
+from tests.client.fake_broker import FakeBroker
 
 PRODUCER_ID = 7
 

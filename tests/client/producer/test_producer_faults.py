@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import trio
-from fake_broker import FakeBroker, lose, not_leader, refuse
 from msgspec.structs import replace
 
 from odradek import (
@@ -26,6 +25,7 @@ from odradek.protocol.messages.init_producer_id import InitProducerIdRequest
 from odradek.protocol.messages.produce import ProduceRequest, ProduceResponse
 from odradek.protocol.records.record import decode_records
 from odradek.topic import Topic
+from tests.client.fake_broker import FakeBroker, lose, not_leader, refuse
 
 
 def answering(code: ErrorCode) -> Any:

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import trio
-from fake_broker import lose
-from fake_transactions import TransactionalBroker, unwilling
 from msgspec.structs import replace
 
 from odradek import (
@@ -24,6 +22,8 @@ from odradek.protocol.messages.add_partitions_to_txn import AddPartitionsToTxnRe
 from odradek.protocol.messages.end_txn import EndTxnRequest
 from odradek.protocol.messages.init_producer_id import InitProducerIdRequest
 from odradek.protocol.messages.produce import ProduceRequest
+from tests.client.fake_broker import lose
+from tests.client.producer.fake_transactions import TransactionalBroker, unwilling
 
 
 @pytest.fixture(params=[False, True], ids=["older", "newer"])

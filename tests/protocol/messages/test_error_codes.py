@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from java_program import run_java_program, skip_without_java
 
 from odradek.protocol.errors import ErrorCode
+from tests.protocol.messages.java_program import run_java_program, skip_without_java
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from message_samples import all_messages, all_versions, label, plain, samples
 
 from odradek.protocol.codec import MAX_ELEMENTS, decode, decode_prefix, decoder, encode
 from odradek.protocol.messages.api_versions import ApiVersionsResponse
@@ -18,6 +17,7 @@ from odradek.protocol.messages.join_group import JoinGroupRequest
 from odradek.protocol.messages.metadata import MetadataRequest
 from odradek.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from odradek.protocol.primitives import MAX_TAGS, ProtocolError, TooManyElements, write_uvarint
+from tests.protocol.messages.message_samples import all_messages, all_versions, label, plain, samples
 
 every_message = pytest.mark.parametrize("message", all_messages(), ids=label)
 every_version = pytest.mark.parametrize(("message", "version"), all_versions(), ids=label)

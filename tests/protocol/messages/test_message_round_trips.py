@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from message_samples import all_messages, all_versions, label, messages, plain, samples
 
 from odradek.protocol.codec import decode, encode
+from tests.protocol.messages.message_samples import all_messages, all_versions, label, messages, plain, samples
 
 every_version = pytest.mark.parametrize(("message", "version"), all_versions(), ids=label)
 

@@ -10,13 +10,21 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
-from java_program import run_java_program, skip_without_java
-from message_samples import FieldShape, Shape, field_shapes, kafkas_messages, label, plain, samples
 from msgspec import Struct
 
 from odradek.protocol.codec import decode, encode
 from odradek.protocol.registry import API_NAMES
 from odradek.protocol.schema import Wire
+from tests.protocol.messages.java_program import run_java_program, skip_without_java
+from tests.protocol.messages.message_samples import (
+    FieldShape,
+    Shape,
+    field_shapes,
+    kafkas_messages,
+    label,
+    plain,
+    samples,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.java]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from record_samples import EDGES, NOW, headers, maybe_bytes, samples, timestamps
 
 from odradek.protocol.records.batch import HEADER_BYTES, crc_is_valid, read_header, stamp_producer
 from odradek.protocol.records.builder import BatchBuilder, build_batch
 from odradek.protocol.records.codecs import Codec
 from odradek.protocol.records.record import Record, decode_batch
+from tests.protocol.records.record_samples import EDGES, NOW, headers, maybe_bytes, samples, timestamps
 
 ANY_RECORD = st.tuples(maybe_bytes, maybe_bytes, headers, timestamps)
 

@@ -6,7 +6,6 @@ import struct
 
 import pytest
 from crc32c import crc32c
-from kafka_batches import COMMIT, COMPRESSED, PLAIN, TRANSACTIONAL
 
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import (
@@ -22,6 +21,7 @@ from odradek.protocol.records.batch import (
 )
 from odradek.protocol.records.codecs import Codec
 from odradek.protocol.records.record import LOG_APPEND_TIME, decode_batch
+from tests.protocol.records.kafka_batches import COMMIT, COMPRESSED, PLAIN, TRANSACTIONAL
 
 
 def test_a_header_that_kafka_wrote_is_read():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 
 import pytest
-from kafka_batches import ABORT, COMMIT, PLAIN
 
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import crc_is_valid, read_header, stamp
@@ -20,6 +19,7 @@ from odradek.protocol.records.control import (
     read_end_transaction_marker,
 )
 from odradek.protocol.records.record import Record, decode_batch
+from tests.protocol.records.kafka_batches import ABORT, COMMIT, PLAIN
 
 
 def test_the_markers_of_kafka_are_read():

@@ -7,14 +7,14 @@ import zlib
 
 import lz4.frame
 import pytest
-from kafka_batches import PLAIN, PLAIN_RECORDS
-from other_clients import OTHER_CLIENTS, OtherClient
-from record_samples import NOW
 
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.codecs import Codec, compress
 from odradek.protocol.records.legacy import decode_message_set
 from odradek.protocol.records.record import CREATE_TIME, LOG_APPEND_TIME, NO_TIMESTAMP_TYPE, Record
+from tests.protocol.records.kafka_batches import PLAIN, PLAIN_RECORDS
+from tests.protocol.records.other_clients import OTHER_CLIENTS, OtherClient
+from tests.protocol.records.record_samples import NOW
 
 each_client = pytest.mark.parametrize("client", OTHER_CLIENTS, ids=[client.name for client in OTHER_CLIENTS])
 each_magic = pytest.mark.parametrize("magic", [0, 1])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from other_clients import OTHER_CLIENTS
 
 from odradek.protocol.records.murmur2 import murmur2, partition_for_key
+from tests.protocol.records.other_clients import OTHER_CLIENTS
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import struct
 import tracemalloc
 
 import pytest
-from record_samples import NOW, samples
 
 from odradek.protocol.primitives import ProtocolError, encode_varint
 from odradek.protocol.records.batch import HEADER_BYTES, read_header
@@ -20,6 +19,7 @@ from odradek.protocol.records.record import (
     decode_batch_as,
     decode_records,
 )
+from tests.protocol.records.record_samples import NOW, samples
 
 varint = encode_varint
 

@@ -8,9 +8,6 @@ from collections.abc import Callable
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from kafka_batches import COMMIT, COMPRESSED, PLAIN
-from other_clients import AIOKAFKA
-from record_samples import samples
 
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import HEADER_BYTES, crc_is_valid, iter_headers, read_header
@@ -19,6 +16,9 @@ from odradek.protocol.records.codecs import Codec, compress, decompress
 from odradek.protocol.records.control import is_abort_or_commit
 from odradek.protocol.records.legacy import decode_message_set
 from odradek.protocol.records.record import Record, decode_batch, decode_records
+from tests.protocol.records.kafka_batches import COMMIT, COMPRESSED, PLAIN
+from tests.protocol.records.other_clients import AIOKAFKA
+from tests.protocol.records.record_samples import samples
 
 MAX_BYTES = 1_000_000
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kafka_batches import (
+
+from odradek.protocol.records.batch import crc_is_valid, read_header, stamp_log_append_time
+from odradek.protocol.records.builder import build_batch
+from odradek.protocol.records.codecs import Codec
+from odradek.protocol.records.record import LOG_APPEND_TIME, Record, decode_batch, decode_records
+from tests.protocol.records.kafka_batches import (
     COMPRESSED,
     PLAIN,
     PLAIN_RECORDS,
@@ -13,13 +18,8 @@ from kafka_batches import (
     TRANSACTIONAL_RECORDS,
     compressed_records,
 )
-from other_clients import OTHER_CLIENTS, OtherClient
-from record_samples import headers, maybe_bytes, samples
-
-from odradek.protocol.records.batch import crc_is_valid, read_header, stamp_log_append_time
-from odradek.protocol.records.builder import build_batch
-from odradek.protocol.records.codecs import Codec
-from odradek.protocol.records.record import LOG_APPEND_TIME, Record, decode_batch, decode_records
+from tests.protocol.records.other_clients import OTHER_CLIENTS, OtherClient
+from tests.protocol.records.record_samples import headers, maybe_bytes, samples
 
 each_client = pytest.mark.parametrize("client", OTHER_CLIENTS, ids=[client.name for client in OTHER_CLIENTS])
 each_codec = pytest.mark.parametrize("codec", list(Codec))
