@@ -15,7 +15,7 @@ from odradek.protocol.records.codecs import Codec
 from odradek.protocol.records.record import decode_batch
 from odradek_broker.log.verification import Checked
 from odradek_cli.command import Argument, Group, Option, UsageError
-from odradek_cli.display import show
+from odradek_cli.display import Table, show
 from odradek_cli.failures import Failed
 from odradek_cli.segment_files import batches_of
 from odradek_cli.session import AsJson
@@ -62,11 +62,12 @@ def verify(paths: Paths, as_json: AsJson = False) -> None:
     Of a data directory every file: segments, indexes, snapshots, checkpoints, the metadata, what internal topics hold.
     """
     is_sound = True
+    table = Table(["file", "batches", "records", "bytes", "fault"], as_json=as_json)
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path} does not exist")
         for checked in verify_path(path):
-            show(["file", "batches", "records", "bytes", "fault"], _rows(checked), as_json=as_json)
+            table.show(_rows(checked))
             is_sound = is_sound and not checked.faults
     if not is_sound:
         raise SystemExit(1)

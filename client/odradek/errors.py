@@ -90,7 +90,7 @@ class BrokerError(OdradekError):
 
     def __str__(self) -> str:
         text = f"{self.code.name} ({int(self.code)}): {self.code.sentence}"
-        return f"{text} [{self.detail}]" if self.detail else text
+        return f"{text} [{self.detail}]" if self.detail and self.detail != self.code.sentence else text
 
 
 _classes: dict[ErrorCode, type[BrokerError]] = {}

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import termios
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from typing import IO, NamedTuple, Self
 from unittest import mock
@@ -43,11 +44,37 @@ def call(*words: str, stdin: str | bytes = "") -> Done:
         given, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
         given.write(stdin if isinstance(stdin, bytes) else stdin.encode())
         given.seek(0)
-        for descriptor, file in enumerate((given, out, err)):
-            kept = os.dup(descriptor)
+        code = _code_of(words, given.fileno(), out.fileno(), err.fileno())
+        return Done(code, _content(out), _content(err))
+
+
+def call_at_terminal(*words: str, columns: int, stdin: str = "") -> tuple[int, str]:
+    """The same with a terminal of so many columns to write to: the exit code, and all that it showed."""
+    seen: list[bytes] = []
+    with tempfile.TemporaryFile() as given, mock.patch.dict(os.environ):
+        os.environ.pop("COLUMNS", None)  # which would count for more than the terminal
+        given.write(stdin.encode())
+        given.seek(0)
+        master, slave = _terminal(columns)
+        reader = threading.Thread(target=_read_all, args=(master, seen))
+        reader.start()
+        try:
+            code = _code_of(words, given.fileno(), slave, slave)
+        finally:
+            os.close(slave)
+            reader.join()
+            os.close(master)
+    return code, b"".join(seen).decode()
+
+
+def _code_of(words: Sequence[str], *descriptors: int) -> int:
+    """The command's exit code; its standard streams are these."""
+    with ExitStack() as stack:
+        for standard, descriptor in enumerate(descriptors):
+            kept = os.dup(standard)
             stack.callback(os.close, kept)
-            stack.callback(os.dup2, kept, descriptor)
-            os.dup2(file.fileno(), descriptor)
+            stack.callback(os.dup2, kept, standard)
+            os.dup2(descriptor, standard)
         with (
             open(0, closefd=False) as standard_input,
             open(1, "w", closefd=False) as stdout,
@@ -60,7 +87,19 @@ def call(*words: str, stdin: str | bytes = "") -> Done:
         ):
             main()
         assert isinstance(ended.value.code, int)
-        return Done(ended.value.code, _content(out), _content(err))
+        return ended.value.code
+
+
+def _terminal(columns: int) -> tuple[int, int]:
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    return master, slave
+
+
+def _read_all(master: int, seen: list[bytes]) -> None:
+    with suppress(OSError):  # the other side has closed
+        while chunk := os.read(master, 65536):
+            seen.append(chunk)
 
 
 def _content(file: IO[bytes]) -> str:
@@ -72,8 +111,7 @@ class AtTerminal:
     """The command as it runs at a terminal of so many columns; what it writes arrives in `read`."""
 
     def __init__(self, *words: str, columns: int = 80) -> None:
-        self._master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self._master, slave = _terminal(columns)
         self._process = subprocess.Popen(
             command(*words),
             stdin=slave,
