@@ -8,6 +8,7 @@
     latency.py               one record in flight, acks=all and acks=1
     failover.py              the leader is killed under a steady writer: how long nothing is acknowledged
     controller_failover.py   the same, where the leader is the active controller too; with etcd
+    vanished.py              the leader's host is gone without a word; false alarms. By itself, as root: see there
     startup.py               from the command to three brokers that are ready; idle memory
     crowd.py                 many partitions: idle processor time, and how long until all have another leader
 

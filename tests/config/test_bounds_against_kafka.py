@@ -22,6 +22,7 @@ NOT_KAFKAS = {
     "allow.unsecured.listeners",
     "audit.log.file",
     "audit.log.max.bytes",
+    "broker.lease.ms",
     "controller.journal",
     "dynamic.config.ignore",
     "etcd.endpoints",

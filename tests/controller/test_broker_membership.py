@@ -388,15 +388,43 @@ def test_a_brokers_lease_is_over_before_it_is_silent_whatever_their_clocks(
 
         heartbeats = Heartbeats(session_ms)
         heartbeats.heard(1, 5, controllers_ms(sent_us))
-        until_ms = brokers_ms(sent_us) + heartbeats.lease_ms
+        until_ms = brokers_ms(sent_us) + heartbeats.lease_ms(1, 5)
         us = sent_us + int(session_ms * 1000 / 1.06)
         while not heartbeats.is_silent(1, 5, controllers_ms(us)):
             us += 50
         assert brokers_ms(us) >= until_ms, "it is fenced, and would still lead"
 
 
+def test_a_broker_is_over_only_when_the_longest_of_its_leases_is() -> None:
+    """The controller before this one may have given it one of a session, and told it so a moment before it ended."""
+    heartbeats = Heartbeats(9_000, 1_000)
+    heartbeats.heard(1, 5, 0)
+    heartbeats.heard(1, 5, 100)
+    assert heartbeats.lease_ms(1, 5) < 1_000
+    assert [heartbeats.is_over(1, 5, now_ms) for now_ms in (1_100, 8_999, 9_000)] == [False, False, True]
+    heartbeats.heard(1, 5, 8_500)
+    assert [heartbeats.is_over(1, 5, now_ms) for now_ms in (9_499, 9_500)] == [False, True]
+    assert not heartbeats.is_silent(1, 5, 17_499)
+
+
+def test_so_many_brokers_that_their_heartbeats_would_be_a_load_get_longer_leases() -> None:
+    heartbeats = Heartbeats(9_000, 1_000)
+    heartbeats.watch([(broker_id, 0) for broker_id in range(1_000)], now_ms=0)
+    heartbeats.heard(1, 0, 10_000)
+    assert heartbeats.lease_ms(1, 0) > 6_000
+    for broker_id in range(2, 1_000):
+        heartbeats.forget(broker_id, 0)
+    assert not heartbeats.is_over(1, 0, 16_999), "it was told so, though there are few of them now"
+
+
+def test_a_span_is_no_longer_than_a_session() -> None:
+    assert Heartbeats(400, 1_000).span_ms == 400
+
+
 def test_a_lease_is_not_much_shorter_than_a_session() -> None:
-    assert Heartbeats(9_000).lease_ms > 8_000
+    heartbeats = Heartbeats(9_000)
+    heartbeats.heard(1, 5, 0)
+    assert heartbeats.lease_ms(1, 5) > 8_000
 
 
 def test_a_snapshot_makes_the_image_again() -> None:

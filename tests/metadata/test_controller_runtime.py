@@ -423,6 +423,31 @@ async def test_who_is_heard_of_while_the_disk_is_slow_to_fence_another_is_not_fe
     assert not broker.image.brokers[3].fenced, "its lease goes on from when it sent what was heard"
 
 
+async def test_a_heartbeat_that_changes_nothing_is_answered_while_the_disk_is_slow_to_fence_another() -> None:
+    """Else a slow disk of the controller would end all leases."""
+    journal = SlowJournal()
+    broker = await SmallBroker(journal=journal).start()
+    for broker_id in (2, 3):
+        assert await register(broker, bytes([broker_id]) * 16, broker_id, broker_id) == 0
+        await heard_of(broker, broker_id)
+    close(journal.gate)
+    answered = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(broker.runtime._fencing.fence, 2, broker.image.brokers[2].epoch, "is gone")
+        await wait_all_tasks_blocked()
+
+        async def beat(broker_id: int) -> None:
+            await heard_of(broker, broker_id)
+            answered.append(broker_id)
+
+        nursery.start_soon(beat, 2)
+        nursery.start_soon(beat, 3)
+        await wait_all_tasks_blocked()
+        assert answered == [3], "who is being fenced must not be given a lease"
+        journal.gate.release(100)
+    assert sorted(answered) == [2, 3]
+
+
 async def test_a_broker_that_is_let_in_again_right_behind_its_fencing_is_watched() -> None:
     """Its heartbeat has waited for the disk, on which it was being fenced; nobody would ever miss it otherwise."""
     journal = SlowJournal()
@@ -450,7 +475,8 @@ async def test_a_controller_that_stops_fences_nobody_for_a_silence_of_its_own_ma
     broker.runtime.stop()
     broker.clock.passed_ms = 400
     assert broker.runtime._fencing.heartbeats.silent(broker.clock.monotonic_ms()) == [(2, epoch)]
-    await broker.runtime._fencing.fence(2, epoch, "is silent", only_if_silent=True)
+    fencing = broker.runtime._fencing
+    await fencing.fence(2, epoch, "is silent", fencing.heartbeats.is_silent)
     await broker.runtime._fencing.fence(2, epoch, "is gone")
     assert not broker.image.brokers[2].fenced
 
@@ -542,6 +568,7 @@ async def test_those_who_follow_are_told_of_nothing_that_may_not_be_in_the_journ
     request = FollowMetadataRequest(next_offset=before + 1, max_wait_ms=50)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(answer_forward, broker.runtime, forwarded(create("t"), 7, broker.runtime.stamp()), {})
+        await broker.runtime.journal_over.wait()
         assert (await answer_follow(broker.runtime, request)).error_code == ErrorCode.NOT_CONTROLLER
     assert (broker.image.offset, len(broker.images)) == (before, 1)
 

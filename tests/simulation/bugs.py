@@ -255,10 +255,16 @@ COMMON = [
         "            self._term_ms = answer.lease_ms\n            self._lease.extend(self._clock.monotonic_ms() + self._term_ms)",
     ),
     planted(
-        "a lease is as long as the controller's session",
+        "a lease is as long as its span",
         "controller/heartbeats.py",
-        "        return shortest_ms * (100 - DRIFT_PERCENT) // (100 + DRIFT_PERCENT) - 1",
-        "        return self.session_ms",
+        "    return shortest_ms * (100 - DRIFT_PERCENT) // (100 + DRIFT_PERCENT) - 1",
+        "    return time_ms",
+    ),
+    planted(
+        "a host that answers nobody is fenced while its lease lasts",
+        "controller/heartbeats.py",
+        "        return max(contact.leased_until_ms, max(contact.heard_ms, self._stood_still_until_ms) + contact.span_ms)",
+        "        return max(contact.heard_ms, self._stood_still_until_ms) + contact.span_ms // 2",
     ),
     planted(
         "any refused connection extends a lease",
@@ -434,8 +440,8 @@ LATER = [
     planted(
         "who is heard of while the disk is slow is fenced all the same",
         "metadata/fencing.py",
-        "only_if_silent and not self.heartbeats.is_silent(",
-        "False and not self.heartbeats.is_silent(",
+        "only_if is not None and not only_if(",
+        "False and not only_if(",
     ),
     planted(
         "what comes late is carried out",

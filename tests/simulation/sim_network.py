@@ -246,6 +246,9 @@ class SimPort:
         """There is no TLS here: what of it is drawn at random no seed rules."""
         return await self._network.connect(self._host, (host, port))
 
+    async def touch(self, host: str, port: int) -> None:
+        (await self._network.connect(self._host, (host, port))).close()
+
     async def run(self) -> None:
         await trio.sleep_forever()  # who has gone is told in the same moment
 

@@ -10,6 +10,7 @@ from test_known_losses import play, read, until, whole_again
 from world import World
 
 from odradek import Consumer, Producer
+from odradek.cluster import coordinator
 from odradek.producer.sender import OVERDUE_SECONDS
 from odradek_broker.controller.image import GROUP_TOPIC, TRANSACTION_TOPIC
 
@@ -71,7 +72,7 @@ def test_a_transaction_is_committed_by_the_next_coordinator_and_not_when_its_end
                 hung.pause()
                 paused_at = trio.current_time()
             assert world.leader(TRANSACTION_TOPIC) not in (hung, None)
-            assert trio.current_time() - paused_at < SESSION_S + 8 * OVERDUE_SECONDS
+            assert trio.current_time() - paused_at < SESSION_S + 8 * coordinator.OVERDUE_SECONDS
         hung.resume()
         await whole_again(world)
 

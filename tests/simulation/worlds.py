@@ -119,6 +119,8 @@ def draw(
     longest_hop_s = _between(random, 0.003, 0.3) if random.random() < 0.3 else 0.003
     longest_sync_s = _between(random, 0.001, 0.2) if random.random() < 0.5 else 0.001
     settings = _settings(random, is_slow=max(longest_hop_s, longest_sync_s) > SLOW_S)
+    leases = [400, 1_000, int(settings["broker.session.timeout.ms"])]
+    settings["broker.lease.ms"] = str(Random(f"lease {seed}").choice(leases[longest_hop_s > SLOW_S :]))
     unclean = random.random() < 0.1
     if unclean:
         settings["unclean.leader.election.enable"] = "true"

@@ -93,6 +93,15 @@ class ReplicationConfig(LogStorageConfig, frozen=True, kw_only=True):
     broker_session_timeout_ms: Annotated[
         int, Setting("A broker silent for so long is taken to be dead.", INT, at_least(1))
     ] = 9 * SECOND_MS
+    broker_lease_ms: Annotated[
+        int,
+        Setting(
+            "For how long, at most, a broker may lead without hearing from the controller. One whose host has gone "
+            "without a word is replaced when that is over; one that hangs, after broker.session.timeout.ms.",
+            INT,
+            at_least(100),
+        ),
+    ] = SECOND_MS
     controlled_shutdown_enable: Annotated[
         bool, Setting("Whether a broker that stops hands its partitions over first.", BOOLEAN)
     ] = True

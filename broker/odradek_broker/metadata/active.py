@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import trio
 from msgspec import Struct
 
-from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
+from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest, BrokerRegistrationResponse
 from odradek_broker.controller.delegation_tokens import forget_expired
 from odradek_broker.controller.elections import elect_preferred
 from odradek_broker.controller.frame import frame
+from odradek_broker.controller.heartbeats import shorter_than_ms
 from odradek_broker.controller.image import MetadataImage
 from odradek_broker.controller.journal import Journal, JournalDamaged
 from odradek_broker.controller.membership import bootstrap, fence_broker, register_broker, unfence_broker
@@ -120,10 +121,12 @@ class ControllerRuntime:
         """Whoever follows is to look elsewhere."""
         return self._decider.is_stopping
 
-    @property
-    def lease_ms(self) -> int:
-        """What to tell brokers of how long they may act as leaders."""
-        return self._fencing.heartbeats.lease_ms
+    def lease_ms(self, request: BrokerHeartbeatRequest | BrokerRegistrationRequest) -> int:
+        """What to tell whoever has sent that: for how long it may act as a leader, or its predecessor may."""
+        heartbeats = self._fencing.heartbeats
+        if isinstance(request, BrokerHeartbeatRequest):
+            return heartbeats.lease_ms(request.broker_id, request.broker_epoch)
+        return shorter_than_ms(heartbeats.session_ms)
 
     async def start(self) -> None:
         """Replay the journal, or begin it, and complete it. `on_image` is not called.
@@ -235,12 +238,29 @@ class ControllerRuntime:
         self._refuse_late(arrived)
         if isinstance(request, BrokerHeartbeatRequest):
             self._fencing.hear(request.broker_id, request.broker_epoch)
+            if (beat := self._answer_at_once(request, version)) is not None:
+                assert isinstance(beat, answer)
+                return beat
         if isinstance(request, BrokerRegistrationRequest):
             await self._fencing.fence_predecessor(request)
         response: A = await self._decider.decide(decide, is_long=type(request) in LONG)
         assert isinstance(response, answer)
         if isinstance(response, BrokerRegistrationResponse) and not response.error_code:
             self._fencing.heartbeats.heard(request.broker_id, response.broker_epoch, self._clock.monotonic_ms())
+        return response
+
+    def _answer_at_once(self, request: BrokerHeartbeatRequest, version: int) -> BrokerHeartbeatResponse | None:
+        """What nearly every heartbeat is answered: it changes nothing, and a lease must not wait for a slow journal.
+
+        None where something may change, or where what is being written is of that broker: it may be fenced by it.
+        """
+        if request.want_shut_down or request.want_fence:
+            return None
+        decision: Decision = self._decisions[BrokerHeartbeatRequest]
+        response: BrokerHeartbeatResponse | None = self._decider.answer_at_once(
+            lambda image: decision(image, request, version),
+            lambda record: getattr(record, "broker_id", None) == request.broker_id,
+        )
         return response
 
     async def follow(self, request: FollowMetadataRequest) -> FollowMetadataResponse:

@@ -59,6 +59,7 @@ class Decider:
         self._clock = clock
         self._on_image = on_image
         self._lock = trio.Lock()
+        self._being_written: list[Struct] = []
         self._news = trio.Event()
         self._snapshot_due = trio.Event()
 
@@ -102,6 +103,18 @@ class Decider:
                     self._snapshot_due.set()
             return result.response
 
+    def answer_at_once(
+        self, decision: Callable[[MetadataImage], ControllerResult[R]], is_touched: Callable[[Struct], bool]
+    ) -> R | None:
+        """What a decision that changes nothing answers, without waiting for its turn; None where it has to wait.
+
+        `is_touched`: whether it may be another one once that record is there.
+        """
+        if self.witnesses.are_awaited or self.journal_over.is_set() or any(map(is_touched, self._being_written)):
+            return None
+        result = decision(self.image)
+        return None if result.records else result.response
+
     async def write_snapshots(self) -> None:
         """Whenever one is due. Decisions wait for its beginning and its end only, which are short."""
         while True:
@@ -138,6 +151,7 @@ class Decider:
             assert new.offset == last_offset
             return new, frames
 
+        self._being_written = records
         try:
             return await self._workers.run(write)
         except (OSError, LogFailed) as error:
@@ -146,6 +160,8 @@ class Decider:
                 self.journal_over.set()
                 raise JournalOver(str(error)) from error
             raise JournalUnavailable(str(error)) from error
+        finally:
+            self._being_written = []
 
     def _replay_journal(self) -> MetadataImage:
         image = self.image

@@ -2,6 +2,7 @@
 
     a look         several times in a session: who has not been heard of for so long
     a probe        of a broker whose connection has ended: a dead one is fenced at once
+    a host         that answers nobody any more: fenced as soon as its lease is over (host_watch.py)
     a successor    who registers from the same directory has outlived whoever was registered before
 
 Where this process stops nobody is fenced any more: its own port is closed, which tells brokers that leases go on.
@@ -10,8 +11,8 @@ Where this process stops nobody is fenced any more: its own port is closed, whic
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
@@ -21,6 +22,7 @@ from odradek_broker.controller.image import BrokerImage, Endpoint, MetadataImage
 from odradek_broker.controller.membership import fence_broker
 from odradek_broker.controller.result import ControllerResult
 from odradek_broker.metadata.client import JournalUnavailable
+from odradek_broker.metadata.host_watch import HostWatch
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from odradek_broker.ports.network import Network
 
 logger = logging.getLogger(__name__)
+
+StillSo: TypeAlias = Callable[[int, int, int], bool]
+"""Of a broker's id, its epoch, and the time."""
 
 LOOKS_PER_SESSION = 20
 PROBE_SECONDS = (0.0, 0.01, 0.03, 0.1, 0.3)
@@ -41,7 +46,7 @@ class Fencing:
 
     def __init__(self, decider: Decider, config: BrokerConfig, clock: Clock, network: Network | None) -> None:
         """Without a network there are no other brokers."""
-        self.heartbeats = Heartbeats(config.broker_session_timeout_ms)
+        self.heartbeats = Heartbeats(config.broker_session_timeout_ms, config.broker_lease_ms)
         self._decider = decider
         self._config = config
         self._clock = clock
@@ -54,6 +59,10 @@ class Fencing:
         async with trio.open_nursery() as nursery:
             if self._network is not None:
                 nursery.start_soon(self._probe_the_lost)
+                watch = HostWatch(
+                    self.heartbeats, self._config, self._clock, self._network, lambda: self._image, self._fence_the_gone
+                )
+                nursery.start_soon(watch.run)
             await self._fence_the_silent()
 
     def watch_everybody(self) -> None:
@@ -128,7 +137,11 @@ class Fencing:
                 self.heartbeats.restart(now_ms)
             looked_ms = now_ms
             for broker_id, epoch in self.heartbeats.silent(now_ms):
-                await self.fence(broker_id, epoch, "has not been heard of for a session", only_if_silent=True)
+                await self.fence(broker_id, epoch, "has not been heard of for a session", self.heartbeats.is_silent)
+
+    async def _fence_the_gone(self, broker: BrokerImage) -> None:
+        why = "is gone with its host, which answers nobody"
+        await self.fence(broker.broker_id, broker.epoch, why, self.heartbeats.is_over)
 
     # -------------------------------------------------------------------------------------------------------- fencing
 
@@ -149,8 +162,8 @@ class Fencing:
         ):
             await self.fence(broker.broker_id, broker.epoch, "has been started again")
 
-    async def fence(self, broker_id: int, epoch: int, why: str, *, only_if_silent: bool = False) -> None:
-        """That life of it; with `only_if_silent` only where it has not been heard of even now that we may decide.
+    async def fence(self, broker_id: int, epoch: int, why: str, only_if: StillSo | None = None) -> None:
+        """That life of it; `only_if` is asked once more now that we may decide: it may have been heard of meanwhile.
 
         Nobody, once this process stops: its own port is closed, which tells brokers that their leases go on.
         """
@@ -161,7 +174,7 @@ class Fencing:
 
         def decide(image: MetadataImage) -> ControllerResult[bool]:
             now_ms = self._clock.monotonic_ms()
-            was_heard = only_if_silent and not self.heartbeats.is_silent(broker_id, epoch, now_ms)
+            was_heard = only_if is not None and not only_if(broker_id, epoch, now_ms)
             if self._decider.is_stopping or is_over(image) or was_heard:
                 return ControllerResult([], False)
             return ControllerResult(fence_broker(image, broker_id, self._config), True)

@@ -83,11 +83,11 @@ async def answer_forward(
         return ForwardResponse(error_code=error.error_code, stamp=controller.stamp())
     if not controller.may_decide():
         return ForwardResponse(error_code=ErrorCode.NOT_CONTROLLER)
-    lease_ms = controller.lease_ms if isinstance(inner, BrokerHeartbeatRequest | BrokerRegistrationRequest) else 0
+    asks_for_lease = isinstance(inner, BrokerHeartbeatRequest | BrokerRegistrationRequest)
     return ForwardResponse(
         body=encode(response, request.version),
         offset=controller.image.offset,
-        lease_ms=lease_ms,
+        lease_ms=controller.lease_ms(inner) if asks_for_lease else 0,
         stamp=controller.stamp(),
     )
 

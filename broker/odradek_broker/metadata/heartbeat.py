@@ -1,5 +1,8 @@
 """Heartbeats to the active controller: they keep the lease, tell how far we are, and ask to be let go.
 
+A lease is short, so that others lead soon where a host is gone. It counts from when a heartbeat is sent, and the next
+one is sent after a third of it, however long the answer took.
+
 Where the only controller there can be is dead (its port refuses connections), nobody is elected, so a lease goes on:
 the next controller gives everybody a session first. A firewall that refuses in its place looks the same, so the other
 brokers are asked whether they have heard more, and believed (hearsay.py).
@@ -75,6 +78,7 @@ class Heart:
         is_let_in = False
         while True:
             self._beat_now.reset()
+            sent_at = trio.current_time()
             answer = await self._beat_once()
             if answer is not None and not is_let_in and not answer.is_fenced:
                 is_let_in = True
@@ -82,9 +86,11 @@ class Heart:
             if answer is not None and answer.should_shut_down:
                 self._may_stop.set()
             hurries = answer is None or answer.is_fenced or self._wants_to_stop
-            pause_s = min(self._interval_s, self._term_ms / 1000 / BEATS_PER_TERM)
-            with trio.move_on_after(BACKOFF_SECONDS if hurries else pause_s):
-                await self._beat_now.wait() if hurries else await trio.sleep(pause_s)
+            if hurries:
+                with trio.move_on_after(BACKOFF_SECONDS):
+                    await self._beat_now.wait()
+            else:
+                await trio.sleep_until(sent_at + min(self._interval_s, self._term_ms / 1000 / BEATS_PER_TERM))
 
     async def leave(self) -> None:
         """Give leadership to others, as far as there are any, before this broker stops."""

@@ -1,12 +1,16 @@
 """A broker's lease: for how long it may act as a leader, unless it hears more.
 
 It lasts for so long as the answer to a heartbeat has said, counted from when that heartbeat was *sent*. The controller
-counts a session from when it came, which is later, and longer than the term that it tells (heartbeats.py). So a leader
-that is cut off stops before another can be elected. How long a session is only the controller knows.
+counts a span from when it came, which is later, and longer than the term that it tells (heartbeats.py). So a leader
+that is cut off stops before another can be elected. How long a span is only the controller knows.
+
+Only the controller's own answer extends it. That its host takes what is sent would not do: a proxy in between takes it
+too, and so does the kernel of a controller that hangs while another one decides.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +18,8 @@ import trio
 
 if TYPE_CHECKING:
     from odradek_broker.ports.clock import Clock
+
+logger = logging.getLogger(__name__)
 
 
 class Lease:
@@ -37,6 +43,8 @@ class Lease:
                 with trio.move_on_after(left_ms / 1000):
                     await self._news.wait()
             else:
+                if self.until_ms >= 0 and not self._is_over_for_good:
+                    logger.warning("no controller has answered in time: this broker leads nothing until one does")
                 on_change(False)
                 while not self.is_held:
                     await self._news.wait()

@@ -43,8 +43,8 @@ class ForwardResponse(Struct, frozen=True):
     offset: Int64 = -1
     """Of the metadata that the answer is true of."""
     lease_ms: Int32 = 0
-    """Answers to heartbeats and registrations: how long a broker that is let in may act as a leader, by its own clock,
-    from when it sent the heartbeat."""
+    """Answers to heartbeats: how long a broker that is let in may act as a leader, by its own clock, from when it sent
+    the heartbeat. Answers to registrations: how long whoever had the id before may be one, by whatever it was told."""
     stamp: Bytes = b""
     """By which the controller knows what is asked after this answer from what has been on its way for long."""
 

@@ -77,6 +77,9 @@ class SecuredNetwork:
             raise
         return stream
 
+    async def touch(self, host: str, port: int) -> None:
+        await self._network.touch(host, port)
+
     async def _renew(self, tls: RenewedTls) -> None:
         """A file system that does not answer keeps one thread, and nobody for long: the old certificate goes on."""
         with trio.move_on_after(RENEWAL_SECONDS):

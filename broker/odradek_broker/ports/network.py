@@ -88,5 +88,11 @@ class Network(Protocol):
     async def connect(self, host: str, port: int, tls: Tls | None = None) -> Stream:
         """Reach somebody else's. Raises OSError, also where it is not who it should be."""
 
+    async def touch(self, host: str, port: int) -> None:
+        """Return when a system answers at that address for a port that is open, whatever its process does or is.
+
+        Raises OSError, ConnectionRefusedError where the port is closed.
+        """
+
     async def run(self) -> None:
         """Whoever listens has to run this, until cancelled: it sees to `on_peer_gone`."""

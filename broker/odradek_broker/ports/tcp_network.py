@@ -107,6 +107,9 @@ class TcpNetwork:
             raise
         return stream
 
+    async def touch(self, host: str, port: int) -> None:
+        (await self._connect(host, port)).close()
+
     async def _connect(self, host: str, port: int) -> socket.socket:
         found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         error: OSError = ConnectionRefusedError(f"{host}:{port} has no address")

@@ -58,6 +58,8 @@ class Cluster:
         self._asked: set[str] | None = set()
         self._refreshing = trio.Lock()
         self._wish = Wakeup()
+        self._doubted: int | None = None
+        """A broker that does not answer, as of the last time that one did not."""
         self._nursery = nursery
         self._config = config
         self._places = bootstrap
@@ -175,7 +177,7 @@ class Cluster:
         """To the brokers with which there is a connection, the idlest first; to the others; as at the very start."""
         brokers = list(self.image.brokers.values())
         self.surroundings.random.shuffle(brokers)
-        brokers.sort(key=self._unanswered)
+        brokers.sort(key=lambda broker: (broker.node_id == self._doubted, self._unanswered(broker)))
         known = [partial(self.connection, broker.node_id) for broker in brokers]
         return [*known, *(partial(self._bootstrap, host, port) for host, port in self._places)]
 
@@ -196,8 +198,10 @@ class Cluster:
         """Keep every topic in the image: what a subscription by pattern needs."""
         self._all_topics = True
 
-    def wish_refresh(self) -> None:
-        """Ask for fresh metadata soon, without waiting for it."""
+    def wish_refresh(self, doubted: int | None = None) -> None:
+        """Ask for fresh metadata soon, without waiting for it; another broker than the one that is `doubted`, first."""
+        if doubted is not None:
+            self._doubted = doubted
         self._wish.set()
 
     async def refresh(self) -> None:

@@ -32,8 +32,9 @@ REDIRECTS_WITHOUT_PAUSE = 2
 
 PURPOSE = "produce"
 
-OVERDUE_SECONDS = 1.0
+OVERDUE_SECONDS = 0.5
 """How long a connection, or an answer, may take before it is asked, again and again, who leads."""
+ASK_AGAIN_SECONDS = 0.1
 
 LARGE_COMPRESSION_BYTES = 256 * 1024
 """From this many bytes on, compressing happens in a worker thread: below, handing it over costs more than it frees."""
@@ -124,7 +125,7 @@ class Sender:
             connection = self._cluster.existing_connection(leader, PURPOSE) or await self._reach(leader, batches)
             reply = self._submit(connection, batches)
         except OdradekError as error:
-            self._all_unanswered(batches, error)
+            self._all_unanswered(leader, batches, error)
             return
         self._in_flight[leader] += 1
         self._nursery.start_soon(self._finish, leader, batches, reply)
@@ -144,11 +145,13 @@ class Sender:
         return found
 
     async def _end_when_others_lead(self, leader: int, batches: list[Batch], scope: trio.CancelScope) -> None:
+        patience_s = OVERDUE_SECONDS
         while not _others_lead(self._cluster, leader, batches):
-            with trio.move_on_after(OVERDUE_SECONDS) as patience:
+            with trio.move_on_after(patience_s) as patience:
                 await self._cluster.changed.wait()
             if patience.cancelled_caught:
-                self._cluster.wish_refresh()
+                self._cluster.wish_refresh(doubted=leader)
+                patience_s = ASK_AGAIN_SECONDS
         scope.cancel()
 
     def _submit(self, connection: Connection, batches: list[Batch]) -> Reply[ProduceResponse] | Reply[None]:
@@ -193,7 +196,7 @@ class Sender:
         try:
             answer = await self._answer(leader, batches, reply)
         except OdradekError as error:
-            self._all_unanswered(batches, error)
+            self._all_unanswered(leader, batches, error)
         else:
             if not self._is_abandoned:
                 self._take_answer(batches, answer)
@@ -210,8 +213,10 @@ class Sender:
         """
         sent_at = trio.current_time()
         give_up_at = sent_at + self._cluster.request_timeout_s
-        while not await reply.comes_within(min(OVERDUE_SECONDS, give_up_at - trio.current_time())):
-            self._cluster.wish_refresh()
+        patience_s = OVERDUE_SECONDS
+        while not await reply.comes_within(min(patience_s, give_up_at - trio.current_time())):
+            self._cluster.wish_refresh(doubted=leader)
+            patience_s = ASK_AGAIN_SECONDS
             if trio.current_time() >= give_up_at or _others_lead(self._cluster, leader, batches):
                 break
         return await reply.wait(0, trio.current_time() - sent_at)
@@ -240,12 +245,15 @@ class Sender:
             self._after(batch, done)
         self.settled.announce()
 
-    def _all_unanswered(self, batches: list[Batch], error: OdradekError) -> None:
+    def _all_unanswered(self, leader: int, batches: list[Batch], error: OdradekError) -> None:
+        """Where others lead by now, nobody has to wait before they are asked."""
         if self._is_abandoned:
             return
         logger.debug("%d batches unanswered: %s", len(batches), error)
         self._cluster.wish_refresh()
         now, backoff_s = trio.current_time(), self._cluster.backoff_s
+        if _others_lead(self._cluster, leader, batches):
+            backoff_s = 0.0
         for batch in batches:
             self._after(batch, self._outcomes.unanswered(batch, error, now, backoff_s))
         self.settled.announce()

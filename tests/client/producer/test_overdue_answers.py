@@ -21,7 +21,7 @@ async def answer(*leaders: int) -> Any:
     """Of the request with both batches, which comes late. Raises RequestTimedOut where nobody waited for it."""
     cluster = SimpleNamespace(
         request_timeout_s=30,
-        wish_refresh=lambda: None,
+        wish_refresh=lambda doubted: None,
         image=SimpleNamespace(leader=lambda _topic, partition: leaders[partition]),
     )
     connection: Any = SimpleNamespace(name="broker 1", close=lambda _: None)
