@@ -3,8 +3,9 @@
     python -m benchmarks.run permissions
 
 Odradek against itself, at the page-cache policy: brokers that are alike but for the authorizer and for how many ACLs
-there are run at once and take turns. A Produce of one record is the dearest case: permission is asked for with each
-record. Its processor time is the broker's own, as in capacity.py; records of 1 KB are those of throughput.py.
+there are run at once and take turns, forwards and backwards. A Produce of one record is the dearest case: permission is
+asked for with each record. Processor time is the broker's own, as in capacity.py; of many turns it is what a quarter
+stays below, for what else the machine does can only add to it.
 
 A decision is measured within this process, for names that nothing remembers: most of them are spoken of, by a literal
 or by a prefixed pattern. What 100,000 ACLs weigh is by how much the broker that has them has grown.
@@ -17,17 +18,16 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
-from statistics import median
+from statistics import median, quantiles
 
 import trio
 
-from benchmarks.capacity import SMALL, SMALL_REQUESTS, connected, cost, produce
+from benchmarks.capacity import LARGE, LARGE_REQUESTS, SMALL, SMALL_REQUESTS, connected, cost, produce
 from benchmarks.client_processes import fresh_topic
 from benchmarks.contenders import KAFKA, PAGE_CACHE, Contender, make
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
 from benchmarks.startup import memory_mib
-from benchmarks.throughput import LOADS, WARM_UP_DIVISOR, write
 from odradek import Admin
 from odradek.protocol.acl import WILDCARD, Acl, Operation, PatternType, Permission, ResourceType
 from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
@@ -38,12 +38,12 @@ from referee import BrokerProcess
 NOBODY_ASKED = "no authorizer"
 COUNTS = (0, 100, 10_000, 100_000)
 AT_ONCE = 5_000
-SLICES = 10
+SLICES = 20
 """Turns within a round, in which each broker answers a part of the requests."""
 DECISIONS = 20_000
 ME = "User:ANONYMOUS"
 ASKED_OF = {"authorizer.class.name": STANDARD_AUTHORIZER, "allow.everyone.if.no.acl.found": "true"}
-DEAREST, CHEAPEST_SHARE = 1.03, 0.97
+DEAREST = 1.03
 
 
 def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
@@ -75,39 +75,31 @@ def _called(count: int) -> str:
 
 
 def _produce(brokers: dict[str, BrokerProcess], scale: Scale) -> Iterator[Measurement]:
-    asked = [name for name in brokers if name != NOBODY_ASKED]
-    one = Measurement("permissions: Produce of one record", "µs", False, NOBODY_ASKED, dict.fromkeys(asked, DEAREST))
-    many = Measurement(
-        "permissions: in, 1 KB", "records/s", True, NOBODY_ASKED, dict.fromkeys(asked, CHEAPEST_SHARE), in_picture=False
-    )
-    one.in_picture = False
-    load = next(each for each in LOADS if each.name == "1 KB")
-    for _ in range(scale.rounds):
-        for name, cost_us in _one_record(brokers, scale.records(SMALL_REQUESTS)).items():
-            one.add(name, cost_us)
-    for round_number in range(scale.rounds + 1):
-        records = scale.records(load.records) // (WARM_UP_DIVISOR if round_number == 0 else 1)
-        for name, broker in brokers.items():
-            with fresh_topic(broker) as topic:
-                written = write(broker, topic, load, records)
-            if round_number > 0:
-                many.add(name, written)
-    yield one
-    yield many
+    goals = {name: DEAREST for name in brokers if name != NOBODY_ASKED}
+    large = max(SLICES, round(LARGE_REQUESTS * scale.record_factor))
+    for what, count, value_bytes in (
+        ("one record", scale.records(SMALL_REQUESTS), SMALL),
+        ("1 MB", large, LARGE),
+    ):
+        took = Measurement(f"permissions: Produce of {what}", "µs", False, NOBODY_ASKED, goals, in_picture=False)
+        for _ in range(scale.rounds):
+            for name, cost_us in _in_turns(brokers, count, value_bytes).items():
+                took.add(name, cost_us)
+        yield took
 
 
-def _one_record(brokers: dict[str, BrokerProcess], count: int) -> dict[str, float]:
-    """Microseconds of each broker's processor time for a Produce: the median of its turns."""
+def _in_turns(brokers: dict[str, BrokerProcess], count: int, value_bytes: int) -> dict[str, float]:
+    """Microseconds of each broker's processor time for a Produce."""
     took: dict[str, list[float]] = {name: [] for name in brokers}
     with contextlib.ExitStack() as stack:
-        ready = {}
+        ready = []
         for name, broker in brokers.items():
             topic = stack.enter_context(fresh_topic(broker))
-            ready[name] = broker, stack.enter_context(connected(broker)), produce(topic, SMALL)
-        for _ in range(SLICES):
-            for name, (broker, peers, frame) in ready.items():
+            ready.append((name, broker, stack.enter_context(connected(broker)), produce(topic, value_bytes)))
+        for number in range(SLICES):
+            for name, broker, peers, frame in ready[:: -1 if number % 2 else 1]:
                 took[name].append(1e6 * cost(broker, peers, count // SLICES, frame))
-    return {name: median(each) for name, each in took.items()}
+    return {name: quantiles(each, n=4)[0] for name, each in took.items()}
 
 
 async def _fill(bootstrap: str, count: int) -> None:

@@ -164,7 +164,19 @@ async def test_of_all_strangers_one_takes_a_step_in_a_round_of_the_loop() -> Non
     stepped = await steps(entrance, [f"10.0.0.{number}" for number in range(50)])
     assert len(set(stepped)) == 50
     assert max(stepped) - min(stepped) == 49, "a round in which nobody steps though somebody waits is lost"
-    assert not entrance._turns_of
+    assert not entrance.turns.waiting
+
+
+async def test_a_turn_costs_one_round_of_the_loop() -> None:
+    entrance, rounds = Entrance("PLAINTEXT", BrokerConfig()), Rounds()
+    await trio.lowlevel.checkpoint()
+    trio.lowlevel.add_instrument(rounds)
+    try:
+        for number in range(1, 4):
+            await entrance.wait_turn("10.0.0.1")
+            assert rounds.count == number
+    finally:
+        trio.lowlevel.remove_instrument(rounds)
 
 
 async def test_connections_of_one_address_by_the_hundred_keep_nobody_else_from_a_step() -> None:
@@ -172,7 +184,7 @@ async def test_connections_of_one_address_by_the_hundred_keep_nobody_else_from_a
     stepped = await steps(entrance, [*["10.0.0.1"] * 200, "10.0.0.2"])
     assert stepped[-1] < 10
     assert len(set(stepped)) == 201
-    assert not entrance._turns_of
+    assert not entrance.turns.waiting
 
 
 async def test_who_goes_while_waiting_for_a_turn_leaves_nothing_and_holds_nobody_up() -> None:
@@ -183,7 +195,7 @@ async def test_who_goes_while_waiting_for_a_turn_leaves_nothing_and_holds_nobody
         await trio.lowlevel.checkpoint()
         await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
-    assert not entrance._turns_of
+    assert not entrance.turns.waiting
     assert await steps(entrance, ["10.0.0.1"])
 
 

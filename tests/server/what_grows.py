@@ -317,7 +317,7 @@ CONTAINERS = {
     "odradek_broker.security.audit.Audit._of_host": "Decisions that the audit log counts at a time",
     "odradek_broker.node.audit_log.AuditLog._due": "Decisions that the audit log counts at a time",
     "odradek_broker.server.endings.Endings._more": FIXED,
-    "odradek_broker.server.entrance.Entrance._turns_of": CONNECTIONS,
+    "odradek_broker.server.turns.Turns.waiting": CONNECTIONS,
     "odradek_broker.server.key_url.KeyUrl._keys": "Keys of an identity provider that are fetched",
     "odradek_broker.security.audit.Audit._new": "Decisions that the audit log counts at a time",
     "odradek_broker.security.delegation.TokenKeys._kept": "Keys of delegation tokens that a listener remembers",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.config.listener import OVER_TLS, WITH_LOGIN
 from odradek_broker.security.principal import ANONYMOUS, USER, Principal
 from odradek_broker.server.logins import Logins
+from odradek_broker.server.turns import Turns
 
 if TYPE_CHECKING:
     from odradek_broker.config import BrokerConfig
@@ -30,9 +29,7 @@ class Entrance:
         self.login_bytes = config.sasl_server_max_receive_size
         """The largest request of somebody who has not logged in."""
         self.refusal_delay_s = config.connection_failed_authentication_delay_ms / 1000
-        self._turn = trio.Lock()
-        self._turns_of: dict[str, trio.Lock] = {}
-        """By address, of those from which somebody waits."""
+        self.turns = Turns()
         self._logins = Logins(config, listener) if protocol in WITH_LOGIN else None
         self.tls = _tls_of(listener, config) if protocol in OVER_TLS else None
 
@@ -42,21 +39,10 @@ class Entrance:
             await self._logins.run()
 
     async def wait_turn(self, host: str, mechanism: str = "") -> None:
-        """Before each step of a stranger: one in a round of the loop, so that whoever is inside is served between.
-
-        Addresses take turns, so that thousands of connections of one of them keep nobody else waiting. A lock is got a
-        round after it was let go, or asked for: that is the round. `mechanism`: by which the stranger logs in, once
-        that is known.
-        """
+        """Before each step of a stranger (turns.py). `mechanism`: by which they log in, once that is known."""
         if self._logins is not None:
             await self._logins.ready(mechanism)
-        own = self._turns_of.setdefault(host, trio.Lock())
-        try:
-            async with own, self._turn:
-                pass
-        finally:
-            if not own.locked() and self._turns_of.get(host) is own:
-                del self._turns_of[host]
+        await self.turns.wait(host)
 
     def new_login(self, broker: Broker) -> Login | None:
         """For one connection; None where nobody has to log in."""
