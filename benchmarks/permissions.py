@@ -22,7 +22,7 @@ from statistics import median, quantiles
 
 import trio
 
-from benchmarks.capacity import LARGE, LARGE_REQUESTS, SMALL, SMALL_REQUESTS, connected, cost, produce
+from benchmarks.capacity import SMALL, connected, cost, produce
 from benchmarks.client_processes import fresh_topic
 from benchmarks.contenders import KAFKA, PAGE_CACHE, Contender, make
 from benchmarks.measurement import Measurement
@@ -38,6 +38,8 @@ from referee import BrokerProcess
 NOBODY_ASKED = "no authorizer"
 COUNTS = (0, 100, 10_000, 100_000)
 AT_ONCE = 5_000
+LARGE = 100_000
+REQUESTS = 6_000
 SLICES = 20
 """Turns within a round, in which each broker answers a part of the requests."""
 DECISIONS = 20_000
@@ -76,14 +78,10 @@ def _called(count: int) -> str:
 
 def _produce(brokers: dict[str, BrokerProcess], scale: Scale) -> Iterator[Measurement]:
     goals = {name: DEAREST for name in brokers if name != NOBODY_ASKED}
-    large = max(SLICES, round(LARGE_REQUESTS * scale.record_factor))
-    for what, count, value_bytes in (
-        ("one record", scale.records(SMALL_REQUESTS), SMALL),
-        ("1 MB", large, LARGE),
-    ):
+    for what, value_bytes in (("100 B", SMALL), ("100 KB", LARGE)):
         took = Measurement(f"permissions: Produce of {what}", "µs", False, NOBODY_ASKED, goals, in_picture=False)
         for _ in range(scale.rounds):
-            for name, cost_us in _in_turns(brokers, count, value_bytes).items():
+            for name, cost_us in _in_turns(brokers, scale.records(REQUESTS), value_bytes).items():
                 took.add(name, cost_us)
         yield took
 

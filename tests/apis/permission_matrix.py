@@ -33,6 +33,7 @@ from odradek.protocol.messages import (
     delete_groups,
     delete_records,
     delete_share_group_offsets,
+    delete_share_group_state,
     delete_topics,
     describe_acls,
     describe_client_quotas,
@@ -53,6 +54,7 @@ from odradek.protocol.messages import (
     heartbeat,
     incremental_alter_configs,
     init_producer_id,
+    initialize_share_group_state,
     join_group,
     leave_group,
     list_config_resources,
@@ -66,12 +68,17 @@ from odradek.protocol.messages import (
     offset_fetch,
     offset_for_leader_epoch,
     produce,
+    read_share_group_state,
+    read_share_group_state_summary,
+    share_acknowledge,
+    share_fetch,
     share_group_describe,
     share_group_heartbeat,
     sync_group,
     txn_offset_commit,
     unregister_broker,
     update_features,
+    write_share_group_state,
     write_txn_markers,
 )
 from odradek.protocol.records.builder import build_batch
@@ -127,6 +134,7 @@ def requests(ids: dict[str, bytes]) -> Iterator[tuple[str, Asked]]:
     """`ids`: of the topics that are there."""
     yield from _of_records(ids)
     yield from _of_groups(ids)
+    yield from _of_sharing(ids)
     yield from _of_transactions()
     yield from _of_topics(ids)
     yield from _of_cluster()
@@ -365,6 +373,36 @@ def _of_groups(ids: dict[str, bytes]) -> Iterator[tuple[str, Asked]]:
     yield "DescribeGroups", (describe_groups.DescribeGroupsRequest(list(GROUPS), True), 5)
     yield "ListGroups", (list_groups.ListGroupsRequest(), 4)
     yield "DeleteGroups", (delete_groups.DeleteGroupsRequest(["ga-gone", "gb-gone"]), 2)
+
+
+def _of_sharing(ids: dict[str, bytes]) -> Iterator[tuple[str, Asked]]:
+    """What is sent by members of share groups, and what brokers send about them, of a group that nobody is in."""
+    for group in GROUPS:
+        wanted = [share_fetch.FetchTopic(ids[name], [share_fetch.FetchPartition(0)]) for name in THERE]
+        yield (
+            f"ShareFetch {group}",
+            (share_fetch.ShareFetchRequest(group, "m" * 22, 0, 0, 1, max_records=1, batch_size=1, topics=wanted), 1),
+        )
+        batch = share_acknowledge.AcknowledgementBatch(0, 0, [1])
+        done = [
+            share_acknowledge.AcknowledgeTopic(ids[name], [share_acknowledge.AcknowledgePartition(0, [batch])])
+            for name in THERE
+        ]
+        yield (
+            f"ShareAcknowledge {group}",
+            (share_acknowledge.ShareAcknowledgeRequest(group, "m" * 22, 1, False, done), 1),
+        )
+    topic = ids["ta"]
+    for module, kind, data in (
+        (initialize_share_group_state, "Initialize", "InitializeStateData"),
+        (read_share_group_state, "Read", "ReadStateData"),
+        (write_share_group_state, "Write", "WriteStateData"),
+        (read_share_group_state_summary, "Read", "ReadStateSummaryData"),
+        (delete_share_group_state, "Delete", "DeleteStateData"),
+    ):
+        name = f"{kind}ShareGroupState" + ("Summary" if "summary" in module.__name__ else "")
+        state = getattr(module, data)(topic, [module.PartitionData(0)])
+        yield name, (getattr(module, f"{name}Request")("gs", [state]), 0)
 
 
 def _of_transactions() -> Iterator[tuple[str, Asked]]:

@@ -169,7 +169,7 @@ async def test_a_false_word_of_later_metadata_does_not_end_a_controller(tmp_path
         assert controller is not None and controller.may_decide() and not controller.journal_over.is_set()
 
 
-async def test_a_false_follower_is_given_nothing_and_moves_nothing(tmp_path: Path) -> None:
+async def test_cve_2018_1288_a_false_follower_is_given_nothing_and_moves_nothing(tmp_path: Path) -> None:
     async with two_listeners(tmp_path) as served:
         peer = await come(served, OUTSIDE)
         made = await peer.ask(CreateTopicsRequest([CreatableTopic("t", 1, 1)]), CreateTopicsResponse, 7)
