@@ -67,6 +67,8 @@ class FaultyDisk(RealDisk):
         self.truncate_fails = False
         self.fails: set[str] = set()
         """Names of calls that answer EIO."""
+        self.synced: list[str] = []
+        """Files that were synced by name."""
 
     def open(self, path: str, *, create: bool = False) -> RealFile:
         self._check("open")
@@ -87,6 +89,7 @@ class FaultyDisk(RealDisk):
 
     def sync_file(self, path: str) -> None:
         self._check_sync()
+        self.synced.append(path)
         super().sync_file(path)
 
     def sync_dir(self, path: str) -> None:

@@ -19,6 +19,7 @@ from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.log import Log
 from odradek_broker.log.offset_checkpoints import CLEANER_OFFSETS, COMPACTED_FOR
 from odradek_broker.log.raw_batch import kept_of, rebased
+from odradek_broker.log.swap import Swap
 from odradek_broker.log.validation import Origin
 from odradek_broker.node.housekeeping import Housekeeping
 from tests.log.faulty_disk import Crash, CrashingDisk
@@ -502,3 +503,75 @@ def test_of_a_batch_of_very_many_records_nothing_is_kept_in_memory_but_bytes():
         tracemalloc.stop()
     assert (kept.count, moved.count) == (2_500, 5_000)
     assert peak_bytes < 4 * len(payload)
+
+
+def in_transit(house: LogHouse) -> tuple[Log, Swap]:
+    """A log of which a worker is about to put in place what compaction has written."""
+    log = house.open()
+    keyed(log, 60, random.Random(4))
+    log.flush()
+    plan = log.begin_compaction(NOW, log.log_end_offset, force=True)
+    assert plan is not None and plan.step()
+    log.intend(plan)
+    swap = log.begin_install(plan)
+    assert swap is not None
+    return log, swap
+
+
+def test_what_a_worker_is_putting_in_place_is_read_already_and_old_files_are_there_until_it_has(house):
+    log, swap = in_transit(house)
+    names, before = house.names(), read_all(log)
+    log.release_files()
+    for _ in range(6):  # no handle is let go of while the file has another name
+        for segment in log.segments:
+            log.segments.opened(segment)
+    assert read_all(log) == before != house.content() and house.names() == names
+    swap.run()
+    assert read_all(log) == before
+    log.end_install(swap, NOW)
+    assert read_all(log) == before == house.content() and not house.names(".cleaned")
+    log.close(clean=False)
+    assert read_all(house.open(clean=False)) == before
+
+
+@pytest.mark.parametrize("what", ["cut", "emptied", "retired", "closed", "deleted"])
+def test_what_is_on_its_way_to_its_place_is_there_before_anything_else_befalls_it(house, what):
+    """By whoever comes first; the worker that comes later does nothing, for another log may lie there."""
+    log, swap = in_transit(house)
+    inside = swap.cleaned.base_offset + 1
+    if what == "cut":
+        log.truncate_to(inside)
+    elif what == "emptied":
+        log.truncate_fully_and_start_at(900)
+    elif what == "retired":
+        log.advance_log_start(list(log.segments)[1].base_offset)
+        assert log.delete_segments_before(log.log_start_offset, NOW)
+    elif what == "closed":
+        log.close(clean=False)
+    else:
+        log.delete("gone")
+        log = house.open()
+        append(log, batch((b"k", b"of another log")))
+    names, content = house.names(), house.content()
+    assert not [name for name in names if name.endswith((".cleaned", ".swap"))]
+    swap.run()
+    assert (house.names(), house.content()) == (names, content)
+    if not log.is_closed:
+        log.end_install(swap, NOW)
+        log.close(clean=False)
+    assert house.open(clean=False).recovery.gap_at_offset == -1 and house.content() == content
+
+
+def test_what_cannot_be_put_in_place_fails_the_log(house, monkeypatch):
+    log, swap = in_transit(house)
+
+    def refuse(self: object, path: str, to: str) -> None:
+        raise OSError("no renames today")
+
+    monkeypatch.setattr(type(house.disk), "rename", refuse)
+    with pytest.raises(OSError, match="no renames today"):
+        swap.run()
+    with pytest.raises(OSError, match="no renames today"):
+        log.end_install(swap, NOW, OSError("no renames today"))
+    assert log.failed
+    log.close(clean=False)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import pytest
 
+from odradek_broker.log import producer_snapshot
 from odradek_broker.log.checkpoints import decode_epochs
 from odradek_broker.log.failures import LogFailed
+from odradek_broker.log.sealed_files import SealedFiles
 from odradek_broker.log.validation import Origin
 from tests.log.faulty_disk import FaultyDisk
 from tests.log.log_batches import TRANSACTIONAL, batch, headers, marker
@@ -67,7 +70,7 @@ def test_a_disk_that_fills_up_during_a_roll_costs_nothing_but_the_append(tmp_pat
         again.close(clean=True)
 
 
-@pytest.mark.parametrize("call", ["append", "open", "replace_file"])
+@pytest.mark.parametrize("call", ["append", "open"])
 def test_an_error_while_writing_changes_nothing(house, disk, call):
     log = house.open()
     while log.segments.active.size_bytes < 950:
@@ -86,12 +89,13 @@ def test_an_error_while_writing_changes_nothing(house, disk, call):
 def test_indexes_that_could_not_be_written_are_written_with_the_next_flush(house, disk, monkeypatch):
     log = house.open()
     while len(log.segments) == 1:
-        if log.segments.active.size_bytes > 900:
-            monkeypatch.setattr(log.segments.active.__class__, "save", refuse_to_save)
         append(log, batch(b"x" * 20))
-    monkeypatch.undo()
-    assert not house.names(".index")
+    monkeypatch.setattr(SealedFiles, "write", refuse_to_write)
     log.flush()
+    assert not house.names(".index") and log.owes_files
+    monkeypatch.undo()
+    log.flush()
+    assert not log.owes_files
     assert house.names(".index") == ["00000000000000000000.index"]
     assert [segment.unsaved for segment in log.segments] == [False, True]
 
@@ -105,7 +109,7 @@ def test_a_start_looks_where_what_is_derived_could_not_be_written(house, disk, m
     append(log, marker(7, 0, commit=False), origin=Origin.COORDINATOR)
     expected = log.aborted_transactions(0, 2)
     if what == "indexes":
-        monkeypatch.setattr(log.segments.active.__class__, "save", refuse_to_save)
+        monkeypatch.setattr(SealedFiles, "write", refuse_to_write)
         log.roll(NOW)
     else:
         log.assign_leader_epoch(3)
@@ -134,7 +138,7 @@ def test_a_truncation_that_fails_half_way_claims_nothing_of_what_may_be_gone(hou
     assert (log.flushed_offset, log.recovery_point) == (5, 5)
 
 
-def refuse_to_save(segment: object, *, sync: bool = False) -> list[str]:
+def refuse_to_write(files: SealedFiles) -> bool:
     raise OSError(errno.ENOSPC, "no space left on device")
 
 
@@ -213,19 +217,74 @@ def test_a_roll_does_not_lose_the_sync_of_the_sealed_segment(house):
     log.roll(NOW)
     plan = log.begin_flush()
     assert sealed in plan.files and str(house.path) in plan.directories
-    assert {path[-10:] for path in plan.paths} >= {"0000.index", ".timeindex", "1.snapshot"} or plan.paths
-    names = {path.rsplit("/")[-1] for path in plan.paths}
-    assert names >= {
-        "00000000000000000000.index",
-        "00000000000000000000.timeindex",
-        "00000000000000000001.snapshot",
-        "leader-epoch-checkpoint",
-        "partition.metadata",
-    }
+    assert {os.path.basename(path) for path in plan.paths} == {"leader-epoch-checkpoint", "partition.metadata"}
     plan.sync()
     log.end_flush(plan)
     plan = log.begin_flush()
-    assert not plan.files and not plan.paths and not plan.directories
+    assert not plan.files and not plan.paths and not plan.directories and not plan.sealed
+
+
+def test_what_is_derived_of_a_sealed_segment_is_written_and_synced_by_whoever_syncs(house, disk):
+    """Replacing a file takes as long as the disk likes, and the log's own thread serves everybody."""
+    log = house.open()
+    append(log, batch(b"a", producer=(7, 0, 0)))
+    log.roll(NOW)
+    plan = log.begin_flush()
+    assert not house.names("index") and not house.names(".snapshot"), "nothing is written by who rolls"
+    plan.sync()
+    made = {*house.names("index"), *house.names(".snapshot")}
+    assert made == {f"{0:020}.index", f"{0:020}.timeindex", f"{1:020}.snapshot"}
+    assert made <= {os.path.basename(path) for path in disk.synced}
+    log.end_flush(plan)
+    assert not log.owes_files and log.recovery_point == 1
+
+
+def test_a_snapshot_has_the_producers_as_they_were_when_the_segment_was_sealed(house):
+    log = house.open()
+    for producer_id in (7, 8):
+        append(log, batch(b"a", producer=(producer_id, 0, 0)))
+    log.roll(NOW)
+    expected = sorted(producer.entry() for producer in log.producers.producers.values())
+    plan = log.begin_flush()
+    append(log, batch(b"b", producer=(7, 0, 1)))
+    append(log, batch(b"c", producer=(9, 0, 0)))
+    plan.sync()
+    log.end_flush(plan)
+    snapshot = producer_snapshot.decode((house.path / f"{2:020}.snapshot").read_bytes(), NOW)
+    assert sorted(producer.entry() for producer in snapshot) == expected
+
+
+@pytest.mark.parametrize("what", ["cut", "emptied", "deleted", "retired"])
+def test_nothing_derived_is_written_where_the_segment_is_another_by_then(house, what):
+    log = house.open()
+    for sequence in range(3):
+        append(log, batch(b"a" * 20, producer=(7, 0, sequence)))
+    log.roll(NOW)
+    append(log, batch(b"b"))
+    plan = log.begin_flush()
+    if what == "cut":
+        log.truncate_to(2)
+    elif what == "emptied":
+        log.truncate_fully_and_start_at(9)
+    elif what == "deleted":
+        log.delete("gone")
+        house.open()
+    else:
+        log.advance_log_start(3)
+        log.delete_segments_before(3, NOW)
+    plan.sync()
+    assert not house.names(".index") and not house.names(".timeindex")
+    assert what == "retired" or not house.names(".snapshot"), "retention leaves what is known of producers"
+
+
+def test_of_snapshots_that_nobody_comes_to_write_a_few_are_remembered(house):
+    """Each holds on to all producers that there were."""
+    log = house.open()
+    for sequence in range(20):
+        append(log, batch(b"a", producer=(7, 0, sequence)))
+        log.roll(NOW)
+    log.flush()
+    assert len(house.names(".snapshot")) == 2 and len(house.names(".index")) == 20
 
 
 def test_a_roll_during_a_flush_is_left_for_the_next_one(house):

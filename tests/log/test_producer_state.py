@@ -230,7 +230,7 @@ def test_a_producer_is_not_forgotten_within_a_transaction_though_it_began_with_t
 def test_the_snapshot_is_kafkas_and_a_damaged_one_is_refused(house):
     log = house.open()
     append(log, numbered(3, 2, epoch=1, attributes=TRANSACTIONAL, timestamp=77))
-    data = producer_snapshot.encode(log.producers.producers.values())
+    data = producer_snapshot.encode(log.producers.as_of_now())
     assert (
         data.hex()
         == "0001"

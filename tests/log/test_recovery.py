@@ -33,7 +33,7 @@ def state(log: Log) -> dict[str, object]:
         "aborted": [segment.transaction_index.entries for segment in log.segments],
         "epochs": log.epochs.entries(),
         "producers": producer_snapshot.encode(
-            [log.producers.producers[producer_id] for producer_id in sorted(log.producers.producers)]
+            [log.producers.producers[producer_id].entry() for producer_id in sorted(log.producers.producers)]
         ),
         "open": log.producers.open_transactions(),
     }
@@ -500,9 +500,10 @@ def test_what_lies_behind_the_recovery_point_is_written_once_more(house_killed, 
         whole[at : at + header.size_bytes] for at, header in positions(whole) if header.last_offset >= point
     )
     plan = log.begin_flush()
-    derived = {path.rsplit("/")[-1] for path in plan.paths}
-    assert derived >= {"leader-epoch-checkpoint", f"{names[-1][:20]}.snapshot", f"{names[-2][:20]}.index"}
     plan.sync()
+    paths = [*plan.paths, *(path for files in plan.sealed for path in files.paths)]
+    derived = {path.rsplit("/")[-1] for path in paths}
+    assert derived >= {"leader-epoch-checkpoint", f"{names[-1][:20]}.snapshot", f"{names[-2][:20]}.index"}
     log.end_flush(plan)
     assert house.content() == whole
 

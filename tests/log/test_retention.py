@@ -27,6 +27,7 @@ def daily(house: LogHouse, days: int = 10):
         for _ in range(3):
             append(log, batch(b"x" * 30, timestamp=day * DAY), now_ms=day * DAY)
         log.roll(day * DAY)
+        log.flush()
     return log
 
 

@@ -155,6 +155,7 @@ class Sealed:
     """As much of a segment as counts here."""
 
     unsaved = False
+    may_be_released = True
 
     def __init__(self, base_offset: int) -> None:
         self.base_offset = base_offset

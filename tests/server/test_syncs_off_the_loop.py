@@ -24,10 +24,6 @@ from tests.server.failing_disk import FailingDisk
 from tests.server.forged_batches import good_batch
 from tests.server.served_broker import produce_batch, serving
 
-OF_A_ROLL = (".snapshot", ".index", ".timeindex", ".txnindex")
-"""Written by the loop, though not synced, where a segment is full. Whatever else is replaced may take a busy disk
-seconds, synced or not."""
-
 
 class WatchedDisk(FailingDisk):
     """It notes who waits for it on the thread on which it was made."""
@@ -52,8 +48,7 @@ class WatchedDisk(FailingDisk):
             self._awaited[path]()
 
     def replace_file(self, path: str, data: Any, *, sync: bool = True) -> None:
-        if sync or not path.endswith(OF_A_ROLL):
-            self._note(f"replacement of {path}")
+        self._note(f"replacement of {path}")
         super().replace_file(path, data, sync=sync)
 
     def make_dirs(self, path: str) -> None:

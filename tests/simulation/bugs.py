@@ -635,7 +635,7 @@ LATER = [
     planted(
         "compaction is ahead of the disk",
         "log/compactable.py",
-        "            stable_offset=min(stable_offset, self.flushed_offset),",
+        "            stable_offset=min(stable_offset, self.flushed_offset, self._saved_up_to()),",
         "            stable_offset=stable_offset,",
         needs=("compaction", "interval"),
         lasts_s=8.0,

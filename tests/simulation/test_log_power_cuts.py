@@ -341,7 +341,7 @@ def batches_of(log: Log) -> Iterator[tuple[int, bytes]]:
 
 def producers_of(log: Log) -> bytes:
     producers = log.producers.producers
-    return producer_snapshot.encode([producers[each] for each in sorted(producers)])
+    return producer_snapshot.encode([producers[each].entry() for each in sorted(producers)])
 
 
 @pytest.mark.parametrize("seed", range(20))

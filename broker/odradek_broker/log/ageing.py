@@ -55,8 +55,7 @@ class AgeingLog(CuttableLog):
         if len(gone) == len(segments):
             self.roll(now_ms)
         self.segments.replace(gone, [])
-        for snapshot in [each for each in self._snapshots.offsets if each < self.segments.first.base_offset]:
-            self._snapshots.remove(snapshot)
+        self._snapshots.remove_before(self.segments.first.base_offset)
         self._retire(gone, now_ms)
         return [filenames.segment_file(segment.base_offset, filenames.LOG) for segment in gone]
 

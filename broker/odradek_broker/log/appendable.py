@@ -167,22 +167,26 @@ class AppendableLog(FlushableLog):
         return timestamp - first_timestamp if first_timestamp >= 0 else now_ms - self._active_since_ms
 
     def roll(self, now_ms: int) -> Segment:
-        """Seal the active segment and begin another; nothing happens while it is empty. Raises OSError, LogFailed."""
+        """Seal the active segment and begin another; nothing happens while it is empty. Raises OSError, LogFailed.
+
+        What is derived of the sealed one the next flush writes; until then `owes_files`.
+        """
         if self.failed is not None:
             raise LogFailed(self.failed)
         old, offset = self.segments.active, self.log_end_offset
         if old.size_bytes == 0:
             return old
         old.file.truncate(old.size_bytes)  # what a failed append has left behind its end would look torn
-        snapshot = self._snapshots.take(offset, self.producers)
         new = Segment.create(self._disk, self.directory, offset, old.index_interval_bytes)
-        self._unsynced.add_path(snapshot)
         self._unsynced.add_file(old.file)
         self._unsynced.add_file(new.file)
         self._unsynced.add_directory(self.directory)
+        if old.unsaved:
+            old.complete_time_index()
+        self._snapshots.owe(offset, self.producers)
         self.segments.append(new)
+        self.owes_files = True
         self._active_since_ms = now_ms
-        self._save_sealed()
         return new
 
     def assign_leader_epoch(self, epoch: int) -> None:

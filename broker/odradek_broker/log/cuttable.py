@@ -72,6 +72,8 @@ class CuttableLog(AppendableLog):
         for gone in reversed(later):
             gone.remove()
         self.segments.replace(later, [])
+        segment.forget_unsaved()  # it is written to again
+        segment.unsaved = True
         found = segment.batch_before_cut(offset)
         if found is not None:
             offset = min(offset, found[1])
@@ -87,6 +89,7 @@ class CuttableLog(AppendableLog):
             gone = list(self.segments)
             for segment in reversed(gone):
                 segment.remove()
+            self._snapshots.forget_owed()
             new = Segment.create(self._disk, self.directory, offset, self.config.index_interval_bytes)
         except OSError as error:
             self.fail(f"truncation to an empty log at {offset} failed: {error}")

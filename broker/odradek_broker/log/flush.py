@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from odradek_broker.log.epochs_file import NewEpochs
+from odradek_broker.log.sealed_files import SealedFiles
 from odradek_broker.ports.disk import Disk, File
 
 T = TypeVar("T")
@@ -29,6 +30,7 @@ class FlushPlan:
         "is_whole",
         "offset",
         "paths",
+        "sealed",
         "sequence",
         "truncations",
     )
@@ -43,8 +45,8 @@ class FlushPlan:
         files: list[File],
         paths: list[str],
         directories: list[str],
+        sealed: list[SealedFiles],
         epochs: NewEpochs | None,
-        is_whole: bool,
         fail: Callable[[str], None],
     ) -> None:
         self._disk = disk
@@ -59,9 +61,11 @@ class FlushPlan:
         self.paths = paths
         """Files that need not be open. One that is gone meanwhile needs no syncing."""
         self.directories = directories
+        self.sealed = sealed
+        """To be written first."""
         self.epochs = epochs
         """None where those that are written are the newest."""
-        self.is_whole = is_whole
+        self.is_whole = True
         """Whether all that is derived of the batches is among the files, or has been synced before."""
         self.done = False
 
@@ -69,10 +73,11 @@ class FlushPlan:
         """Wait for the disk. Blocking; made for a worker thread."""
         if self.epochs is not None:
             self._write(self.epochs)
+        written = [path for files in self.sealed if self._is_there(files) for path in files.paths]
         try:
             for file in self.files:
                 file.sync()
-            for path in self.paths:
+            for path in (*self.paths, *written):
                 self._sync_if_there(self._disk.sync_file, path)
             for directory in self.directories:
                 self._sync_if_there(self._disk.sync_dir, directory)
@@ -86,6 +91,13 @@ class FlushPlan:
             epochs.write()
         except OSError:
             self.epochs, self.is_whole = None, False  # the batches have them too; the next flush tries again
+
+    def _is_there(self, files: SealedFiles) -> bool:
+        try:
+            return files.write()
+        except OSError:
+            self.is_whole = False  # what is in memory stays there; the next flush tries again
+            return False
 
     @staticmethod
     def _sync_if_there(sync: Callable[[str], None], path: str) -> None:
@@ -122,8 +134,8 @@ class Unsynced:
         truncations: int,
         fail: Callable[[str], None],
         *,
+        sealed: list[SealedFiles],
         epochs: NewEpochs | None,
-        is_whole: bool,
     ) -> FlushPlan:
         return FlushPlan(
             disk,
@@ -133,8 +145,8 @@ class Unsynced:
             files=list(self._files),
             paths=list(self._paths),
             directories=list(self._directories),
+            sealed=sealed,
             epochs=epochs,
-            is_whole=is_whole,
             fail=fail,
         )
 

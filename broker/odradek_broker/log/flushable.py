@@ -8,6 +8,7 @@ from odradek_broker.log.failures import (
 )
 from odradek_broker.log.flush import FlushPlan
 from odradek_broker.log.readable import ReadableLog
+from odradek_broker.log.sealed_files import SealedFiles
 
 
 class FlushableLog(ReadableLog):
@@ -20,14 +21,11 @@ class FlushableLog(ReadableLog):
         """
         if self.failed is not None:
             raise LogFailed(self.failed)
-        self._save_sealed()
-        epochs = self._new_epochs()
+        sealed, epochs = self._sealed_files(), self._new_epochs()
         if self.flushed_offset < self.log_end_offset:
             self._unsynced.add_file(self.segments.active.file)
         return self._unsynced.plan(
-            *(self._disk, self.log_end_offset, self.truncations, self.fail),
-            epochs=epochs,
-            is_whole=not self.segments.unsaved(),
+            *(self._disk, self.log_end_offset, self.truncations, self.fail), sealed=sealed, epochs=epochs
         )
 
     def end_flush(self, plan: FlushPlan) -> None:
@@ -38,6 +36,9 @@ class FlushableLog(ReadableLog):
         self._unsynced.forget(plan)
         if plan.epochs is not None:
             self._epochs_written = max(self._epochs_written, plan.epochs.version)
+        self._snapshots.written()
+        self.segments.saved()
+        self.owes_files = bool(self._snapshots.owed or self.segments.unsaved())
         self.says_whose_it_is = True
         if plan.truncations == self.truncations:
             self.flushed_offset = max(self.flushed_offset, plan.offset)
@@ -50,18 +51,18 @@ class FlushableLog(ReadableLog):
         plan.sync()
         self.end_flush(plan)
 
-    def _save_sealed(self) -> None:
-        """Write the indexes of sealed segments; where the disk refuses they stay in memory until the next time."""
+    def _sealed_files(self) -> list[SealedFiles]:
+        """What is not on disk yet of what is derived of sealed segments."""
+        owed = self._snapshots.owed
         for segment in self.segments.unsaved():
             following = self.segments.after(segment)
             no_start_looks_there = following is not None and following.base_offset < self.recovery_point
-            try:
-                paths = segment.save(sync=no_start_looks_there)
-            except OSError:
-                continue
-            for path in paths:
-                self._unsynced.add_path(path)
+            files = segment.files_to_save(sync=no_start_looks_there)
+            if files is not None:
+                owed.append(files)
+        if owed:
             self._unsynced.add_directory(self.directory)
+        return owed
 
     def _new_epochs(self) -> NewEpochs | None:
         if self._epochs_written == self.epochs.version:

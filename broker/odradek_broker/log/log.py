@@ -24,6 +24,7 @@ It deliberately does not know: high watermarks (callers bring them), replication
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from odradek_broker.log import filenames
 from odradek_broker.log.compactable import CompactableLog
@@ -109,8 +110,10 @@ class Log(CompactableLog):
             if clean and self.failed is None:
                 self._leave_clean()
         finally:
+            self._snapshots.forget_owed()
             for segment in self.segments:
-                segment.unsaved = False
+                with suppress(OSError):  # the next start goes on with what compaction could not put in place
+                    segment.forget_unsaved()
                 segment.release()
             self.is_closed = True
             self._epochs_file.close()

@@ -66,6 +66,11 @@ class OffsetIndex:
         """All (last offset, position), for tools and tests."""
         return [(self.base_offset + offset, at) for offset, at in zip(self._offsets, self._positions, strict=True)]
 
+    def copy(self) -> OffsetIndex:
+        made = OffsetIndex(self.base_offset)
+        made._offsets, made._positions = self._offsets[:], self._positions[:]
+        return made
+
     def encode(self) -> bytes:
         columns = array("i", bytes(ENTRY_BYTES * len(self._offsets)))
         columns[::2] = self._offsets

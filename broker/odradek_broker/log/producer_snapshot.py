@@ -12,7 +12,7 @@ from collections.abc import Collection
 from odradek.protocol.records.batch import NO_SEQUENCE
 from odradek.protocol.records.crc import crc32c
 from odradek_broker.log.failures import CorruptCheckpoint
-from odradek_broker.log.producer_state import NO_OFFSET, Producer, ProducerBatch, rewind_sequence
+from odradek_broker.log.producer_state import Producer, ProducerBatch, ProducerEntry, ProducersAsOf, rewind_sequence
 
 VERSION = 1
 _HEAD = struct.Struct(">hIi")
@@ -20,20 +20,10 @@ _ENTRY = struct.Struct(">qhiqiqiq")
 _COUNT_POSITION = 6
 
 
-def encode(producers: Collection[Producer]) -> bytes:
+def encode(producers: Collection[ProducerEntry] | ProducersAsOf) -> bytes:
     out = bytearray(_HEAD.size)
-    for producer in producers:
-        batch = producer.batches[-1] if producer.batches else None
-        out += _ENTRY.pack(
-            producer.producer_id,
-            producer.epoch,
-            batch.last_sequence if batch else NO_SEQUENCE,
-            batch.last_offset if batch else NO_OFFSET,
-            batch.last_offset - batch.base_offset if batch else 0,
-            producer.last_timestamp,
-            producer.coordinator_epoch,
-            producer.transaction_first_offset,
-        )
+    for entry in producers:
+        out += _ENTRY.pack(*entry)
     _HEAD.pack_into(out, 0, VERSION, 0, len(producers))
     _HEAD.pack_into(out, 0, VERSION, crc32c(memoryview(out)[_COUNT_POSITION:]), len(producers))
     return bytes(out)

@@ -13,7 +13,7 @@ Kafka: ProducerStateManager, ProducerAppendInfo, ProducerStateEntry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -35,6 +35,19 @@ class ProducerBatch(NamedTuple):
     last_offset: int
     timestamp: int
     """The batch's largest."""
+
+
+class ProducerEntry(NamedTuple):
+    """What is carried of a producer from one start to the next: its last batch only."""
+
+    producer_id: int
+    epoch: int
+    last_sequence: int
+    last_offset: int
+    last_offset_delta: int
+    last_timestamp: int
+    coordinator_epoch: int
+    transaction_first_offset: int
 
 
 class Producer:
@@ -80,6 +93,47 @@ class Producer:
             self.batches.clear()
             self.is_partial = False
 
+    def entry(self) -> ProducerEntry:
+        """In any thread: what it says of one that changes meanwhile is not to be believed (ProducersAsOf)."""
+        last = self.batches[-1:]
+        return ProducerEntry(
+            self.producer_id,
+            self.epoch,
+            last[0].last_sequence if last else NO_SEQUENCE,
+            last[0].last_offset if last else NO_OFFSET,
+            last[0].last_offset - last[0].base_offset if last else 0,
+            self.last_timestamp,
+            self.coordinator_epoch,
+            self.transaction_first_offset,
+        )
+
+
+class ProducersAsOf:
+    """All producers as they were at one moment, for another thread, while the log goes on.
+
+    There may be a hundred thousand, so none is copied before it changes: who is about to change one puts here what it
+    was. Hence the order of looks in `__iter__`: at the producer, then here.
+    """
+
+    __slots__ = ("_before", "_producers")
+
+    def __init__(self, producers: Iterable[Producer]) -> None:
+        self._producers = list(producers)
+        self._before: dict[Producer, ProducerEntry] = {}
+
+    def __len__(self) -> int:
+        return len(self._producers)
+
+    def __iter__(self) -> Iterator[ProducerEntry]:
+        for producer in self._producers:
+            now = producer.entry()
+            yield self._before.get(producer, now)
+
+    def keep(self, producer: Producer) -> None:
+        """It is about to change."""
+        if producer not in self._before:
+            self._before[producer] = producer.entry()
+
 
 class OpenTransaction(NamedTuple):
     producer_id: int
@@ -89,7 +143,7 @@ class OpenTransaction(NamedTuple):
 class ProducerStates:
     """All producers of one log."""
 
-    __slots__ = ("_completed", "_open", "producers")
+    __slots__ = ("_as_of", "_completed", "_open", "producers")
 
     def __init__(self, producers: Iterable[Producer] = ()) -> None:
         self.producers: dict[int, Producer] = {producer.producer_id: producer for producer in producers}
@@ -97,6 +151,18 @@ class ProducerStates:
         opened.sort(key=lambda producer: producer.transaction_first_offset)
         self._open: dict[int, int] = {p.producer_id: p.transaction_first_offset for p in opened}
         self._completed: dict[int, int] = {}
+        self._as_of: list[ProducersAsOf] = []
+        """What others still read of former moments."""
+
+    def as_of_now(self) -> ProducersAsOf:
+        """All of them as they are now; `let_go` when it has been read."""
+        made = ProducersAsOf(self.producers.values())
+        self._as_of.append(made)
+        return made
+
+    def let_go(self, as_of: ProducersAsOf) -> None:
+        if as_of in self._as_of:
+            self._as_of.remove(as_of)
 
     def check(self, header: BatchHeader) -> ProducerBatch | ErrorCode | None:
         """Decide on a data batch: None to append it, the original of a duplicate, or the error that refuses it."""
@@ -215,6 +281,8 @@ class ProducerStates:
         producer = self.producers.get(producer_id)
         if producer is None:
             producer = self.producers[producer_id] = Producer(producer_id)
+        for as_of in self._as_of:
+            as_of.keep(producer)
         producer.heard_ms = now_ms
         return producer
 

@@ -15,6 +15,7 @@ from odradek.protocol.records.batch import BatchHeader
 from odradek_broker.log import damage, filenames, offset_index, time_index
 from odradek_broker.log.failures import CorruptIndex, DamagedLog
 from odradek_broker.log.offset_index import OffsetIndex
+from odradek_broker.log.sealed_files import SealedFiles
 from odradek_broker.log.segment_files import SegmentFiles
 from odradek_broker.log.tail import Tail
 from odradek_broker.log.tally import Tally
@@ -42,7 +43,6 @@ class Segment(SegmentFiles):
         "bytes_since_index",
         "index_interval_bytes",
         "is_ready",
-        "unsaved",
     )
 
     def __init__(
@@ -53,8 +53,6 @@ class Segment(SegmentFiles):
         self.bytes_since_index = 0
         self.is_ready = False
         """Whether `note` may be called: the indexes are loaded and the largest timestamp is known."""
-        self.unsaved = False
-        """Whether the indexes in memory hold more than those on disk."""
         self._tally: Tally | None = None
         self._offset_index: OffsetIndex | None = None
         self._time_index: TimeIndex | None = None
@@ -80,7 +78,10 @@ class Segment(SegmentFiles):
 
     def reader(self) -> Segment:
         """The same segment, as it is now, through a handle of its own, for another thread."""
-        return Segment(self._disk, self.directory, self.base_offset, self.size_bytes, self.index_interval_bytes)
+        made = Segment(self._disk, self.directory, self.base_offset, self.size_bytes, self.index_interval_bytes)
+        if self.in_transit is not None:
+            made._file, made._offset_index, made._time_index = self._file, self._offset_index, self._time_index
+        return made
 
     def walker(self) -> Segment:
         """A reader that walks from the beginning whatever it looks for: the indexes may not be on disk yet."""
@@ -114,7 +115,7 @@ class Segment(SegmentFiles):
     @transaction_index.setter
     def transaction_index(self, index: TransactionIndex) -> None:
         self._transaction_index = index
-        self.unsaved = True
+        self._has_changed()
 
     @property
     def largest_timestamp(self) -> int:
@@ -162,13 +163,6 @@ class Segment(SegmentFiles):
         entries = len(self.offset_index)
         return entries >= index_bytes // offset_index.ENTRY_BYTES or entries > index_bytes // time_index.ENTRY_BYTES - 1
 
-    def append(self, records: memoryview) -> int:
-        """Write; return the position. `note` must follow for each batch. Raises OSError, and then nothing changed."""
-        file = self._file or self.file
-        position = file.append(records)
-        self.size_bytes = file.size
-        return position
-
     def note(self, position: int, header: BatchHeader, last_offset: int) -> None:
         """Bring the indexes up to a batch that now lies in the file at `position`."""
         max_timestamp = header.max_timestamp if header.record_count else UNKNOWN
@@ -188,30 +182,37 @@ class Segment(SegmentFiles):
     def complete_time_index(self) -> None:
         """Give it its last entry, which carries the largest timestamp of all."""
         self.time_index.maybe_append(self.largest_timestamp, self.offset_of_largest_timestamp)
-        self.unsaved = True
+        self._has_changed()
 
     def save(self, *, sync: bool = False) -> list[str]:
-        """Write the indexes where they are not on disk yet; return the paths written, unsynced. Raises OSError.
-
-        With `sync` they are on stable storage at every moment, old or new: else a power cut may leave an empty file,
-        and one of transactions would say that none was aborted.
-        """
-        if not self.unsaved:
+        """Write the indexes where they are not on disk yet; return the paths written, unsynced. Raises OSError."""
+        files = self.files_to_save(sync=sync)
+        if files is None:
             return []
-        self.complete_time_index()
-        written = self._write_indexes(self.offset_index, self.time_index, self._transaction_index, sync=sync)
-        self.unsaved = False
-        return written
+        files.write()
+        self.saved()
+        return files.paths
+
+    def files_to_save(self, *, sync: bool = False) -> SealedFiles | None:
+        """The same for a worker; None where all is on disk. Once they are written, `saved` takes note of it."""
+        if not self.unsaved:
+            return None
+        if self._saving is None:
+            self.complete_time_index()
+            aborted = None if self._transaction_index is None else self._transaction_index.copy()
+            self._saving = self._index_files(self.offset_index.copy(), self.time_index.copy(), aborted, sync=sync)
+        return self._saving
 
     def release(self) -> None:
-        """Let go of the file and the indexes; they come back when asked for. Not while `unsaved`."""
-        assert not self.unsaved, "what is only in memory would be lost"
+        """Let go of the file and the indexes; they come back when asked for. Only if `may_be_released`."""
+        assert self.may_be_released, "what is only in memory would be lost"
         self._file = self._offset_index = self._time_index = self._transaction_index = None
         self._tail = Tail()
         self.is_ready = False
 
     def truncate_to_position(self, position: int, next_offset: int) -> None:
         """Cut the file at the beginning of a batch; `next_offset` is the end of the log then."""
+        self._has_changed()
         self.file.truncate(position)
         self.size_bytes = position
         self._known_damage = None
@@ -219,24 +220,20 @@ class Segment(SegmentFiles):
         self.time_index.truncate_to(next_offset)
         self.transaction_index.truncate_to(next_offset)
         self._first_timestamp = _NOT_LOADED
-        self.unsaved = True
         self._find_largest_timestamp()
         self.make_ready(next_offset)
 
     def remove(self) -> None:
         """Remove all its files, the `.log` last."""
-        self.unsaved = False
+        self.forget_unsaved()
         self.release()
         self._remove_files()
 
     def rename(self, suffix: str, *, in_order: bool = False) -> None:
-        """Give all its files another second suffix. What is not saved of the indexes is forgotten.
-
-        `in_order`: the `.log` has its new name on stable storage no earlier than the indexes have theirs.
-        """
-        self.unsaved = False
+        """Give all its files another second suffix. What is not saved of the indexes is forgotten."""
+        self.forget_unsaved()
         self.release()
-        self._rename_files(suffix, in_order=in_order)
+        self.rename_files(suffix, in_order=in_order)
 
     # Reading.
 

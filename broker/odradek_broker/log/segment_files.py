@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import partial
+from typing import Protocol
 
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid
 from odradek_broker.log import filenames, offset_index, time_index
@@ -15,15 +16,31 @@ from odradek_broker.log.failures import DamagedLog
 from odradek_broker.log.leader_epochs import NO_EPOCH
 from odradek_broker.log.offset_index import OffsetIndex
 from odradek_broker.log.scan import Scan, walk
+from odradek_broker.log.sealed_files import SealedFiles
 from odradek_broker.log.time_index import TimeIndex
 from odradek_broker.log.transaction_index import TransactionIndex
 from odradek_broker.ports.disk import Disk, File
 
 
+class Transit(Protocol):
+    def run(self) -> None:
+        """Nothing, once it is over. Blocks. Raises OSError."""
+
+
 class SegmentFiles:
     """Of one segment. All methods raise OSError."""
 
-    __slots__ = ("_disk", "_file", "base_offset", "directory", "size_bytes", "suffix")
+    __slots__ = (
+        "_disk",
+        "_file",
+        "_saving",
+        "base_offset",
+        "directory",
+        "in_transit",
+        "size_bytes",
+        "suffix",
+        "unsaved",
+    )
 
     def __init__(self, disk: Disk, directory: str, base_offset: int, size_bytes: int, suffix: str) -> None:
         self._disk = disk
@@ -34,6 +51,12 @@ class SegmentFiles:
         self.suffix = suffix
         """`.cleaned` or `.deleted` while the files are named so."""
         self._file: File | None = None
+        self.unsaved = False
+        """Whether the indexes in memory hold more than those on disk."""
+        self.in_transit: Transit | None = None
+        """Who gives its files their names, in another thread: until then the open handle is all there is."""
+        self._saving: SealedFiles | None = None
+        """What is to be written, or being written, of the indexes as they are."""
 
     def path(self, suffix: str) -> str:
         """The path of one of its files, as it is named now."""
@@ -50,6 +73,13 @@ class SegmentFiles:
         return self._disk.modified_ms(self.path(filenames.LOG))
 
     # The .log.
+
+    def append(self, records: memoryview) -> int:
+        """Write; return the position. `note` must follow for each batch. Raises OSError, and then nothing changed."""
+        file = self._file or self.file
+        position = file.append(records)
+        self.size_bytes = file.size
+        return position
 
     def header_at(self, position: int) -> BatchHeader:
         """The header of the batch that begins there. Raises OSError, DamagedLog."""
@@ -137,28 +167,48 @@ class SegmentFiles:
         finally:
             file.close()
 
-    def _write_indexes(
+    def _index_files(
         self, offsets: OffsetIndex, times: TimeIndex, aborted: TransactionIndex | None, *, sync: bool
-    ) -> list[str]:
-        """Write each file; return their paths. `aborted` is None where nothing of it has changed."""
-        contents = [(filenames.OFFSET_INDEX, offsets.encode()), (filenames.TIME_INDEX, times.encode())]
-        if aborted is not None:
-            data = aborted.encode()
-            if data or self._disk.exists(self.path(filenames.TRANSACTION_INDEX)):
-                contents.append((filenames.TRANSACTION_INDEX, data))
-        try:
-            for suffix, data in contents:
-                self._disk.replace_file(self.path(suffix), data, sync=sync)
-        except OSError:
-            self._remove_indexes()
-            raise
-        return [self.path(suffix) for suffix, _ in contents]
+    ) -> SealedFiles:
+        """To be written, each of them. `aborted` is None where nothing of it has changed.
 
-    def _remove_indexes(self) -> None:
-        """What is on disk is older than what could not be written: a start is to find nothing rather than that."""
-        for suffix in (filenames.OFFSET_INDEX, filenames.TIME_INDEX):
-            if self._disk.exists(self.path(suffix)):
-                self._disk.remove(self.path(suffix))
+        Where they cannot be, what is on disk is older: a start is to find nothing rather than that.
+        """
+        paths = [self.path(suffix) for suffix in filenames.SEGMENT_SUFFIXES[1:]]
+        contents = [(paths[0], offsets.encode), (paths[1], times.encode)]
+        if aborted is not None:
+            contents.append((paths[2], aborted.encode))
+        return SealedFiles(self._disk, contents, stale=(paths[0], paths[1]), unless_empty=paths[2], sync=sync)
+
+    # What of it is on disk, and under which name.
+
+    def saved(self) -> None:
+        """Take note of files that have been written, unless what they hold has changed since."""
+        if self._saving is not None and self._saving.done:
+            self._saving = None
+            self.unsaved = False
+
+    def forget_unsaved(self) -> None:
+        """What is not on disk yet need not come there. Waits for whoever writes it just now, or renames the files."""
+        if self._saving is not None:
+            self._saving.withdraw()
+            self._saving = None
+        self.unsaved = False
+        self.arrive()
+
+    def arrive(self) -> None:
+        """Bear its own name, if it is on its way to that. Blocks then. Raises OSError."""
+        if self.in_transit is not None:
+            in_transit, self.in_transit = self.in_transit, None
+            in_transit.run()
+
+    @property
+    def may_be_released(self) -> bool:
+        return not self.unsaved and self.in_transit is None
+
+    def _has_changed(self) -> None:
+        self.forget_unsaved()
+        self.unsaved = True
 
     # All of them.
 
@@ -168,8 +218,10 @@ class SegmentFiles:
             if name == filenames.LOG or self._disk.exists(self.path(name)):
                 self._disk.remove(self.path(name))
 
-    def _rename_files(self, suffix: str, *, in_order: bool) -> None:
-        """`in_order`: the `.log` has its new name on stable storage no earlier than the indexes have theirs."""
+    def rename_files(self, suffix: str, *, in_order: bool) -> None:
+        """What is in memory stays: who reads has the file open.
+
+        `in_order`: the `.log` has its new name on stable storage no earlier than the indexes have theirs."""
         before = {name: self.path(name) for name in filenames.SEGMENT_SUFFIXES}
         self.suffix = suffix
         for name in reversed(filenames.SEGMENT_SUFFIXES):  # the .log last: it alone says that a segment exists

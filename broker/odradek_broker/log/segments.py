@@ -53,6 +53,12 @@ class Segments:
         """Sealed segments whose indexes are not on disk yet. All of these are among the opened ones."""
         return [segment for segment in self._opened if segment.unsaved]
 
+    def saved(self) -> None:
+        """Take note of what has been written of them, and let go of those that need not be open any more."""
+        for segment in self.unsaved():
+            segment.saved()
+        self._close_some()
+
     def append(self, segment: Segment) -> None:
         """Add a new active segment; the one before is sealed."""
         assert segment.base_offset > self.active.base_offset
@@ -103,12 +109,12 @@ class Segments:
         self.active = self._segments[-1]
 
     def _close_some(self) -> None:
-        """Let go of those not used for longest, but for what is only in memory."""
+        """Let go of those not used for longest, but for what is only in memory or on its way to its name."""
         if len(self._opened) > KEPT_OPEN:
             unsaved = []
             for segment in self._opened[:-KEPT_OPEN]:
-                if segment.unsaved:
-                    unsaved.append(segment)
-                else:
+                if segment.may_be_released:
                     segment.release()
+                else:
+                    unsaved.append(segment)
             self._opened = unsaved + self._opened[-KEPT_OPEN:]

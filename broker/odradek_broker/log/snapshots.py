@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from odradek_broker.log import damage, filenames, producer_snapshot
 from odradek_broker.log.failures import CorruptCheckpoint
-from odradek_broker.log.producer_state import Producer, ProducerStates
+from odradek_broker.log.producer_state import Producer, ProducersAsOf, ProducerStates
+from odradek_broker.log.sealed_files import SealedFiles
 from odradek_broker.ports.disk import Disk
+
+
+class Owed(NamedTuple):
+    """One that is to be written, or being written."""
+
+    file: SealedFiles
+    producers: ProducersAsOf
+    states: ProducerStates
 
 
 class Snapshots:
@@ -18,6 +28,7 @@ class Snapshots:
         self.directory = directory
         offsets = (filenames.base_offset_of(name, filenames.SNAPSHOT) for name in names)
         self.offsets: set[int] = {offset for offset in offsets if offset is not None}
+        self._owed: dict[int, Owed] = {}
 
     def reader(self) -> Snapshots:
         """The same, as they are now, for another thread."""
@@ -30,10 +41,43 @@ class Snapshots:
 
     def take(self, offset: int, states: ProducerStates) -> str:
         """Write the state as of `offset`; return the path, unsynced. Raises OSError."""
-        data = producer_snapshot.encode(states.producers.values())
+        data = producer_snapshot.encode(ProducersAsOf(states.producers.values()))
         self._disk.replace_file(self.path(offset), data, sync=False)
         self.offsets.add(offset)
         return self.path(offset)
+
+    def owe(self, offset: int, states: ProducerStates) -> None:
+        """The same for a worker: it is among `owed` until it is written.
+
+        Of several that nobody comes to write, the oldest, at which somebody may be, and the newest stay: a start reads
+        from the one before on.
+        """
+        for needless in list(self._owed)[1:]:
+            self._forget(needless)
+        producers = states.as_of_now()
+        file = SealedFiles(self._disk, [(self.path(offset), lambda: producer_snapshot.encode(producers))])
+        self._owed[offset] = Owed(file, producers, states)
+
+    @property
+    def owed(self) -> list[SealedFiles]:
+        return [owed.file for owed in self._owed.values()]
+
+    def written(self) -> None:
+        """Take note of those owed that are there now."""
+        for offset in [offset for offset, owed in self._owed.items() if owed.file.done]:
+            self._forget(offset)
+            self.offsets.add(offset)
+
+    def forget_owed(self) -> None:
+        """Waits for whoever writes one just now."""
+        for offset in list(self._owed):
+            self._forget(offset)
+
+    def _forget(self, offset: int) -> None:
+        owed = self._owed.pop(offset, None)
+        if owed is not None:
+            owed.file.withdraw()
+            owed.states.let_go(owed.producers)
 
     def load_newest(self, at_most: int, now_ms: int) -> tuple[int, list[Producer]]:
         """The newest sound snapshot at or before an offset, with that offset; (-1, []) where there is none.
@@ -53,6 +97,7 @@ class Snapshots:
         return -1, []
 
     def remove(self, offset: int) -> None:
+        self._forget(offset)
         self.offsets.discard(offset)
         try:
             self._disk.remove(self.path(offset))
@@ -61,9 +106,13 @@ class Snapshots:
 
     def remove_after(self, offset: int) -> None:
         """Those behind a new, lower end of the log."""
-        for later in [other for other in self.offsets if other > offset]:
+        for later in [other for other in (*self.offsets, *self._owed) if other > offset]:
             self.remove(later)
 
+    def remove_before(self, offset: int) -> None:
+        for earlier in [other for other in (*self.offsets, *self._owed) if other < offset]:
+            self.remove(earlier)
+
     def keep_only(self, offsets: set[int]) -> None:
-        for offset in self.offsets - offsets:
+        for offset in {*self.offsets, *self._owed} - offsets:
             self.remove(offset)

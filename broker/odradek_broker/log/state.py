@@ -21,6 +21,9 @@ from odradek_broker.ports.disk import Disk
 class LogState:
     """One log's. Its parts follow one upon another, a job each; Log is the last of them."""
 
+    owes_files = False
+    """Whether a sealed segment has files that the next flush is to write."""
+
     def __init__(
         self,
         directory: str,
@@ -103,5 +106,5 @@ class LogState:
     def release_files(self) -> None:
         """Close what need not be open; it is opened again when asked for. For logs that lie idle."""
         for segment in self.segments:
-            if not segment.unsaved:
+            if segment.may_be_released:
                 segment.release()

@@ -17,6 +17,7 @@ beside a `.log.swap` under a final name is the new one already. Kafka: LocalLog.
 from __future__ import annotations
 
 import os
+from threading import Lock
 
 from odradek_broker.log import filenames
 from odradek_broker.log.failures import DamagedLog
@@ -25,14 +26,36 @@ from odradek_broker.log.segment import Segment
 from odradek_broker.ports.disk import Disk
 
 
+class Swap:
+    """One that a worker does, while everybody reads the new segment already, by the handle that wrote it.
+
+    Whoever else is about to rename, cut or remove the new segment meanwhile does the swap first, or waits for its end.
+    """
+
+    def __init__(self, disk: Disk, directory: str, cleaned: Segment, old: list[Segment]) -> None:
+        self.old = old
+        self.cleaned = cleaned
+        self._disk = disk
+        self._directory = directory
+        self._lock = Lock()
+        self.is_over = False
+
+    def run(self) -> None:
+        """Nothing where it has been done, or tried, before. Blocks. Raises OSError."""
+        with self._lock:
+            if not self.is_over:
+                self.is_over = True
+                swap(self._disk, self._directory, self.cleaned, self.old)
+
+
 def swap(disk: Disk, directory: str, cleaned: Segment, old: list[Segment]) -> None:
     """Steps 2 to 4. Afterwards `cleaned` bears its final names and the old ones are `.deleted`."""
-    cleaned.rename(filenames.SWAP, in_order=True)
+    cleaned.rename_files(filenames.SWAP, in_order=True)
     disk.sync_dir(directory)
     for segment in reversed(old):
         segment.rename(filenames.DELETED)
     disk.sync_dir(directory)
-    cleaned.rename("", in_order=True)
+    cleaned.rename_files("", in_order=True)
     disk.sync_dir(directory)
 
 

@@ -61,6 +61,11 @@ class TimeIndex:
         """All (timestamp, offset), for tools and tests."""
         return [(time, self.base_offset + offset) for time, offset in zip(self._timestamps, self._offsets, strict=True)]
 
+    def copy(self) -> TimeIndex:
+        made = TimeIndex(self.base_offset)
+        made._timestamps, made._offsets = self._timestamps[:], self._offsets[:]
+        return made
+
     def encode(self) -> bytes:
         return b"".join(map(_ENTRY.pack, self._timestamps, self._offsets))
 

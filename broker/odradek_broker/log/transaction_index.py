@@ -60,6 +60,9 @@ class TransactionIndex:
         while self.entries and self.entries[-1].last_offset >= offset:
             self.entries.pop()
 
+    def copy(self) -> TransactionIndex:
+        return TransactionIndex(list(self.entries))
+
     def encode(self) -> bytes:
         return b"".join(_ENTRY.pack(VERSION, *entry) for entry in self.entries)
 

@@ -28,6 +28,8 @@ from odradek_broker.partitions.others import others_have
 from odradek_broker.partitions.scrub import Scrub
 
 if TYPE_CHECKING:
+    from odradek_broker.log.compaction import CompactionPlan
+    from odradek_broker.log.log import Log
     from odradek_broker.node.broker import Broker
     from odradek_broker.partitions.partition import Partition
 
@@ -115,6 +117,8 @@ class Housekeeping:
     async def _compact_one(self, partition: Partition, now_ms: int) -> None:
         """Raises OSError, LogFailed, DamagedLog."""
         log = partition.log
+        if log.owes_files:  # a pass goes by what is on disk
+            self._broker.flusher.flush_soon(partition)
         plan = log.begin_compaction(now_ms, partition.last_stable_offset)
         if plan is None:
             return
@@ -122,15 +126,15 @@ class Housekeeping:
             while await self._broker.workers.run(plan.step):
                 log.intend(plan)
                 await self._broker.checkpoints.write([COMPACTED_FOR])
-                if not log.install(plan, self._broker.clock.now_ms()):
+                if not await self._install(log, plan):
                     return
         except OSError:  # be it DamagedLog
             if not log.has_been_cut_since(plan):
                 raise
             return
         finally:
-            if not log.is_closed:
-                plan.discard()
+            if plan.ready is not None and not log.is_closed:
+                await self._broker.workers.run(plan.discard)
         log.end_compaction(plan)
         for offset, fault in plan.unreadable.items():
             logger.warning(
@@ -138,6 +142,20 @@ class Housekeeping:
                 *(partition, offset, fault),
             )
         await self._broker.checkpoints.write([CLEANER_OFFSETS])
+
+    async def _install(self, log: Log, plan: CompactionPlan) -> bool:
+        """Whether what a step has written has taken its place. Raises OSError, LogFailed."""
+        swap = log.begin_install(plan)
+        if swap is None:
+            return False
+        error = None
+        try:
+            await self._broker.workers.run(swap.run)
+        except OSError as raised:
+            error = raised
+        if not log.is_closed:
+            log.end_install(swap, self._broker.clock.now_ms(), error)
+        return not log.is_closed
 
     async def _flush_the_rest(self) -> None:
         """What nothing else flushes: a start has to look through all that lies behind a log's recovery point."""

@@ -60,7 +60,7 @@ class Flusher:
             return
         partition.advance()
         log = partition.log
-        if log.log_end_offset - log.flushed_offset >= log.config.flush_messages:
+        if log.owes_files or log.log_end_offset - log.flushed_offset >= log.config.flush_messages:
             self.flush_soon(partition)
 
     def flush_soon(self, partition: Flushed) -> None:

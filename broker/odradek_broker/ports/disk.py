@@ -176,6 +176,8 @@ class RealFile:
         return b"".join(pieces)
 
     def truncate(self, size: int) -> None:
+        if size == self.size and not self._ragged:
+            return
         os.ftruncate(self._descriptor, size)
         self.size = size
         self._ragged = False
