@@ -64,3 +64,27 @@ def test_who_was_served_comes_last_the_next_time() -> None:
     assert list(session.wanted) == [other, T]
     session.update([], [other])
     assert list(session.wanted) == [T]
+
+
+def test_what_a_group_fetches_is_what_any_of_its_members_does() -> None:
+    sessions, other = ShareSessions(), (b"u" * 16, 0)
+    first, second = begun(sessions), sessions.begin(SessionKey("g", "other"), 0, 10)
+    assert isinstance(second, ShareSession)
+    first.update([T, other])
+    second.update([T, T])
+    assert sessions.is_wanted("g", T) and sessions.is_wanted("g", other) and not sessions.is_wanted("h", T)
+    first.update([], [other, other])
+    assert not sessions.is_wanted("g", other)
+    assert sessions.end(first)
+    assert sessions.is_wanted("g", T), "the other still fetches it"
+    first.update([other])
+    assert not sessions.is_wanted("g", other), "a session that is over counts no more"
+    assert sessions.go_on(SessionKey("g", "other"), -1) is second
+    assert not sessions.is_wanted("g", T)
+
+
+def test_a_session_in_place_of_another_wants_what_it_says_itself() -> None:
+    sessions = ShareSessions()
+    begun(sessions).update([T])
+    begun(sessions)
+    assert not sessions.is_wanted("g", T)

@@ -161,9 +161,8 @@ class ShareGroupsRuntime:
 
     def put_away(self, group_id: str) -> None:
         """What no member of the group fetches any longer, once nothing of it is in hand, and all is stored."""
-        wanted = self.sessions.wanted_by(group_id)
         for leader in self._of_group(group_id):
-            if (leader.key.topic_id, leader.key.partition) not in wanted:
+            if not self.sessions.is_wanted(group_id, (leader.key.topic_id, leader.key.partition)):
                 leader.end_when_stored()
 
     def _of_group(self, group_id: str) -> Iterable[ShareLeader]:
