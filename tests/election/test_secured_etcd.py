@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import ssl
+import threading
 import urllib.request
 from collections.abc import AsyncIterator
 from functools import partial
@@ -21,6 +22,7 @@ from odradek.testing.etcd_node import EtcdNode
 from odradek.testing.ports import free_ports
 from odradek_broker.config import BrokerConfig, load_broker_config
 from odradek_broker.config.load import ConfigError
+from odradek_broker.election import gateway
 from odradek_broker.election.etcd import Created, Etcd, EtcdUnavailable
 from odradek_broker.election.gateway import HttpGateway
 from odradek_broker.tls.check import check_tls
@@ -81,14 +83,14 @@ def config(directory: Path, endpoint: str, **more: str) -> BrokerConfig:
 
 def writes(directory: Path, endpoint: str, **more: str) -> None:
     """Raises EtcdUnavailable."""
-    gateway = HttpGateway(config(directory, endpoint, **more))
+    opened = HttpGateway(config(directory, endpoint, **more))
     try:
-        etcd = Etcd([endpoint], gateway, timeout_s=20)
+        etcd = Etcd([endpoint], opened, timeout_s=20)
         etcd.commit([Created(b"k", 0)], [(b"k", b"v")])
         found = etcd.get(b"k")
         assert found is not None and found.value == b"v"
     finally:
-        gateway.close()
+        opened.close()
 
 
 @needs_etcd
@@ -112,18 +114,37 @@ async def test_who_shows_a_certificate_and_logs_in_is_served_and_nobody_else(nod
 async def test_a_login_that_etcd_has_forgotten_is_done_anew_and_a_certificate_is_renewed(
     node: EtcdNode, tmp_path: Path
 ) -> None:
-    gateway = HttpGateway(config(tmp_path, node.endpoint))
-    etcd = Etcd([node.endpoint], gateway, timeout_s=20)
+    opened = HttpGateway(config(tmp_path, node.endpoint))
+    etcd = Etcd([node.endpoint], opened, timeout_s=20)
     assert etcd.commit([Created(b"k", 0)], [(b"k", b"v")])
-    gateway._token = "forgotten.1"
+    opened._token = "forgotten.1"
     assert etcd.get(b"k") is not None
-    before = gateway._client
+    before = opened._client
     broken = tmp_path / "broker.pem"
     broken.write_text("half of a certificate")
-    assert etcd.get(b"k") is not None and gateway._client is before
+    assert etcd.get(b"k") is not None and opened._client is before
     written(tmp_path, authority().issue(NAME), "broker.pem")
-    assert etcd.get(b"k") is not None and gateway._client is not before
-    gateway.close()
+    assert etcd.get(b"k") is not None and opened._client is not before
+    opened.close()
+
+
+def test_a_file_system_that_does_not_answer_keeps_one_thread_and_the_old_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = HttpGateway(config(tmp_path, "https://127.0.0.1:2379"))
+    before, answers, looks = opened._client, threading.Event(), []
+
+    def never_answers() -> None:
+        looks.append(threading.get_ident())
+        answers.wait()
+
+    assert opened._tls is not None
+    monkeypatch.setattr(opened._tls, "renew", never_answers)
+    monkeypatch.setattr(gateway, "RENEWAL_SECONDS", 0.01)
+    assert [opened._renewed() for _ in range(3)] == [before] * 3
+    answers.set()
+    assert len(looks) == 1 and looks[0] != threading.get_ident()
+    opened.close()
 
 
 @needs_etcd

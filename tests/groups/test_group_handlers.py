@@ -365,8 +365,8 @@ async def test_a_coordinator_that_has_just_died_is_looked_for_until_there_is_ano
         assert 0.5 <= trio.current_time() <= 0.55
 
 
-def without_leader(image: MetadataImage) -> MetadataImage:
-    nobody = PartitionImage(replicas=(1,), isr=(1,), leader=-1)
+def without_leader(image: MetadataImage, *, eligible: int = 1) -> MetadataImage:
+    nobody = PartitionImage(replicas=(1, 2), isr=(eligible,), leader=-1)
     topic = replace(image.topics[GROUP_TOPIC], partitions=dict.fromkeys(range(PARTITIONS), nobody))
     return replace(image, topics={**image.topics, GROUP_TOPIC: topic})
 
@@ -447,6 +447,15 @@ async def test_nobody_waits_for_a_coordinator_whose_replicas_are_all_dead(autoju
         broker.reachability.take(alive, broker.image)
         await broker.call(FindCoordinatorRequest(coordinator_keys=["g"]), 6)
         assert trio.current_time() == 2, "one that has just died may come back"
+
+
+async def test_nobody_waits_for_a_replica_that_lives_and_cannot_be_elected(autojump_clock: object) -> None:
+    broker = MemoryBroker()
+    broker.image = without_leader(broker.image, eligible=2)
+    async with running(broker):
+        answer = await broker.call(FindCoordinatorRequest(coordinator_keys=["g"]), 6)
+        assert answer.coordinators[0].error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE
+        assert trio.current_time() == 0
 
 
 async def test_a_loading_coordinator_is_waited_for_and_then_excused(

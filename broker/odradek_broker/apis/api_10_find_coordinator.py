@@ -7,7 +7,7 @@ Behaviour
     the same request already names the coordinator.
     Where there is no leader, or it has most likely just died, the answer waits for another for some seconds: librdkafka
     asks three times within a third of a second, and then waits in send_offsets_to_transaction for ever. It does not
-    wait where all replicas have been dead for longer than a moment.
+    wait where all replicas that may be elected have been dead for longer than a moment.
     Still no leader, or no topic     COORDINATOR_NOT_AVAILABLE; also where the topic was made anew meanwhile, with more
                                      partitions or fewer
     Any other key type, a share partition's before version 6, or a key that names none    INVALID_REQUEST
@@ -111,8 +111,8 @@ async def _leaders(indices: Collection[Index], topic: TopicImage | ErrorCode, co
 
 
 def _is_to_come(topic: TopicImage, found: Leaders, context: RequestContext) -> bool:
-    """Whether one that has no leader has a replica that is there, or was a moment ago. Where all are dead nobody waits:
-    nothing else is read of the connection meanwhile, and whoever asks asks again and again."""
+    """Whether one that has no leader has a replica that may be elected, and is there or was a moment ago. Else nobody
+    waits: nothing else is read of the connection meanwhile, and whoever asks asks again and again."""
     if None not in found.values():
         return False
     broker = context.broker
@@ -121,7 +121,7 @@ def _is_to_come(topic: TopicImage, found: Leaders, context: RequestContext) -> b
         replica in alive or broker.reachability.is_remembered(replica)
         for index, leader in found.items()
         if leader is None
-        for replica in topic.partitions[index].replicas
+        for replica in (*topic.partitions[index].isr, *topic.partitions[index].elr)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from odradek_broker.tls.renewal import RenewedTls
 
 API = "/v3/"
+RENEWAL_SECONDS = 2.0
+"""For which a request waits for a look at the certificates on the disk."""
 OK = 200
 TOKEN_IS_OVER = (b"invalid auth token", b"user name is empty", b"revision of auth store is old")
 """What etcd says where a login has been forgotten, or is older than a change of users. Nothing has been done then."""
@@ -58,6 +60,7 @@ class HttpGateway:
         self._tls = None if config is None else _tls_of(config)
         self._account = None if config is None else _account_of(config)
         self._lock = Lock()
+        self._renewal: Thread | None = None
         self._context = None if self._tls is None else self._tls.context
         self._client = self._client_over(verify=self._context or True)
         self._former: httpx.Client | None = None
@@ -106,17 +109,30 @@ class HttpGateway:
         return token
 
     def _renewed(self) -> httpx.Client:
-        """With the certificates that there are now."""
-        if self._tls is None:
-            return self._client
+        """With the certificates that there are now.
+
+        A file system that does not answer keeps one thread, and one request for a while: the old certificates go on.
+        """
+        if self._tls is not None and (looking := self._begin_renewal(self._tls)) is not None:
+            looking.join(RENEWAL_SECONDS)
+        return self._client
+
+    def _begin_renewal(self, tls: RenewedTls) -> Thread | None:
+        """None where somebody is at it."""
         with self._lock:
-            self._tls.renew()
-            if self._tls.context is not self._context:
-                if self._former is not None:
-                    self._former.close()
-                self._context = self._tls.context
-                self._former, self._client = self._client, self._client_over(verify=self._context)
-            return self._client
+            if self._renewal is not None and self._renewal.is_alive():
+                return None
+            self._renewal = Thread(target=self._renew, args=(tls,), daemon=True)
+            self._renewal.start()
+            return self._renewal
+
+    def _renew(self, tls: RenewedTls) -> None:
+        tls.renew()
+        if tls.context is not self._context:
+            if self._former is not None:
+                self._former.close()
+            self._context = tls.context
+            self._former, self._client = self._client, self._client_over(verify=self._context)
 
 
 def _tls_of(config: BrokerConfig) -> RenewedTls | None:

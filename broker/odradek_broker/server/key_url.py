@@ -56,6 +56,10 @@ class KeyUrl:
         """Once the provider has answered, or has failed to."""
         self._troubles = Troubles(logger)
 
+    async def ready(self) -> None:
+        """Return once the provider has answered, or has failed to."""
+        await self.has_asked.wait()
+
     def get(self, key_id: str) -> Key | None:
         """Where there is none of that name, the provider is asked soon: it may have a new one."""
         found = self._keys.get(key_id)

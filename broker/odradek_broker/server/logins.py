@@ -54,8 +54,8 @@ class Logins:
 
     async def ready(self, mechanism: str) -> None:
         """Return once what is needed to believe somebody by that mechanism has been asked for, which takes seconds."""
-        if mechanism == OAUTHBEARER and self._keys is not None and not isinstance(self._keys, KeyFile):
-            await self._keys.has_asked.wait()
+        if mechanism == OAUTHBEARER and self._keys is not None:
+            await self._keys.ready()
 
     def new(self, broker: Broker) -> Login:
         self._secret = self._secret or broker.random.randbytes(32)
