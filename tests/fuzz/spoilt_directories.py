@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -36,6 +36,7 @@ from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.controller.image import METADATA_TOPIC
 from odradek_broker.controller.journal import JournalDamaged
 from odradek_broker.log import filenames
+from odradek_broker.log.checkpoints import decode_partition_metadata
 from odradek_broker.log.failures import CorruptCheckpoint, InconsistentDirectory
 from odradek_broker.log.offset_checkpoints import HIGH_WATERMARKS, RECOVERY_POINTS
 from odradek_broker.node.broker import Broker
@@ -62,6 +63,7 @@ class Directory(NamedTuple):
     path: Path
     records: dict[str, list[tuple[int, bytes]]]
     """Of each topic's partition 0: offsets and values."""
+    clean: bool
 
 
 @asynccontextmanager
@@ -93,7 +95,7 @@ async def leave(path: Path, *, clean: bool) -> Directory:
         else:
             await served.broker.checkpoints.write([RECOVERY_POINTS, HIGH_WATERMARKS])  # as it does once a second
             shutil.copytree(lived_in, path)
-    return Directory(path, records)
+    return Directory(path, records, clean)
 
 
 def _record(topic: str, number: int, each: int) -> Record:
@@ -129,15 +131,12 @@ class Damage(NamedTuple):
     def touches(self, topic: str) -> bool:
         return any(each.startswith(f"{topic}-0/") for each in self.files)
 
-    @property
-    def is_beyond_seeing(self) -> bool:
-        """A whole file is gone: after a kill that may be what was just deleted (recovery.py)."""
-        return "gone" in self.kinds
-
-    @property
-    def is_of_whose_it_is(self) -> bool:
-        """Another topic's id is as good as the right one to who knows the directory alone; a start sets it aside."""
-        return any(each.endswith(filenames.PARTITION_METADATA) for each in self.files)
+    def is_beyond_seeing(self, topic: str, *, clean: bool) -> bool:
+        """A segment of it is gone: after a kill that may be what was just deleted (recovery.py)."""
+        hit = zip(self.files, self.kinds, strict=True)
+        return not clean and any(
+            kind == "gone" and file.startswith(f"{topic}-0/") and file.endswith(filenames.LOG) for file, kind in hit
+        )
 
     @property
     def touches_metadata(self) -> bool:
@@ -238,12 +237,13 @@ async def play(left: Directory, path: Path, number: int) -> list[str]:
     shutil.copytree(left.path, path)
     damage = spoil(left.path, path, number)
     found = [fault for checked in verify_path(path) for fault in checked.faults]
+    another = {topic for topic in left.records if _is_anothers(left.path, path, topic)}
     lines, logger = Lines(), logging.getLogger(LOGGED_BY)
     logger.addHandler(lines)
     wrong: list[str] = []
     try:
         for life in (1, 2):
-            wrong += await _live(left, path, damage, lines, seed=2 * number + 1 + life, found=found)
+            wrong += await _live(left, path, damage, lines, seed=2 * number + 1 + life, found=found, another=another)
     finally:
         logger.removeHandler(lines)
         shutil.rmtree(path, ignore_errors=True)
@@ -251,7 +251,19 @@ async def play(left: Directory, path: Path, number: int) -> list[str]:
     return [f"case {number}, {damage}: {each}" for each in wrong]
 
 
-async def _live(left: Directory, path: Path, damage: Damage, lines: Lines, *, seed: int, found: list[str]) -> list[str]:
+def _is_anothers(left: Path, path: Path, topic: str) -> bool:
+    """Another topic's id is as good as the right one to who knows the directory alone; a start sets it aside."""
+    name = Path(f"{topic}-0", filenames.PARTITION_METADATA)
+    try:
+        found = decode_partition_metadata((path / name).read_bytes())
+    except (OSError, CorruptCheckpoint):
+        return False
+    return found != decode_partition_metadata((left / name).read_bytes())
+
+
+async def _live(
+    left: Directory, path: Path, damage: Damage, lines: Lines, *, seed: int, found: list[str], another: set[str]
+) -> list[str]:
     wrong: list[str] = []
     try:
         with trio.fail_after(WITHIN_S):
@@ -260,7 +272,9 @@ async def _live(left: Directory, path: Path, damage: Damage, lines: Lines, *, se
                 assert await peer.is_answered()
                 await _read_through(served.broker)
                 for topic, records in left.records.items():
-                    wrong += await _look_at(peer, topic, records, damage, lines, found)
+                    wrong += await _look_at(
+                        peer, topic, records, damage, lines, clean=left.clean, found=found or another
+                    )
     except BaseExceptionGroup as errors:
         wrong += [f"does not start: {_told(each)}" for each in _leaves(errors) if not _is_foreseen(each)]
         if not found and not wrong:
@@ -275,8 +289,16 @@ async def _read_through(broker: Broker) -> None:
 
 
 async def _look_at(
-    peer: Peer, topic: str, records: list[tuple[int, bytes]], damage: Damage, lines: Lines, found: list[str]
+    peer: Peer,
+    topic: str,
+    records: list[tuple[int, bytes]],
+    damage: Damage,
+    lines: Lines,
+    *,
+    clean: bool,
+    found: Collection[str],
 ) -> list[str]:
+    """`found`: by `log verify`, or topics whose directories it cannot know to be another's."""
     try:
         has = await _read(peer, topic)
     except (AssertionError, trio.TooSlowError, ProtocolError) as refused:
@@ -294,9 +316,9 @@ async def _look_at(
     if not damage.touches(topic) and not damage.touches_metadata:
         return [f"{missing}, and nobody has touched it"]
     wrong = []
-    if damage.touches(topic) and not lines.names(topic) and not damage.is_beyond_seeing:
+    if damage.touches(topic) and not lines.names(topic) and not damage.is_beyond_seeing(topic, clean=clean):
         wrong.append(f"{missing}, and nothing is said; said is {lines.said}")
-    if not found and not damage.is_of_whose_it_is:
+    if not found:
         wrong.append(f"{missing}, and `log verify` has found nothing")
     return wrong
 
