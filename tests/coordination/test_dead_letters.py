@@ -26,8 +26,14 @@ class Context:
 
 
 class Looks:
+    is_at_work = False
+
     async def look(self, what: Any) -> Any:
-        return what()
+        Looks.is_at_work = True
+        try:
+            return what()
+        finally:
+            Looks.is_at_work = False
 
 
 class Log:
@@ -42,7 +48,12 @@ class Log:
         self.happened.append(f"read {offset}")
         batch = bytearray(bytes(build_batch([Record(value=self.values[offset])])))
         batch[:8] = offset.to_bytes(8, "big")
-        return SimpleNamespace(read=lambda: bytes(batch))
+
+        def read() -> bytes:
+            assert Looks.is_at_work, "a worker waits for the disk"
+            return bytes(batch)
+
+        return SimpleNamespace(read=read)
 
 
 def partition_of(log: Any) -> Any:

@@ -38,6 +38,7 @@ from odradek_broker.metadata.peer import PeerUnreachable
 if TYPE_CHECKING:
     from odradek_broker.context import NodeContext
     from odradek_broker.coordinators.share_settings import ShareGroupSettings
+    from odradek_broker.log.file_slice import FileSlice
     from odradek_broker.loop.looks import Looks
     from odradek_broker.metadata.client import ControllerClient
     from odradek_broker.partitions.partition import Partition
@@ -132,7 +133,7 @@ class DeadLetters:
         partition, last = source.partition, source.given_up.last_offset
         try:
             while at <= last and (read := partition.log.read(at, 1, min_one=True)) is not None:
-                records = await self._looks.look(partial(decode_records, memoryview(read.read())))
+                records = await self._looks.look(partial(_records_of, read))
                 found = {each.offset: each for each in records if at <= each.offset <= last}
                 if found:
                     return found
@@ -210,6 +211,11 @@ class _Source(NamedTuple):
             }
             said = tuple((f"__dlq.errors.{name}", text.encode()) for name, text in context.items())
             yield Record(timestamp=now_ms, key=original.key, value=original.value, headers=said)
+
+
+def _records_of(read: FileSlice) -> list[Record]:
+    """Blocks. Raises OSError, ProtocolError."""
+    return decode_records(memoryview(read.read()))
 
 
 def _in_parts(records: Iterable[Record]) -> Iterator[list[Record]]:

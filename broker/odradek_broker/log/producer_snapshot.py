@@ -21,9 +21,9 @@ _COUNT_POSITION = 6
 
 
 def encode(producers: Collection[ProducerEntry] | ProducersAsOf) -> bytes:
-    out = bytearray(_HEAD.size)
+    out, pack = bytearray(_HEAD.size), _ENTRY.pack
     for entry in producers:
-        out += _ENTRY.pack(*entry)
+        out += pack(*entry)
     _HEAD.pack_into(out, 0, VERSION, 0, len(producers))
     _HEAD.pack_into(out, 0, VERSION, crc32c(memoryview(out)[_COUNT_POSITION:]), len(producers))
     return bytes(out)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.batch import MAX_SEQUENCE, NO_SEQUENCE, BatchHeader
@@ -37,17 +37,13 @@ class ProducerBatch(NamedTuple):
     """The batch's largest."""
 
 
-class ProducerEntry(NamedTuple):
-    """What is carried of a producer from one start to the next: its last batch only."""
+ProducerEntry: TypeAlias = tuple[int, int, int, int, int, int, int, int]
+"""What is carried of a producer from one start to the next, of its batches the last one only: its id, its epoch; that
+batch's last sequence, last offset, and last offset's delta; its last timestamp, its coordinator's epoch, and the first
+offset of its transaction. A plain tuple, for there may be a hundred thousand."""
 
-    producer_id: int
-    epoch: int
-    last_sequence: int
-    last_offset: int
-    last_offset_delta: int
-    last_timestamp: int
-    coordinator_epoch: int
-    transaction_first_offset: int
+
+NO_BATCH = ProducerBatch(NO_SEQUENCE, NO_SEQUENCE, NO_OFFSET, NO_OFFSET, -1)
 
 
 class Producer:
@@ -96,12 +92,13 @@ class Producer:
     def entry(self) -> ProducerEntry:
         """In any thread: what it says of one that changes meanwhile is not to be believed (ProducersAsOf)."""
         last = self.batches[-1:]
-        return ProducerEntry(
+        _, last_sequence, base_offset, last_offset, _ = last[0] if last else NO_BATCH
+        return (
             self.producer_id,
             self.epoch,
-            last[0].last_sequence if last else NO_SEQUENCE,
-            last[0].last_offset if last else NO_OFFSET,
-            last[0].last_offset - last[0].base_offset if last else 0,
+            last_sequence,
+            last_offset,
+            last_offset - base_offset,
             self.last_timestamp,
             self.coordinator_epoch,
             self.transaction_first_offset,
@@ -125,9 +122,10 @@ class ProducersAsOf:
         return len(self._producers)
 
     def __iter__(self) -> Iterator[ProducerEntry]:
+        before = self._before
         for producer in self._producers:
             now = producer.entry()
-            yield self._before.get(producer, now)
+            yield before.get(producer, now) if before else now
 
     def keep(self, producer: Producer) -> None:
         """It is about to change."""
