@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -33,18 +32,20 @@ async def test_keys_that_cannot_be_read_leave_those_from_before(tmp_path: Path) 
 
 
 async def test_a_file_system_that_does_not_answer_keeps_no_login_and_never_the_loop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "keys"
     path.write_text(jwks(jwk_of_ec()))
     keys, answers, asked = KeyFile(str(path)), threading.Event(), set[int]()
 
-    def stat(path: str) -> Any:
+    def never_answers(file: KeyFile) -> None:
         asked.add(threading.get_ident())
         answers.wait()
-        raise OSError(path)
 
-    monkeypatch.setattr(key_file.os, "stat", stat)
+    monkeypatch.setattr(KeyFile, "_stamp", never_answers)
+    monkeypatch.setattr(key_file, "LOOK_SECONDS", 0.001)
+    while not asked:
+        await keys.ready()
     for _ in range(3):
         await keys.ready()
         assert keys.get("e") is not None
