@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import trio
+from test_known_losses import play, read, until, whole_again, write
+from world import World
 
 from odradek import Producer
-from tests.simulation.test_known_losses import play, read, until, whole_again, write
-from tests.simulation.world import World
 
 DEFAULTS: dict[str, Any] = {"broker_session_timeout_ms": "9000", "broker_heartbeat_interval_ms": "2000"}
 FIRST_SESSION_S = 10.0
