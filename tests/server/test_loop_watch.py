@@ -7,7 +7,7 @@ from pathlib import Path
 
 from odradek import Admin
 from odradek.admin import LoopDescription
-from odradek_broker.loop.lag import BEAT_MS, HELD_MS, LOOK_MS, QUIET_MS, LoopLag
+from odradek_broker.loop.lag import BEAT_MS, HELD_MS, IDLE_BEAT_MS, LOOK_MS, QUIET_MS, LoopLag
 from odradek_broker.server.loop_watch import _stack
 from tests.server.served_broker import serving
 
@@ -59,6 +59,28 @@ def test_a_loop_that_is_held_again_and_again_is_spoken_of_now_and_then() -> None
         said += lag.beat(now_ms) is not None
     assert said == 3
     assert lag.unsaid > 100
+
+
+def test_a_loop_that_rests_beats_seldom_and_one_that_works_often() -> None:
+    lag, now_ms, pauses = watched(), 0.0, []
+    for worked_ms in (0, 0, 0, 0, IDLE_BEAT_MS / 2, 0):
+        now_ms += lag.pause_ms
+        assert lag.beat(now_ms, worked_ms) is None
+        assert lag.look_in_ms(now_ms) == lag.pause_ms + LOOK_MS, "while it beats in time nobody has to look"
+        pauses.append(lag.pause_ms)
+    assert pauses == [2 * BEAT_MS, 4 * BEAT_MS, IDLE_BEAT_MS, IDLE_BEAT_MS, BEAT_MS, 2 * BEAT_MS]
+    assert lag.lag_ms == 0
+
+
+def test_a_hold_in_a_rest_is_seen_and_beats_are_frequent_from_then_on() -> None:
+    lag = watched()
+    for _ in range(4):
+        lag.beat(lag._due_ms, 0)
+    due_ms = lag._due_ms
+    lag.look(due_ms + LOOK_MS, lambda: "a disk")
+    assert lag.look_in_ms(due_ms + LOOK_MS) == LOOK_MS
+    assert lag.beat(due_ms + HELD_MS, 0) == "a disk"
+    assert lag.pause_ms == BEAT_MS
 
 
 async def test_how_late_the_loop_was_and_what_has_held_it_can_be_asked_for(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from types import FrameType
 
 import trio
 
-from odradek_broker.loop.lag import BEAT_MS, LOOK_MS, LoopLag
+from odradek_broker.loop.lag import LoopLag
 
 logger = logging.getLogger(__name__)
 
@@ -32,18 +32,18 @@ async def watch_loop(lag: LoopLag) -> None:
     loop_thread, done = threading.get_ident(), threading.Event()
 
     def look() -> None:
-        while not done.wait(LOOK_MS / 1000):
+        while not done.wait(lag.look_in_ms(time.monotonic() * 1000) / 1000):
             lag.look(time.monotonic() * 1000, lambda: _stack(sys._current_frames().get(loop_thread)))
 
     threading.Thread(target=look, name="loop watch", daemon=True).start()
     at_work_s = time.thread_time()
     try:
         while True:
-            await trio.sleep(BEAT_MS / 1000)
+            await trio.sleep(lag.pause_ms / 1000)
             before_s, at_work_s = at_work_s, time.thread_time()
-            culprit = lag.beat(time.monotonic() * 1000)
+            worked_ms = (at_work_s - before_s) * 1000
+            culprit = lag.beat(time.monotonic() * 1000, worked_ms)
             if culprit is not None:
-                worked_ms = (at_work_s - before_s) * 1000
                 logger.warning(
                     "the loop was held for %d ms, %d of them at work, in %s; %d times more since the last such line",
                     *(lag.lag_ms, worked_ms, culprit, lag.unsaid),
