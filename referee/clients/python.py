@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition  # type: ignore[import-untyped]
-from kafka.errors import BrokerResponseError  # type: ignore[import-untyped]
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import BrokerResponseError
 
 from referee.clients.interface import READ_TIMEOUT_SECONDS, Read, RefusedError, Sent
 

@@ -669,7 +669,7 @@ def _walk(
         within = next(iter(own), within)
         for name, each in fields.items():
             if name.endswith("error_code") and each in DENIED:
-                denied.add(f"{within} {ErrorCode(each).name}".strip())
+                denied.add(f"{within} {ErrorCode.from_code(each).name}".strip())
             if name.endswith("authorized_operations") and each != -(2**31):
                 operations.add(f"{within} {each}".strip())
             _walk(each, within, ids, denied, told, operations)

@@ -61,14 +61,14 @@ class Walker:
                 return
             member._hear(response)
         if member.error in BEGIN_AGAIN:
-            self.world.seen.add(ErrorCode(member.error).name)
+            self.world.seen.add(ErrorCode.from_code(member.error).name)
             self.reads = {}
             if member.error == ErrorCode.FENCED_MEMBER_EPOCH:
                 self.say("join")
             else:
                 self.member = None
         elif member.error:
-            self.world.seen.add(ErrorCode(member.error).name)
+            self.world.seen.add(ErrorCode.from_code(member.error).name)
             self.member = None
 
     def reading(self) -> list[TopicPartitions]:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from consumer_scene import ASSIGNMENT_INTERVAL_MS, HEARTBEAT_MS, SESSION_MS, ConsumerScene, ScriptedMember, settle
 
 from odradek_broker.groups.consumer import pace
 from odradek_broker.groups.consumer.pace import PATIENCE, SOONEST_MS
+from tests.groups.consumer_scene import (
+    ASSIGNMENT_INTERVAL_MS,
+    HEARTBEAT_MS,
+    SESSION_MS,
+    ConsumerScene,
+    ScriptedMember,
+    settle,
+)
 
 
 def settled(*members: ScriptedMember) -> None:

@@ -6,7 +6,8 @@ import random
 import shutil
 import struct
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
@@ -35,7 +36,7 @@ COMPACT = LogConfig(
 
 
 @pytest.fixture
-def house(tmp_path):
+def house(tmp_path: Path) -> LogHouse:
     return LogHouse(tmp_path, COMPACT)
 
 
@@ -63,7 +64,7 @@ def compact(log: Log, now_ms: int = NOW, stable: int | None = None) -> bool:
 
 
 @pytest.mark.slow
-def test_the_newest_record_of_each_key_survives_at_its_offset(tmp_path):
+def test_the_newest_record_of_each_key_survives_at_its_offset(tmp_path: Path) -> None:
     for seed in range(25):
         rng = random.Random(seed)
         house = LogHouse(tmp_path / str(seed), COMPACT)
@@ -89,7 +90,7 @@ def test_the_newest_record_of_each_key_survives_at_its_offset(tmp_path):
             assert house.content() == after
 
 
-def test_segments_end_where_the_next_begins_so_that_recovery_sees_no_gap(house):
+def test_segments_end_where_the_next_begins_so_that_recovery_sees_no_gap(house: LogHouse) -> None:
     log = house.open()
     keyed(log, 100, random.Random(1))
     compact(log)
@@ -102,7 +103,9 @@ def test_segments_end_where_the_next_begins_so_that_recovery_sees_no_gap(house):
     assert recovered.log_end_offset == end and recovered.recovery.cut_at_offset == -1
 
 
-def test_what_is_damaged_is_not_rewritten_with_a_checksum_that_matches_nor_takes_the_rest_along(house):
+def test_what_is_damaged_is_not_rewritten_with_a_checksum_that_matches_nor_takes_the_rest_along(
+    house: LogHouse,
+) -> None:
     log = house.open()
     keyed(log, 30, random.Random(3))
     log.flush()
@@ -121,7 +124,7 @@ def test_what_is_damaged_is_not_rewritten_with_a_checksum_that_matches_nor_takes
     assert compact(log)
 
 
-def test_reads_skip_what_was_compacted_away(house):
+def test_reads_skip_what_was_compacted_away(house: LogHouse) -> None:
     log = house.open()
     keyed(log, 100, random.Random(2))
     compact(log)
@@ -135,7 +138,7 @@ def test_reads_skip_what_was_compacted_away(house):
     assert by_offset(read_all(log)) == left
 
 
-def test_the_active_segment_is_left_alone(house):
+def test_the_active_segment_is_left_alone(house: LogHouse) -> None:
     log = house.open()
     for _ in range(3):
         append(log, batch((b"k", b"v")))
@@ -143,7 +146,7 @@ def test_the_active_segment_is_left_alone(house):
     assert len(by_offset(house.content())) == 3
 
 
-def test_what_is_not_stable_yet_is_left_alone(house):
+def test_what_is_not_stable_yet_is_left_alone(house: LogHouse) -> None:
     log = house.open()
     keyed(log, 100, random.Random(3))
     stable = list(log.segments)[3].base_offset + 1
@@ -155,7 +158,7 @@ def test_what_is_not_stable_yet_is_left_alone(house):
     assert len(new) < len(old)
 
 
-def test_what_a_power_cut_may_take_is_left_alone_and_takes_nothing_along(house):
+def test_what_a_power_cut_may_take_is_left_alone_and_takes_nothing_along(house: LogHouse) -> None:
     """Else the record would be gone for the sake of which another was removed."""
     log = house.open()
     keyed(log, 30, random.Random(3))
@@ -168,7 +171,7 @@ def test_what_a_power_cut_may_take_is_left_alone_and_takes_nothing_along(house):
     assert newest(house.content()) == before
 
 
-def test_young_batches_wait_for_the_lag_and_old_ones_do_not_wait_for_the_ratio(tmp_path):
+def test_young_batches_wait_for_the_lag_and_old_ones_do_not_wait_for_the_ratio(tmp_path: Path) -> None:
     config = LogConfig(segment_bytes=300, cleanup_policy=frozenset({"compact"}), min_compaction_lag_ms=1_000)
     log = LogHouse(tmp_path, config).open()
     for i in range(20):
@@ -183,7 +186,7 @@ def test_young_batches_wait_for_the_lag_and_old_ones_do_not_wait_for_the_ratio(t
     assert log.begin_compaction(20_000, 20) is not None
 
 
-def test_a_tombstone_goes_once_its_horizon_has_passed(house):
+def test_a_tombstone_goes_once_its_horizon_has_passed(house: LogHouse) -> None:
     log = house.open()
     append(log, batch((b"a", b"1"), (b"b", b"2")))
     append(log, batch((b"a", None), (b"c", b"3"), timestamps=[5_000, 5_007]))
@@ -211,7 +214,7 @@ def test_a_tombstone_goes_once_its_horizon_has_passed(house):
     assert [t for _, t, *_ in records(house.content())][1] == 5_007, "timestamps are relative to the horizon"
 
 
-def test_the_last_batch_of_a_live_producer_is_kept_even_when_empty(house):
+def test_the_last_batch_of_a_live_producer_is_kept_even_when_empty(house: LogHouse) -> None:
     log = house.open()
     append(log, batch((b"k", b"1"), producer=(7, 0, 0)))
     append(log, batch((b"k", b"2"), producer=(7, 0, 1)))
@@ -228,7 +231,7 @@ def test_the_last_batch_of_a_live_producer_is_kept_even_when_empty(house):
     assert append(log, batch((b"k", b"3"), producer=(7, 0, 2))).base_offset == 22
 
 
-def test_aborted_records_go_at_once_and_their_markers_when_nothing_is_left(house):
+def test_aborted_records_go_at_once_and_their_markers_when_nothing_is_left(house: LogHouse) -> None:
     log = house.open()
     append(log, batch((b"a", b"aborted"), producer=(1, 0, 0), attributes=TRANSACTIONAL))
     append(log, batch((b"b", b"committed"), producer=(2, 0, 0), attributes=TRANSACTIONAL))
@@ -256,7 +259,7 @@ def test_aborted_records_go_at_once_and_their_markers_when_nothing_is_left(house
     assert recovered.producers.open_transactions() == []
 
 
-def test_an_open_transaction_is_not_compacted(house):
+def test_an_open_transaction_is_not_compacted(house: LogHouse) -> None:
     log = house.open()
     append(log, batch((b"k", b"1")))
     append(log, batch((b"k", b"2"), producer=(1, 0, 0), attributes=TRANSACTIONAL))
@@ -267,7 +270,7 @@ def test_an_open_transaction_is_not_compacted(house):
     assert not compact(log, stable=stable)
 
 
-def test_a_full_key_map_ends_the_pass_early_and_the_next_one_goes_on(tmp_path):
+def test_a_full_key_map_ends_the_pass_early_and_the_next_one_goes_on(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, msgspec.structs.replace(COMPACT, dedupe_buffer_bytes=160 * 10))
     log = house.open()
     for i in range(200):
@@ -281,7 +284,7 @@ def test_a_full_key_map_ends_the_pass_early_and_the_next_one_goes_on(tmp_path):
     assert log.first_dirty_offset == log.segments.active.base_offset
 
 
-def test_long_keys_are_told_apart(house):
+def test_long_keys_are_told_apart(house: LogHouse) -> None:
     log = house.open()
     keys = [bytes([i]) * length for i in range(5) for length in (1, 16, 17, 18, 300)]
     for key in keys * 2:
@@ -292,7 +295,7 @@ def test_long_keys_are_told_apart(house):
     assert sorted(key for key, _ in by_offset(house.content()).values()) == sorted([*keys, b"z"])
 
 
-def test_retention_or_truncation_during_a_pass_ends_it(house):
+def test_retention_or_truncation_during_a_pass_ends_it(house: LogHouse) -> None:
     for disturb in (lambda log: log.truncate_to(3), lambda log: log.truncate_fully_and_start_at(900)):
         log = house.open()
         keyed(log, 60, random.Random(4))
@@ -308,7 +311,7 @@ def test_retention_or_truncation_during_a_pass_ends_it(house):
         shutil.rmtree(house.path)
 
 
-def test_a_cut_behind_all_that_is_rewritten_ends_a_pass_too(house):
+def test_a_cut_behind_all_that_is_rewritten_ends_a_pass_too(house: LogHouse) -> None:
     """Else records would go for the sake of newer ones that are gone."""
     log = house.open()
     keyed(log, 60, random.Random(4))
@@ -320,13 +323,17 @@ def test_a_cut_behind_all_that_is_rewritten_ends_a_pass_too(house):
     assert not house.names(".cleaned")
 
 
-async def compact_in_turn(log, run=None, write=None):
+Run = Callable[[Callable[[], bool]], Awaitable[bool]]
+Write = Callable[[Sequence[str]], Awaitable[None]]
+
+
+async def compact_in_turn(log: Log, run: Run | None = None, write: Write | None = None) -> None:
     """As housekeeping does it; `run` is for the steps, `write` for the checkpoints."""
 
-    async def runs(step):
+    async def runs(step: Callable[[], bool]) -> bool:
         return step()
 
-    async def writes(names):
+    async def writes(names: Sequence[str]) -> None:
         pass
 
     broker = SimpleNamespace(
@@ -338,7 +345,7 @@ async def compact_in_turn(log, run=None, write=None):
     await Housekeeping(broker)._compact_one(SimpleNamespace(log=log, last_stable_offset=log.log_end_offset), NOW)
 
 
-async def test_a_start_knows_for_whose_sake_records_are_gone_though_the_pass_had_no_end(house):
+async def test_a_start_knows_for_whose_sake_records_are_gone_though_the_pass_had_no_end(house: LogHouse) -> None:
     """A follower whose log is cut before these begins anew."""
     log = house.open()
     keyed(log, 60, random.Random(4))
@@ -346,7 +353,7 @@ async def test_a_start_knows_for_whose_sake_records_are_gone_though_the_pass_had
     written: dict[str, int] = {}
     before = house.content()
 
-    async def write(names):
+    async def write(names: Sequence[str]) -> None:
         if COMPACTED_FOR in names:
             assert written or house.content() == before, "it is written first"
             written[COMPACTED_FOR] = log.compacted_for
@@ -362,12 +369,12 @@ async def test_a_start_knows_for_whose_sake_records_are_gone_though_the_pass_had
 
 
 @pytest.mark.parametrize("appended", [0, 1, 300])
-async def test_what_a_new_leader_has_had_cut_is_no_damage(house, appended):
+async def test_what_a_new_leader_has_had_cut_is_no_damage(house: LogHouse, appended: int) -> None:
     log = house.open()
     keyed(log, 60, random.Random(4))
     log.flush()
 
-    async def run(step):
+    async def run(step: Callable[[], bool]) -> bool:
         log.truncate_to(3)
         for _ in range(appended):
             append(log, batch((b"k", b"longer than what was there")))
@@ -377,12 +384,12 @@ async def test_what_a_new_leader_has_had_cut_is_no_damage(house, appended):
     assert not house.names(".cleaned")
 
 
-async def test_what_is_damaged_without_a_cut_is(house):
+async def test_what_is_damaged_without_a_cut_is(house: LogHouse) -> None:
     log = house.open()
     keyed(log, 60, random.Random(4))
     log.flush()
 
-    async def run(step):
+    async def run(step: Callable[[], bool]) -> bool:
         path = house.path / house.names(".log")[1]
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
@@ -393,7 +400,9 @@ async def test_what_is_damaged_without_a_cut_is(house):
         await compact_in_turn(log, run)
 
 
-def test_a_batch_that_cannot_be_read_stays_as_it_is_and_keeps_nothing_else_from_being_compacted(house):
+def test_a_batch_that_cannot_be_read_stays_as_it_is_and_keeps_nothing_else_from_being_compacted(
+    house: LogHouse,
+) -> None:
     log = house.open()
     keyed(log, 60, random.Random(4))
     lie, at = batch((b"k", b"v"), base_offset=log.log_end_offset, count=5), log.log_end_offset
@@ -415,7 +424,9 @@ EARLIEST, LATEST = -(2**63), 2**63 - 1
 
 @pytest.mark.parametrize("value", [b"v", None], ids=["records", "tombstones"])
 @pytest.mark.parametrize(("base", "delta"), [(EARLIEST, -1), (EARLIEST, 1), (LATEST, 1), (LATEST, -(2**63)), (-1, -1)])
-def test_a_time_that_no_header_can_hold_is_compacted_and_the_next_start_goes_on(house, base, delta, value):
+def test_a_time_that_no_header_can_hold_is_compacted_and_the_next_start_goes_on(
+    house: LogHouse, base: int, delta: int, value: bytes | None
+) -> None:
     """Whoever wrote it, an older broker or a leader that takes what we do not."""
     log = house.open()
     payload = record(0, b"a", b"v", 0) + record(1, b"b", value, delta) + record(2, b"a", value, delta)
@@ -437,7 +448,7 @@ def crafted(payload: bytes, count: int, base_timestamp: int) -> bytes:
 
 
 @pytest.mark.slow
-def test_compaction_survives_a_crash_at_every_step(tmp_path):
+def test_compaction_survives_a_crash_at_every_step(tmp_path: Path) -> None:
     """Whatever call to the disk is the last one: the newest records are all there, and compaction can go on."""
     origin = LogHouse(tmp_path / "origin", COMPACT)
     log = origin.open()
@@ -473,7 +484,7 @@ def test_compaction_survives_a_crash_at_every_step(tmp_path):
     assert steps > 40
 
 
-def crashing_copies(tmp_path, origin: LogHouse) -> Iterator[LogHouse]:
+def crashing_copies(tmp_path: Path, origin: LogHouse) -> Iterator[LogHouse]:
     """Copies of a log, each compacted by a process that died at another call to the disk."""
     for last_call in range(10_000):
         root = tmp_path / f"copy{last_call}"
@@ -491,7 +502,7 @@ def crashing_copies(tmp_path, origin: LogHouse) -> Iterator[LogHouse]:
     pytest.fail("compaction never came to an end")
 
 
-def test_of_a_batch_of_very_many_records_nothing_is_kept_in_memory_but_bytes():
+def test_of_a_batch_of_very_many_records_nothing_is_kept_in_memory_but_bytes() -> None:
     payload = b"".join(record(offset, b"k", b"", 0) for offset in range(5_000))
     header = read_header(crafted(payload, 5_000, 1))
     tracemalloc.start()

@@ -27,27 +27,31 @@ def offset_index(gaps: list[tuple[int, int]]) -> tuple[OffsetIndex, list[tuple[i
 
 
 @given(steps, st.integers(-10, 2_500))
-def test_an_offset_is_looked_up_at_the_last_batch_that_ends_at_or_before_it(gaps, ahead):
+def test_an_offset_is_looked_up_at_the_last_batch_that_ends_at_or_before_it(
+    gaps: list[tuple[int, int]], ahead: int
+) -> None:
     index, entries = offset_index(gaps)
     expected = max((position for offset, position in entries if offset <= BASE + ahead), default=0)
     assert index.look_up(BASE + ahead) == expected
 
 
 @given(steps, st.integers(0, 25_000))
-def test_a_position_is_looked_up_at_the_last_batch_that_begins_at_or_before_it(gaps, position):
+def test_a_position_is_looked_up_at_the_last_batch_that_begins_at_or_before_it(
+    gaps: list[tuple[int, int]], position: int
+) -> None:
     index, entries = offset_index(gaps)
     assert index.boundary_before(position) == max((at for _, at in entries if at <= position), default=0)
 
 
 @given(steps, st.integers(0, 25_000))
-def test_an_offset_index_forgets_what_is_truncated(gaps, size):
+def test_an_offset_index_forgets_what_is_truncated(gaps: list[tuple[int, int]], size: int) -> None:
     index, entries = offset_index(gaps)
     index.truncate_to_position(size)
     assert index.entries() == [(offset, position) for offset, position in entries if position < size]
 
 
 @given(steps)
-def test_an_offset_index_is_read_back_as_it_was_written(gaps):
+def test_an_offset_index_is_read_back_as_it_was_written(gaps: list[tuple[int, int]]) -> None:
     index, entries = offset_index(gaps)
     data = index.encode()
     assert len(data) == 8 * len(entries)
@@ -55,7 +59,7 @@ def test_an_offset_index_is_read_back_as_it_was_written(gaps):
     assert decode_last_position(data[-8:]) == index.last_position()
 
 
-def test_the_offset_index_is_kafkas():
+def test_the_offset_index_is_kafkas() -> None:
     index = OffsetIndex(100)
     index.append(107, 4_200)
     index.append(300, 70_000)
@@ -73,7 +77,7 @@ def test_the_offset_index_is_kafkas():
     ],
     ids=["cut off", "offsets stand still", "positions stand still", "negative", "behind the end"],
 )
-def test_an_offset_index_that_does_not_fit_is_corrupt(data):
+def test_an_offset_index_that_does_not_fit_is_corrupt(data: bytes) -> None:
     with pytest.raises(CorruptIndex):
         OffsetIndex.decode(data, 0, 100_000)
 
@@ -82,7 +86,7 @@ times = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 20)), max_size=40
 
 
 @given(times, st.integers(-5, 210))
-def test_no_batch_before_the_offset_looked_up_is_as_young(batches, wanted):
+def test_no_batch_before_the_offset_looked_up_is_as_young(batches: list[tuple[int, int]], wanted: int) -> None:
     """Noting (largest timestamp so far, its offset) at every batch, as a segment does."""
     index, offset, largest, at = TimeIndex(BASE), BASE, -1, BASE
     ends = []
@@ -102,7 +106,7 @@ def test_no_batch_before_the_offset_looked_up_is_as_young(batches, wanted):
     assert all(entry_offset < at for _, entry_offset in index.entries())
 
 
-def test_the_time_index_is_kafkas():
+def test_the_time_index_is_kafkas() -> None:
     index = TimeIndex(100)
     index.maybe_append(1_700_000_000_000, 107)
     index.maybe_append(1_700_000_000_000, 110)
@@ -113,13 +117,13 @@ def test_the_time_index_is_kafkas():
 @pytest.mark.parametrize(
     "data", [b"\0" * 11, bytes(24), bytes.fromhex("000000000000000500000009000000000000000600000008")]
 )
-def test_a_time_index_that_does_not_rise_is_corrupt(data):
+def test_a_time_index_that_does_not_rise_is_corrupt(data: bytes) -> None:
     with pytest.raises(CorruptIndex):
         TimeIndex.decode(data, 0)
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 100)), max_size=3 * KEPT), st.integers(0, 10_000))
-def test_the_tail_finds_the_very_batch(batches, ahead):
+def test_the_tail_finds_the_very_batch(batches: list[tuple[int, int]], ahead: int) -> None:
     tail, end, size, known = Tail(floor=BASE - 1), BASE, 0, []
     for count, size_bytes in batches:
         end += count
@@ -133,7 +137,7 @@ def test_the_tail_finds_the_very_batch(batches, ahead):
     assert tail.boundary_before(size // 2) in [0, *(start for _, start, _ in known if start <= size // 2)]
 
 
-def test_the_tail_has_a_bound():
+def test_the_tail_has_a_bound() -> None:
     tail = Tail(floor=-1)
     for offset in range(10 * KEPT):
         tail.append(offset, offset * 100)
@@ -146,19 +150,19 @@ def test_the_tail_has_a_bound():
 ABORTED = [AbortedTransaction(1, 10, 20, 12), AbortedTransaction(2, 12, 25, 26), AbortedTransaction(3, 30, 40, 41)]
 
 
-def test_the_transaction_index_is_kafkas():
+def test_the_transaction_index_is_kafkas() -> None:
     data = TransactionIndex(ABORTED[:1]).encode()
     assert data.hex() == "0000" + "".join(f"{n:016x}" for n in (1, 10, 20, 12))
     assert TransactionIndex.decode(TransactionIndex(ABORTED).encode(), 0).entries == ABORTED
 
 
 @pytest.mark.parametrize("data", [b"\0" * 33, b"\0\1" + bytes(32), TransactionIndex(ABORTED[::-1]).encode()])
-def test_a_transaction_index_that_does_not_fit_is_corrupt(data):
+def test_a_transaction_index_that_does_not_fit_is_corrupt(data: bytes) -> None:
     with pytest.raises(CorruptIndex):
         TransactionIndex.decode(data, 0)
 
 
-def test_aborted_transactions_are_those_that_touch_the_range():
+def test_aborted_transactions_are_those_that_touch_the_range() -> None:
     for start in range(45):
         for end in range(start + 1, 46):
             found, _ = TransactionIndex(ABORTED).collect(start, end)

@@ -7,7 +7,7 @@ from odradek_broker.log.leader_epochs import LeaderEpochs
 ENTRIES = [(1, 0), (3, 10), (7, 25)]
 
 
-def test_an_epoch_ends_where_the_next_begins_and_the_latest_at_the_end_of_the_log():
+def test_an_epoch_ends_where_the_next_begins_and_the_latest_at_the_end_of_the_log() -> None:
     epochs = LeaderEpochs(ENTRIES)
     assert [epochs.end_offset_for(epoch, 40) for epoch in range(-1, 9)] == [
         (-1, -1),
@@ -24,12 +24,12 @@ def test_an_epoch_ends_where_the_next_begins_and_the_latest_at_the_end_of_the_lo
     assert LeaderEpochs().end_offset_for(0, 40) == (-1, -1)
 
 
-def test_the_epoch_of_an_offset_is_the_last_that_began_before_it():
+def test_the_epoch_of_an_offset_is_the_last_that_began_before_it() -> None:
     epochs = LeaderEpochs(ENTRIES)
     assert [epochs.epoch_at(offset) for offset in (-1, 0, 9, 10, 24, 25, 99)] == [-1, 1, 1, 3, 3, 7, 7]
 
 
-def test_an_epoch_without_batches_gives_way_to_the_next():
+def test_an_epoch_without_batches_gives_way_to_the_next() -> None:
     epochs = LeaderEpochs(ENTRIES)
     epochs.assign(8, 25)
     assert epochs.entries() == [(1, 0), (3, 10), (8, 25)]
@@ -39,7 +39,7 @@ def test_an_epoch_without_batches_gives_way_to_the_next():
     assert epochs.latest == 8
 
 
-def test_truncation_forgets_the_epochs_that_have_no_batches_left():
+def test_truncation_forgets_the_epochs_that_have_no_batches_left() -> None:
     for offset, expected in ((26, ENTRIES), (25, ENTRIES[:2]), (10, ENTRIES[:1]), (0, [])):
         epochs = LeaderEpochs(ENTRIES)
         epochs.truncate_to(offset)
@@ -47,7 +47,7 @@ def test_truncation_forgets_the_epochs_that_have_no_batches_left():
         assert (epochs.version > 0) == (expected != ENTRIES)
 
 
-def test_a_new_start_of_the_log_moves_the_epoch_it_lies_in():
+def test_a_new_start_of_the_log_moves_the_epoch_it_lies_in() -> None:
     for offset, expected in (
         (0, ENTRIES),
         (5, [(1, 5), (3, 10), (7, 25)]),
@@ -62,19 +62,19 @@ def test_a_new_start_of_the_log_moves_the_epoch_it_lies_in():
     assert epochs.entries() == [(4, 8)] and epochs.version == 0
 
 
-def test_the_first_epoch_of_all_is_one_like_others():
+def test_the_first_epoch_of_all_is_one_like_others() -> None:
     epochs = LeaderEpochs()
     epochs.assign(0, 0)
     assert (epochs.entries(), epochs.latest) == ([(0, 0)], 0)
 
 
-def test_an_older_epoch_that_is_named_anew_begins_there_and_what_came_since_is_forgotten():
+def test_an_older_epoch_that_is_named_anew_begins_there_and_what_came_since_is_forgotten() -> None:
     epochs = LeaderEpochs(ENTRIES)
     epochs.assign(3, 30)
     assert epochs.entries() == [(1, 0), (3, 30)]
 
 
-def test_each_change_is_counted_so_that_it_is_written_down_and_what_changes_nothing_is_not():
+def test_each_change_is_counted_so_that_it_is_written_down_and_what_changes_nothing_is_not() -> None:
     epochs = LeaderEpochs(ENTRIES)
     counted = []
     for change in (

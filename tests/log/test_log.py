@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.log.log_fixtures import NOW, SMALL, LogHouse, append, read_all
 
 
 @pytest.fixture
-def house(tmp_path):
+def house(tmp_path: Path) -> LogHouse:
     return LogHouse(tmp_path)
 
 
@@ -31,7 +32,7 @@ def filled(house: LogHouse, count: int = 40, **more: object) -> Log:
     return log
 
 
-def test_what_is_appended_is_read_back_with_its_offset_and_epoch(house):
+def test_what_is_appended_is_read_back_with_its_offset_and_epoch(house: LogHouse) -> None:
     log = house.open()
     first = append(log, batch(b"a", b"b"), epoch=3)
     second = append(log, batch(b"c"), epoch=3)
@@ -42,7 +43,7 @@ def test_what_is_appended_is_read_back_with_its_offset_and_epoch(house):
     assert {header.leader_epoch for header in headers(data)} == {3}
 
 
-def test_the_batch_is_stamped_in_place_and_a_readonly_buffer_is_copied(house):
+def test_the_batch_is_stamped_in_place_and_a_readonly_buffer_is_copied(house: LogHouse) -> None:
     log = house.open()
     buffer = bytearray(batch(b"a"))
     append(log, batch(b"x"))
@@ -53,7 +54,7 @@ def test_the_batch_is_stamped_in_place_and_a_readonly_buffer_is_copied(house):
     assert isinstance(result, Appended) and headers(untouched)[0].base_offset == 0
 
 
-def test_segments_are_named_by_their_base_offset_and_rolled_by_size(house):
+def test_segments_are_named_by_their_base_offset_and_rolled_by_size(house: LogHouse) -> None:
     log = filled(house)
     bases = [segment.base_offset for segment in log.segments]
     assert len(bases) > 2 and bases == sorted(set(bases))
@@ -62,7 +63,7 @@ def test_segments_are_named_by_their_base_offset_and_rolled_by_size(house):
     assert [header.last_offset for header in headers(house.content())][-1] == log.log_end_offset - 1
 
 
-def test_every_offset_is_found_whatever_the_segment_whether_open_or_reopened(house):
+def test_every_offset_is_found_whatever_the_segment_whether_open_or_reopened(house: LogHouse) -> None:
     log = filled(house)
     for again in (False, True):
         if again:
@@ -73,7 +74,7 @@ def test_every_offset_is_found_whatever_the_segment_whether_open_or_reopened(hou
             assert first.base_offset <= offset <= first.last_offset
 
 
-def test_a_read_returns_whole_batches_within_its_limit_but_at_least_one(house):
+def test_a_read_returns_whole_batches_within_its_limit_but_at_least_one(house: LogHouse) -> None:
     log = filled(house)
     for limit in range(1, 700, 13):
         for offset in range(0, log.log_end_offset, 3):
@@ -81,7 +82,7 @@ def test_a_read_returns_whole_batches_within_its_limit_but_at_least_one(house):
             assert len(headers(data)) == 1 or len(data) <= limit
 
 
-def test_a_read_takes_as_many_batches_as_fit(tmp_path):
+def test_a_read_takes_as_many_batches_as_fit(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, LogConfig())
     log = house.open()
     size = len(batch(b"a"))
@@ -94,14 +95,14 @@ def test_a_read_takes_as_many_batches_as_fit(tmp_path):
         assert len(log.read(0, count * size)) == min(count, 100) * size
 
 
-def test_without_min_one_a_batch_longer_than_the_limit_is_not_read(house):
+def test_without_min_one_a_batch_longer_than_the_limit_is_not_read(house: LogHouse) -> None:
     log = filled(house)
     assert log.read(0, 10, min_one=False) is None
     assert log.read(0, 10, min_one=True) is not None
 
 
 @pytest.mark.parametrize("reopened", [False, True])
-def test_a_read_never_passes_max_offset(house, reopened):
+def test_a_read_never_passes_max_offset(house: LogHouse, reopened: bool) -> None:
     log = filled(house)
     if reopened:
         log.close(clean=True)
@@ -114,7 +115,7 @@ def test_a_read_never_passes_max_offset(house, reopened):
         assert log.read(max_offset, 1 << 20, max_offset=max_offset) is None
 
 
-def test_offsets_outside_the_log_are_refused_and_its_end_is_empty(house):
+def test_offsets_outside_the_log_are_refused_and_its_end_is_empty(house: LogHouse) -> None:
     log = filled(house)
     assert log.read(log.log_end_offset, 100) is None
     for offset in (-1, log.log_end_offset + 1):
@@ -126,7 +127,7 @@ def test_offsets_outside_the_log_are_refused_and_its_end_is_empty(house):
     assert headers(log.read(5, 1).read())[0].last_offset >= 5
 
 
-def test_a_slice_can_be_read_after_its_segment_was_deleted(house):
+def test_a_slice_can_be_read_after_its_segment_was_deleted(house: LogHouse) -> None:
     log = filled(house)
     held = log.read(0, 1 << 20)
     before = held.read()
@@ -134,7 +135,7 @@ def test_a_slice_can_be_read_after_its_segment_was_deleted(house):
     assert held.read() == before
 
 
-def test_a_clean_start_reads_neither_log_nor_indexes(house, monkeypatch):
+def test_a_clean_start_reads_neither_log_nor_indexes(house: LogHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     log = filled(house, 200)
     end = log.log_end_offset
     log.close(clean=True)
@@ -147,7 +148,7 @@ def test_a_clean_start_reads_neither_log_nor_indexes(house, monkeypatch):
     assert read_all(log) == house.content()
 
 
-def test_a_log_goes_on_after_a_clean_stop_as_if_nothing_had_been(house):
+def test_a_log_goes_on_after_a_clean_stop_as_if_nothing_had_been(house: LogHouse) -> None:
     log = filled(house, 11)
     for _ in range(5):
         end = log.log_end_offset
@@ -157,13 +158,13 @@ def test_a_log_goes_on_after_a_clean_stop_as_if_nothing_had_been(house):
     assert read_all(log) == house.content()
 
 
-def test_a_second_clean_stop_without_a_write_writes_nothing(house, monkeypatch):
+def test_a_second_clean_stop_without_a_write_writes_nothing(house: LogHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(house).close(clean=True)
     monkeypatch.setattr(type(house.disk), "replace_file", lambda *a, **k: pytest.fail(f"written: {a[1]}"))
     house.open().close(clean=True)
 
 
-def test_segments_roll_by_the_time_between_their_first_and_the_next_batch(tmp_path):
+def test_segments_roll_by_the_time_between_their_first_and_the_next_batch(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, LogConfig(segment_ms=100))
     log = house.open()
     for timestamp in (1_000, 1_100, 1_101, 1_150, 1_202):
@@ -176,7 +177,7 @@ def test_segments_roll_by_the_time_between_their_first_and_the_next_batch(tmp_pa
     assert [segment.base_offset for segment in log.segments] == [0, 2, 4, 6]
 
 
-def test_segments_roll_when_an_index_is_full(tmp_path):
+def test_segments_roll_when_an_index_is_full(tmp_path: Path) -> None:
     log = LogHouse(tmp_path, LogConfig(index_interval_bytes=1, segment_index_bytes=5 * 12)).open()
     for i in range(30):
         append(log, batch(b"a", timestamp=1_000 + i))
@@ -184,7 +185,7 @@ def test_segments_roll_when_an_index_is_full(tmp_path):
     assert all(len(segment.time_index) <= 5 and len(segment.offset_index) <= 7 for segment in log.segments)
 
 
-def test_segments_roll_before_a_relative_offset_overflows(tmp_path):
+def test_segments_roll_before_a_relative_offset_overflows(tmp_path: Path) -> None:
     log = LogHouse(tmp_path, LogConfig()).open()
     append(log, batch(b"a"))
     far = batch(b"b", base_offset=2**31)
@@ -193,7 +194,7 @@ def test_segments_roll_before_a_relative_offset_overflows(tmp_path):
     assert log.read(1, 100).read() == far
 
 
-def test_a_roll_of_an_empty_segment_is_no_roll(house):
+def test_a_roll_of_an_empty_segment_is_no_roll(house: LogHouse) -> None:
     log = house.open()
     log.roll(NOW)
     append(log, batch(b"a"))
@@ -202,7 +203,7 @@ def test_a_roll_of_an_empty_segment_is_no_roll(house):
     assert house.names(".log") == ["00000000000000000000.log", "00000000000000000001.log"]
 
 
-def test_a_follower_copy_is_byte_for_byte_the_leaders(tmp_path):
+def test_a_follower_copy_is_byte_for_byte_the_leaders(tmp_path: Path) -> None:
     leader = filled(LogHouse(tmp_path / "leader"), 60)
     copy = LogHouse(tmp_path / "follower", LogConfig(segment_bytes=3_000))
     follower = copy.open()
@@ -214,7 +215,7 @@ def test_a_follower_copy_is_byte_for_byte_the_leaders(tmp_path):
     assert follower.epochs.entries() == leader.epochs.entries()
 
 
-def test_a_follower_refuses_what_does_not_follow_or_is_damaged(house):
+def test_a_follower_refuses_what_does_not_follow_or_is_damaged(house: LogHouse) -> None:
     log = filled(house, 5)
     end, content = log.log_end_offset, house.content()
     damaged = bytearray(batch(b"a", base_offset=end))
@@ -225,7 +226,7 @@ def test_a_follower_refuses_what_does_not_follow_or_is_damaged(house):
     assert log.log_end_offset == end and house.content() == content
 
 
-def test_only_an_empty_log_that_begins_in_the_midst_of_a_batch_may_begin_with_it(house):
+def test_only_an_empty_log_that_begins_in_the_midst_of_a_batch_may_begin_with_it(house: LogHouse) -> None:
     of_three = memoryview(batch(b"a", b"b", b"c", base_offset=4, leader_epoch=1))
     log = house.open()
     for start, expected in ((3, None), (4, None), (5, 4), (6, 4), (7, None)):
@@ -237,7 +238,7 @@ def test_only_an_empty_log_that_begins_in_the_midst_of_a_batch_may_begin_with_it
     assert log.beginning_of(memoryview(batch(b"a", b"b", base_offset=5, leader_epoch=1))) is None, "it has records"
 
 
-def test_a_follower_of_a_compacted_log_takes_gaps_in_the_offsets(house):
+def test_a_follower_of_a_compacted_log_takes_gaps_in_the_offsets(house: LogHouse) -> None:
     log = house.open()
     for base in (3, 10, 11):
         log.append_as_follower(memoryview(batch(b"a", base_offset=base, leader_epoch=1)), now_ms=NOW)
@@ -249,7 +250,7 @@ def test_a_follower_of_a_compacted_log_takes_gaps_in_the_offsets(house):
         log = house.open(clean=not again)
 
 
-def test_truncation_leaves_a_prefix_and_forgets_the_rest(house):
+def test_truncation_leaves_a_prefix_and_forgets_the_rest(house: LogHouse) -> None:
     whole = filled(house)
     content = whole.segments and house.content()
     starts = [header.base_offset for header in headers(content)]
@@ -264,7 +265,7 @@ def test_truncation_leaves_a_prefix_and_forgets_the_rest(house):
         log.close(clean=True)
 
 
-def test_a_truncated_log_takes_other_batches_in_their_place(house):
+def test_a_truncated_log_takes_other_batches_in_their_place(house: LogHouse) -> None:
     log = filled(house)
     log.truncate_to(7)
     end = log.log_end_offset
@@ -279,7 +280,7 @@ def test_a_truncated_log_takes_other_batches_in_their_place(house):
     assert log.end_offset_for_epoch(0) == (0, end)
 
 
-def test_a_log_begun_again_at_an_offset_is_empty_there(house):
+def test_a_log_begun_again_at_an_offset_is_empty_there(house: LogHouse) -> None:
     log = filled(house)
     log.truncate_fully_and_start_at(500)
     assert (log.log_start_offset, log.log_end_offset, log.size_bytes) == (500, 500, 0)
@@ -289,7 +290,7 @@ def test_a_log_begun_again_at_an_offset_is_empty_there(house):
     assert house.open().log_start_offset == 500
 
 
-def test_deleting_records_hides_them_and_retention_frees_the_space(house):
+def test_deleting_records_hides_them_and_retention_frees_the_space(house: LogHouse) -> None:
     log = filled(house)
     start = list(log.segments)[2].base_offset
     log.advance_log_start(start + 1)
@@ -305,7 +306,7 @@ def test_deleting_records_hides_them_and_retention_frees_the_space(house):
         log.advance_log_start(log.log_end_offset + 1)
 
 
-def test_look_up_by_time_finds_the_first_record_as_young(house):
+def test_look_up_by_time_finds_the_first_record_as_young(house: LogHouse) -> None:
     log = house.open()
     times = [1_000, 1_005, 1_002, 1_010, 1_007, 1_007, 1_020, 1_001]
     for i in range(0, 320, 4):
@@ -323,13 +324,13 @@ def test_look_up_by_time_finds_the_first_record_as_young(house):
     assert log.offset_for_timestamp(1_100, max_offset=50) is None
 
 
-def test_records_without_timestamps_have_no_youngest(house):
+def test_records_without_timestamps_have_no_youngest(house: LogHouse) -> None:
     log = house.open()
     append(log, batch(b"a", timestamp=-1))
     assert log.max_timestamp_offset() is None and log.offset_for_timestamp(0) is None
 
 
-def test_log_append_time_is_the_brokers(tmp_path):
+def test_log_append_time_is_the_brokers(tmp_path: Path) -> None:
     log = LogHouse(tmp_path, LogConfig(message_timestamp_type="LogAppendTime")).open()
     result = append(log, batch(b"a", b"b", timestamps=[5, 6]), now_ms=77_000)
     assert result.log_append_time_ms == 77_000
@@ -342,28 +343,28 @@ def test_log_append_time_is_the_brokers(tmp_path):
     assert recovered.log_end_offset == 2, "the checksum was made anew"
 
 
-def test_a_coordinator_appends_several_batches_at_one_stroke(house):
+def test_a_coordinator_appends_several_batches_at_one_stroke(house: LogHouse) -> None:
     log = house.open()
     result = append(log, batch(b"a") + batch(b"b", b"c"), origin=Origin.COORDINATOR)
     assert (result.base_offset, result.last_offset, log.log_end_offset) == (0, 2, 3)
     assert [offset for offset, *_ in records(read_all(log))] == [0, 1, 2]
 
 
-def test_another_topics_log_is_not_opened(house):
+def test_another_topics_log_is_not_opened(house: LogHouse) -> None:
     filled(house, 1).close(clean=True)
     with pytest.raises(TopicIdMismatch):
         Log.open(str(house.path), house.disk, SMALL, topic_id=bytes(16), clean=True, now_ms=NOW)
     assert (house.path / "partition.metadata").read_bytes() == b"version: 0\ntopic_id: AAECAwQFBgcICQoLDA0ODw"
 
 
-def test_a_deleted_log_is_set_aside_and_its_name_is_free_at_once(house):
+def test_a_deleted_log_is_set_aside_and_its_name_is_free_at_once(house: LogHouse) -> None:
     log = filled(house, 3)
     marked = log.delete("abc")
     assert marked.endswith("orders-0.abc-delete")
     assert house.open().log_end_offset == 0
 
 
-def test_leader_epochs_begin_where_the_log_ends_even_without_a_batch(house):
+def test_leader_epochs_begin_where_the_log_ends_even_without_a_batch(house: LogHouse) -> None:
     log = filled(house, 3)
     end = log.log_end_offset
     log.assign_leader_epoch(4)
@@ -374,7 +375,7 @@ def test_leader_epochs_begin_where_the_log_ends_even_without_a_batch(house):
     assert (house.path / "leader-epoch-checkpoint").read_text() == f"0\n2\n0 0\n4 {end}\n"
 
 
-def test_few_sealed_segments_keep_their_files_open(house):
+def test_few_sealed_segments_keep_their_files_open(house: LogHouse) -> None:
     log = filled(house, 300)
     assert len(log.segments) > 20
     log.flush()
@@ -383,7 +384,7 @@ def test_few_sealed_segments_keep_their_files_open(house):
     assert sum(segment._file is not None for segment in log.segments) <= 6
 
 
-def test_a_read_that_meets_damage_ends(house):
+def test_a_read_that_meets_damage_ends(house: LogHouse) -> None:
     """A length of -12 would keep a walk in one place for ever."""
     log = house.open()
     for _ in range(9):

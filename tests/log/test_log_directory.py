@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from odradek_broker.log.directory import LogDirectory
@@ -20,13 +23,13 @@ from tests.log.log_fixtures import NOW, SMALL, TOPIC_ID, append
 ID = bytes(range(16, 32))
 
 
-def open_directory(path, cluster_id="c1", node_id=1, new_directory_id=ID) -> LogDirectory:
+def open_directory(path: Path, cluster_id: str = "c1", node_id: int = 1, new_directory_id: bytes = ID) -> LogDirectory:
     return LogDirectory.open(
         str(path), RealDisk(), cluster_id=cluster_id, node_id=node_id, new_directory_id=new_directory_id
     )
 
 
-def test_a_new_directory_is_marked_with_its_cluster_node_and_id(tmp_path):
+def test_a_new_directory_is_marked_with_its_cluster_node_and_id(tmp_path: Path) -> None:
     directory = open_directory(tmp_path / "data")
     text = (tmp_path / "data" / "meta.properties").read_text()
     assert text == "version=1\ncluster.id=c1\nnode.id=1\ndirectory.id=EBESExQVFhcYGRobHB0eHw\n"
@@ -35,7 +38,9 @@ def test_a_new_directory_is_marked_with_its_cluster_node_and_id(tmp_path):
     assert again.directory_id == ID, "it keeps the id it has"
 
 
-def test_the_names_of_new_directories_are_synced_to_the_first_that_was_there(tmp_path, monkeypatch):
+def test_the_names_of_new_directories_are_synced_to_the_first_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else a power cut could take the whole directory, with whatever was synced inside."""
     synced = []
     monkeypatch.setattr(RealDisk, "sync_dir", lambda disk, path: synced.append(path))
@@ -49,14 +54,14 @@ def test_the_names_of_new_directories_are_synced_to_the_first_that_was_there(tmp
 
 
 @pytest.mark.parametrize("other", [{"cluster_id": "c2"}, {"node_id": 2}])
-def test_the_directory_of_another_cluster_or_node_is_refused_and_let_go(tmp_path, other):
+def test_the_directory_of_another_cluster_or_node_is_refused_and_let_go(tmp_path: Path, other: dict[str, Any]) -> None:
     open_directory(tmp_path).release()
     with pytest.raises(InconsistentDirectory):
         open_directory(tmp_path, **other)
     open_directory(tmp_path).release()
 
 
-def test_a_directory_in_use_is_refused(tmp_path):
+def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     directory = open_directory(tmp_path)
     with pytest.raises(AlreadyLocked):
         open_directory(tmp_path)
@@ -64,7 +69,7 @@ def test_a_directory_in_use_is_refused(tmp_path):
     open_directory(tmp_path).release()
 
 
-def test_a_start_is_clean_once_and_only_after_a_clean_stop(tmp_path):
+def test_a_start_is_clean_once_and_only_after_a_clean_stop(tmp_path: Path) -> None:
     directory = open_directory(tmp_path)
     assert (directory.clean, directory.previous_broker_epoch) == (False, -1)
     directory.mark_clean(42)
@@ -75,7 +80,7 @@ def test_a_start_is_clean_once_and_only_after_a_clean_stop(tmp_path):
     assert not open_directory(tmp_path).clean, "it has been taken away"
 
 
-def test_checkpoints_are_read_back_and_damaged_ones_named(tmp_path):
+def test_checkpoints_are_read_back_and_damaged_ones_named(tmp_path: Path) -> None:
     directory = open_directory(tmp_path)
     key = (TOPIC_ID, 0)
     for offset, name in enumerate(NAMES, start=2):
@@ -90,7 +95,7 @@ def test_checkpoints_are_read_back_and_damaged_ones_named(tmp_path):
     assert damaged.damaged == [RECOVERY_POINTS]
 
 
-def test_logs_are_opened_by_what_the_checkpoints_say(tmp_path):
+def test_logs_are_opened_by_what_the_checkpoints_say(tmp_path: Path) -> None:
     directory = open_directory(tmp_path)
     log = directory.open_log("orders", 3, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
     for _ in range(9):
@@ -107,7 +112,7 @@ def test_logs_are_opened_by_what_the_checkpoints_say(tmp_path):
     assert log.recovery.recovery_point == 6 and log.log_end_offset == 9
 
 
-def test_where_damage_has_taken_for_whose_sake_records_are_gone_all_may_be_gone_for_the_last(tmp_path):
+def test_where_damage_has_taken_for_whose_sake_records_are_gone_all_may_be_gone_for_the_last(tmp_path: Path) -> None:
     directory = open_directory(tmp_path)
     log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
     for _ in range(5):
@@ -121,7 +126,7 @@ def test_where_damage_has_taken_for_whose_sake_records_are_gone_all_may_be_gone_
 
 
 @pytest.mark.parametrize("recovery_point", [0, 5])
-def test_what_is_said_beyond_the_end_that_a_start_has_found_is_taken_back(tmp_path, recovery_point):
+def test_what_is_said_beyond_the_end_that_a_start_has_found_is_taken_back(tmp_path: Path, recovery_point: int) -> None:
     """Others will have these offsets. But the recovery point, if it tells of damage, stays until that has been told."""
     directory = open_directory(tmp_path)
     log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
@@ -144,7 +149,7 @@ def test_what_is_said_beyond_the_end_that_a_start_has_found_is_taken_back(tmp_pa
     again.release()
 
 
-def test_nothing_said_of_another_topic_of_the_same_name_is_believed(tmp_path):
+def test_nothing_said_of_another_topic_of_the_same_name_is_believed(tmp_path: Path) -> None:
     directory = open_directory(tmp_path)
     for name in NAMES:
         directory.checkpoints.write(name, lambda _: {(bytes(16), 0): 40})
@@ -152,7 +157,7 @@ def test_nothing_said_of_another_topic_of_the_same_name_is_believed(tmp_path):
     assert (log.log_start_offset, log.log_end_offset, log.recovery_point, log.first_dirty_offset) == (0, 0, 0, 0)
 
 
-def test_a_log_that_was_moved_away_and_comes_back_is_believed_nothing_of_what_the_first_one_had(tmp_path):
+def test_a_log_that_was_moved_away_and_comes_back_is_believed_nothing_of_what_the_first_one_had(tmp_path: Path) -> None:
     """Its topic is the same; and a crash finds nothing either."""
     directory = open_directory(tmp_path)
     log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
@@ -167,7 +172,7 @@ def test_a_log_that_was_moved_away_and_comes_back_is_believed_nothing_of_what_th
     again.release()
 
 
-def test_deleted_and_stray_logs_are_no_partitions(tmp_path):
+def test_deleted_and_stray_logs_are_no_partitions(tmp_path: Path) -> None:
     directory = open_directory(tmp_path)
     for partition in range(3):
         append(directory.open_log("t", partition, SMALL, topic_id=TOPIC_ID, now_ms=NOW), batch(b"a"))
@@ -184,7 +189,7 @@ def test_deleted_and_stray_logs_are_no_partitions(tmp_path):
         directory.remove_directory(stray)
 
 
-def test_a_deleted_log_keeps_its_files_until_its_delay_is_over(tmp_path):
+def test_a_deleted_log_keeps_its_files_until_its_delay_is_over(tmp_path: Path) -> None:
     directory = open_directory(tmp_path)
     log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
     append(log, batch(b"a"))
@@ -209,7 +214,9 @@ def test_a_deleted_log_keeps_its_files_until_its_delay_is_over(tmp_path):
         b"version=1\ncluster.id=c1\nnode.id=1\ndirectory.id=EBES\n",
     ],
 )
-def test_a_directory_that_does_not_say_any_more_whose_it_is_is_refused_with_what_to_do(tmp_path, damaged):
+def test_a_directory_that_does_not_say_any_more_whose_it_is_is_refused_with_what_to_do(
+    tmp_path: Path, damaged: bytes
+) -> None:
     (tmp_path / "meta.properties").write_bytes(damaged)
     with pytest.raises(InconsistentDirectory, match=r"damaged: .* the lines version=1, cluster.id=c1 and node.id=1"):
         open_directory(tmp_path)
@@ -219,7 +226,7 @@ def test_a_directory_that_does_not_say_any_more_whose_it_is_is_refused_with_what
     directory.release()
 
 
-def test_every_file_that_is_damaged_is_named_with_what_follows(tmp_path):
+def test_every_file_that_is_damaged_is_named_with_what_follows(tmp_path: Path) -> None:
     open_directory(tmp_path).release()
     names = [".kafka_cleanshutdown", "broker-registration.properties", "recovery-point-offset-checkpoint"]
     for name in names:
@@ -231,7 +238,7 @@ def test_every_file_that_is_damaged_is_named_with_what_follows(tmp_path):
     directory.release()
 
 
-def test_where_only_the_directory_knows_its_cluster_and_has_forgotten_it_no_other_is_made_up(tmp_path):
+def test_where_only_the_directory_knows_its_cluster_and_has_forgotten_it_no_other_is_made_up(tmp_path: Path) -> None:
     (tmp_path / "meta.properties").write_bytes(b"version=1\nnode.id=1\n")
     with pytest.raises(InconsistentDirectory, match=r"cluster.id=\(as the other nodes have it\)"):
         open_directory(tmp_path, cluster_id="")

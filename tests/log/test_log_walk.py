@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -111,7 +112,7 @@ class Walk:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_log_agrees_with_a_list(tmp_path, seed):
+def test_a_log_agrees_with_a_list(tmp_path: Path, seed: int) -> None:
     walk = Walk(LogHouse(tmp_path, CONFIG), seed)
     steps = [
         *[walk.append_several] * 6,

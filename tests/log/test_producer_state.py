@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.batch import MAX_SEQUENCE
 from odradek_broker.log import idempotence, producer_snapshot
+from odradek_broker.log.appendable import Appended
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.failures import CorruptCheckpoint
-from odradek_broker.log.producer_state import Producer, next_sequence, rewind_sequence
+from odradek_broker.log.log import Log
+from odradek_broker.log.producer_state import Producer, ProducerStates, next_sequence, rewind_sequence
 from odradek_broker.log.transaction_index import AbortedTransaction
 from odradek_broker.log.validation import Origin
 from odradek_broker.ports.disk import RealFile
@@ -20,15 +24,15 @@ from tests.log.log_fixtures import NOW, LogHouse, append, read_all, refuse
 
 
 @pytest.fixture
-def house(tmp_path):
+def house(tmp_path: Path) -> LogHouse:
     return LogHouse(tmp_path)
 
 
-def numbered(sequence: int, count: int = 1, epoch: int = 0, producer_id: int = 9, **more) -> bytes:
+def numbered(sequence: int, count: int = 1, epoch: int = 0, producer_id: int = 9, **more: Any) -> bytes:
     return batch(*[b"v%d" % (sequence + i) for i in range(count)], producer=(producer_id, epoch, sequence), **more)
 
 
-def test_a_retry_of_one_of_the_last_five_batches_answers_its_first_offset(house):
+def test_a_retry_of_one_of_the_last_five_batches_answers_its_first_offset(house: LogHouse) -> None:
     log = house.open()
     offsets = [append(log, numbered(i * 2, 2)).base_offset for i in range(8)]
     content = house.content()
@@ -42,7 +46,9 @@ def test_a_retry_of_one_of_the_last_five_batches_answers_its_first_offset(house)
 
 @pytest.mark.parametrize("clean", [True, False])
 @pytest.mark.parametrize("payload", [b"", b"x" * 200])
-def test_a_retry_is_known_for_one_of_the_last_five_also_after_a_restart(house, clean, payload):
+def test_a_retry_is_known_for_one_of_the_last_five_also_after_a_restart(
+    house: LogHouse, clean: bool, payload: bytes
+) -> None:
     """A snapshot tells of the last batch only: the others are looked up in the log."""
     log = house.open()
     offsets = []
@@ -60,7 +66,7 @@ def test_a_retry_is_known_for_one_of_the_last_five_also_after_a_restart(house, c
     assert append(log, numbered(9)).base_offset == end
 
 
-def test_what_is_looked_up_is_the_producers_own(house):
+def test_what_is_looked_up_is_the_producers_own(house: LogHouse) -> None:
     """Another's batches have the same numbers."""
     log = house.open()
     for sequence in range(3):
@@ -74,7 +80,9 @@ def test_what_is_looked_up_is_the_producers_own(house):
     assert append(log, numbered(5)).base_offset == first
 
 
-def test_the_log_is_looked_through_once_and_only_for_who_is_known_from_a_snapshot(house, monkeypatch):
+def test_the_log_is_looked_through_once_and_only_for_who_is_known_from_a_snapshot(
+    house: LogHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = house.open()
     append(log, numbered(0))
     append(log, numbered(1))
@@ -94,7 +102,7 @@ def test_the_log_is_looked_through_once_and_only_for_who_is_known_from_a_snapsho
     assert not read, "one was looked up before, the other has begun a new epoch"
 
 
-def test_a_retry_is_not_looked_for_in_all_of_a_long_log(house, monkeypatch):
+def test_a_retry_is_not_looked_for_in_all_of_a_long_log(house: LogHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idempotence, "LOOK_BACK_BYTES", 3_000)
     log = house.open()
     append(log, numbered(0))
@@ -108,7 +116,7 @@ def test_a_retry_is_not_looked_for_in_all_of_a_long_log(house, monkeypatch):
     assert append(log, numbered(1)).duplicate
 
 
-def test_a_follower_that_becomes_leader_knows_the_retries(tmp_path):
+def test_a_follower_that_becomes_leader_knows_the_retries(tmp_path: Path) -> None:
     leader, follower = LogHouse(tmp_path / "a").open(), LogHouse(tmp_path / "b", LogConfig()).open()
     for i in range(7):
         append(leader, numbered(i))
@@ -128,7 +136,9 @@ def test_a_follower_that_becomes_leader_knows_the_retries(tmp_path):
         (5, -2, ErrorCode.INVALID_RECORD),
     ],
 )
-def test_the_next_sequence_number_follows_on_and_a_new_epoch_begins_at_zero(house, sequence, epoch, error):
+def test_the_next_sequence_number_follows_on_and_a_new_epoch_begins_at_zero(
+    house: LogHouse, sequence: int, epoch: int, error: ErrorCode | None
+) -> None:
     log = house.open()
     append(log, numbered(0, 5))
     if error is None:
@@ -137,20 +147,20 @@ def test_the_next_sequence_number_follows_on_and_a_new_epoch_begins_at_zero(hous
         assert refuse(log, numbered(sequence, epoch=epoch)).error is error
 
 
-def test_an_old_epoch_is_fenced(house):
+def test_an_old_epoch_is_fenced(house: LogHouse) -> None:
     log = house.open()
     append(log, numbered(0, epoch=3))
     assert refuse(log, numbered(0, epoch=2)).error is ErrorCode.INVALID_PRODUCER_EPOCH
     assert refuse(log, numbered(1, epoch=2)).error is ErrorCode.INVALID_PRODUCER_EPOCH
 
 
-def test_an_unknown_producer_may_begin_anywhere(house):
+def test_an_unknown_producer_may_begin_anywhere(house: LogHouse) -> None:
     log = house.open()
     assert append(log, numbered(77)).base_offset == 0
     assert append(log, numbered(78)).base_offset == 1
 
 
-def test_sequence_numbers_wrap_to_zero(house):
+def test_sequence_numbers_wrap_to_zero(house: LogHouse) -> None:
     log = house.open()
     append(log, numbered(MAX_SEQUENCE - 1, 2))
     assert append(log, numbered(0, 3)).base_offset == 2
@@ -166,7 +176,7 @@ def test_sequence_numbers_wrap_to_zero(house):
     assert [rewind_sequence(sequence, 2) for sequence in (5, 1)] == [3, MAX_SEQUENCE]
 
 
-def test_truncation_takes_producers_back_to_where_they_were(house):
+def test_truncation_takes_producers_back_to_where_they_were(house: LogHouse) -> None:
     log = house.open()
     for i in range(20):
         append(log, numbered(i))
@@ -176,7 +186,7 @@ def test_truncation_takes_producers_back_to_where_they_were(house):
     assert append(log, numbered(10)).base_offset == 20
 
 
-def test_truncation_to_behind_a_snapshot_keeps_who_has_written_since(house):
+def test_truncation_to_behind_a_snapshot_keeps_who_has_written_since(house: LogHouse) -> None:
     log = house.open()
     append(log, numbered(0))
     log.close(clean=True)
@@ -189,7 +199,7 @@ def test_truncation_to_behind_a_snapshot_keeps_who_has_written_since(house):
     assert append(log, numbered(0, producer_id=8)).base_offset == 3
 
 
-def test_a_producer_is_forgotten_by_when_it_was_heard_not_by_its_timestamps(house):
+def test_a_producer_is_forgotten_by_when_it_was_heard_not_by_its_timestamps(house: LogHouse) -> None:
     log = house.open()
     append(log, numbered(0, timestamp=5), now_ms=NOW)
     day = log.config.producer_id_expiration_ms
@@ -199,7 +209,7 @@ def test_a_producer_is_forgotten_by_when_it_was_heard_not_by_its_timestamps(hous
     assert append(log, numbered(40)).base_offset == 1
 
 
-def test_a_producer_counts_as_heard_when_the_log_is_opened(house):
+def test_a_producer_counts_as_heard_when_the_log_is_opened(house: LogHouse) -> None:
     log = house.open()
     append(log, numbered(0))
     log.close(clean=True)
@@ -208,7 +218,7 @@ def test_a_producer_counts_as_heard_when_the_log_is_opened(house):
     assert [log.remove_expired_producers(later + ms) for ms in (day - 1, day)] == [0, 1]
 
 
-def test_where_all_records_were_deleted_the_producers_are_known_still(house):
+def test_where_all_records_were_deleted_the_producers_are_known_still(house: LogHouse) -> None:
     log = house.open()
     append(log, numbered(0))
     append(log, numbered(1))
@@ -219,7 +229,7 @@ def test_where_all_records_were_deleted_the_producers_are_known_still(house):
         assert append(log, numbered(1)).duplicate
 
 
-def test_a_producer_is_not_forgotten_within_a_transaction_though_it_began_with_the_log(house):
+def test_a_producer_is_not_forgotten_within_a_transaction_though_it_began_with_the_log(house: LogHouse) -> None:
     log = house.open()
     append(log, transactional(1, 0))
     assert log.remove_expired_producers(NOW + 2 * log.config.producer_id_expiration_ms) == 0
@@ -227,7 +237,7 @@ def test_a_producer_is_not_forgotten_within_a_transaction_though_it_began_with_t
     assert log.remove_expired_producers(NOW + 2 * log.config.producer_id_expiration_ms) == 1
 
 
-def test_the_snapshot_is_kafkas_and_a_damaged_one_is_refused(house):
+def test_the_snapshot_is_kafkas_and_a_damaged_one_is_refused(house: LogHouse) -> None:
     log = house.open()
     append(log, numbered(3, 2, epoch=1, attributes=TRANSACTIONAL, timestamp=77))
     data = producer_snapshot.encode(log.producers.as_of_now())
@@ -261,12 +271,12 @@ def transactional(producer_id: int, sequence: int, epoch: int = 0) -> bytes:
     return numbered(sequence, epoch=epoch, producer_id=producer_id, attributes=TRANSACTIONAL)
 
 
-def end(log, producer_id: int, *, commit: bool, epoch: int = 0, coordinator_epoch: int = 0):
+def end(log: Log, producer_id: int, *, commit: bool, epoch: int = 0, coordinator_epoch: int = 0) -> Appended:
     data = marker(producer_id, epoch, commit=commit, coordinator_epoch=coordinator_epoch)
     return append(log, data, origin=Origin.COORDINATOR)
 
 
-def test_the_last_stable_offset_waits_for_the_oldest_open_transaction(house):
+def test_the_last_stable_offset_waits_for_the_oldest_open_transaction(house: LogHouse) -> None:
     log = house.open()
     append(log, batch(b"plain"))
     append(log, transactional(1, 0))
@@ -281,7 +291,9 @@ def test_the_last_stable_offset_waits_for_the_oldest_open_transaction(house):
     assert log.last_stable_offset(6) == 6
 
 
-def test_the_last_stable_offset_is_that_of_the_first_transaction_though_one_behind_it_has_ended(house):
+def test_the_last_stable_offset_is_that_of_the_first_transaction_though_one_behind_it_has_ended(
+    house: LogHouse,
+) -> None:
     log = house.open()
     append(log, transactional(1, 0))
     append(log, transactional(2, 0))
@@ -289,7 +301,7 @@ def test_the_last_stable_offset_is_that_of_the_first_transaction_though_one_behi
     assert [log.last_stable_offset(watermark) for watermark in (2, 3)] == [0, 0]
 
 
-def test_aborted_transactions_are_told_with_where_they_began_and_ended(house):
+def test_aborted_transactions_are_told_with_where_they_began_and_ended(house: LogHouse) -> None:
     log = house.open()
     append(log, transactional(1, 0))
     append(log, transactional(2, 0))
@@ -308,7 +320,7 @@ def test_aborted_transactions_are_told_with_where_they_began_and_ended(house):
         assert log.producers.open_transactions() == []
 
 
-def test_who_reads_a_part_is_told_of_the_transactions_in_that_part(house):
+def test_who_reads_a_part_is_told_of_the_transactions_in_that_part(house: LogHouse) -> None:
     """And not of the thousands that may have been aborted behind it."""
     log = house.open()
     for sequence in range(60):
@@ -324,7 +336,7 @@ def test_who_reads_a_part_is_told_of_the_transactions_in_that_part(house):
             assert [entry.first_offset for entry in told] == list(range(first - first % 2, behind, 2))
 
 
-def test_aborted_transactions_agree_with_a_naive_reading(tmp_path):
+def test_aborted_transactions_agree_with_a_naive_reading(tmp_path: Path) -> None:
     for seed in range(10):
         rng = random.Random(seed)
         log = LogHouse(tmp_path / str(seed)).open()
@@ -350,7 +362,7 @@ def test_aborted_transactions_agree_with_a_naive_reading(tmp_path):
             assert found == [entry for entry in expected if entry[2] >= start and entry[1] < stop]
 
 
-def test_a_plain_write_inside_an_open_transaction_is_refused(house):
+def test_a_plain_write_inside_an_open_transaction_is_refused(house: LogHouse) -> None:
     log = house.open()
     append(log, transactional(1, 0))
     assert refuse(log, numbered(1, producer_id=1)).error is ErrorCode.INVALID_TXN_STATE
@@ -358,7 +370,7 @@ def test_a_plain_write_inside_an_open_transaction_is_refused(house):
     append(log, numbered(1, producer_id=1))
 
 
-def test_a_marker_of_a_newer_epoch_begins_sequences_anew(house):
+def test_a_marker_of_a_newer_epoch_begins_sequences_anew(house: LogHouse) -> None:
     """Since KIP-890 each transaction ends with a new epoch, which the marker carries."""
     log = house.open()
     append(log, transactional(1, 0))
@@ -368,7 +380,7 @@ def test_a_marker_of_a_newer_epoch_begins_sequences_anew(house):
     assert append(log, transactional(1, 0, epoch=1)).base_offset == 2
 
 
-def test_markers_of_old_epochs_are_fenced(house):
+def test_markers_of_old_epochs_are_fenced(house: LogHouse) -> None:
     log = house.open()
     append(log, transactional(1, 0, epoch=5))
     end(log, 1, commit=True, epoch=5, coordinator_epoch=3)
@@ -379,7 +391,7 @@ def test_markers_of_old_epochs_are_fenced(house):
 
 
 @pytest.mark.parametrize("sequence", [0, -1])
-def test_a_coordinator_writes_in_a_producers_name_without_numbering(house, sequence):
+def test_a_coordinator_writes_in_a_producers_name_without_numbering(house: LogHouse, sequence: int) -> None:
     """Offsets that are committed in a transaction come from the coordinator, each time with the same number."""
     log = house.open()
     offsets = batch(b"offset", producer=(1, 4, sequence), attributes=TRANSACTIONAL)
@@ -394,7 +406,7 @@ def test_a_coordinator_writes_in_a_producers_name_without_numbering(house, seque
     assert log.aborted_transactions(0, 7) == [AbortedTransaction(1, 0, 6, 7)]
 
 
-def test_after_a_restart_the_last_stable_offset_is_still_that_of_the_oldest_transaction(house):
+def test_after_a_restart_the_last_stable_offset_is_still_that_of_the_oldest_transaction(house: LogHouse) -> None:
     """Though its producer was heard of later."""
     log = house.open()
     append(log, numbered(0, producer_id=1))
@@ -406,7 +418,7 @@ def test_after_a_restart_the_last_stable_offset_is_still_that_of_the_oldest_tran
     assert [tuple(each) for each in log.producers.open_transactions()] == [(2, 1), (1, 2)]
 
 
-def test_an_open_transaction_survives_a_restart(house):
+def test_an_open_transaction_survives_a_restart(house: LogHouse) -> None:
     log = house.open()
     append(log, batch(b"x"))
     append(log, transactional(1, 0))
@@ -419,7 +431,7 @@ def test_an_open_transaction_survives_a_restart(house):
     assert len(records(read_all(log))) == len(headers(read_all(log))) == 3
 
 
-def everything_known(states):
+def everything_known(states: ProducerStates) -> list[Any]:
     return [
         [getattr(producer, name) for name in Producer.__slots__ if name != "batches"] + [list(producer.batches)]
         for _, producer in sorted(states.producers.items())
@@ -427,7 +439,7 @@ def everything_known(states):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_what_a_worker_finds_of_producers_before_a_cut_is_what_the_cut_would_find(house, seed):
+def test_what_a_worker_finds_of_producers_before_a_cut_is_what_the_cut_would_find(house: LogHouse, seed: int) -> None:
     """Wherever it is cut: behind snapshots in the midst of a segment, and with indexes that are not on disk yet."""
     chance = random.Random(seed)
     log, numbers = house.open(), dict.fromkeys(range(5), 0)
@@ -448,7 +460,7 @@ def test_what_a_worker_finds_of_producers_before_a_cut_is_what_the_cut_would_fin
             assert log.producers is ahead.states
 
 
-def test_what_was_found_of_producers_before_another_cut_counts_for_nothing(house):
+def test_what_was_found_of_producers_before_another_cut_counts_for_nothing(house: LogHouse) -> None:
     log = house.open()
     for i in range(6):
         append(log, numbered(i))
@@ -461,7 +473,7 @@ def test_what_was_found_of_producers_before_another_cut_counts_for_nothing(house
     assert append(log, numbered(1, epoch=1)).duplicate
 
 
-def test_a_cut_elsewhere_than_where_producers_were_looked_for_looks_itself(house):
+def test_a_cut_elsewhere_than_where_producers_were_looked_for_looks_itself(house: LogHouse) -> None:
     log = house.open()
     for i in range(6):
         append(log, numbered(i))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,7 +16,7 @@ from odradek_broker.log.failures import TopicIdMismatch
 from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Origin
 from odradek_broker.ports.disk import RealFile
-from tests.log.log_batches import HEADER_BYTES, TRANSACTIONAL, batch, headers, marker
+from tests.log.log_batches import HEADER_BYTES, TRANSACTIONAL, Header, batch, headers, marker
 from tests.log.log_fixtures import NOW, SMALL, LogHouse, append, read_all
 
 ONE_SEGMENT = LogConfig(index_interval_bytes=100)
@@ -72,7 +74,7 @@ def busy(house: LogHouse, count: int = 60, seed: int = 0) -> Log:
 
 
 @pytest.mark.slow
-def test_every_torn_tail_is_cut_before_the_batch_that_is_torn(tmp_path):
+def test_every_torn_tail_is_cut_before_the_batch_that_is_torn(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, ONE_SEGMENT)
     log = house.open()
     for i in range(6):
@@ -99,7 +101,7 @@ def test_every_torn_tail_is_cut_before_the_batch_that_is_torn(tmp_path):
 
 
 @pytest.mark.slow
-def test_every_bit_flipped_is_noticed_and_cuts_there(tmp_path):
+def test_every_bit_flipped_is_noticed_and_cuts_there(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, ONE_SEGMENT)
     log = house.open()
     for i in range(3):
@@ -123,7 +125,7 @@ def test_every_bit_flipped_is_noticed_and_cuts_there(tmp_path):
     assert flipped_in_epoch == 3 * 12 * 8
 
 
-def test_zeros_behind_the_last_batch_are_cut(tmp_path):
+def test_zeros_behind_the_last_batch_are_cut(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, ONE_SEGMENT)
     append(house.open(), batch(b"a"))
     whole = house.content()
@@ -132,7 +134,7 @@ def test_zeros_behind_the_last_batch_are_cut(tmp_path):
     assert (log.log_end_offset, log.recovery.cut_bytes, house.content()) == (1, 5_000, whole)
 
 
-def test_the_summary_is_one_line_that_says_what_was_cut(house_killed):
+def test_the_summary_is_one_line_that_says_what_was_cut(house_killed: tuple[LogHouse, bytes]) -> None:
     house, _ = house_killed
     last = house.path / house.names(".log")[-1]
     last.write_bytes(last.read_bytes()[:-1])
@@ -146,14 +148,14 @@ def test_the_summary_is_one_line_that_says_what_was_cut(house_killed):
 
 
 @pytest.fixture
-def house_killed(tmp_path):
+def house_killed(tmp_path: Path) -> tuple[LogHouse, bytes]:
     """A busy log of many segments whose process was killed, and its bytes."""
     house = LogHouse(tmp_path)
     busy(house)
     return house, house.content()
 
 
-def test_recovery_finds_what_the_running_log_knew(tmp_path):
+def test_recovery_finds_what_the_running_log_knew(tmp_path: Path) -> None:
     for seed in range(20):
         house = LogHouse(tmp_path / str(seed))
         before = busy(house, seed=seed)
@@ -168,7 +170,7 @@ def test_recovery_finds_what_the_running_log_knew(tmp_path):
 
 
 @pytest.mark.slow
-def test_recovery_from_any_point_equals_a_full_scan(tmp_path):
+def test_recovery_from_any_point_equals_a_full_scan(tmp_path: Path) -> None:
     for seed in range(3):
         house = LogHouse(tmp_path / str(seed))
         log = busy(house, seed=seed)
@@ -187,7 +189,7 @@ def test_recovery_from_any_point_equals_a_full_scan(tmp_path):
         shutil.rmtree(tmp_path / "copy")
 
 
-def test_recovering_twice_changes_nothing(tmp_path):
+def test_recovering_twice_changes_nothing(tmp_path: Path) -> None:
     rng = random.Random(5)
     for seed in range(25):
         house = LogHouse(tmp_path / str(seed))
@@ -222,7 +224,7 @@ def damage(house: LogHouse, rng: random.Random) -> None:
             path.unlink()
 
 
-def test_whatever_was_damaged_a_prefix_of_the_batches_is_left(tmp_path):
+def test_whatever_was_damaged_a_prefix_of_the_batches_is_left(tmp_path: Path) -> None:
     rng = random.Random(6)
     cuts = 0
     for seed in range(60):
@@ -247,7 +249,7 @@ def is_prefix(left: bytes, whole: bytes) -> bool:
     return [header.crc for header in ours] == [header.crc for header in theirs[: len(ours)]]
 
 
-def test_a_segment_lost_from_the_middle_ends_the_log_before_it(house_killed):
+def test_a_segment_lost_from_the_middle_ends_the_log_before_it(house_killed: tuple[LogHouse, bytes]) -> None:
     house, whole = house_killed
     names = house.names(".log")
     lost = int(names[2][:20])
@@ -259,7 +261,7 @@ def test_a_segment_lost_from_the_middle_ends_the_log_before_it(house_killed):
     assert house.names(".log") == names[:2]
 
 
-def test_the_summary_counts_all_that_was_scanned_and_all_that_was_cut(house_killed):
+def test_the_summary_counts_all_that_was_scanned_and_all_that_was_cut(house_killed: tuple[LogHouse, bytes]) -> None:
     house, whole = house_killed
     names = house.names(".log")
     torn = house.path / names[-3]
@@ -274,20 +276,20 @@ def test_the_summary_counts_all_that_was_scanned_and_all_that_was_cut(house_kill
     assert (found.scanned_bytes, found.scanned_segments) == (len(left), len(names) - 2)
 
 
-def test_a_log_that_is_cut_to_nothing_says_so(tmp_path):
+def test_a_log_that_is_cut_to_nothing_says_so(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, ONE_SEGMENT)
     append(house.open(), batch(b"a"))
     flip(house.path / house.names(".log")[0], HEADER_BYTES)
     assert "later segments at offset 0 " in str(house.open(clean=False).recovery)
 
 
-def test_a_log_that_ends_at_its_recovery_point_ends_not_below_it(tmp_path):
+def test_a_log_that_ends_at_its_recovery_point_ends_not_below_it(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, ONE_SEGMENT)
     append(house.open(), batch(b"a"))
     assert "BELOW" not in str(house.open(clean=False, recovery_point=1).recovery)
 
 
-def test_a_segment_that_lost_its_end_at_a_batch_boundary_ends_the_log(house_killed):
+def test_a_segment_that_lost_its_end_at_a_batch_boundary_ends_the_log(house_killed: tuple[LogHouse, bytes]) -> None:
     house, whole = house_killed
     path = house.path / house.names(".log")[1]
     data = path.read_bytes()
@@ -298,13 +300,15 @@ def test_a_segment_that_lost_its_end_at_a_batch_boundary_ends_the_log(house_kill
     assert whole.startswith(read_all(log))
 
 
-def flip(path, position):
+def flip(path: Path, position: int) -> None:
     data = bytearray(path.read_bytes())
     data[position] ^= 1
     path.write_bytes(data)
 
 
-def test_what_lies_in_segments_before_the_recovery_point_is_not_read(house_killed, monkeypatch):
+def test_what_lies_in_segments_before_the_recovery_point_is_not_read(
+    house_killed: tuple[LogHouse, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is too much; damage in them is for readers to find."""
     house, whole = house_killed
     names = house.names(".log")
@@ -321,7 +325,9 @@ def test_what_lies_in_segments_before_the_recovery_point_is_not_read(house_kille
     assert len(read_all(log)) == len(whole)
 
 
-def test_a_bit_that_flips_before_the_recovery_point_in_its_segment_is_damage(house_killed):
+def test_a_bit_that_flips_before_the_recovery_point_in_its_segment_is_damage(
+    house_killed: tuple[LogHouse, bytes],
+) -> None:
     house, whole = house_killed
     names = house.names(".log")
     active = [header for header in headers(whole) if header.base_offset >= int(names[-1][:20])]
@@ -333,7 +339,7 @@ def test_a_bit_that_flips_before_the_recovery_point_in_its_segment_is_damage(hou
     assert names[-1] in str(log.recovery) and f"BELOW the recovery point {point}" in str(log.recovery)
 
 
-def test_a_torn_end_behind_the_recovery_point_is_no_damage(house_killed):
+def test_a_torn_end_behind_the_recovery_point_is_no_damage(house_killed: tuple[LogHouse, bytes]) -> None:
     house, whole = house_killed
     last = house.path / house.names(".log")[-1]
     last.write_bytes(last.read_bytes()[:-1])
@@ -342,7 +348,7 @@ def test_a_torn_end_behind_the_recovery_point_is_no_damage(house_killed):
 
 
 @pytest.mark.parametrize("how", ["torn", "a batch is gone", "garbage behind"])
-def test_whatever_is_wrong_with_the_end_after_a_clean_stop_is_damage(tmp_path, how):
+def test_whatever_is_wrong_with_the_end_after_a_clean_stop_is_damage(tmp_path: Path, how: str) -> None:
     house = LogHouse(tmp_path)
     log = busy(house)
     log.close(clean=True)
@@ -357,7 +363,7 @@ def test_whatever_is_wrong_with_the_end_after_a_clean_stop_is_damage(tmp_path, h
     assert again.recovery is not None and again.recovery.is_damage
 
 
-def test_an_index_that_tells_of_a_batch_that_is_gone_says_nothing_of_where_the_log_ends(tmp_path):
+def test_an_index_that_tells_of_a_batch_that_is_gone_says_nothing_of_where_the_log_ends(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, LogConfig(index_interval_bytes=1))
     log = house.open()
     for i in range(4):
@@ -369,7 +375,7 @@ def test_an_index_that_tells_of_a_batch_that_is_gone_says_nothing_of_where_the_l
     assert log.log_end_offset == 3 and len(headers(read_all(log))) == 3
 
 
-def test_a_log_in_which_nothing_was_written_since_its_last_roll_was_stopped_as_cleanly_as_any(tmp_path):
+def test_a_log_in_which_nothing_was_written_since_its_last_roll_was_stopped_as_cleanly_as_any(tmp_path: Path) -> None:
     house = LogHouse(tmp_path)
     log = house.open()
     log.close(clean=True)
@@ -382,7 +388,7 @@ def test_a_log_in_which_nothing_was_written_since_its_last_roll_was_stopped_as_c
     assert log.recovery is None and log.log_end_offset == 1
 
 
-def test_a_log_of_which_nothing_is_left_is_damaged(house_killed):
+def test_a_log_of_which_nothing_is_left_is_damaged(house_killed: tuple[LogHouse, bytes]) -> None:
     house, _ = house_killed
     shutil.rmtree(house.path)
     for clean in (True, False):
@@ -393,7 +399,9 @@ def test_a_log_of_which_nothing_is_left_is_damaged(house_killed):
 
 @pytest.mark.parametrize("what", ["lost", "shorter"])
 @pytest.mark.parametrize("which", [2, -2])
-def test_a_gap_before_the_recovery_point_is_damage_and_costs_no_more_than_is_lost(house_killed, what, which):
+def test_a_gap_before_the_recovery_point_is_damage_and_costs_no_more_than_is_lost(
+    house_killed: tuple[LogHouse, bytes], what: str, which: int
+) -> None:
     house, whole = house_killed
     names = house.names(".log")
     path = house.path / names[which]
@@ -412,7 +420,9 @@ def test_a_gap_before_the_recovery_point_is_damage_and_costs_no_more_than_is_los
     assert log.log_end_offset == end and len(headers(house.content())) == len(headers(whole)) - count
 
 
-def test_a_log_of_which_the_first_segment_is_empty_misses_all_from_there_on(house_killed):
+def test_a_log_of_which_the_first_segment_is_empty_misses_all_from_there_on(
+    house_killed: tuple[LogHouse, bytes],
+) -> None:
     house, whole = house_killed
     (house.path / house.names(".log")[0]).write_bytes(b"")
     log = house.open(clean=False, recovery_point=headers(whole)[-1].last_offset + 1)
@@ -420,7 +430,7 @@ def test_a_log_of_which_the_first_segment_is_empty_misses_all_from_there_on(hous
     assert "batches are MISSING from offset 0 on" in str(log.recovery)
 
 
-def test_a_gap_behind_the_recovery_point_is_none_for_the_log_ends_there(house_killed):
+def test_a_gap_behind_the_recovery_point_is_none_for_the_log_ends_there(house_killed: tuple[LogHouse, bytes]) -> None:
     house, _ = house_killed
     path = house.path / house.names(".log")[2]
     data = path.read_bytes()
@@ -431,7 +441,9 @@ def test_a_gap_behind_the_recovery_point_is_none_for_the_log_ends_there(house_ki
     assert not log.recovery.is_damage and log.recovery.gap_at_offset == -1
 
 
-def test_where_an_index_is_lost_the_end_of_a_segment_is_found_in_its_batches(house_killed):
+def test_where_an_index_is_lost_the_end_of_a_segment_is_found_in_its_batches(
+    house_killed: tuple[LogHouse, bytes],
+) -> None:
     house, whole = house_killed
     house.open(clean=False).close(clean=True)
     (house.path / house.names(".index")[1]).unlink()
@@ -439,7 +451,7 @@ def test_where_an_index_is_lost_the_end_of_a_segment_is_found_in_its_batches(hou
     assert not log.recovery.is_damage and len(read_all(log)) == len(whole)
 
 
-def test_gaps_that_compaction_may_have_left_are_none(house_killed):
+def test_gaps_that_compaction_may_have_left_are_none(house_killed: tuple[LogHouse, bytes]) -> None:
     """Kafka's does; so nobody can tell."""
     house, _ = house_killed
     (house.path / house.names(".log")[2]).unlink()
@@ -448,7 +460,7 @@ def test_gaps_that_compaction_may_have_left_are_none(house_killed):
     assert not log.recovery.is_damage and log.recovery.sound_up_to == log.log_end_offset
 
 
-def test_a_batch_of_an_older_leader_epoch_had_been_cut_off_and_ends_the_log(tmp_path):
+def test_a_batch_of_an_older_leader_epoch_had_been_cut_off_and_ends_the_log(tmp_path: Path) -> None:
     """Both are of the same length, so that the one that was cut off fits in behind the one that took its offset."""
     house = LogHouse(tmp_path, ONE_SEGMENT)
     log = house.open()
@@ -467,7 +479,7 @@ def test_a_batch_of_an_older_leader_epoch_had_been_cut_off_and_ends_the_log(tmp_
     assert "leader epoch 1 after one of 2" in str(log.recovery) and not log.recovery.is_damage
 
 
-def test_a_batch_of_an_older_leader_epoch_ends_the_log_also_where_it_begins_a_segment(tmp_path):
+def test_a_batch_of_an_older_leader_epoch_ends_the_log_also_where_it_begins_a_segment(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, ONE_SEGMENT)
     append(house.open(), batch(b"new"), epoch=2)
     stale = batch(b"old", base_offset=1, leader_epoch=1)
@@ -477,7 +489,9 @@ def test_a_batch_of_an_older_leader_epoch_ends_the_log_also_where_it_begins_a_se
     assert "leader epoch 1 after one of 2" in str(log.recovery)
 
 
-def test_the_batch_at_the_recovery_point_is_the_first_that_is_written_once_more(tmp_path, monkeypatch):
+def test_the_batch_at_the_recovery_point_is_the_first_that_is_written_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     house = LogHouse(tmp_path, ONE_SEGMENT)
     log = house.open()
     for i in range(4):
@@ -488,7 +502,9 @@ def test_the_batch_at_the_recovery_point_is_the_first_that_is_written_once_more(
     assert [header.base_offset for header in headers(b"".join(written))] == [2, 3]
 
 
-def test_what_lies_behind_the_recovery_point_is_written_once_more(house_killed, monkeypatch):
+def test_what_lies_behind_the_recovery_point_is_written_once_more(
+    house_killed: tuple[LogHouse, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It may be in memory only, and count as clean there: syncing it had failed. A sync alone would do nothing."""
     house, whole = house_killed
     names = house.names(".log")
@@ -508,14 +524,14 @@ def test_what_lies_behind_the_recovery_point_is_written_once_more(house_killed, 
     assert house.content() == whole
 
 
-def positions(data):
+def positions(data: bytes) -> Iterator[tuple[int, Header]]:
     at = 0
     for header in headers(data):
         yield at, header
         at += header.size_bytes
 
 
-def test_after_recovery_nothing_counts_as_flushed_that_may_not_be(house_killed):
+def test_after_recovery_nothing_counts_as_flushed_that_may_not_be(house_killed: tuple[LogHouse, bytes]) -> None:
     house, _ = house_killed
     log = house.open(clean=False, recovery_point=20)
     assert log.flushed_offset == 20
@@ -531,7 +547,7 @@ def test_after_recovery_nothing_counts_as_flushed_that_may_not_be(house_killed):
 @pytest.mark.parametrize("suffix", [".index", ".timeindex"])
 @pytest.mark.parametrize("damage", ["lost", "empty", "odd", "random", "too far"])
 @pytest.mark.parametrize("clean", [True, False])
-def test_indexes_that_are_lost_or_corrupt_are_rebuilt(tmp_path, suffix, damage, clean):
+def test_indexes_that_are_lost_or_corrupt_are_rebuilt(tmp_path: Path, suffix: str, damage: str, clean: bool) -> None:
     house = LogHouse(tmp_path)
     log = busy(house)
     log.close(clean=True)
@@ -557,7 +573,7 @@ def test_indexes_that_are_lost_or_corrupt_are_rebuilt(tmp_path, suffix, damage, 
         assert state(log) == expected
 
 
-def test_a_corrupt_snapshot_is_passed_over_for_an_older_one(house_killed):
+def test_a_corrupt_snapshot_is_passed_over_for_an_older_one(house_killed: tuple[LogHouse, bytes]) -> None:
     house, _ = house_killed
     log = house.open(clean=False)
     expected = state(log)["producers"]
@@ -574,7 +590,7 @@ def test_a_corrupt_snapshot_is_passed_over_for_an_older_one(house_killed):
 
 
 @pytest.mark.parametrize("how", ["truncated", "cut by recovery"])
-def test_snapshots_of_batches_that_are_gone_go_with_them(house_killed, how):
+def test_snapshots_of_batches_that_are_gone_go_with_them(house_killed: tuple[LogHouse, bytes], how: str) -> None:
     """Others take their offsets; a snapshot left behind would then tell of the wrong ones."""
     house, _ = house_killed
     log = house.open(clean=False)
@@ -597,7 +613,9 @@ def test_snapshots_of_batches_that_are_gone_go_with_them(house_killed, how):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"0\n5\n0 0\n", b"rubbish"])
-def test_lost_leader_epochs_are_found_in_the_batches(house_killed, content):
+def test_lost_leader_epochs_are_found_in_the_batches(
+    house_killed: tuple[LogHouse, bytes], content: bytes | None
+) -> None:
     house, _ = house_killed
     log = house.open(clean=False)
     expected = log.epochs.entries()
@@ -610,7 +628,9 @@ def test_lost_leader_epochs_are_found_in_the_batches(house_killed, content):
         assert log.epochs.entries() == expected
 
 
-def test_leader_epochs_before_a_start_that_was_never_written_down_are_found_again(house_killed):
+def test_leader_epochs_before_a_start_that_was_never_written_down_are_found_again(
+    house_killed: tuple[LogHouse, bytes],
+) -> None:
     """The log begins where it did; by a gap in the epochs followers would be told that too much of theirs is ours."""
     house, _ = house_killed
     log = house.open(clean=False)
@@ -623,7 +643,7 @@ def test_leader_epochs_before_a_start_that_was_never_written_down_are_found_agai
         log.close(clean=False)
 
 
-def test_leader_epochs_that_contradict_the_last_batch_are_made_anew(house_killed):
+def test_leader_epochs_that_contradict_the_last_batch_are_made_anew(house_killed: tuple[LogHouse, bytes]) -> None:
     """Else the next leader epoch would push out more than the wrong one, and followers be told to cut there."""
     house, _ = house_killed
     log = house.open(clean=False)
@@ -639,7 +659,7 @@ def test_leader_epochs_that_contradict_the_last_batch_are_made_anew(house_killed
         assert log.end_offset_for_epoch(epoch) == (epoch, end)
 
 
-def test_a_corrupt_transaction_index_is_rebuilt_when_it_is_asked_for(house_killed):
+def test_a_corrupt_transaction_index_is_rebuilt_when_it_is_asked_for(house_killed: tuple[LogHouse, bytes]) -> None:
     house, _ = house_killed
     log = house.open(clean=False)
     expected = log.aborted_transactions(0, log.log_end_offset)
@@ -651,7 +671,9 @@ def test_a_corrupt_transaction_index_is_rebuilt_when_it_is_asked_for(house_kille
     assert log.aborted_transactions(0, log.log_end_offset) == expected
 
 
-def test_a_flush_of_indexes_that_were_made_anew_leaves_a_transaction_index_that_nobody_has_read(house_killed):
+def test_a_flush_of_indexes_that_were_made_anew_leaves_a_transaction_index_that_nobody_has_read(
+    house_killed: tuple[LogHouse, bytes],
+) -> None:
     house, _ = house_killed
     log = house.open(clean=False)
     expected = log.aborted_transactions(0, log.log_end_offset)
@@ -665,7 +687,7 @@ def test_a_flush_of_indexes_that_were_made_anew_leaves_a_transaction_index_that_
 
 
 @pytest.mark.parametrize("then", ["append", "truncate"])
-def test_a_corrupt_transaction_index_keeps_nobody_from_writing(tmp_path, then):
+def test_a_corrupt_transaction_index_keeps_nobody_from_writing(tmp_path: Path, then: str) -> None:
     house = LogHouse(tmp_path)
     log = house.open()
     append(log, batch(b"aborted", producer=(7, 0, 0), attributes=TRANSACTIONAL), origin=Origin.COORDINATOR)
@@ -684,7 +706,7 @@ def test_a_corrupt_transaction_index_keeps_nobody_from_writing(tmp_path, then):
     assert log.aborted_transactions(0, log.log_end_offset) == expected
 
 
-def test_a_transaction_index_is_rebuilt_however_far_the_log_has_come(tmp_path):
+def test_a_transaction_index_is_rebuilt_however_far_the_log_has_come(tmp_path: Path) -> None:
     house = LogHouse(tmp_path)
     log = house.open(log_start_offset=1_000)
     append(log, batch(b"a", producer=(5, 0, 0), attributes=TRANSACTIONAL))
@@ -697,7 +719,7 @@ def test_a_transaction_index_is_rebuilt_however_far_the_log_has_come(tmp_path):
     assert house.open(log_start_offset=1_000).aborted_transactions(1_000, 1_002) == expected
 
 
-def test_a_tail_that_is_not_clean_is_recovered_although_the_stop_was(tmp_path):
+def test_a_tail_that_is_not_clean_is_recovered_although_the_stop_was(tmp_path: Path) -> None:
     house = LogHouse(tmp_path)
     log = busy(house)
     log.close(clean=True)
@@ -707,7 +729,7 @@ def test_a_tail_that_is_not_clean_is_recovered_although_the_stop_was(tmp_path):
     assert log.recovery.cut_bytes == 7 and log.recovery.scanned_segments == 1
 
 
-def test_a_log_that_ends_before_its_start_begins_again_there(house_killed):
+def test_a_log_that_ends_before_its_start_begins_again_there(house_killed: tuple[LogHouse, bytes]) -> None:
     house, _ = house_killed
     log = house.open(clean=False, log_start_offset=5_000)
     assert (log.log_start_offset, log.log_end_offset, log.epochs.entries()) == (5_000, 5_000, [])
@@ -715,7 +737,7 @@ def test_a_log_that_ends_before_its_start_begins_again_there(house_killed):
     assert append(log, batch(b"a")).base_offset == 5_000
 
 
-def test_leftovers_are_swept_away(house_killed):
+def test_leftovers_are_swept_away(house_killed: tuple[LogHouse, bytes]) -> None:
     house, _ = house_killed
     log = house.open(clean=False)
     end = log.log_end_offset
@@ -737,7 +759,9 @@ def test_leftovers_are_swept_away(house_killed):
 
 
 @pytest.mark.parametrize("left", [b"", None])
-def test_a_lost_topic_id_is_written_again_where_it_is_known_whose_the_records_are(house_killed, left):
+def test_a_lost_topic_id_is_written_again_where_it_is_known_whose_the_records_are(
+    house_killed: tuple[LogHouse, bytes], left: bytes | None
+) -> None:
     house, _ = house_killed
     path = house.path / "partition.metadata"
     expected = path.read_bytes()
@@ -747,7 +771,9 @@ def test_a_lost_topic_id_is_written_again_where_it_is_known_whose_the_records_ar
         assert path.read_bytes() == expected
 
 
-def test_another_topics_id_is_damage_where_no_other_topic_can_be(house_killed, caplog):
+def test_another_topics_id_is_damage_where_no_other_topic_can_be(
+    house_killed: tuple[LogHouse, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     house, _ = house_killed
     path = house.path / "partition.metadata"
     expected = path.read_bytes()
@@ -762,7 +788,9 @@ def test_another_topics_id_is_damage_where_no_other_topic_can_be(house_killed, c
 
 
 @pytest.mark.parametrize("left", [b"", None])
-def test_records_that_do_not_say_whose_they_are_are_nobodys(house_killed, left):
+def test_records_that_do_not_say_whose_they_are_are_nobodys(
+    house_killed: tuple[LogHouse, bytes], left: bytes | None
+) -> None:
     house, _ = house_killed
     path = house.path / "partition.metadata"
     path.unlink() if left is None else path.write_bytes(left)
@@ -770,21 +798,21 @@ def test_records_that_do_not_say_whose_they_are_are_nobodys(house_killed, left):
         house.open(clean=False)
 
 
-def test_an_empty_log_that_does_not_say_whose_it_is_is_anybodys(tmp_path):
+def test_an_empty_log_that_does_not_say_whose_it_is_is_anybodys(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, SMALL)
     house.open().close(clean=False)
     (house.path / "partition.metadata").write_bytes(b"")
     assert house.open(clean=False).log_end_offset == 0
 
 
-def test_an_empty_directory_is_a_new_log(tmp_path):
+def test_an_empty_directory_is_a_new_log(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, SMALL)
     house.path.mkdir()
     log = house.open(clean=False, log_start_offset=3)
     assert (log.log_start_offset, log.log_end_offset) == (3, 3)
 
 
-def test_recovery_takes_time_into_account_only_for_forgetting(house_killed):
+def test_recovery_takes_time_into_account_only_for_forgetting(house_killed: tuple[LogHouse, bytes]) -> None:
     house, _ = house_killed
     log = house.open(clean=False, now_ms=NOW)
     count = len(log.producers.producers)
@@ -794,7 +822,7 @@ def test_recovery_takes_time_into_account_only_for_forgetting(house_killed):
     assert all(producer.transaction_first_offset >= 0 for producer in log.producers.producers.values())
 
 
-def test_what_a_failed_append_has_left_behind_a_segment_goes_when_it_is_sealed(tmp_path):
+def test_what_a_failed_append_has_left_behind_a_segment_goes_when_it_is_sealed(tmp_path: Path) -> None:
     """Else a start would take it for a torn write, and all that follows for what came behind that."""
     house = LogHouse(tmp_path, ONE_SEGMENT)
     log = house.open()
@@ -810,7 +838,7 @@ def test_what_a_failed_append_has_left_behind_a_segment_goes_when_it_is_sealed(t
     assert (house.path / house.names(".log")[0]).stat().st_size == again.segments.first.size_bytes
 
 
-def test_noise_behind_a_sealed_segment_whose_batches_are_all_there_costs_nothing(tmp_path):
+def test_noise_behind_a_sealed_segment_whose_batches_are_all_there_costs_nothing(tmp_path: Path) -> None:
     house = LogHouse(tmp_path, ONE_SEGMENT)
     log = house.open()
     for value in (b"1", b"2", b"3"):

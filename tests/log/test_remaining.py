@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -31,14 +32,14 @@ KEPT = LogConfig(segment_bytes=900, index_interval_bytes=100, retention_ms=-1)
 
 
 @pytest.fixture(autouse=True)
-def many_marks(monkeypatch):
+def many_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Logs of a few dozen batches are to have marks, and to thin them out."""
     monkeypatch.setattr(tally, "APART", 2)
     monkeypatch.setattr(tally, "MOST_MARKS", 6)
 
 
 @pytest.fixture(autouse=True)
-def no_syncs(monkeypatch):
+def no_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
     """No power cut happens here."""
     for name in ("fsync", "fdatasync"):
         monkeypatch.setattr(os, name, lambda descriptor: None)
@@ -175,7 +176,7 @@ class History:
         self.rng.choice(happenings)()
 
 
-def play(tmp_path, seed: int) -> None:
+def play(tmp_path: Path, seed: int) -> None:
     history = History(LogHouse(tmp_path / str(seed), (COMPACTED, KEPT)[seed % 3 == 0]), seed)
     for _ in range(24):
         history.go_on()
@@ -184,12 +185,12 @@ def play(tmp_path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seeds", [range(30), pytest.param(range(30, 300), marks=pytest.mark.slow)])
-def test_in_random_histories_a_count_is_what_a_consumer_gets(tmp_path, seeds):
+def test_in_random_histories_a_count_is_what_a_consumer_gets(tmp_path: Path, seeds: range) -> None:
     for seed in seeds:
         play(tmp_path, seed)
 
 
-def test_what_is_compacted_while_it_is_counted_is_counted_anew(tmp_path, monkeypatch):
+def test_what_is_compacted_while_it_is_counted_is_counted_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odradek_broker.log.remaining.HEADERS_AT_ONCE", 1)
     log = LogHouse(tmp_path, COMPACTED).open()
     for index in range(60):
@@ -211,7 +212,7 @@ def test_what_is_compacted_while_it_is_counted_is_counted_anew(tmp_path, monkeyp
     assert steps > 20 and found == consumed(log, 0, end, committed=True) != before
 
 
-def test_the_marks_of_a_segment_have_a_bound(tmp_path):
+def test_the_marks_of_a_segment_have_a_bound(tmp_path: Path) -> None:
     log = LogHouse(tmp_path, LogConfig()).open()
     for _ in range(200):
         append(log, batch(b"v", b"w"))
@@ -220,7 +221,7 @@ def test_the_marks_of_a_segment_have_a_bound(tmp_path):
     assert [counted(log, begin, 400, committed=False).records for begin in range(401)] == list(range(400, -1, -1))
 
 
-def test_who_is_at_the_end_costs_no_look_at_the_log(tmp_path):
+def test_who_is_at_the_end_costs_no_look_at_the_log(tmp_path: Path) -> None:
     log = LogHouse(tmp_path, KEPT).open()
     append(log, batch(b"v"))
     with pytest.raises(StopIteration) as stop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +60,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("data", "error"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
-def test_a_client_batch_is_refused_with_kafkas_error(tmp_path, data, error):
+def test_a_client_batch_is_refused_with_kafkas_error(tmp_path: Path, data: bytes, error: ErrorCode) -> None:
     house = LogHouse(tmp_path, LogConfig(max_message_bytes=1_500))
     log = house.open()
     append(log, GOOD)
@@ -74,7 +75,7 @@ def compressed(data: bytes, codec: Codec) -> bytes:
 
 
 @pytest.mark.parametrize("codec", Codec, ids=lambda codec: codec.name.lower())
-def test_a_batch_of_few_records_is_never_taken_with_a_count_that_is_not_theirs(codec):
+def test_a_batch_of_few_records_is_never_taken_with_a_count_that_is_not_theirs(codec: Codec) -> None:
     taken_as = [compressed(many(batch(b"x" * 300), count), codec) for count in (1, 2, 3, 40, 10_000, 38_000_000)]
     verdicts = [judged(each, LogConfig()) for each in taken_as]
     assert isinstance(verdicts[0], Valid)
@@ -85,14 +86,14 @@ def test_a_batch_of_few_records_is_never_taken_with_a_count_that_is_not_theirs(c
 
 
 @pytest.mark.parametrize("codec", Codec, ids=lambda codec: codec.name.lower())
-def test_a_batch_of_many_records_is_never_taken_where_the_rest_has_no_room_for_them(codec):
+def test_a_batch_of_many_records_is_never_taken_where_the_rest_has_no_room_for_them(codec: Codec) -> None:
     some = batch(*[b""] * 100)
     assert isinstance(judged(compressed(some, codec), LogConfig()), Valid)
     lie = judged(compressed(many(some, 30_000_000), codec), LogConfig())
     assert isinstance(lie, Refused) and lie.error is ErrorCode.INVALID_RECORD
 
 
-def test_a_record_of_a_negative_length_is_no_record():
+def test_a_record_of_a_negative_length_is_no_record() -> None:
     for length in (-1, -7, -(2**40)):
         data = GOOD[:61] + varint(length) + GOOD[62:]
         lie = judged(changed(data, ">i", 8, len(data) - 12), LogConfig())
@@ -114,7 +115,7 @@ COMPACTED = LogConfig(cleanup_policy=frozenset({"compact"}))
     ],
     ids=["before all time", "skips", "repeats", "goes back", "leaves", "no time at all"],
 )
-def test_a_compacted_topic_looks_at_the_time_and_the_offset_of_every_record(second, error):
+def test_a_compacted_topic_looks_at_the_time_and_the_offset_of_every_record(second: bytes, error: ErrorCode) -> None:
     head = batch((b"k", b"v"), (b"k", b"v"), timestamp=-(2**63) + NOW + 1)[:61]
     data = with_crc(changed(head, ">i", 8, 49 + len(FIRST + second)) + FIRST + second)
     refused = judged(data, COMPACTED)
@@ -126,7 +127,7 @@ def test_a_compacted_topic_looks_at_the_time_and_the_offset_of_every_record(seco
 FIRST = record(0, b"k", b"v")
 
 
-def test_the_bounds_of_time_are_the_topics(tmp_path):
+def test_the_bounds_of_time_are_the_topics(tmp_path: Path) -> None:
     config = LogConfig(message_timestamp_before_max_ms=100, message_timestamp_after_max_ms=50)
     log = LogHouse(tmp_path, config).open()
     for timestamp in (NOW - 100, NOW + 50, -1):
@@ -135,7 +136,7 @@ def test_the_bounds_of_time_are_the_topics(tmp_path):
         assert refuse(log, batch(b"a", timestamp=timestamp)).error is ErrorCode.INVALID_TIMESTAMP
 
 
-def test_the_first_millisecond_of_all_is_a_time_like_others():
+def test_the_first_millisecond_of_all_is_a_time_like_others() -> None:
     config = LogConfig(message_timestamp_before_max_ms=100)
     refused = judged(batch(b"a", timestamp=0), config)
     assert isinstance(refused, Refused) and refused.error is ErrorCode.INVALID_TIMESTAMP
@@ -145,12 +146,12 @@ def judged(data: bytes, config: LogConfig, origin: Origin = Origin.CLIENT) -> Va
     return validate(memoryview(bytearray(data)), config, origin, NOW)
 
 
-def test_a_batch_longer_than_a_segment_is_refused(tmp_path):
+def test_a_batch_longer_than_a_segment_is_refused(tmp_path: Path) -> None:
     log = LogHouse(tmp_path, LogConfig(segment_bytes=500)).open()
     assert refuse(log, batch(b"x" * 600)).error is ErrorCode.RECORD_LIST_TOO_LARGE
 
 
-def test_a_batch_may_be_just_as_long_as_the_topic_and_a_segment_allow():
+def test_a_batch_may_be_just_as_long_as_the_topic_and_a_segment_allow() -> None:
     size = len(GOOD)
     assert isinstance(judged(GOOD, LogConfig(max_message_bytes=size, segment_bytes=size)), Valid)
     too_large = judged(GOOD, LogConfig(max_message_bytes=size - 1))
@@ -159,7 +160,7 @@ def test_a_batch_may_be_just_as_long_as_the_topic_and_a_segment_allow():
     assert isinstance(too_long, Refused) and too_long.error is ErrorCode.RECORD_LIST_TOO_LARGE
 
 
-def test_a_batch_may_hold_as_many_records_as_fit_and_more_where_it_is_compressed():
+def test_a_batch_may_hold_as_many_records_as_fit_and_more_where_it_is_compressed() -> None:
     smallest = batch((None, b""), (None, b""))
     assert (len(smallest) - 61) // 7 == 2 and isinstance(judged(smallest, LogConfig()), Valid)
     [compressed] = taken(batch(*[b""] * 500), LogConfig(compression_type="zstd"))
@@ -169,7 +170,9 @@ def test_a_batch_may_hold_as_many_records_as_fit_and_more_where_it_is_compressed
 
 @pytest.mark.parametrize("policy", ["delete", "compact"])
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_no_record_of_a_compressed_batch_is_longer_than_the_topic_allows_where_it_says_so(codec, policy):
+def test_no_record_of_a_compressed_batch_is_longer_than_the_topic_allows_where_it_says_so(
+    codec: str, policy: str
+) -> None:
     plain = batch((b"k", b"x"), *[(b"k", b"x" * 1000)] * 30)
     length = 1000 + 8
     [swells] = taken(plain, LogConfig(compression_type=codec))
@@ -187,7 +190,7 @@ def test_no_record_of_a_compressed_batch_is_longer_than_the_topic_allows_where_i
     assert taken(swells, limited(100), Origin.COORDINATOR) == [swells]
 
 
-def test_a_worker_undoes_what_is_long():
+def test_a_worker_undoes_what_is_long() -> None:
     [swells] = taken(batch(b"x" * 100_000), LogConfig(compression_type="zstd"))
     assert not is_long(memoryview(swells), LogConfig())
     assert is_long(memoryview(swells), LogConfig(max_decompressed_message_bytes=1_000))
@@ -205,12 +208,12 @@ def taken(data: bytes, config: LogConfig, origin: Origin = Origin.CLIENT) -> lis
     [(GOOD[:-1], ErrorCode.CORRUPT_MESSAGE), (GOOD[:10], ErrorCode.CORRUPT_MESSAGE)],
     ids=["cut off", "undersized"],
 )
-def test_a_coordinators_batches_are_all_looked_at(tail, error):
+def test_a_coordinators_batches_are_all_looked_at(tail: bytes, error: ErrorCode) -> None:
     refused = judged(GOOD + tail, LogConfig(), Origin.COORDINATOR)
     assert isinstance(refused, Refused) and refused.error is error
 
 
-def test_what_is_compressed_already_and_what_ends_a_transaction_stays_as_it_came():
+def test_what_is_compressed_already_and_what_ends_a_transaction_stays_as_it_came() -> None:
     gzip = LogConfig(compression_type="gzip")
     [usual] = taken(batch(b"value" * 20), gzip)
     payload = compress(Codec.GZIP, batch(b"value" * 20)[61:], level=1)
@@ -220,7 +223,7 @@ def test_what_is_compressed_already_and_what_ends_a_transaction_stays_as_it_came
     assert taken(ended, gzip, Origin.COORDINATOR) == [ended]
 
 
-def test_a_batch_may_become_too_long_by_being_compressed_anew():
+def test_a_batch_may_become_too_long_by_being_compressed_anew() -> None:
     [small] = taken(batch(b"x" * 1_000), LogConfig(compression_type="gzip"))
     whole = len(batch(b"x" * 1_000))
     assert taken(small, LogConfig(compression_type="uncompressed", max_message_bytes=whole))
@@ -228,19 +231,19 @@ def test_a_batch_may_become_too_long_by_being_compressed_anew():
     assert isinstance(refused, Refused) and refused.error is ErrorCode.MESSAGE_TOO_LARGE
 
 
-def test_every_batch_of_a_coordinator_gets_the_brokers_time():
+def test_every_batch_of_a_coordinator_gets_the_brokers_time() -> None:
     valid = judged(GOOD + batch(b"x"), LogConfig(message_timestamp_type="LogAppendTime"), Origin.COORDINATOR)
     assert isinstance(valid, Valid)
     assert [(header.record_count, header.max_timestamp) for _, header in valid.batches] == [(2, NOW), (1, NOW)]
 
 
-def test_what_cannot_be_unpacked_cannot_be_compressed_anew():
+def test_what_cannot_be_unpacked_cannot_be_compressed_anew() -> None:
     [small] = taken(batch(b"x" * 1_000), LogConfig(compression_type="gzip"))
     refused = judged(with_crc(small[:61] + bytes(len(small) - 61)), LogConfig(compression_type="uncompressed"))
     assert isinstance(refused, Refused) and refused.error is ErrorCode.CORRUPT_MESSAGE and refused.message
 
 
-def test_a_compacted_topic_takes_only_records_with_keys_and_names_each_that_has_none(tmp_path):
+def test_a_compacted_topic_takes_only_records_with_keys_and_names_each_that_has_none(tmp_path: Path) -> None:
     log = LogHouse(tmp_path, LogConfig(cleanup_policy=frozenset({"compact"}))).open()
     append(log, batch((b"k", b"v"), (b"", None)))
     refused = refuse(log, batch((b"k", b"v"), (None, b"v"), (b"k", b"v"), (None, b"w")))
@@ -248,7 +251,7 @@ def test_a_compacted_topic_takes_only_records_with_keys_and_names_each_that_has_
     assert refused.record_errors == [(1, refused.message), (3, refused.message)] and refused.message
 
 
-def test_no_more_faults_are_named_than_a_batch_of_librdkafka_has_records(tmp_path):
+def test_no_more_faults_are_named_than_a_batch_of_librdkafka_has_records(tmp_path: Path) -> None:
     log = LogHouse(tmp_path, LogConfig(cleanup_policy=frozenset({"compact"}))).open()
     refused = refuse(log, batch(*[(None, b"v")] * (MOST_FAULTS + 1)))
     assert [index for index, _ in refused.record_errors] == list(range(MOST_FAULTS))
@@ -256,7 +259,7 @@ def test_no_more_faults_are_named_than_a_batch_of_librdkafka_has_records(tmp_pat
     assert short.error is ErrorCode.INVALID_RECORD and short.message
 
 
-def test_a_coordinator_may_write_what_a_client_may_not(tmp_path):
+def test_a_coordinator_may_write_what_a_client_may_not(tmp_path: Path) -> None:
     log = LogHouse(tmp_path, LogConfig(max_message_bytes=100)).open()
     append(log, marker(1, 0, commit=True), origin=Origin.COORDINATOR)
     append(log, batch(b"x" * 200) + batch(b"y"), origin=Origin.COORDINATOR)
@@ -264,7 +267,7 @@ def test_a_coordinator_may_write_what_a_client_may_not(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gzip", "snappy", "lz4", "zstd", "uncompressed"])
-def test_batches_are_compressed_anew_as_the_topic_asks(tmp_path, name):
+def test_batches_are_compressed_anew_as_the_topic_asks(tmp_path: Path, name: str) -> None:
     house = LogHouse(tmp_path, LogConfig(compression_type=name))
     log = house.open()
     append(log, batch(*[b"value" * 20] * 3, producer=(4, 0, 0), timestamps=[10, 11, 9]), epoch=2)
@@ -293,7 +296,7 @@ def test_batches_are_compressed_anew_as_the_topic_asks(tmp_path, name):
     assert again.duplicate
 
 
-def test_what_was_stamped_beforehand_is_taken_though_the_topic_was_configured_anew_meanwhile(tmp_path):
+def test_what_was_stamped_beforehand_is_taken_though_the_topic_was_configured_anew_meanwhile(tmp_path: Path) -> None:
     before = LogConfig(message_timestamp_type="LogAppendTime")
     log = LogHouse(tmp_path, LogConfig(message_timestamp_type="LogAppendTime", retention_ms=1)).open()
     sent = memoryview(bytearray(GOOD))

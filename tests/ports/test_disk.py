@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,16 +15,16 @@ from odradek_broker.ports.disk import AlreadyLocked, RealDisk
 
 
 @pytest.fixture
-def disk():
+def disk() -> RealDisk:
     return RealDisk()
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> str:
     return str(tmp_path / "file")
 
 
-def test_what_is_appended_is_read_back_where_append_said(disk, path):
+def test_what_is_appended_is_read_back_where_append_said(disk: RealDisk, path: str) -> None:
     file = disk.open(path, create=True)
     assert file.append(b"abc") == 0
     assert file.append(b"de", bytearray(b"fg"), memoryview(b"h")) == 3
@@ -35,14 +36,14 @@ def test_what_is_appended_is_read_back_where_append_said(disk, path):
     assert disk.open(path).size == 5
 
 
-def test_a_file_that_is_not_there_is_only_made_when_asked_for(disk, path):
+def test_a_file_that_is_not_there_is_only_made_when_asked_for(disk: RealDisk, path: str) -> None:
     with pytest.raises(FileNotFoundError):
         disk.open(path)
     disk.open(path, create=True)
     assert disk.exists(path) and disk.size(path) == 0
 
 
-def test_a_write_that_is_done_in_part_is_carried_on(disk, path, monkeypatch):
+def test_a_write_that_is_done_in_part_is_carried_on(disk: RealDisk, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system may write less than it was given: at its own limit, or when a signal comes."""
     real_write, real_many = os.pwrite, os.pwritev
     monkeypatch.setattr(disk_port, "_write", lambda fd, data, at: real_write(fd, memoryview(data)[:3], at))
@@ -54,7 +55,9 @@ def test_a_write_that_is_done_in_part_is_carried_on(disk, path, monkeypatch):
 
 
 @pytest.mark.parametrize("pieces", [(b"0123456789",), (b"01234", b"56789")])
-def test_a_write_that_fails_half_way_leaves_the_file_as_it_was(disk, path, monkeypatch, pieces):
+def test_a_write_that_fails_half_way_leaves_the_file_as_it_was(
+    disk: RealDisk, path: str, monkeypatch: pytest.MonkeyPatch, pieces: tuple[bytes, ...]
+) -> None:
     file = disk.open(path, create=True)
     file.append(b"before")
     real = os.pwrite
@@ -76,7 +79,9 @@ def test_a_write_that_fails_half_way_leaves_the_file_as_it_was(disk, path, monke
     assert file.append(b"after") == 6 and disk.read_file(path) == b"beforeafter"
 
 
-def test_bytes_that_could_not_be_cut_back_are_cut_before_the_next_write(disk, path, monkeypatch):
+def test_bytes_that_could_not_be_cut_back_are_cut_before_the_next_write(
+    disk: RealDisk, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = disk.open(path, create=True)
     file.append(b"before")
     real_write, real_truncate = os.pwrite, os.ftruncate
@@ -103,7 +108,7 @@ def test_bytes_that_could_not_be_cut_back_are_cut_before_the_next_write(disk, pa
     assert file.append(b"x") == 6 and disk.read_file(path) == b"beforex"
 
 
-def test_a_file_stays_readable_while_somebody_holds_it_and_is_closed_after(disk, path):
+def test_a_file_stays_readable_while_somebody_holds_it_and_is_closed_after(disk: RealDisk, path: str) -> None:
     file = disk.open(path, create=True)
     file.append(b"held")
     disk.remove(path)
@@ -114,14 +119,14 @@ def test_a_file_stays_readable_while_somebody_holds_it_and_is_closed_after(disk,
         os.fstat(descriptor)
 
 
-def test_a_file_is_replaced_at_one_stroke(disk, path):
+def test_a_file_is_replaced_at_one_stroke(disk: RealDisk, path: str) -> None:
     for sync in (True, False):
         disk.replace_file(path, b"old", sync=sync)
         disk.replace_file(path, b"new", sync=sync)
         assert disk.read_file(path) == b"new" and disk.list(os.path.dirname(path)) == ["file"]
 
 
-def test_renaming_replaces_and_directories_come_and_go(disk, tmp_path):
+def test_renaming_replaces_and_directories_come_and_go(disk: RealDisk, tmp_path: Path) -> None:
     a, b, directory = (str(tmp_path / name) for name in ("a", "b", "d/e"))
     disk.replace_file(a, b"a")
     disk.replace_file(b, b"b")
@@ -138,7 +143,7 @@ def test_renaming_replaces_and_directories_come_and_go(disk, tmp_path):
     assert abs(disk.modified_ms(b) - os.stat(b).st_mtime * 1000) < 10
 
 
-def test_what_is_created_is_its_owners_alone_whatever_the_umask_says(disk, tmp_path):
+def test_what_is_created_is_its_owners_alone_whatever_the_umask_says(disk: RealDisk, tmp_path: Path) -> None:
     left = tmp_path / "replaced.tmp"
     left.write_bytes(b"left by a crash")
     left.chmod(0o666)
@@ -170,7 +175,7 @@ def lock_from_outside(path: str) -> int:
     return subprocess.run([sys.executable, "-c", LOCK, path], check=False).returncode
 
 
-def test_a_lock_keeps_out_another_process_and_another_part_of_this_one(disk, path):
+def test_a_lock_keeps_out_another_process_and_another_part_of_this_one(disk: RealDisk, path: str) -> None:
     lock = disk.lock(path)
     assert lock_from_outside(path) == 7
     with pytest.raises(AlreadyLocked):

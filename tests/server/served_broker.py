@@ -6,9 +6,9 @@ import random
 import socket
 import struct
 from collections.abc import AsyncIterator, Sized
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 import trio
 from msgspec import Struct
@@ -99,9 +99,10 @@ class Peer:
         return True
 
     async def produce(self, request: ProduceRequest) -> PartitionProduceResponse:
-        return await self.receive_produced(await self.send(request, 9))
+        await self.send(request, 9)
+        return await self.receive_produced()
 
-    async def receive_produced(self, _: None = None) -> PartitionProduceResponse:
+    async def receive_produced(self) -> PartitionProduceResponse:
         with trio.fail_after(10):
             return (await self.receive(ProduceResponse, 9))[1].responses[0].partition_responses[0]
 
@@ -179,6 +180,16 @@ class Served:
             await trio.aclose_forcefully(stream)
 
 
+@overload
+def serving(directory: Path, **settings: str) -> AbstractAsyncContextManager[Served]: ...
+@overload
+def serving(directory: Path, *, clock: Clock, **settings: str) -> AbstractAsyncContextManager[Served]: ...
+@overload
+def serving(directory: Path, *, disk: Disk, **settings: str) -> AbstractAsyncContextManager[Served]: ...
+@overload
+def serving(directory: Path, *, seed: int, **settings: str) -> AbstractAsyncContextManager[Served]: ...
+@overload
+def serving(directory: Path, *, disk: Disk, clock: Clock, **settings: str) -> AbstractAsyncContextManager[Served]: ...
 @asynccontextmanager
 async def serving(
     directory: Path, *, disk: Disk | None = None, clock: Clock | None = None, seed: int = 1, **settings: str

@@ -204,7 +204,7 @@ class Conversation:
         await self._renewed(f"{who} renews", name, b"x")
         await self._ended(f"{who} ends", name, b"x", 1)
         answer = await self._ask(name, DescribeDelegationTokenRequest(None), DescribeDelegationTokenResponse)
-        self._note(f"{who} describes", ErrorCode(answer.error_code).name)
+        self._note(f"{who} describes", ErrorCode.from_code(answer.error_code).name)
 
     async def _made(self, step: str, who: str, owner: str = "", **fields: Any) -> CreateDelegationTokenResponse:
         given = {"owner_principal_type": "User", "owner_principal_name": owner} if owner else {}
@@ -215,7 +215,7 @@ class Conversation:
         told = times if issued < 0 or not issued else ("issued", times[1] - issued, times[2] - issued)
         requester = f"{made.token_requester_principal_type}:{made.token_requester_principal_name}"
         whose = f"owner {made.principal_type}:{made.principal_name} by {requester}"
-        self._note(step, " ".join(map(str, (ErrorCode(made.error_code).name, whose, *told))))
+        self._note(step, " ".join(map(str, (ErrorCode.from_code(made.error_code).name, whose, *told))))
         return made
 
     async def _renewed(self, step: str, who: str, hmac: bytes, period_ms: int = -1) -> None:
@@ -234,7 +234,7 @@ class Conversation:
         """Periods to the nearest minute, as a while passes between the question and the answer."""
         left = answer.expiry_timestamp_ms
         told = left if left <= 0 else round((left - since) / 60_000) * 60_000
-        self._note(step, f"{ErrorCode(answer.error_code).name} {told}")
+        self._note(step, f"{ErrorCode.from_code(answer.error_code).name} {told}")
 
     async def _described(self, step: str, who: str, *owners: str) -> None:
         self._note(step, await self._owners(who, list(owners) or None))
@@ -249,7 +249,7 @@ class Conversation:
         exchange = ScramExchange(mechanism, token_id, password, "nonce", by_token=by_token)
         peer, answer = await self._log_in(exchange)
         lasts = 0 < answer.session_lifetime_ms <= WEEK_MS
-        self._note(step, ErrorCode(answer.error_code).name + (" for a week or less" if lasts else ""))
+        self._note(step, ErrorCode.from_code(answer.error_code).name + (" for a week or less" if lasts else ""))
         return peer
 
     def _note(self, step: str, answer: str) -> None:

@@ -238,11 +238,11 @@ class SimPort:
         self._network = network
         self._host = host
 
-    async def listen(self, host: str, port: int) -> SimListener:
+    async def listen(self, host: str, port: int, tls: object = None) -> SimListener:
         await trio.lowlevel.checkpoint()
         return self._network.listen(self._host, port)
 
-    async def connect(self, host: str, port: int, tls: None = None) -> SimStream:
+    async def connect(self, host: str, port: int, tls: object = None) -> SimStream:
         """There is no TLS here: what of it is drawn at random no seed rules."""
         return await self._network.connect(self._host, (host, port))
 

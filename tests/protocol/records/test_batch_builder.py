@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def filled(*values: bytes, codec: Codec = Codec.NONE) -> BatchBuilder:
     return builder
 
 
-def test_a_batch_says_what_is_in_it():
+def test_a_batch_says_what_is_in_it() -> None:
     built = filled(b"a", b"b", b"c").build(7, 3, 50, is_transactional=True)
     header = read_header(built)
     assert header.size_bytes == len(built)
@@ -38,7 +40,7 @@ def test_a_batch_says_what_is_in_it():
     ]
 
 
-def test_without_numbers_a_batch_has_no_producer():
+def test_without_numbers_a_batch_has_no_producer() -> None:
     header = read_header(filled(b"a").build())
     assert (header.producer_id, header.producer_epoch, header.base_sequence) == (-1, -1, -1)
     assert header.partition_leader_epoch == -1
@@ -46,7 +48,7 @@ def test_without_numbers_a_batch_has_no_producer():
 
 @settings(deadline=None)
 @given(st.lists(ANY_RECORD, min_size=1, max_size=8))
-def test_the_size_is_exact_after_every_record(records):
+def test_the_size_is_exact_after_every_record(records: list[Any]) -> None:
     builder = BatchBuilder()
     assert builder.size_bytes == HEADER_BYTES
     for record in records:
@@ -57,7 +59,7 @@ def test_the_size_is_exact_after_every_record(records):
 
 
 @pytest.mark.parametrize("length", EDGES)
-def test_lengths_at_the_edges_of_the_tables_are_right(length):
+def test_lengths_at_the_edges_of_the_tables_are_right(length: int) -> None:
     for key, value in ((b"k" * length, None), (None, b"v" * length), (b"k" * length, b"v" * length)):
         for near in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12):  # so that the length of the record meets an edge too
             builder = BatchBuilder()
@@ -67,7 +69,7 @@ def test_lengths_at_the_edges_of_the_tables_are_right(length):
             assert builder.size_bytes == len(builder.build())
 
 
-def test_a_batch_may_have_more_records_than_the_tables_have_entries():
+def test_a_batch_may_have_more_records_than_the_tables_have_entries() -> None:
     builder = BatchBuilder()
     for place in range(20_000):
         assert builder.append(None, b"", (), NOW) == place
@@ -76,7 +78,7 @@ def test_a_batch_may_have_more_records_than_the_tables_have_entries():
     assert [r.offset for r in decode_batch(built)] == list(range(20_000))
 
 
-def test_timestamps_go_both_ways():
+def test_timestamps_go_both_ways() -> None:
     times = [NOW, NOW, NOW - 5, NOW + 100_000, NOW - 2**40, NOW, -1, 0, 2**62]
     built = build_batch([Record(timestamp=time) for time in times])
     header = read_header(built)
@@ -86,7 +88,7 @@ def test_timestamps_go_both_ways():
 
 
 @pytest.mark.parametrize("codec", list(Codec))
-def test_a_batch_is_compressed_when_it_is_built(codec):
+def test_a_batch_is_compressed_when_it_is_built(codec: Codec) -> None:
     builder = filled(*[b"the same again " * 20] * 50, codec=codec)
     built = builder.build()
     assert read_header(built).codec is codec
@@ -95,7 +97,7 @@ def test_a_batch_is_compressed_when_it_is_built(codec):
     assert decode_batch(built) == decode_batch(filled(*[b"the same again " * 20] * 50).build())
 
 
-def test_a_level_is_handed_on():
+def test_a_level_is_handed_on() -> None:
     values = [bytes(str(n * 7919 % 1000), "ascii") * 3 for n in range(2_000)]
     sizes = [
         len(build_batch([Record(value=value) for value in values], codec=Codec.ZSTD, level=level)) for level in (-5, 19)
@@ -103,7 +105,7 @@ def test_a_level_is_handed_on():
     assert sizes[1] < sizes[0]
 
 
-def test_a_batch_can_be_built_again_under_other_numbers():
+def test_a_batch_can_be_built_again_under_other_numbers() -> None:
     builder = filled(b"a", b"b", codec=Codec.ZSTD)
     first = builder.build(7, 3, 50)
     again = builder.build(7, 4, 0)
@@ -112,7 +114,7 @@ def test_a_batch_can_be_built_again_under_other_numbers():
     assert first == again, "which is what stamping gives too"
 
 
-def test_records_may_follow_after_a_build():
+def test_records_may_follow_after_a_build() -> None:
     builder = filled(b"a")
     builder.build()
     builder.append(None, b"b", (), NOW)
@@ -136,7 +138,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("arguments", "error"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
 @pytest.mark.parametrize("before", [0, 2])
-def test_a_record_that_is_refused_leaves_no_trace(arguments, error, before):
+def test_a_record_that_is_refused_leaves_no_trace(arguments: Any, error: type[Exception], before: int) -> None:
     builder, untouched = filled(*[b"x"] * before), filled(*[b"x"] * before)
     with pytest.raises(error):
         builder.append(*arguments, NOW + 1_000)
@@ -152,7 +154,9 @@ def test_a_record_that_is_refused_leaves_no_trace(arguments, error, before):
 )
 @pytest.mark.parametrize("before", [0, 2])
 @pytest.mark.parametrize("pairs", [(), (("h", b"x"),)], ids=["bare", "with headers"])
-def test_a_timestamp_that_cannot_be_leaves_no_trace(timestamp, error, before, pairs):
+def test_a_timestamp_that_cannot_be_leaves_no_trace(
+    timestamp: Any, error: type[Exception], before: int, pairs: tuple[tuple[str, bytes], ...]
+) -> None:
     builder, untouched = filled(*[b"x"] * before), filled(*[b"x"] * before)
     with pytest.raises(error):
         builder.append(None, None, pairs, timestamp)
@@ -161,12 +165,12 @@ def test_a_timestamp_that_cannot_be_leaves_no_trace(timestamp, error, before, pa
     assert builder.build() == untouched.build()
 
 
-def test_an_empty_batch_is_never_built():
+def test_an_empty_batch_is_never_built() -> None:
     with pytest.raises(AssertionError):
         BatchBuilder().build()
 
 
-def test_build_batch_numbers_records_from_the_base_offset_on():
+def test_build_batch_numbers_records_from_the_base_offset_on() -> None:
     built = build_batch(samples(), base_offset=500, leader_epoch=9, producer_id=1, producer_epoch=2, base_sequence=3)
     header = read_header(built)
     assert (header.base_offset, header.partition_leader_epoch) == (500, 9)

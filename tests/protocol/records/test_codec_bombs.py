@@ -11,6 +11,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import cramjam
 import lz4.frame
@@ -95,7 +96,7 @@ BOMBS: list[tuple[Codec, Callable[[], bytes]]] = [
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
 @pytest.mark.parametrize(("codec", "make"), BOMBS, ids=[make.__name__ for _, make in BOMBS])
-def test_a_bomb_does_not_go_off(tmp_path, codec, make):
+def test_a_bomb_does_not_go_off(tmp_path: Path, codec: Codec, make: Callable[[], bytes]) -> None:
     bomb = make()
     (tmp_path / "bomb").write_bytes(bomb)
     done = subprocess.run(
@@ -110,7 +111,7 @@ def test_a_bomb_does_not_go_off(tmp_path, codec, make):
 
 
 @pytest.mark.parametrize(("codec", "make"), BOMBS, ids=[make.__name__ for _, make in BOMBS])
-def test_the_bombs_are_what_they_seem(codec, make):
+def test_the_bombs_are_what_they_seem(codec: Codec, make: Callable[[], bytes]) -> None:
     """Were they damaged, that they are refused would say nothing."""
     bomb = make()
     assert len(decompress(codec, bomb, BOMB_MIB * MIB)) == BOMB_MIB * MIB
@@ -134,14 +135,14 @@ HUGE = 2**31 - 1
         pytest.param(Codec.LZ4, b"\x04\x22\x4d\x18\x60\x70\x73" + struct.pack("<I", HUGE), id="lz4"),
     ],
 )
-def test_an_empty_claim_of_a_huge_size_is_refused(codec, data):
+def test_an_empty_claim_of_a_huge_size_is_refused(codec: Codec, data: bytes) -> None:
     with pytest.raises(ProtocolError):
         decompress(codec, data, ALLOWED_BYTES)
     with pytest.raises(ProtocolError):
         decompress(codec, data, HUGE)
 
 
-def test_snappy_is_not_begun_where_its_claim_cannot_be_true():
+def test_snappy_is_not_begun_where_its_claim_cannot_be_true() -> None:
     """It would allocate what is claimed, and end the process where there is not so much."""
     with pytest.raises(ProtocolError, match="7 bytes cannot become 2147483647"):
         decompress(Codec.SNAPPY, b"\xff\xff\xff\xff\x07" + b"\x00x", HUGE)

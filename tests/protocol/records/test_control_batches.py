@@ -22,14 +22,14 @@ from odradek.protocol.records.record import Record, decode_batch
 from tests.protocol.records.kafka_batches import ABORT, COMMIT, PLAIN
 
 
-def test_the_markers_of_kafka_are_read():
+def test_the_markers_of_kafka_are_read() -> None:
     assert read_end_transaction_marker(COMMIT) == EndTransactionMarker(committed=True, coordinator_epoch=0)
     assert read_end_transaction_marker(b"?" + ABORT, 1) == EndTransactionMarker(committed=False, coordinator_epoch=0)
     assert is_abort_or_commit(COMMIT) and is_abort_or_commit(ABORT)
 
 
 @pytest.mark.parametrize(("kafkas", "committed"), [(COMMIT, True), (ABORT, False)])
-def test_a_marker_of_ours_is_the_bytes_of_kafka(kafkas, committed):
+def test_a_marker_of_ours_is_the_bytes_of_kafka(kafkas: bytes, committed: bool) -> None:
     header = read_header(kafkas)
     ours = build_end_transaction_marker(106, 0, EndTransactionMarker(committed, 0), header.base_timestamp)
     assert crc_is_valid(ours, 0, read_header(ours))
@@ -37,7 +37,7 @@ def test_a_marker_of_ours_is_the_bytes_of_kafka(kafkas, committed):
     assert ours == kafkas
 
 
-def test_a_marker_keeps_who_ended_what():
+def test_a_marker_keeps_who_ended_what() -> None:
     built = build_end_transaction_marker(2**40, 12, EndTransactionMarker(True, 77), 1_000)
     header = read_header(built)
     assert header.is_control and header.is_transactional
@@ -51,7 +51,7 @@ def control_batch(key: bytes | None, value: bytes | None = None) -> bytearray:
     return builder.build(is_control=True)
 
 
-def test_other_control_batches_are_no_markers():
+def test_other_control_batches_are_no_markers() -> None:
     for kind in (2, 3, 4, 5, 6, 7, 1_000, -1):
         batch = control_batch(struct.pack(">hh", 0, kind), b"whatever")
         assert read_end_transaction_marker(batch) is None
@@ -60,7 +60,7 @@ def test_other_control_batches_are_no_markers():
     assert control_type(Record(key=struct.pack(">hh", 0, 1_000))) is ControlType.UNKNOWN
 
 
-def test_a_later_version_may_say_more():
+def test_a_later_version_may_say_more() -> None:
     record = Record(key=struct.pack(">hhq", 3, 1, 99), value=struct.pack(">hiq", 4, 5, 99))
     assert end_transaction_marker(record) == EndTransactionMarker(True, 5)
 
@@ -77,12 +77,12 @@ def test_a_later_version_may_say_more():
         (struct.pack(">hh", 0, 1), struct.pack(">hi", -1, 0)),
     ],
 )
-def test_a_damaged_marker_is_refused(key, value):
+def test_a_damaged_marker_is_refused(key: bytes | None, value: bytes | None) -> None:
     with pytest.raises(ProtocolError):
         read_end_transaction_marker(control_batch(key, value))
 
 
-def test_a_control_record_that_is_damaged_as_a_record_is_refused():
+def test_a_control_record_that_is_damaged_as_a_record_is_refused() -> None:
     with pytest.raises(ProtocolError):
         is_abort_or_commit(COMMIT[:-1])
     assert decode_batch(PLAIN), "whereas this is sound"

@@ -64,7 +64,7 @@ def three(magic: int) -> bytes:
 
 @each_client
 @each_magic
-def test_messages_of_other_clients_are_read(client: OtherClient, magic: int):
+def test_messages_of_other_clients_are_read(client: OtherClient, magic: int) -> None:
     data = client.build_message_set(RECORDS, magic, Codec.NONE)
     assert decode_message_set(data) == in_magic(magic, RECORDS)
     assert len(client.read(data)) == len(RECORDS)
@@ -72,22 +72,22 @@ def test_messages_of_other_clients_are_read(client: OtherClient, magic: int):
 
 @each_client
 @pytest.mark.parametrize(("magic", "codec"), WRAPPERS)
-def test_wrappers_of_other_clients_are_read(client: OtherClient, magic: int, codec: Codec):
+def test_wrappers_of_other_clients_are_read(client: OtherClient, magic: int, codec: Codec) -> None:
     assert decode_message_set(client.build_message_set(RECORDS, magic, codec)) == in_magic(magic, RECORDS)
 
 
 @pytest.mark.parametrize("codec", OLD_CODECS)
-def test_offsets_in_a_wrapper_of_magic_1_count_up_to_that_of_the_wrapper(codec):
+def test_offsets_in_a_wrapper_of_magic_1_count_up_to_that_of_the_wrapper(codec: Codec) -> None:
     records = decode_message_set(wrapper(1, 12, codec, three(1)))
     assert records == [Record(10 + n, NOW + n, b"k", bytes([n])) for n in range(3)]
 
 
-def test_offsets_that_compaction_left_in_a_wrapper_are_kept():
+def test_offsets_that_compaction_left_in_a_wrapper_are_kept() -> None:
     inner = message(1, 0, b"a", b"") + message(1, 5, b"b", b"")
     assert [r.offset for r in decode_message_set(wrapper(1, 100, Codec.GZIP, inner))] == [95, 100]
 
 
-def test_offsets_in_a_wrapper_of_magic_0_are_those_of_the_log():
+def test_offsets_in_a_wrapper_of_magic_0_are_those_of_the_log() -> None:
     records = decode_message_set(wrapper(0, 12, Codec.GZIP, three(0)))
     assert [(r.offset, r.timestamp, r.timestamp_type) for r in records] == [
         (10, -1, NO_TIMESTAMP_TYPE),
@@ -96,7 +96,7 @@ def test_offsets_in_a_wrapper_of_magic_0_are_those_of_the_log():
     ]
 
 
-def test_log_append_time_is_the_wrappers():
+def test_log_append_time_is_the_wrappers() -> None:
     data = wrapper(1, 12, Codec.GZIP, three(1), timestamp=NOW + 99, attributes=0x08)
     assert [(r.timestamp, r.timestamp_type) for r in decode_message_set(data)] == [(NOW + 99, LOG_APPEND_TIME)] * 3
     single = message(1, 5, None, b"v", attributes=0x08)
@@ -105,7 +105,7 @@ def test_log_append_time_is_the_wrappers():
 
 
 @pytest.mark.parametrize("block_size", [4, 5, 6, 7])
-def test_the_wrong_lz4_checksum_of_old_kafka_is_forgiven_in_magic_0_alone(block_size):
+def test_the_wrong_lz4_checksum_of_old_kafka_is_forgiven_in_magic_0_alone(block_size: int) -> None:
     def wrapped(magic: int, damage: int) -> bytes:
         compressor = lz4.frame.LZ4FrameCompressor(block_size=block_size, block_linked=False)
         frame = bytearray(compressor.begin() + compressor.compress(three(magic)) + compressor.flush())
@@ -118,7 +118,7 @@ def test_the_wrong_lz4_checksum_of_old_kafka_is_forgiven_in_magic_0_alone(block_
         decode_message_set(wrapped(1, 0x55))
 
 
-def test_old_and_new_may_lie_behind_each_other():
+def test_old_and_new_may_lie_behind_each_other() -> None:
     data = message(0, 0, b"k", b"0") + message(1, 1, b"k", b"1") + wrapper(1, 4, Codec.GZIP, three(1)) + PLAIN
     records = decode_message_set(data)
     assert [r.offset for r in records] == [0, 1, 2, 3, 4, 0]
@@ -128,7 +128,7 @@ def test_old_and_new_may_lie_behind_each_other():
 
 
 @each_magic
-def test_every_flipped_bit_behind_the_size_is_noticed(magic):
+def test_every_flipped_bit_behind_the_size_is_noticed(magic: int) -> None:
     good = message(magic, 5, b"key", b"value")
     assert decode_message_set(good)
     for position in range(12, len(good)):
@@ -160,7 +160,7 @@ DAMAGED = [
 
 
 @pytest.mark.parametrize("data", [case[1] for case in DAMAGED], ids=[case[0] for case in DAMAGED])
-def test_damage_is_a_protocol_error(data):
+def test_damage_is_a_protocol_error(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode_message_set(data)
 
@@ -172,14 +172,14 @@ def sized(body: bytes) -> bytes:
 
 @pytest.mark.parametrize("length", [-2, -(2**31), 5, 2**31 - 1])
 @pytest.mark.parametrize("which", ["key", "value"])
-def test_a_length_that_cannot_be_is_refused(length, which):
+def test_a_length_that_cannot_be_is_refused(length: int, which: str) -> None:
     head = struct.pack(">bbq", 1, 0, NOW)
     lengths = (length, -1) if which == "key" else (-1, length)
     with pytest.raises(ProtocolError):
         decode_message_set(sized(head + struct.pack(">ii", *lengths)))
 
 
-def test_wrappers_share_what_they_may_swell_to():
+def test_wrappers_share_what_they_may_swell_to() -> None:
     inner = message(1, 0, None, bytes(10_000))
     data = wrapper(1, 0, Codec.GZIP, inner) + wrapper(1, 1, Codec.GZIP, inner)
     assert len(decode_message_set(data, max_bytes=2 * len(inner))) == 2

@@ -21,13 +21,13 @@ from tests.protocol.records.other_clients import OTHER_CLIENTS
         (b"abc", 479470107),
     ],
 )
-def test_the_known_values_of_kafka(key, hashed):
+def test_the_known_values_of_kafka(key: bytes, hashed: int) -> None:
     assert murmur2(key) == hashed
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=100))
-def test_other_clients_hash_alike(key):
+def test_other_clients_hash_alike(key: bytes) -> None:
     for client in OTHER_CLIENTS:
         assert murmur2(key) & 0xFFFFFFFF == client.murmur2(key) & 0xFFFFFFFF, client.name
     assert -(2**31) <= murmur2(key) < 2**31
@@ -35,7 +35,7 @@ def test_other_clients_hash_alike(key):
 
 @settings(deadline=None)
 @given(st.binary(max_size=40), st.integers(1, 1000))
-def test_a_key_has_one_partition_among_those_there_are(key, partition_count):
+def test_a_key_has_one_partition_among_those_there_are(key: bytes, partition_count: int) -> None:
     partition = partition_for_key(key, partition_count)
     assert partition == (murmur2(key) & 0x7FFFFFFF) % partition_count
     assert 0 <= partition < partition_count

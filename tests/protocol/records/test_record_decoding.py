@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 
-from odradek.protocol.primitives import ProtocolError, encode_varint
+from odradek.protocol.primitives import Buffer, ProtocolError, encode_varint
 from odradek.protocol.records.batch import HEADER_BYTES, read_header
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.codecs import Codec, compress
@@ -49,7 +50,7 @@ def with_length(data: bytes) -> bytes:
     return varint(len(data)) + data
 
 
-def test_a_batch_written_by_hand_is_read():
+def test_a_batch_written_by_hand_is_read() -> None:
     payload = raw_record(with_length(b"k"), with_length(b"v"), offset=3, timestamp=-5)
     payload += raw_record(
         headers=varint(2) + with_length(b"a") + b"\x01" + with_length(b"") + with_length(b"x"), offset=9
@@ -61,12 +62,12 @@ def test_a_batch_written_by_hand_is_read():
 
 
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
-def test_keys_and_values_are_bytes_whatever_the_buffer(wrap):
+def test_keys_and_values_are_bytes_whatever_the_buffer(wrap: Callable[[bytes], Buffer]) -> None:
     (record,) = decode_batch(wrap(b"???" + build_batch([Record(key=b"k", value=b"v", headers=(("h", b"x"),))])), 3)
     assert type(record.key) is type(record.value) is type(record.headers[0][1]) is bytes
 
 
-def test_records_outlive_the_buffer():
+def test_records_outlive_the_buffer() -> None:
     batch = build_batch([Record(key=b"k", value=b"value")])
     (record,) = decode_batch(batch)
     batch[:] = bytes(len(batch))
@@ -74,7 +75,7 @@ def test_records_outlive_the_buffer():
 
 
 @pytest.mark.parametrize("size", [1, 5, 9, 10])
-def test_varints_longer_than_they_need_to_be_are_read(size):
+def test_varints_longer_than_they_need_to_be_are_read(size: int) -> None:
     def long_varint(value: int) -> bytes:
         digits = [value * 2 >> 7 * place & 0x7F | 0x80 for place in range(size)]
         return bytes([*digits[:-1], digits[-1] & 0x7F])
@@ -85,7 +86,7 @@ def test_varints_longer_than_they_need_to_be_are_read(size):
 
 
 @pytest.mark.parametrize("delta", [0, 1, 63, 64, 8_191, 8_192, 2**31, 2**40, 2**62])
-def test_deltas_of_any_length_count_in_both_directions(delta):
+def test_deltas_of_any_length_count_in_both_directions(delta: int) -> None:
     payload = raw_record(timestamp=delta, offset=delta) + raw_record(timestamp=-delta - 1, offset=-delta - 1)
     decoded = decode_batch(batch_of(payload, 2, base_offset=2**62))
     assert [(r.timestamp, r.offset) for r in decoded] == [
@@ -94,22 +95,22 @@ def test_deltas_of_any_length_count_in_both_directions(delta):
     ]
 
 
-def test_with_log_append_time_every_record_has_the_largest_timestamp():
+def test_with_log_append_time_every_record_has_the_largest_timestamp() -> None:
     payload = raw_record(timestamp=7) + raw_record(offset=1)
     decoded = decode_batch(batch_of(payload, 2, attributes=0x08, max_timestamp=NOW + 99))
     assert [(r.timestamp, r.timestamp_type) for r in decoded] == [(NOW + 99, LOG_APPEND_TIME)] * 2
 
 
-def test_offsets_that_compaction_has_taken_out_stay_out():
+def test_offsets_that_compaction_has_taken_out_stay_out() -> None:
     payload = raw_record(offset=2) + raw_record(offset=70) + raw_record(offset=10_000)
     assert [r.offset for r in decode_batch(batch_of(payload, 3, base_offset=10))] == [12, 80, 10_010]
 
 
-def test_a_batch_that_compaction_has_emptied_has_no_records():
+def test_a_batch_that_compaction_has_emptied_has_no_records() -> None:
     assert decode_batch(batch_of(b"", 0)) == []
 
 
-def test_records_are_made_as_wanted():
+def test_records_are_made_as_wanted() -> None:
     batch = build_batch([Record(timestamp=NOW, value=b"a"), Record(timestamp=NOW, value=b"b")])
     assert decode_batch_as(lambda offset, _time, _key, value, _headers, _type: (offset, value), batch) == [
         (0, b"a"),
@@ -117,7 +118,7 @@ def test_records_are_made_as_wanted():
     ]
 
 
-def test_several_batches_are_one_list_and_a_torn_tail_is_left_out():
+def test_several_batches_are_one_list_and_a_torn_tail_is_left_out() -> None:
     first, second = build_batch(samples()), build_batch(samples(), base_offset=1_000, codec=Codec.ZSTD)
     both = decode_batch(first) + decode_batch(second)
     assert decode_records(first + second) == both
@@ -126,7 +127,7 @@ def test_several_batches_are_one_list_and_a_torn_tail_is_left_out():
     assert decode_records(b"") == []
 
 
-def test_a_header_name_that_is_not_utf8_does_not_stop_a_consumer():
+def test_a_header_name_that_is_not_utf8_does_not_stop_a_consumer() -> None:
     payload = raw_record(headers=varint(1) + with_length(b"\xff!") + with_length(b"\xff"))
     assert decode_batch(batch_of(payload, 1))[0].headers == (("\N{REPLACEMENT CHARACTER}!", b"\xff"),)
 
@@ -170,26 +171,26 @@ DAMAGED = [
 
 @pytest.mark.parametrize(("payload", "count"), [case[1:] for case in DAMAGED], ids=[case[0] for case in DAMAGED])
 @pytest.mark.parametrize("codec", [Codec.NONE, Codec.LZ4])
-def test_damage_is_a_protocol_error(payload, count, codec):
+def test_damage_is_a_protocol_error(payload: bytes, count: int, codec: Codec) -> None:
     assert decode_batch(batch_of(GOOD, 1)), "the frame itself is sound"
     with pytest.raises(ProtocolError):
         decode_batch(batch_of(compress(codec, payload), count, attributes=codec))
 
 
-def test_a_batch_that_is_cut_off_is_refused():
+def test_a_batch_that_is_cut_off_is_refused() -> None:
     with pytest.raises(ProtocolError):
         decode_batch(batch_of(GOOD, 1)[:-1])
     with pytest.raises(ProtocolError):
         decode_batch(batch_of(GOOD, 1), 1)
 
 
-def test_compressed_data_that_is_none_is_refused():
+def test_compressed_data_that_is_none_is_refused() -> None:
     for codec in (Codec.GZIP, Codec.SNAPPY, Codec.LZ4, Codec.ZSTD):
         with pytest.raises(ProtocolError):
             decode_batch(batch_of(GOOD, 1, attributes=codec))
 
 
-def test_what_a_batch_may_swell_to_is_up_to_the_caller():
+def test_what_a_batch_may_swell_to_is_up_to_the_caller() -> None:
     batch = build_batch([Record(value=bytes(100_000))], codec=Codec.ZSTD)
     assert len(decode_batch(batch, max_bytes=101_000)) == len(decode_records(batch, max_bytes=101_000)) == 1
     for decode in (decode_batch, decode_records):
@@ -206,7 +207,7 @@ def test_what_a_batch_may_swell_to_is_up_to_the_caller():
     ],
     ids=["records", "headers", "value"],
 )
-def test_a_count_that_cannot_be_costs_nothing(payload, count):
+def test_a_count_that_cannot_be_costs_nothing(payload: bytes, count: int) -> None:
     batch = batch_of(payload, count)
     tracemalloc.start()
     try:
@@ -217,7 +218,7 @@ def test_a_count_that_cannot_be_costs_nothing(payload, count):
         tracemalloc.stop()
 
 
-def test_the_header_alone_says_where_the_batch_ends():
+def test_the_header_alone_says_where_the_batch_ends() -> None:
     batch = batch_of(GOOD, 1)
     assert decode_batch(batch + b"rest") == decode_batch(batch)
     assert read_header(batch).size_bytes == len(batch)

@@ -73,20 +73,20 @@ def mutated(draw: st.DrawFn) -> bytes:
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 @example(b"")
-def test_any_bytes_are_decoded_or_refused(data):
+def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
     check_everything(data)
 
 
 @pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(mutated())
-def test_damaged_batches_are_decoded_or_refused(data):
+def test_damaged_batches_are_decoded_or_refused(data: bytes) -> None:
     check_everything(data)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(Codec), st.integers(-1, 40), st.binary(max_size=150))
-def test_any_payload_with_a_sound_header_is_decoded_or_refused(codec, count, payload):
+def test_any_payload_with_a_sound_header_is_decoded_or_refused(codec: Codec, count: int, payload: bytes) -> None:
     """So that damage is not stopped at the header, or by the codec's own checksum."""
     body = compress(codec, payload)
     size = HEADER_BYTES - 12 + len(body)
@@ -99,7 +99,7 @@ def test_any_payload_with_a_sound_header_is_decoded_or_refused(codec, count, pay
     st.integers(1, 3),
     st.lists(st.integers(-3, 70) | st.sampled_from([127, 128, 8_191, 8_192, 2**31 - 1, 2**63 - 1]), max_size=40),
 )
-def test_any_run_of_varints_is_decoded_or_refused(count, numbers):
+def test_any_run_of_varints_is_decoded_or_refused(count: int, numbers: list[int]) -> None:
     payload = b"".join(bytes([0] if n == 0 else _varint(n)) for n in numbers)
     size = HEADER_BYTES - 12 + len(payload)
     check_everything(struct.pack(">qiibIhiqqqhii", 0, size, 0, 2, 0, 0, 0, 0, 0, -1, -1, -1, count) + payload)
@@ -117,7 +117,7 @@ def _varint(number: int) -> bytes:
 @pytest.mark.parametrize("codec", list(Codec))
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_damaged_compressed_data_is_undone_within_bounds_or_refused(codec, data):
+def test_damaged_compressed_data_is_undone_within_bounds_or_refused(codec: Codec, data: bytes) -> None:
     compressed = bytearray(compress(codec, data.draw(st.sampled_from([b"abc" * 1_000, bytes(70_000), b"x"]))))
     for _ in range(data.draw(st.integers(0, 3))):
         if compressed:

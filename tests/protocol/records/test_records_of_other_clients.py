@@ -32,19 +32,19 @@ def numbered(records: list[Record], base_offset: int = 0) -> list[Record]:
     return [Record(base_offset + n, r.timestamp, r.key, r.value, r.headers) for n, r in enumerate(records)]
 
 
-def test_batches_of_kafka_are_read():
+def test_batches_of_kafka_are_read() -> None:
     assert decode_batch(PLAIN) == PLAIN_RECORDS
     assert decode_batch(TRANSACTIONAL) == TRANSACTIONAL_RECORDS
     assert decode_records(PLAIN + TRANSACTIONAL) == PLAIN_RECORDS + TRANSACTIONAL_RECORDS
 
 
 @pytest.mark.parametrize("codec", list(COMPRESSED))
-def test_compressed_batches_of_kafka_are_read(codec):
+def test_compressed_batches_of_kafka_are_read(codec: Codec) -> None:
     assert crc_is_valid(COMPRESSED[codec], 0, read_header(COMPRESSED[codec]))
     assert decode_batch(COMPRESSED[codec]) == compressed_records(codec)
 
 
-def test_from_the_records_of_a_batch_of_kafka_the_same_bytes_are_built():
+def test_from_the_records_of_a_batch_of_kafka_the_same_bytes_are_built() -> None:
     header = read_header(PLAIN)
     built = build_batch(
         PLAIN_RECORDS, producer_id=header.producer_id, producer_epoch=0, base_sequence=0, base_offset=0, leader_epoch=0
@@ -54,14 +54,14 @@ def test_from_the_records_of_a_batch_of_kafka_the_same_bytes_are_built():
 
 @each_client
 @each_codec
-def test_ours_are_read_by_others(client: OtherClient, codec: Codec):
+def test_ours_are_read_by_others(client: OtherClient, codec: Codec) -> None:
     records = samples()
     assert client.read(build_batch(records, codec=codec, base_offset=1_000)) == numbered(records, 1_000)
 
 
 @each_client
 @each_codec
-def test_those_of_others_are_read_by_us(client: OtherClient, codec: Codec):
+def test_those_of_others_are_read_by_us(client: OtherClient, codec: Codec) -> None:
     records = samples()
     built = client.build(records, codec, is_transactional=True, producer_id=5, producer_epoch=6, base_sequence=7)
     header = read_header(built)
@@ -72,7 +72,7 @@ def test_those_of_others_are_read_by_us(client: OtherClient, codec: Codec):
 
 
 @each_client
-def test_uncompressed_batches_are_the_same_bytes(client: OtherClient):
+def test_uncompressed_batches_are_the_same_bytes(client: OtherClient) -> None:
     """But for the leader epoch, of which a producer knows nothing."""
     records = samples()
     theirs = client.build(records, Codec.NONE)
@@ -82,14 +82,14 @@ def test_uncompressed_batches_are_the_same_bytes(client: OtherClient):
 @each_client
 @settings(max_examples=50, deadline=None)
 @given(records=BATCHES, codec=st.sampled_from(Codec))
-def test_any_records_are_exchanged(client: OtherClient, records: list[Record], codec: Codec):
+def test_any_records_are_exchanged(client: OtherClient, records: list[Record], codec: Codec) -> None:
     ours = build_batch(records, codec=codec)
     assert client.read(ours) == decode_batch(ours) == numbered(records)
     assert decode_batch(client.build(records, codec)) == numbered(records)
 
 
 @each_client
-def test_log_append_time_is_understood_alike(client: OtherClient):
+def test_log_append_time_is_understood_alike(client: OtherClient) -> None:
     batch = build_batch(samples())
     stamp_log_append_time(batch, 0, read_header(batch), 123_456)
     assert client.read(batch) == decode_batch(batch)
