@@ -66,7 +66,7 @@ class Cluster:
                 nursery.start_soon(self._beat, broker_id)
             config = BrokerConfig(node_id=US)
             network: Any = self.hosts
-            watch = HostWatch(self.heartbeats, config, TrioClock(), network, lambda: self.image, self._fence)  # type: ignore[arg-type]
+            watch = HostWatch(self.heartbeats, config, TrioClock(), network, lambda: self.image, self._fence)
             nursery.start_soon(watch.run)
             await trio.sleep(2 * SESSION_MS / 1000)
             await what_happens()
