@@ -529,7 +529,9 @@ def in_transit(house: LogHouse) -> tuple[Log, Swap]:
     return log, swap
 
 
-def test_what_a_worker_is_putting_in_place_is_read_already_and_old_files_are_there_until_it_has(house):
+def test_what_a_worker_is_putting_in_place_is_read_already_and_old_files_are_there_until_it_has(
+    house: LogHouse,
+) -> None:
     log, swap = in_transit(house)
     names, before = house.names(), read_all(log)
     log.release_files()
@@ -546,7 +548,7 @@ def test_what_a_worker_is_putting_in_place_is_read_already_and_old_files_are_the
 
 
 @pytest.mark.parametrize("what", ["cut", "emptied", "retired", "closed", "deleted"])
-def test_what_is_on_its_way_to_its_place_is_there_before_anything_else_befalls_it(house, what):
+def test_what_is_on_its_way_to_its_place_is_there_before_anything_else_befalls_it(house: LogHouse, what: str) -> None:
     """By whoever comes first; the worker that comes later does nothing, for another log may lie there."""
     log, swap = in_transit(house)
     inside = swap.cleaned.base_offset + 1
@@ -573,7 +575,7 @@ def test_what_is_on_its_way_to_its_place_is_there_before_anything_else_befalls_i
     assert house.open(clean=False).recovery.gap_at_offset == -1 and house.content() == content
 
 
-def test_what_cannot_be_put_in_place_fails_the_log(house, monkeypatch):
+def test_what_cannot_be_put_in_place_fails_the_log(house: LogHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     log, swap = in_transit(house)
 
     def refuse(self: object, path: str, to: str) -> None:

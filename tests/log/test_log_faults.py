@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -18,16 +19,16 @@ from tests.log.log_fixtures import NOW, LogHouse, append, read_all
 
 
 @pytest.fixture
-def disk():
+def disk() -> FaultyDisk:
     return FaultyDisk()
 
 
 @pytest.fixture
-def house(tmp_path, disk):
+def house(tmp_path: Path, disk: FaultyDisk) -> LogHouse:
     return LogHouse(tmp_path, disk=disk)
 
 
-def test_a_full_disk_leaves_the_log_unchanged_and_readable_whatever_fits(house, disk):
+def test_a_full_disk_leaves_the_log_unchanged_and_readable_whatever_fits(house: LogHouse, disk: FaultyDisk) -> None:
     log = house.open()
     for i in range(10):
         append(log, batch(b"v%d" % i, producer=(1, 0, i)))
@@ -43,7 +44,7 @@ def test_a_full_disk_leaves_the_log_unchanged_and_readable_whatever_fits(house, 
     assert house.open(clean=False).log_end_offset == end + 1
 
 
-def test_a_disk_that_fills_up_during_a_roll_costs_nothing_but_the_append(tmp_path):
+def test_a_disk_that_fills_up_during_a_roll_costs_nothing_but_the_append(tmp_path: Path) -> None:
     """At every byte: the snapshot, the indexes and the batch itself may be what does not fit."""
     for fits in range(0, 900, 19):
         disk = FaultyDisk()
@@ -71,7 +72,7 @@ def test_a_disk_that_fills_up_during_a_roll_costs_nothing_but_the_append(tmp_pat
 
 
 @pytest.mark.parametrize("call", ["append", "open"])
-def test_an_error_while_writing_changes_nothing(house, disk, call):
+def test_an_error_while_writing_changes_nothing(house: LogHouse, disk: FaultyDisk, call: str) -> None:
     log = house.open()
     while log.segments.active.size_bytes < 950:
         append(log, batch(b"x" * 20))
@@ -86,7 +87,9 @@ def test_an_error_while_writing_changes_nothing(house, disk, call):
     assert read_all(log).startswith(before)
 
 
-def test_indexes_that_could_not_be_written_are_written_with_the_next_flush(house, disk, monkeypatch):
+def test_indexes_that_could_not_be_written_are_written_with_the_next_flush(
+    house: LogHouse, disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = house.open()
     while len(log.segments) == 1:
         append(log, batch(b"x" * 20))
@@ -101,7 +104,9 @@ def test_indexes_that_could_not_be_written_are_written_with_the_next_flush(house
 
 
 @pytest.mark.parametrize("what", ["indexes", "leader epochs"])
-def test_a_start_looks_where_what_is_derived_could_not_be_written(house, disk, monkeypatch, what):
+def test_a_start_looks_where_what_is_derived_could_not_be_written(
+    house: LogHouse, disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
     """The batches are safe, and acknowledged; but a transaction index that is not there would call all committed."""
     log = house.open()
     append(log, batch(b"a", producer=(7, 0, 0), attributes=TRANSACTIONAL))
@@ -127,7 +132,7 @@ def test_a_start_looks_where_what_is_derived_could_not_be_written(house, disk, m
     assert again.recovery_point == 3
 
 
-def test_a_truncation_that_fails_half_way_claims_nothing_of_what_may_be_gone(house, disk):
+def test_a_truncation_that_fails_half_way_claims_nothing_of_what_may_be_gone(house: LogHouse, disk: FaultyDisk) -> None:
     log = house.open()
     for _ in range(30):
         append(log, batch(b"x" * 30))
@@ -142,7 +147,7 @@ def refuse_to_write(files: SealedFiles) -> bool:
     raise OSError(errno.ENOSPC, "no space left on device")
 
 
-def test_indexes_older_than_what_could_not_be_written_do_not_stay_behind(house, disk):
+def test_indexes_older_than_what_could_not_be_written_do_not_stay_behind(house: LogHouse, disk: FaultyDisk) -> None:
     """They would call the segment older than it is, and retention would take it."""
     log = house.open()
     append(log, batch(b"a", timestamp=1_000))
@@ -158,7 +163,7 @@ def test_indexes_older_than_what_could_not_be_written_do_not_stay_behind(house, 
     assert house.open(clean=True).segments.first.largest_timestamp == 900_000
 
 
-def test_a_failed_sync_fails_the_log_for_good(house, disk):
+def test_a_failed_sync_fails_the_log_for_good(house: LogHouse, disk: FaultyDisk) -> None:
     log = house.open()
     append(log, batch(b"a"))
     log.flush()
@@ -185,7 +190,7 @@ def test_a_failed_sync_fails_the_log_for_good(house, disk):
     assert house.open(clean=False).failed is None
 
 
-def test_a_truncation_that_fails_half_way_fails_the_log(house, disk):
+def test_a_truncation_that_fails_half_way_fails_the_log(house: LogHouse, disk: FaultyDisk) -> None:
     log = house.open()
     for _ in range(30):
         append(log, batch(b"x" * 30))
@@ -198,7 +203,7 @@ def test_a_truncation_that_fails_half_way_fails_the_log(house, disk):
     assert recovered.log_end_offset == len(headers(read_all(recovered)))
 
 
-def test_a_flush_covers_what_was_appended_before_it_began_and_no_more(house):
+def test_a_flush_covers_what_was_appended_before_it_began_and_no_more(house: LogHouse) -> None:
     log = house.open()
     append(log, batch(b"a"))
     plan = log.begin_flush()
@@ -210,7 +215,7 @@ def test_a_flush_covers_what_was_appended_before_it_began_and_no_more(house):
     assert log.flushed_offset == 2
 
 
-def test_a_roll_does_not_lose_the_sync_of_the_sealed_segment(house):
+def test_a_roll_does_not_lose_the_sync_of_the_sealed_segment(house: LogHouse) -> None:
     log = house.open()
     append(log, batch(b"a"))
     sealed = log.segments.active.file
@@ -224,7 +229,9 @@ def test_a_roll_does_not_lose_the_sync_of_the_sealed_segment(house):
     assert not plan.files and not plan.paths and not plan.directories and not plan.sealed
 
 
-def test_what_is_derived_of_a_sealed_segment_is_written_and_synced_by_whoever_syncs(house, disk):
+def test_what_is_derived_of_a_sealed_segment_is_written_and_synced_by_whoever_syncs(
+    house: LogHouse, disk: FaultyDisk
+) -> None:
     """Replacing a file takes as long as the disk likes, and the log's own thread serves everybody."""
     log = house.open()
     append(log, batch(b"a", producer=(7, 0, 0)))
@@ -239,7 +246,7 @@ def test_what_is_derived_of_a_sealed_segment_is_written_and_synced_by_whoever_sy
     assert not log.owes_files and log.recovery_point == 1
 
 
-def test_a_snapshot_has_the_producers_as_they_were_when_the_segment_was_sealed(house):
+def test_a_snapshot_has_the_producers_as_they_were_when_the_segment_was_sealed(house: LogHouse) -> None:
     log = house.open()
     for producer_id in (7, 8):
         append(log, batch(b"a", producer=(producer_id, 0, 0)))
@@ -255,7 +262,7 @@ def test_a_snapshot_has_the_producers_as_they_were_when_the_segment_was_sealed(h
 
 
 @pytest.mark.parametrize("what", ["cut", "emptied", "deleted", "retired"])
-def test_nothing_derived_is_written_where_the_segment_is_another_by_then(house, what):
+def test_nothing_derived_is_written_where_the_segment_is_another_by_then(house: LogHouse, what: str) -> None:
     log = house.open()
     for sequence in range(3):
         append(log, batch(b"a" * 20, producer=(7, 0, sequence)))
@@ -277,7 +284,7 @@ def test_nothing_derived_is_written_where_the_segment_is_another_by_then(house, 
     assert what == "retired" or not house.names(".snapshot"), "retention leaves what is known of producers"
 
 
-def test_of_snapshots_that_nobody_comes_to_write_a_few_are_remembered(house):
+def test_of_snapshots_that_nobody_comes_to_write_a_few_are_remembered(house: LogHouse) -> None:
     """Each holds on to all producers that there were."""
     log = house.open()
     for sequence in range(20):
@@ -287,7 +294,7 @@ def test_of_snapshots_that_nobody_comes_to_write_a_few_are_remembered(house):
     assert len(house.names(".snapshot")) == 2 and len(house.names(".index")) == 20
 
 
-def test_a_roll_during_a_flush_is_left_for_the_next_one(house):
+def test_a_roll_during_a_flush_is_left_for_the_next_one(house: LogHouse) -> None:
     log = house.open()
     append(log, batch(b"a"))
     plan = log.begin_flush()
@@ -300,7 +307,7 @@ def test_a_roll_during_a_flush_is_left_for_the_next_one(house):
     assert sealed in log.begin_flush().files
 
 
-def test_flushes_may_overlap_and_end_in_any_order(house):
+def test_flushes_may_overlap_and_end_in_any_order(house: LogHouse) -> None:
     log = house.open()
     append(log, batch(b"a"))
     first = log.begin_flush()
@@ -314,7 +321,7 @@ def test_flushes_may_overlap_and_end_in_any_order(house):
         assert log.flushed_offset == 2
 
 
-def test_leader_epochs_are_written_by_whoever_syncs(house):
+def test_leader_epochs_are_written_by_whoever_syncs(house: LogHouse) -> None:
     """Replacing a file takes as long as the disk likes, and the log's own thread serves everybody."""
     log = house.open()
     append(log, batch(b"a"), epoch=3)
@@ -326,7 +333,7 @@ def test_leader_epochs_are_written_by_whoever_syncs(house):
     assert log.begin_flush().epochs is None
 
 
-def test_leader_epochs_of_an_older_flush_are_not_written_over_newer_ones(house):
+def test_leader_epochs_of_an_older_flush_are_not_written_over_newer_ones(house: LogHouse) -> None:
     log = house.open()
     append(log, batch(b"a"), epoch=3)
     first = log.begin_flush()
@@ -339,7 +346,7 @@ def test_leader_epochs_of_an_older_flush_are_not_written_over_newer_ones(house):
     assert log.begin_flush().epochs is None
 
 
-def test_a_flush_writes_no_leader_epochs_where_another_log_may_lie(house):
+def test_a_flush_writes_no_leader_epochs_where_another_log_may_lie(house: LogHouse) -> None:
     log = house.open()
     append(log, batch(b"a"), epoch=3)
     plan = log.begin_flush()
@@ -349,7 +356,7 @@ def test_a_flush_writes_no_leader_epochs_where_another_log_may_lie(house):
     assert not house.names("checkpoint")
 
 
-def test_leader_epochs_that_the_disk_refuses_are_written_with_the_next_flush(house, disk):
+def test_leader_epochs_that_the_disk_refuses_are_written_with_the_next_flush(house: LogHouse, disk: FaultyDisk) -> None:
     log = house.open()
     append(log, batch(b"a"), epoch=3)
     disk.fails = {"replace_file"}
@@ -360,11 +367,11 @@ def test_leader_epochs_that_the_disk_refuses_are_written_with_the_next_flush(hou
     assert log.recovery_point == 1 and epochs_on_disk(house) == [(3, 0)]
 
 
-def epochs_on_disk(house):
+def epochs_on_disk(house: LogHouse) -> list[str]:
     return decode_epochs((house.path / "leader-epoch-checkpoint").read_bytes())
 
 
-def test_a_truncation_during_a_flush_takes_its_offset_away(house):
+def test_a_truncation_during_a_flush_takes_its_offset_away(house: LogHouse) -> None:
     log = house.open()
     for _ in range(5):
         append(log, batch(b"a"))
@@ -379,7 +386,7 @@ def test_a_truncation_during_a_flush_takes_its_offset_away(house):
     assert log.flushed_offset == 7
 
 
-def test_a_segment_deleted_during_a_flush_does_not_disturb_it(house):
+def test_a_segment_deleted_during_a_flush_does_not_disturb_it(house: LogHouse) -> None:
     log = house.open()
     for _ in range(40):
         append(log, batch(b"x" * 30))
