@@ -10,6 +10,7 @@ from odradek_broker.log.failures import DamagedLog, OffsetOutOfRange
 from odradek_broker.partitions.leader_epochs import check_leader_epoch
 
 if TYPE_CHECKING:
+    from odradek_broker.log.file_slice import FileSlice
     from odradek_broker.partitions.partition import Partition
     from odradek_broker.partitions.replica_logs import ReplicaLogs
 
@@ -58,6 +59,8 @@ def read_partition(
         if diverging.epoch < 0 and (left_bytes > 0 or min_one):
             max_bytes = min(fetch.partition_max_bytes, max(left_bytes, 0))
             records = log.read(offset, max_bytes, max_offset=limit, min_one=min_one)
+            if records is not None and _is_in_known_damage(partition, offset, records):
+                return refused(fetch, ErrorCode.CORRUPT_MESSAGE)
         if committed:
             found = [] if records is None else log.aborted_in(offset, records, limit)
             aborted = [AbortedTransaction(one.producer_id, one.first_offset) for one in found]
@@ -80,6 +83,22 @@ def read_partition(
         aborted_transactions=aborted,
         records=b"" if records is None else records,
     )
+
+
+def _is_in_known_damage(partition: Partition, offset: int, found: FileSlice) -> bool:
+    """Whether what was found begins with the batch that is damaged, though that begins before the offset.
+
+    Where that batch ends is not known, for no checksum covers its offsets. Raises OSError, OffsetOutOfRange.
+    """
+    if partition.known_damage is None or offset <= partition.known_damage[0]:
+        return False
+    log, (damaged, truncations) = partition.log, partition.known_damage
+    if log.truncations != truncations:
+        return False
+    first = log.read(max(damaged, log.log_start_offset), 0)
+    is_first = first is not None and (first.file is found.file and first.position == found.position)
+    header = log.segments.at(found.segment_base_offset).header_at(found.position)
+    return header.base_offset <= damaged or (is_first and log.log_start_offset <= damaged)
 
 
 def diverging_epoch(partition: Partition, fetch: FetchPartition) -> EpochEndOffset:
