@@ -121,18 +121,22 @@ class ShareConsumer(Client[ShareConsumerConfig], Generic[K, V]):
                 nursery.start_soon(self._fetcher.run)
 
     async def _close(self, fetching: trio.CancelScope, *, is_normal: bool) -> None:
-        """Tell the last of it, and go; shielded and short where somebody wants us gone.
+        """Tell the last of it, and go; shielded, and short from when somebody wants us gone.
 
         At the same time: a broker that does not answer is not to keep the group from hearing of it.
         """
         if is_normal:
             self._accept_handed_out()
         fetching.cancel()
-        with trio.move_on_after(self.config.close_timeout_ms / (1000 if is_normal else 5000)) as patience:
-            patience.shield = not is_normal
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._membership.leave)
-                nursery.start_soon(self._fetcher.end_sessions)
+        timeout_s = self.config.close_timeout_ms / 1000
+        patience = trio.CancelScope(shield=True, deadline=trio.current_time() + timeout_s)
+        async with trio.open_nursery() as outside:
+            outside.start_soon(_hurry_when_cancelled, patience, timeout_s / 5)
+            with patience:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._membership.leave)
+                    nursery.start_soon(self._fetcher.end_sessions)
+            outside.cancel_scope.cancel()
         if patience.cancelled_caught:
             logger.warning("what became of records could not be told in time; they may be delivered again")
 
@@ -239,3 +243,11 @@ class ShareConsumer(Client[ShareConsumerConfig], Generic[K, V]):
             is_settled=fetcher.is_settled,
             refused_count=len(fetcher.refused),
         )
+
+
+async def _hurry_when_cancelled(patience: trio.CancelScope, left_s: float) -> None:
+    """Leave no more time than that from when whoever awaits this is cancelled."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        patience.deadline = min(patience.deadline, trio.current_time() + left_s)

@@ -116,13 +116,13 @@ class ShareFetcher:
 
     def _next_overdue_at(self) -> float:
         """When to ask who leads; where that is now, it is asked."""
-        now, leaders = trio.current_time(), self._leaders()
+        now = trio.current_time()
         for source in self._sources.values():
             if source.overdue_at <= now:
                 self.cluster.wish_refresh()
                 source.overdue_at = now + OVERDUE_SECONDS
                 source.is_overdue = True
-            if source.is_overdue and source.node_id not in leaders:
+            if source.is_overdue and not source.leads_what_is_asked:
                 source.give_up()
         return min((source.overdue_at for source in self._sources.values()), default=math.inf)
 
@@ -217,6 +217,12 @@ class Source:
     @property
     def is_unsettled(self) -> bool:
         return bool(self._verdicts or self._under_way)
+
+    @property
+    def leads_what_is_asked(self) -> bool:
+        """Whether it still leads something of what it is being told of, or was asked for. That need not be ours any
+        more: what was said before the group gave a partition away counts, when its leader has stored it."""
+        return any(self._fetcher.leader(each) == self.node_id for each in (*self._under_way, *self._epochs))
 
     def lost_by(self, held: Held) -> ErrorCode | None:
         """Why a record is not ours any longer, however long it might have been; None where it is."""

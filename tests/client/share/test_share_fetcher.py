@@ -68,10 +68,11 @@ class HungLeader:
 
 
 class OrderlyLeader(HungLeader):
-    """Answers one request after the other: a fetch after half a second, what is said of records after a tenth."""
+    """Answers one request after the other: a fetch after half a second, what is said of records after `stores_s`."""
 
     def __init__(self) -> None:
         super().__init__(has_moved=False)
+        self.stores_s = 0.1
         self.turn = trio.Lock()
         self.stored: list[int] = []
         self.gives: list[PartitionData] = []
@@ -82,7 +83,7 @@ class OrderlyLeader(HungLeader):
                 await trio.sleep(0.5)
                 given = [ShareFetchableTopicResponse(PARTITION[0], self.gives)]
                 return ShareFetchResponse(acquisition_lock_timeout_ms=30_000, responses=given)
-            await trio.sleep(0.1)
+            await trio.sleep(self.stores_s)
             self.stored += kinds_in(request)
             return ShareAcknowledgeResponse(acquisition_lock_timeout_ms=30_000)
 
@@ -131,6 +132,23 @@ async def test_a_leader_that_is_late_and_still_leads_is_waited_for(membership: A
     await run_for(20, cluster, membership)
     assert [node_id for node_id, _ in cluster.asked] == [1]
     assert 3 < cluster.questions < 10, "and not in a storm"
+
+
+async def test_what_was_said_is_waited_for_though_the_group_has_given_the_partition_away(
+    membership: Any, autojump_clock: Any, nursery: trio.Nursery
+) -> None:
+    """Its leader may have dead letters to write first. Whoever gives up hears that it did not count, and it did."""
+    cluster = OrderlyLeader()
+    cluster.stores_s = 10
+    fetcher, (record, _) = await with_two_records(cluster, membership, nursery)
+    fetcher.is_awaited = False
+    record.say(Verdict.ACCEPT)
+    await trio.sleep(1)
+    membership.assigned = frozenset()
+    membership.changed.announce()
+    await fetcher.settle()
+    assert cluster.stored == [Verdict.ACCEPT]
+    assert not fetcher.refused
 
 
 async def test_a_renewal_beside_a_fetch_lets_no_commit_return_before_what_was_said_is_stored(
