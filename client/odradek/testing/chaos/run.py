@@ -224,9 +224,10 @@ class _Transactions(_Load):
             nursery.start_soon(self._work.transfer, name, self._plan.records_per_s, over)
 
     async def settle(self) -> bool:
-        with trio.move_on_after(DRAIN_S) as patience:
-            await self._work.finish(self._tellers)
-        return not patience.cancelled_caught and await self._work.drain(DRAIN_S)
+        is_finished = False
+        with trio.move_on_after(DRAIN_S):
+            is_finished = await self._work.finish(self._tellers)
+        return is_finished and await self._work.drain(DRAIN_S)
 
     async def drain(self) -> bool:
         return True  # the copiers were waited for

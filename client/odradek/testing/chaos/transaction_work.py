@@ -18,7 +18,7 @@ from odradek.admin import Admin
 from odradek.batches import exactly_once
 from odradek.consumer import Consumer
 from odradek.consumer.config import GroupProtocol
-from odradek.errors import OdradekError
+from odradek.errors import EndedBy, OdradekError, ProducerFenced
 from odradek.network import Surroundings
 from odradek.producer import Producer
 from odradek.producer.transaction_scope import Outcome as End
@@ -202,21 +202,34 @@ class TransactionWork:
 
     # ------------------------------------------------------------------------------------------------------- the end
 
-    async def finish(self, tellers: list[str]) -> None:
+    async def finish(self, tellers: list[str]) -> bool:
         """End what tellers have left open, show that transactions can be made, and let copiers go on in peace.
 
-        Whatever fails is tried again, until cancelled.
+        Whatever fails is tried again, until cancelled. False where the last writer is fenced by another though there is
+        no other, nor an earlier attempt that may still be carried out.
         """
         self._is_over = True
+        await self._end_transactions_of(tellers)
         numbers = itertools.count()
+        for attempt in itertools.count():
+            try:
+                async with self._producer(LAST_WRITER) as producer:
+                    for _ in range(self._partitions):
+                        await self._one_transfer(producer, None, LAST_WRITER, 0, next(numbers))
+                return True
+            except OdradekError as error:
+                if not attempt and isinstance(error, ProducerFenced) and error.by is EndedBy.NEWER_PRODUCER:
+                    return False
+                await trio.sleep(AGAIN_S)
+        raise AssertionError
+
+    async def _end_transactions_of(self, tellers: list[str]) -> None:
+        """As a newer producer does."""
         while True:
             try:
                 for program in tellers:
                     async with self._producer(program):
                         pass
-                async with self._producer(LAST_WRITER) as producer:
-                    for _ in range(self._partitions):
-                        await self._one_transfer(producer, None, LAST_WRITER, 0, next(numbers))
                 return
             except OdradekError:
                 await trio.sleep(AGAIN_S)
