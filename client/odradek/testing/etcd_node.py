@@ -1,4 +1,7 @@
-"""A member of etcd as a process of a cluster, on free ports, with its data beside the nodes'."""
+"""A member of etcd as a process of a cluster, on free ports, with its data beside the nodes'.
+
+It ends with whoever has started it, also where that one is killed: as a broker does (`--with-parent`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import trio
 
@@ -20,6 +23,10 @@ LOOK_AGAIN_SECONDS = 0.05
 ASK_SECONDS = 1.0
 KEPT_REVISIONS = 1000
 """etcd keeps what keys were before for ever, unless it is told not to; controllers never ask what was."""
+
+WITH_PARENT = 'exec 3<&0 </dev/null; { cat <&3 >/dev/null; kill -9 0; } & exec 3<&-; exec "$@"'
+"""For a shell that becomes etcd: beside it something waits for the end of standard input, and then ends both. That
+cannot be asked of the kernel, as it would go by the thread that has begun etcd, not by the process."""
 
 
 class EtcdNode:
@@ -46,6 +53,7 @@ class EtcdNode:
         self.members = [self]
         self._process: trio.Process | None = None
         self._is_paused = False
+        self._lifeline: int | None = None
 
     @property
     def is_running(self) -> bool:
@@ -73,7 +81,7 @@ class EtcdNode:
         command += ["--auto-compaction-mode=revision", f"--auto-compaction-retention={KEPT_REVISIONS}"]
         command += _over_tls(self._security) if self._security.over_tls else []
         with (self.directory / "server.log").open("ab") as log:
-            self._process = await trio.lowlevel.open_process(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = await self._open(["/bin/sh", "-c", WITH_PARENT, "etcd", *command], log)
         with trio.move_on_after(STARTS_WITHIN_SECONDS):
             while True:
                 if await trio.to_thread.run_sync(self._get, "is anybody there") is not None:
@@ -89,6 +97,24 @@ class EtcdNode:
             process.kill()
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             assert process.returncode is not None
+        self._leave_alone()
+
+    async def _open(self, command: list[str], log: IO[bytes]) -> trio.Process:
+        read_end, write_end = os.pipe()
+        self._leave_alone()
+        self._lifeline = write_end
+        try:
+            return await trio.lowlevel.open_process(
+                command, stdin=read_end, stdout=log, stderr=log, start_new_session=True
+            )
+        finally:
+            os.close(read_end)
+
+    def _leave_alone(self) -> None:
+        """Let go of the pipe by whose end it would see that we are gone."""
+        lifeline, self._lifeline = self._lifeline, None
+        if lifeline is not None:
+            os.close(lifeline)
 
     def pause(self) -> None:
         """SIGSTOP: it is there and does nothing."""
