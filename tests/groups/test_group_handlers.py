@@ -138,6 +138,7 @@ async def test_leaving_in_every_version(version: int, autojump_clock: object) ->
 async def test_leaving_without_naming_anybody_is_no_error(autojump_clock: object) -> None:
     async with running(MemoryBroker()) as broker:
         assert (await broker.call(LeaveGroupRequest("g"), 3)).error_code == 0
+        assert (await broker.call(LeaveGroupRequest(""), 3)).error_code == ErrorCode.INVALID_GROUP_ID
 
 
 def committing(version: int, offset: int, topic: str = "t") -> OffsetCommitRequest:

@@ -2,7 +2,7 @@
 
 Behaviour
     The controller is its only voter, and its leader. There is one partition to ask for, 0 of __cluster_metadata; any
-    other is UNKNOWN_TOPIC_OR_PARTITION, and a request for other than one topic and partition INVALID_REQUEST.
+    other is UNKNOWN_TOPIC_OR_PARTITION, and so are all where more than one is asked for.
 Versions
     1 when voters were last heard of    2 error messages, directories, nodes (KIP-853)
 """
@@ -28,17 +28,16 @@ REQUEST, VERSIONS = DescribeQuorumRequest, range(3)
 
 def handle(request: DescribeQuorumRequest, context: RequestContext) -> DescribeQuorumResponse:
     wanted = [(topic.topic_name, each.partition_index) for topic in request.topics for each in topic.partitions]
-    if len(wanted) != 1:
-        error = ErrorCode.INVALID_REQUEST
-        return DescribeQuorumResponse(error_code=error, error_message=error.sentence)
-    ((topic, index),) = wanted
-    known = (topic, index) == (METADATA_TOPIC, 0)
-    partition = _partition(context) if known else _unknown(index)
-    return DescribeQuorumResponse(
-        error_message=None,
-        topics=[DescribeQuorumResponseTopicData(topic_name=topic, partitions=[partition])],
-        nodes=_nodes(context),
-    )
+    if wanted == [(METADATA_TOPIC, 0)]:
+        topics = [DescribeQuorumResponseTopicData(topic_name=METADATA_TOPIC, partitions=[_partition(context)])]
+        return DescribeQuorumResponse(error_message=None, topics=topics, nodes=_nodes(context))
+    unknown = [
+        DescribeQuorumResponseTopicData(
+            topic_name=topic.topic_name, partitions=[_unknown(each.partition_index) for each in topic.partitions]
+        )
+        for topic in request.topics
+    ]
+    return DescribeQuorumResponse(error_message=None, topics=unknown)
 
 
 def _partition(context: RequestContext) -> DescribeQuorumResponsePartitionData:
