@@ -13,6 +13,7 @@ from odradek.protocol.messages.fetch import FetchResponse
 from odradek.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from odradek.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from odradek_broker.apis import api_03_metadata
+from odradek_broker.loop import defects
 from tests.server.failing_disk import PATIENCE_SECONDS, FailingDisk
 from tests.server.served_broker import Served, fetch, produce, serving
 
@@ -78,3 +79,19 @@ async def test_a_defect_in_one_request_closes_one_connection(
         assert await peer.is_closed()
         assert await neighbour.is_answered()
     assert "KeyError: 'a defect'" in caplog.text
+
+
+async def test_a_defect_in_a_request_is_raised_where_somebody_looks_for_defects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*_: object) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(api_03_metadata, "handle", defect)
+    monkeypatch.setattr(defects, "are_survived", False)
+    with pytest.raises(BaseExceptionGroup) as raised:
+        async with serving(tmp_path) as served:
+            peer = await served.connect()
+            await peer.send(MetadataRequest([MetadataRequestTopic(name="t")], True), 9)
+            await peer.is_closed()
+    assert raised.group_contains(KeyError)

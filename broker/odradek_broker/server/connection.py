@@ -29,6 +29,7 @@ from odradek.protocol.framing import BASE_BYTES, FrameBuffer
 from odradek.protocol.primitives import ProtocolError
 from odradek_broker.apis import Answer, Caller, Held, Later
 from odradek_broker.apis.permissions.rules import Finish
+from odradek_broker.loop.defects import survive
 from odradek_broker.ports.handshakes import HandshakeFailed
 from odradek_broker.security.login import Login, Phase
 from odradek_broker.security.refused import LoginRefused
@@ -130,8 +131,9 @@ class Connection:
             logger.debug("lost the connection of %s:%d: %s", *self._stream.peer, _first_line(errors))
         except* trio.ClosedResourceError:
             pass
-        except* Exception:
-            logger.exception("closing the connection of %s:%d: a request has met a defect", *self._stream.peer)
+        except* Exception as defects:
+            host, port = self._stream.peer
+            survive(defects, f"closing the connection of {host}:{port}: a request has met it")
         finally:
             self._stream.close()
             for _, answer in self._pending:
