@@ -15,7 +15,7 @@ NUMBER_BYTES = _int16.size
 """Of the kind, or the version, before a body."""
 
 
-class CoordinatorRecord(Struct, frozen=True):
+class CoordinatorRecord(Struct, frozen=True, gc=False):
     """A key and its value, ready to be appended."""
 
     key: bytes

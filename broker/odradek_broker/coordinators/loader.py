@@ -14,13 +14,14 @@ import trio
 
 from odradek.protocol.primitives import ProtocolError
 from odradek.protocol.records.batch import BatchHeader, crc_is_valid, iter_headers
-from odradek.protocol.records.record import Record, decode_batch
+from odradek.protocol.records.record import Record, decode_headed
 from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.loop.defects import survive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from odradek_broker.coordination.result import Instant
     from odradek_broker.log.log import Log
     from odradek_broker.partitions.partition import Partition
 
@@ -38,24 +39,29 @@ class Loader:
         partition: Partition,
         about: str,
         *,
-        replay: Callable[[CoordinatorRecord, int, int | None], None],
+        now: Callable[[], Instant],
+        replay: Callable[[CoordinatorRecord, int, Instant, int | None], object],
         replay_control: Callable[[memoryview, BatchHeader], None],
         pass_over: Callable[[Record, Exception], None],
         is_only_copy: bool,
     ) -> None:
-        """`about`: what the records are about, in a word. `replay` gets a record, its offset and its producer's id.
+        """`about`: what the records are about, in a word.
 
+        `replay` gets a record, its offset, a time not long ago, and its producer's id.
         `is_only_copy`: what is damaged here nobody else has, so it is passed over.
         """
         self.damaged_at: int | None = None
         """An offset from which on the log could not be read back as it was written."""
         self._partition = partition
         self._about = about
+        self._now = now
         self._replay_record = replay
         self._replay_control = replay_control
         self._pass_over = pass_over
         self._is_only_copy = is_only_copy
         self._loaded_up_to = 0
+        self._instant = now()
+        self._left = RECORDS_BETWEEN_CHECKPOINTS
 
     async def load(self) -> None:
         """Replay the whole log: also what is not committed yet, for it may still be.
@@ -63,7 +69,7 @@ class Loader:
         Raises OSError, LogFailed, OffsetOutOfRange, ProtocolError; where it is damaged, `damaged_at` says so.
         """
         log = self._partition.log
-        self._loaded_up_to = log.log_start_offset
+        self._loaded_up_to, self._instant = log.log_start_offset, self._now()
         while True:
             try:
                 await self._load_on()
@@ -87,11 +93,19 @@ class Loader:
             data, before = memoryview(found.read()), self._loaded_up_to
             for position, header in iter_headers(data):
                 if self._is_sound(data, position, header):
-                    await self._replay_batch(data, position, header)
+                    for record in self._records_of(data, position, header):
+                        self._replay(record, header.producer_id if header.is_transactional else None)
+                        self._left -= 1
+                        if not self._left:
+                            await self._rest()
                 self._loaded_up_to = header.next_offset
             if self._loaded_up_to <= before:
                 raise ProtocolError(f"there is no batch at offset {before}, where one should be")
-            await trio.lowlevel.checkpoint()
+            await self._rest()
+
+    async def _rest(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self._left, self._instant = RECORDS_BETWEEN_CHECKPOINTS, self._now()
 
     def _is_sound(self, data: memoryview, position: int, header: BatchHeader) -> bool:
         """Whether the batch is what was written; False where it is passed over. Raises ProtocolError."""
@@ -105,31 +119,26 @@ class Loader:
         )
         return False
 
-    async def _replay_batch(self, data: memoryview, position: int, header: BatchHeader) -> None:
+    def _records_of(self, data: memoryview, position: int, header: BatchHeader) -> list[Record]:
+        """None of a control batch, which is replayed as a whole."""
         if header.is_control:
             self._replay_control(data[position : position + header.size_bytes], header)
-            return
-        producer_id = header.producer_id if header.is_transactional else None
+            return []
         try:
-            records = decode_batch(data, position)
+            return decode_headed(data, position, header)
         except ProtocolError as error:  # Its checksum is right: so it was written, and so everybody has it.
             logger.error(
                 "%s: the batch at offset %d is passed over, and what it says of %s with it: %s",
                 self._partition, header.base_offset, self._about, error,
             )  # fmt: skip
-            return
-        for number, record in enumerate(records, 1):
-            self._replay(record, producer_id)
-            if number % RECORDS_BETWEEN_CHECKPOINTS == 0:
-                await trio.lowlevel.checkpoint()
+            return []
 
     def _replay(self, record: Record, producer_id: int | None) -> None:
         """Replay a record of the log; one that means nothing hurts no other."""
         try:
             if record.key is None:
                 raise ProtocolError("it has no key")
-            recorded = CoordinatorRecord(record.key, record.value)
-            self._replay_record(recorded, record.offset, producer_id)
+            self._replay_record(CoordinatorRecord(record.key, record.value), record.offset, self._instant, producer_id)
         except ProtocolError as error:
             self._pass_over(record, error)
         except Exception as defect:

@@ -136,7 +136,8 @@ class CoordinatorPartition(ABC, Generic[C]):
         self._loader = Loader(
             partition,
             self.about,
-            replay=self._replay,
+            now=self.now,
+            replay=coordinator.replay,
             replay_control=self._replay_control,
             pass_over=self._pass_over,
             is_only_copy=is_only_copy,
@@ -326,9 +327,6 @@ class CoordinatorPartition(ABC, Generic[C]):
     @abstractmethod
     def _tell_what_is_loaded(self) -> None:
         """A line in the log of the process."""
-
-    def _replay(self, record: CoordinatorRecord, offset: int, producer_id: int | None) -> None:
-        self.coordinator.replay(record, offset, self.now(), producer_id)
 
     @abstractmethod
     def _pass_over(self, record: Record, why: Exception) -> None:

@@ -239,17 +239,18 @@ class TransactionCoordinator:
         offered = self._offered.pop(transactional_id, None)
         if offered is not None and transaction is not None and offered.producer == transaction.producer:
             self._given[transactional_id] = offered
+        before = self.transactions.get(transactional_id)
         if transaction is None:
             self.transactions.pop(transactional_id, None)
             self._given.pop(transactional_id, None)
         else:
             self.transactions[transactional_id] = transaction
-        timer = Timer(TimerKind.TIMEOUT, transactional_id)
         if transaction is not None and transaction.state is TransactionState.ONGOING:
             left_ms = transaction.start_ms + transaction.timeout_ms - now.wall_ms
-            self._timers.set(timer, now.monotonic_ms + min(max(left_ms, 0), transaction.timeout_ms))
-        else:
-            self._timers.cancel(timer)
+            deadline_ms = now.monotonic_ms + min(max(left_ms, 0), transaction.timeout_ms)
+            self._timers.set(Timer(TimerKind.TIMEOUT, transactional_id), deadline_ms)
+        elif before is not None and before.state is TransactionState.ONGOING:
+            self._timers.cancel(Timer(TimerKind.TIMEOUT, transactional_id))
         return []
 
     def begin(self, now: Instant) -> None:

@@ -6,6 +6,7 @@ before and after the present one and the client's transaction version. Kafka: Tr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from odradek.protocol.codec import decode
@@ -18,6 +19,8 @@ from odradek_broker.transactions.transaction import Transaction
 
 _SIZE_OF_VERSION = 2
 _NEVER_RECORDED = (TransactionState.DEAD, TransactionState.PREPARE_EPOCH_FENCE)
+_RECORDED = {int(state): state for state in TransactionState if state not in _NEVER_RECORDED}
+_NOTHING: dict[TopicPartition, None] = {}
 
 
 class TransactionRecord(NamedTuple):
@@ -77,22 +80,19 @@ def _read_value(buffer: Buffer) -> Transaction:
         next_producer_id=value.next_producer_id,
         timeout_ms=value.transaction_timeout_ms,
         state=_state(value.transaction_status),
-        partitions={
-            TopicPartition(topic.topic, index): None
-            for topic in value.transaction_partitions or ()
-            for index in topic.partition_ids
-        },
+        partitions=_partitions(value.transaction_partitions) if value.transaction_partitions else _NOTHING,
         start_ms=value.transaction_start_timestamp_ms,
         update_ms=value.transaction_last_update_timestamp_ms,
         client_version=value.client_transaction_version,
     )
 
 
+def _partitions(topics: Sequence[PartitionsSchema]) -> dict[TopicPartition, None]:
+    return {TopicPartition(topic.topic, index): None for topic in topics for index in topic.partition_ids}
+
+
 def _state(status: int) -> TransactionState:
-    try:
-        state = TransactionState(status)
-    except ValueError:
-        raise ProtocolError(f"a transaction in the unknown state {status}") from None
-    if state in _NEVER_RECORDED:
-        raise ProtocolError(f"a transaction that is recorded in the state {state.kafka_name}")
+    state = _RECORDED.get(status)
+    if state is None:
+        raise ProtocolError(f"a transaction in the state {status}, which is unknown or never recorded")
     return state

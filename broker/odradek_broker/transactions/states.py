@@ -30,7 +30,7 @@ class TransactionState(IntEnum):
     @property
     def is_prepared(self) -> bool:
         """Whether markers are owed."""
-        return self in (TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT)
+        return self is TransactionState.PREPARE_COMMIT or self is TransactionState.PREPARE_ABORT
 
     @property
     def is_over(self) -> bool:

@@ -34,7 +34,7 @@ class ProducerIdAndEpoch(NamedTuple):
 NOBODY = ProducerIdAndEpoch(NO_ID, NO_EPOCH)
 
 
-class Transaction(Struct, frozen=True, kw_only=True):
+class Transaction(Struct, frozen=True, kw_only=True, gc=False):
     """Of one transactional id: the producer that has it, and its transaction, the one that is open or the last."""
 
     producer_id: int

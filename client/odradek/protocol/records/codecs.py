@@ -52,6 +52,9 @@ def compress(codec: Codec, data: Buffer, level: int | None = None) -> bytes:
 
 def decompress(codec: Codec, data: Buffer, max_bytes: int) -> bytes:
     """The data uncompressed. Raises ProtocolError where it is damaged or would be more than `max_bytes`."""
+    if codec == Codec.NONE:
+        _check_size(len(data), max_bytes)
+        return bytes(data)
     try:
         if codec == Codec.GZIP:
             return _gunzip(data, max_bytes)
@@ -59,12 +62,9 @@ def decompress(codec: Codec, data: Buffer, max_bytes: int) -> bytes:
             return _unsnappy(data, max_bytes)
         if codec == Codec.LZ4:
             return _unlz4(data, max_bytes)
-        if codec == Codec.ZSTD:
-            return _unzstd(data, max_bytes)
+        return _unzstd(data, max_bytes)
     except (zlib.error, struct.error, OSError, ValueError) as error:
         raise ProtocolError(f"damaged {Codec(codec).name.lower()} data: {error}") from None
-    _check_size(len(data), max_bytes)
-    return bytes(data)
 
 
 def _check_size(size_bytes: int, max_bytes: int) -> None:

@@ -83,6 +83,11 @@ def decode_batch(buffer: Buffer, position: int = 0, max_bytes: int = MAX_UNCOMPR
     return decode_batch_as(Record, buffer, position, max_bytes)
 
 
+def decode_headed(buffer: Buffer, position: int, header: BatchHeader) -> list[Record]:
+    """As `decode_batch`, for who has read the header and knows that the batch is whole. Raises ProtocolError."""
+    return BatchReader(Record, buffer, position, header=header).take()
+
+
 def decode_batch_as(
     make: MakeRecord[T], buffer: Buffer, position: int = 0, max_bytes: int = MAX_UNCOMPRESSED_BYTES
 ) -> list[T]:
@@ -94,11 +99,17 @@ class BatchReader(Generic[T]):
     """The records of one batch, some at a time: what is made of them need not all be in memory at once."""
 
     def __init__(
-        self, make: MakeRecord[T], buffer: Buffer, position: int = 0, max_bytes: int = MAX_UNCOMPRESSED_BYTES
+        self,
+        make: MakeRecord[T],
+        buffer: Buffer,
+        position: int = 0,
+        max_bytes: int = MAX_UNCOMPRESSED_BYTES,
+        *,
+        header: BatchHeader | None = None,
     ) -> None:
-        """Undoes the compression. Raises ProtocolError."""
+        """Undoes the compression. `header`: of a batch that is whole, where it has been read. Raises ProtocolError."""
         self._make = make
-        self._header = read_whole_header(buffer, position)
+        self._header = read_whole_header(buffer, position) if header is None else header
         self._payload = payload_of(buffer, position, self._header, max_bytes)
         self._position = 0
         self.left = self._header.record_count
