@@ -17,6 +17,7 @@ from confluent_kafka import TopicPartition as Place
 
 import odradek
 from referee import BrokerProcess, run_java_tool
+from tests.interop.java_programs import java_program
 
 pytestmark = pytest.mark.slow
 
@@ -142,6 +143,25 @@ def read_with_own(bootstrap: str, topic: str, isolation: Any, count: int) -> Val
     return trio.run(read)
 
 
+def read_with_python(bootstrap: str, topic: str, isolation: str, count: int) -> Values:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import kafka
+
+        consumer: Any = kafka.KafkaConsumer(
+            bootstrap_servers=bootstrap, isolation_level=isolation, auto_offset_reset="earliest"
+        )
+    consumer.assign([kafka.TopicPartition(topic, partition) for partition in range(PARTITIONS)])
+    values: Values = {partition: [] for partition in range(PARTITIONS)}
+    while sum(map(len, values.values())) < count:
+        found = consumer.poll(timeout_ms=30_000)
+        assert found, f"{values} of {count}"
+        for place, records in found.items():
+            values[place.partition] += [record.value for record in records]
+    consumer.close()
+    return values
+
+
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 WRITERS = {
     "confluent": write_with_confluent,
@@ -165,11 +185,68 @@ def test_what_one_client_commits_all_others_read(
 ) -> None:
     topic = new_topic(partitions=PARTITIONS)
     WRITERS[name](broker.bootstrap, topic, codec)
-    for read in (read_with_confluent, read_with_aio, read_with_own):
-        committed = read(broker.bootstrap, topic, "read_committed", 4)
-        everything = read(broker.bootstrap, topic, "read_uncommitted", 8)
-        assert list(committed.values()) == [COMMITTED] * PARTITIONS
-        assert list(everything.values()) == [EVERYTHING] * PARTITIONS
+    check_that_all_read_it(broker.bootstrap, topic)
+
+
+def check_that_all_read_it(bootstrap: str, topic: str) -> None:
+    for read in (read_with_confluent, read_with_aio, read_with_python, read_with_own):
+        committed = read(bootstrap, topic, "read_committed", 4)
+        everything = read(bootstrap, topic, "read_uncommitted", 8)
+        assert list(committed.values()) == [COMMITTED] * PARTITIONS, read.__name__
+        assert list(everything.values()) == [EVERYTHING] * PARTITIONS, read.__name__
+
+
+def transacting(bootstrap: str, *arguments: str) -> str:
+    """What the Java program of that name says."""
+    with java_program("Transacting", bootstrap, *arguments) as running:
+        said, _ = running.communicate(timeout=240)
+    assert running.returncode == 0, said.decode()
+    return said.decode()
+
+
+@pytest.mark.java
+@pytest.mark.usefixtures("need_java")
+def test_what_java_commits_in_any_codec_all_others_read(broker: BrokerProcess, new_topic: NewTopic) -> None:
+    topics = {codec: new_topic(partitions=PARTITIONS) for codec in CODECS}
+    rounds = ",".join(f"{end}:{value.decode()}" for end, value in ROUNDS)
+    targets = [f"{codec}={topic}" for codec, topic in topics.items()]
+    transacting(broker.bootstrap, "write", str(PARTITIONS), rounds, *targets)
+    for topic in topics.values():
+        check_that_all_read_it(broker.bootstrap, topic)
+
+
+@pytest.mark.java
+@pytest.mark.usefixtures("need_java")
+def test_java_reads_what_each_client_commits_in_any_codec(broker: BrokerProcess, new_topic: NewTopic) -> None:
+    topics = []
+    for write in WRITERS.values():
+        for codec in CODECS:
+            topics.append(new_topic(partitions=PARTITIONS))
+            write(broker.bootstrap, topics[-1], codec)
+    lines = transacting(broker.bootstrap, "read", str(PARTITIONS), *topics).splitlines()
+    for topic in topics:
+        for isolation, values in (("read_committed", COMMITTED), ("read_uncommitted", EVERYTHING)):
+            for partition in range(PARTITIONS):
+                head = f"{topic} {isolation} {partition} "
+                found = [line.removeprefix(head).encode() for line in lines if line.startswith(head)]
+                assert found == values, head
+
+
+@pytest.mark.java
+@pytest.mark.usefixtures("need_java")
+def test_transactions_of_java_end_empty_fenced_late_and_with_offsets(
+    broker: BrokerProcess, new_topic: NewTopic
+) -> None:
+    topic = new_topic(partitions=PARTITIONS)
+    said = transacting(broker.bootstrap, "ends", topic, f"of-{topic}").splitlines()
+    assert "fenced: ProducerFencedException" in said or "fenced: InvalidProducerEpochException" in said, said
+    assert any(line.startswith("late: ") and line != "late: committed" for line in said), said
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": f"of-{topic}"})
+    (found,) = consumer.committed([Place(topic, 0)], 30)
+    consumer.close()
+    assert found.offset == 5
+    read = read_with_confluent(broker.bootstrap, topic, "read_committed", 3)
+    assert read[0] == [b"5", b"successor", b"behind"]
 
 
 def test_offsets_are_committed_with_the_records_or_not_at_all(broker: BrokerProcess, new_topic: NewTopic) -> None:
