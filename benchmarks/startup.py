@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from confluent_kafka import KafkaError, Message, Producer
 
 from benchmarks.client_processes import fresh_topic, make_topic, run_client

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from benchmarks.cluster.clusters import FLUSH_POLICY
 from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE

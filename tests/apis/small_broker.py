@@ -37,7 +37,7 @@ class MemoryJournal:
 
     wants_snapshot = False
     history = History([(1, 0)])
-    torn = None
+    torn: str | None = None
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []

@@ -162,7 +162,7 @@ async def test_a_logger_says_more_once_its_level_is_set_and_its_parents_once_it_
     async def alter(operation: int, level: str | None, name: str = logger.name, whose: str = "1") -> int:
         resource = AlterConfigsResource(BROKER_LOGGER, whose, [AlterableConfig(name, operation, level)])
         answer = await broker.ask(api_44_incremental_alter_configs, IncrementalAlterConfigsRequest([resource]))
-        return answer.responses[0].error_code
+        return int(answer.responses[0].error_code)
 
     before = logger.getEffectiveLevel()
     assert await alter(0, "ERROR") == ErrorCode.NONE

@@ -185,6 +185,7 @@ async def test_an_expression_finds_only_topics_that_its_sender_may_know_of(
         joined = structs.replace(REGEX, group_id="ga", subscribed_topic_regex="t.*")
         answer = await peer.ask(joined, ConsumerGroupHeartbeatResponse, 1)
         assert answer.error_code == 0, answer
+        assert answer.assignment is not None
         assert [each.topic_id for each in answer.assignment.topic_partitions] == [ids["ta"]]
         assert asked_by == {loop}, "what is remembered of permissions is the loop's"
 

@@ -146,7 +146,8 @@ def test_a_broker_that_crashes_by_itself_makes_a_run_unclean() -> None:
 
 
 def a_broker_of(pid: int) -> int:
-    return next(each.pid for each in psutil.Process(pid).children() if "--set=process.roles=broker" in each.cmdline())
+    children = psutil.Process(pid).children()
+    return int(next(each.pid for each in children if "--set=process.roles=broker" in each.cmdline()))
 
 
 @pytest.mark.soak

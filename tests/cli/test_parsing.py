@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from odradek_cli.command import Argument, Option, UsageError, command_of
+from odradek_cli.command import Argument, Group, Option, UsageError, command_of
 from odradek_cli.help_text import help_of_command
-from odradek_cli.main import COMMANDS, Group, find, summary_of
+from odradek_cli.main import COMMANDS, find, summary_of
 from odradek_cli.parsing import HelpWanted, arguments_of
 
 

@@ -18,7 +18,8 @@ NOBODY = "127.0.0.1:1"
 LEAVES = [
     f"{name} {each}" if each else name
     for name in COMMANDS
-    for each in (find(name).functions if isinstance(find(name), Group) else [""])
+    for found in (find(name),)
+    for each in (found.functions if isinstance(found, Group) else [""])
 ]
 TALKING = [
     "topic create t",

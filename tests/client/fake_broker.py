@@ -145,7 +145,7 @@ class FakeBroker:
         """Batches that were given to share consumers."""
         self._sequences: dict[tuple[str, int, int], list[tuple[int, int, int, int]]] = {}
 
-    async def connect(self, host: str, port: int) -> FakeStream:
+    async def connect(self, host: str, port: int, tls: object = None) -> FakeStream:
         await trio.lowlevel.checkpoint()
         if not self.is_reachable:
             raise ConnectionRefusedError("the fake broker is not reachable")

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import trio
@@ -119,4 +120,4 @@ def test_addresses_are_told_apart_and_the_port_may_be_left_out() -> None:
     assert parse_bootstrap("a, b:65535,[::1]:1") == [("a", 9092), ("b", 65535), ("::1", 1)]
     assert parse_bootstrap(["a:1"]) == [("a", 1)]
     with pytest.raises(TypeError, match="host:port"):
-        parse_bootstrap(b"a:1")
+        parse_bootstrap(cast("Any", b"a:1"))

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python reads its schemas in a deprecated way
-    import kafka  # type: ignore[import-untyped]
+    import kafka
 
 IMPATIENT = {
     "reconnect.backoff.ms": 20,
@@ -244,7 +244,7 @@ class KafkaPythonReader(GroupReader):
 
 
 @contextmanager
-def writing(bootstrap: str, topic: str, by: type[Writer] = ConfluentWriter, **config: object) -> Iterator[Writer]:
+def writing(bootstrap: str, topic: str, by: type[Writer] = ConfluentWriter, **config: Any) -> Iterator[Writer]:
     writer = by(bootstrap, topic, **config)
     writer.start()
     try:

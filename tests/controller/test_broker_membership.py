@@ -155,11 +155,11 @@ def test_a_broker_is_registered_as_it_says_and_its_epoch_is_the_offset_of_that()
 
 def test_the_number_of_a_node_that_is_a_controller_alone_is_no_brokers() -> None:
     image = three()
-    config = BrokerConfig(node_id=4, process_roles=frozenset({"controller"}))
+    config = BrokerConfig(node_id=4, process_roles=("controller",))
     result = register_broker(image, registration(image, 4), config)
     assert (result.records, result.response.error_code) == ([], ErrorCode.INVALID_REGISTRATION)
     assert register_broker(image, registration(image, 5), config).response.error_code == 0
-    both = BrokerConfig(node_id=4, process_roles=frozenset({"broker", "controller"}))
+    both = BrokerConfig(node_id=4, process_roles=("broker", "controller"))
     assert register_broker(image, registration(image, 4), both).response.error_code == 0
 
 

@@ -177,7 +177,7 @@ def test_a_change_of_a_broker_changes_that_alone() -> None:
         ({"log_dirs": [b"e" * 16]}, {"fenced": True, "in_controlled_shutdown": True, "log_dirs": (b"e" * 16,)}),
         ({"fenced": -1}, {"in_controlled_shutdown": True, "log_dirs": (b"e" * 16,)}),
     ):
-        record = BrokerRegistrationChangeRecord(broker_id=1, broker_epoch=before.epoch, **change)  # type: ignore[arg-type]
+        record = BrokerRegistrationChangeRecord(broker_id=1, broker_epoch=before.epoch, **change)
         image = replay(image, [record])
         assert image.brokers[1] == structs.replace(before, **expected)
 

@@ -12,7 +12,7 @@ def timer(name: str) -> Timer:
     return Timer(TimerKind.SESSION, "g", name)
 
 
-def drain(timers: Timers, now_ms: int) -> list[str]:
+def drain(timers: Timers[Timer], now_ms: int) -> list[str]:
     due = []
     while (one := timers.pop_due(now_ms)) is not None:
         due.append(one.member_id)
@@ -20,7 +20,7 @@ def drain(timers: Timers, now_ms: int) -> list[str]:
 
 
 def test_timers_come_up_in_order_and_once() -> None:
-    timers = Timers()
+    timers = Timers[Timer]()
     for name, at_ms in (("b", 20), ("a", 10), ("c", 30)):
         timers.set(timer(name), at_ms)
     assert timers.next_deadline_ms == 10
@@ -30,7 +30,7 @@ def test_timers_come_up_in_order_and_once() -> None:
 
 
 def test_a_prolonged_timer_comes_up_later_and_a_shortened_one_earlier() -> None:
-    timers = Timers()
+    timers = Timers[Timer]()
     timers.set(timer("a"), 10)
     timers.set(timer("a"), 20)
     assert drain(timers, 19) == []
@@ -41,7 +41,7 @@ def test_a_prolonged_timer_comes_up_later_and_a_shortened_one_earlier() -> None:
 
 
 def test_a_cancelled_timer_never_comes_up() -> None:
-    timers = Timers()
+    timers = Timers[Timer]()
     timers.set(timer("a"), 10)
     timers.cancel(timer("a"))
     timers.cancel(timer("b"))
@@ -50,7 +50,7 @@ def test_a_cancelled_timer_never_comes_up() -> None:
 
 
 def test_a_session_prolonged_a_thousand_times_takes_the_room_of_one() -> None:
-    timers = Timers()
+    timers = Timers[Timer]()
     for at_ms in range(1, 1000):
         timers.set(timer("a"), at_ms)
     assert len(timers._heap) == 1
@@ -58,7 +58,7 @@ def test_a_session_prolonged_a_thousand_times_takes_the_room_of_one() -> None:
 
 def test_they_agree_with_a_plain_dictionary() -> None:
     chance = random.Random(5)
-    timers, plain, now_ms = Timers(), dict[str, int](), 0
+    timers, plain, now_ms = Timers[Timer](), dict[str, int](), 0
     for _ in range(5_000):
         name = chance.choice("abcdef")
         match chance.randrange(3):

@@ -44,7 +44,8 @@ def gateway() -> Iterator[HttpGateway]:
 
 @pytest.fixture
 async def etcd_node(tmp_path: Path) -> AsyncIterator[EtcdNode]:
-    node = EtcdNode(tmp_path / "etcd", *free_ports(2))
+    port, peer_port = free_ports(2)
+    node = EtcdNode(tmp_path / "etcd", port, peer_port)
     await node.start()
     yield node
     node.kill()
@@ -74,7 +75,8 @@ async def open_journal(request: pytest.FixtureRequest, tmp_path: Path, gateway: 
         for each in opened:
             each.close()
         return
-    node = EtcdNode(tmp_path / "etcd", *free_ports(2))
+    port, peer_port = free_ports(2)
+    node = EtcdNode(tmp_path / "etcd", port, peer_port)
     await node.start()
     etcd = Etcd([node.endpoint], gateway)
     yield lambda: EtcdJournal(etcd, "t", elect(etcd))

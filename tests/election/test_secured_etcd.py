@@ -50,7 +50,8 @@ def asked(endpoint: str, path: str, body: dict[str, str], security: Security) ->
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[EtcdNode]:
     """It asks for a certificate, and for a login as root."""
-    node = EtcdNode(tmp_path / "etcd", *free_ports(2), security=security(tmp_path))
+    port, peer_port = free_ports(2)
+    node = EtcdNode(tmp_path / "etcd", port, peer_port, security=security(tmp_path))
     await node.start()
     for path, body in (
         ("auth/user/add", {"name": "root", "password": PASSWORD}),
@@ -159,7 +160,7 @@ async def test_an_etcd_whose_certificate_is_another_hosts_is_given_no_password(t
     async def listen(stream: trio.SocketStream) -> None:
         tls = trio.SSLStream(stream, server, server_side=True)
         with contextlib.suppress(trio.BrokenResourceError):
-            heard.append(await tls.receive_some())
+            heard.append(bytes(await tls.receive_some()))
 
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(partial(trio.serve_tcp, listen, 0, host="127.0.0.1"))

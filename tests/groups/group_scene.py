@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -56,7 +56,7 @@ class Scene:
     """Calls the coordinator, appends and replays its records, and keeps the answers by ticket."""
 
     def __init__(
-        self, *, loaded_from: Iterable[CoordinatorRecord] = (), initial_delay_ms: int = 0, **settings: int
+        self, *, loaded_from: Iterable[CoordinatorRecord] = (), initial_delay_ms: int = 0, **settings: Any
     ) -> None:
         self.now_ms = 0
         self.settings = GroupSettings(group_initial_rebalance_delay_ms=initial_delay_ms, **settings)

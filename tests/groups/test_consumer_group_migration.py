@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from odradek.protocol.codec import decode, encode
@@ -106,8 +108,9 @@ def test_nobody_reads_what_another_does_while_the_group_migrates() -> None:
     new = scene.member("new")
     new.join()
     for _ in range(8):
-        for each in (*olds, new):
-            each.beat()
+        beats: list[Callable[[], object]] = [*(old.beat for old in olds), new.beat]
+        for beat in beats:
+            beat()
             read = [*olds[0].reads, *olds[1].reads, *new.partitions()]
             assert len(read) == len(set(read))
     assert sorted(map(len, (olds[0].reads, olds[1].reads, new.partitions()))) == [2, 2, 2]

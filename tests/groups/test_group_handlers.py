@@ -204,7 +204,7 @@ async def test_fetching_many_groups_in_every_version(version: int, autojump_cloc
         await broker.call(committing(8, 7), 8)
         place = {"topic_id": b"t".ljust(16, b"-")} if version >= 10 else {"name": "t"}
         strange = {"topic_id": b"?" * 16} if version >= 10 else {"name": "none"}
-        topics = [OffsetFetchRequestTopics(partition_indexes=[0], **each) for each in (strange, place)]  # type: ignore[arg-type]
+        topics = [OffsetFetchRequestTopics(partition_indexes=[0], **each) for each in (strange, place)]
         groups = [OffsetFetchRequestGroup("g", topics=topics), OffsetFetchRequestGroup("g", topics=None)]
         found = await broker.call(OffsetFetchRequest(groups=groups), version)
         asked, everything = found.groups

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from odradek.protocol.errors import ErrorCode
@@ -13,7 +15,7 @@ from tests.groups.group_scene import REBALANCE_MS, SESSION_MS, Scene, range_prot
 
 def a_stable_group(**settings: int) -> Scene:
     """Generation 2: the static leader `a` of instance i, and `b` of instance j."""
-    scene = Scene(**settings)
+    scene = Scene(**dict[str, Any](settings))
     scene.join(new_id="a", instance="i", version=5)
     scene.join(new_id="b", instance="j", version=5)
     scene.join("a", instance="i", version=5)

@@ -83,6 +83,7 @@ class World:
         if group is None:
             self.life, self.generation = self.life + 1, 0
             return
+        assert isinstance(group, ClassicGroup)
         self.seen.add(group.state)
         assert group.generation >= self.generation
         self.generation = group.generation
@@ -200,7 +201,7 @@ class Client:
         return found
 
     def fail(self, error: int) -> None:
-        self.world.seen.add(ErrorCode(error).name)
+        self.world.seen.add(ErrorCode.from_code(error).name)
         self.act = self.join
         if error in (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_INSTANCE_ID):
             self.restart()

@@ -80,7 +80,7 @@ async def test_a_group_of_two_forms_over_the_runtime(autojump_clock: trio.abc.Cl
         second = Later()
         nursery.start_soon(second.ask, join, broker)
         await trio.testing.wait_all_tasks_blocked()
-        assert second.outcome is None
+        assert not second.outcome
         assert await heartbeat(broker, first.member_id, 1) == ErrorCode.REBALANCE_IN_PROGRESS
         again = await join(broker, first.member_id)
         await trio.testing.wait_all_tasks_blocked()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -32,9 +33,10 @@ class ShareScene(ConsumerScene):
                                              subscribed_topic_names=names)  # fmt: skip
         wanted = self.act(calls.uninitialized, request)
         sender = ShareHeartbeatSender(max_size=max_size, initialized=wanted.topics)
-        return self.act(calls.share_heartbeat, request, sender)
+        answer: ShareGroupHeartbeatResponse = self.act(calls.share_heartbeat, request, sender)
+        return answer
 
-    def act(self, act, *arguments):
+    def act(self, act: Callable[..., Any], *arguments: Any) -> Any:
         return self.carry_out(self.core.act(self.now, lambda *at_hand: act(*at_hand, *arguments)))
 
     def shared(self) -> ShareGroup:

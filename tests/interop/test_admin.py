@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import kafka.admin  # type: ignore[import-untyped]
+import kafka.admin
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin import NewPartitions as AioNewPartitions
 from aiokafka.admin import NewTopic as AioNewTopic
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition

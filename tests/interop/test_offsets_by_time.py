@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 import confluent_kafka
-import kafka  # type: ignore[import-untyped]
+import kafka
 import pytest
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 

@@ -26,7 +26,7 @@ class Header(NamedTuple):
     producer_id: int
     producer_epoch: int
     base_sequence: int
-    count: int
+    record_count: int
 
     @property
     def size_bytes(self) -> int:
@@ -122,10 +122,11 @@ def headers(data: bytes) -> list[Header]:
 
 def records(data: bytes) -> list[tuple[int, int, bytes | None, bytes | None]]:
     """(offset, timestamp, key, value) of every record in uncompressed batches."""
-    found, position = [], 0
+    found: list[tuple[int, int, bytes | None, bytes | None]] = []
+    position = 0
     for header in headers(data):
         at = position + HEADER_BYTES
-        for _ in range(header.count):
+        for _ in range(header.record_count):
             length, at = read_varint(data, at)
             end = at + length
             timestamp_delta, at = read_varint(data, at + 1)
@@ -135,7 +136,8 @@ def records(data: bytes) -> list[tuple[int, int, bytes | None, bytes | None]]:
                 size, at = read_varint(data, at)
                 parts.append(None if size < 0 else data[at : at + size])
                 at += max(size, 0)
-            found.append((header.base_offset + offset_delta, header.base_timestamp + timestamp_delta, *parts))
+            key, value = parts
+            found.append((header.base_offset + offset_delta, header.base_timestamp + timestamp_delta, key, value))
             at = end
         position += header.size_bytes
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from odradek_broker.log.appendable import Appended
 from odradek_broker.log.config import LogConfig
@@ -16,6 +16,15 @@ NOW = 1_000_000
 
 SMALL = LogConfig(segment_bytes=1_000, index_interval_bytes=100)
 """Many segments, many index entries."""
+
+
+T = TypeVar("T")
+
+
+def some(found: T | None) -> T:
+    """What must be there."""
+    assert found is not None
+    return found
 
 
 class LogHouse:

@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,7 +26,7 @@ from odradek_broker.log.validation import Origin
 from odradek_broker.node.housekeeping import Housekeeping
 from tests.log.faulty_disk import Crash, CrashingDisk
 from tests.log.log_batches import DELETE_HORIZON, TRANSACTIONAL, batch, headers, marker, record, records, with_crc
-from tests.log.log_fixtures import NOW, LogHouse, append, read_all
+from tests.log.log_fixtures import NOW, LogHouse, append, read_all, some
 from tests.log.test_recovery import files, state
 
 MAGIC = 16
@@ -100,7 +101,7 @@ def test_segments_end_where_the_next_begins_so_that_recovery_sees_no_gap(house: 
     end = log.log_end_offset
     log.close(clean=False)
     recovered = house.open(clean=False)
-    assert recovered.log_end_offset == end and recovered.recovery.cut_at_offset == -1
+    assert recovered.log_end_offset == end and some(recovered.recovery).cut_at_offset == -1
 
 
 def test_what_is_damaged_is_not_rewritten_with_a_checksum_that_matches_nor_takes_the_rest_along(
@@ -130,7 +131,7 @@ def test_reads_skip_what_was_compacted_away(house: LogHouse) -> None:
     compact(log)
     left = by_offset(house.content())
     for offset in range(log.log_end_offset):
-        data = log.read(offset, 1).read()
+        data = some(log.read(offset, 1)).read()
         following = min((o for o in left if o >= offset), default=None)
         assert headers(data)[0].last_offset >= offset
         if following is not None and records(data):
@@ -165,7 +166,7 @@ def test_what_a_power_cut_may_take_is_left_alone_and_takes_nothing_along(house: 
     log.flush()
     synced, before = log.flushed_offset, newest(house.content())
     keyed(log, 60, random.Random(4))
-    assert log.find_dirty(NOW, log.log_end_offset).end_offset <= synced
+    assert some(log.find_dirty(NOW, log.log_end_offset)).end_offset <= synced
     assert log.compact(NOW, log.log_end_offset, force=True)
     log.truncate_to(synced)
     assert newest(house.content()) == before
@@ -178,9 +179,9 @@ def test_young_batches_wait_for_the_lag_and_old_ones_do_not_wait_for_the_ratio(t
         append(log, batch((b"k", b"v" * 50), timestamp=10_000 + i * 100))
     log.flush()
     assert log.find_dirty(10_500, 20) is None
-    assert log.find_dirty(11_400, 20).end_offset < log.find_dirty(20_000, 20).end_offset
+    assert some(log.find_dirty(11_400, 20)).end_offset < some(log.find_dirty(20_000, 20)).end_offset
     log.first_dirty_offset = log.segments.sealed[-1].base_offset
-    assert log.find_dirty(20_000, 20).ratio < 0.5
+    assert some(log.find_dirty(20_000, 20)).ratio < 0.5
     assert log.begin_compaction(20_000, 20) is None
     log.config = msgspec.structs.replace(config, max_compaction_lag_ms=5_000)
     assert log.begin_compaction(20_000, 20) is not None
@@ -292,22 +293,26 @@ def test_long_keys_are_told_apart(house: LogHouse) -> None:
     log.roll(NOW)
     append(log, batch((b"z", b"0")))
     compact(log)
-    assert sorted(key for key, _ in by_offset(house.content()).values()) == sorted([*keys, b"z"])
+    assert sorted(key or b"" for key, _ in by_offset(house.content()).values()) == sorted([*keys, b"z"])
 
 
 def test_retention_or_truncation_during_a_pass_ends_it(house: LogHouse) -> None:
-    for disturb in (lambda log: log.truncate_to(3), lambda log: log.truncate_fully_and_start_at(900)):
+    disturbances: list[Callable[[Log], None]] = [
+        lambda log: log.truncate_to(3),
+        lambda log: log.truncate_fully_and_start_at(900),
+    ]
+    for disturb in disturbances:
         log = house.open()
         keyed(log, 60, random.Random(4))
         log.flush()
-        plan = log.begin_compaction(NOW, log.log_end_offset, force=True)
+        plan = some(log.begin_compaction(NOW, log.log_end_offset, force=True))
         assert plan.step()
         disturb(log)
         assert not log.install(plan, NOW)
         assert not house.names(".cleaned")
         content = house.content()
         log.close(clean=False)
-        assert house.open(clean=False).recovery.cut_at_offset == -1 and house.content() == content
+        assert some(house.open(clean=False).recovery).cut_at_offset == -1 and house.content() == content
         shutil.rmtree(house.path)
 
 
@@ -316,7 +321,7 @@ def test_a_cut_behind_all_that_is_rewritten_ends_a_pass_too(house: LogHouse) -> 
     log = house.open()
     keyed(log, 60, random.Random(4))
     log.flush()
-    plan = log.begin_compaction(NOW, log.log_end_offset, force=True)
+    plan = some(log.begin_compaction(NOW, log.log_end_offset, force=True))
     assert plan.step()
     log.truncate_to(log.log_end_offset - 1)
     assert not log.install(plan, NOW)
@@ -336,13 +341,14 @@ async def compact_in_turn(log: Log, run: Run | None = None, write: Write | None 
     async def writes(names: Sequence[str]) -> None:
         pass
 
-    broker = SimpleNamespace(
+    broker: Any = SimpleNamespace(
         replica_logs=SimpleNamespace(met=None),
         workers=SimpleNamespace(run=run or runs),
         checkpoints=SimpleNamespace(write=write or writes),
         clock=SimpleNamespace(now_ms=int),
     )
-    await Housekeeping(broker)._compact_one(SimpleNamespace(log=log, last_stable_offset=log.log_end_offset), NOW)
+    partition: Any = SimpleNamespace(log=log, last_stable_offset=log.log_end_offset)
+    await Housekeeping(broker)._compact_one(partition, NOW)
 
 
 async def test_a_start_knows_for_whose_sake_records_are_gone_though_the_pass_had_no_end(house: LogHouse) -> None:
@@ -469,7 +475,7 @@ def test_compaction_survives_a_crash_at_every_step(tmp_path: Path) -> None:
         steps += 1
         after = LogHouse(house.path.parent, COMPACT)
         log = after.open(clean=False)
-        assert log.recovery.cut_at_offset == -1 and log.log_end_offset == end
+        assert some(log.recovery).cut_at_offset == -1 and log.log_end_offset == end
         assert newest(after.content()) == expected
         assert not [name for name in after.names() if name.endswith((".cleaned", ".swap", ".deleted"))]
         assert state(log)["aborted"] == [s.transaction_index.entries for s in log.segments]
@@ -521,7 +527,7 @@ def in_transit(house: LogHouse) -> tuple[Log, Swap]:
     log = house.open()
     keyed(log, 60, random.Random(4))
     log.flush()
-    plan = log.begin_compaction(NOW, log.log_end_offset, force=True)
+    plan = some(log.begin_compaction(NOW, log.log_end_offset, force=True))
     assert plan is not None and plan.step()
     log.intend(plan)
     swap = log.begin_install(plan)
@@ -572,7 +578,7 @@ def test_what_is_on_its_way_to_its_place_is_there_before_anything_else_befalls_i
     if not log.is_closed:
         log.end_install(swap, NOW)
         log.close(clean=False)
-    assert house.open(clean=False).recovery.gap_at_offset == -1 and house.content() == content
+    assert some(house.open(clean=False).recovery).gap_at_offset == -1 and house.content() == content
 
 
 def test_what_cannot_be_put_in_place_fails_the_log(house: LogHouse, monkeypatch: pytest.MonkeyPatch) -> None:

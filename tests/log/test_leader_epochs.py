@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from odradek_broker.log.leader_epochs import LeaderEpochs
 
 ENTRIES = [(1, 0), (3, 10), (7, 25)]
@@ -77,7 +79,7 @@ def test_an_older_epoch_that_is_named_anew_begins_there_and_what_came_since_is_f
 def test_each_change_is_counted_so_that_it_is_written_down_and_what_changes_nothing_is_not() -> None:
     epochs = LeaderEpochs(ENTRIES)
     counted = []
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: epochs.assign(8, 40),
         lambda: epochs.assign(8, 50),
         lambda: epochs.assign(9, 60),
@@ -89,7 +91,8 @@ def test_each_change_is_counted_so_that_it_is_written_down_and_what_changes_noth
         lambda: epochs.advance_start(20),
         epochs.clear,
         epochs.clear,
-    ):
+    ]
+    for change in changes:
         change()
         counted.append(epochs.version)
     assert counted == [1, 1, 2, 3, 3, 4, 5, 5, 6, 7, 7] and epochs.entries() == []

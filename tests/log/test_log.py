@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from odradek_broker.log.failures import OffsetOutOfRange, OffsetsOutOfOrder, Top
 from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Origin
 from tests.log.log_batches import batch, headers, records
-from tests.log.log_fixtures import NOW, SMALL, LogHouse, append, read_all
+from tests.log.log_fixtures import NOW, SMALL, LogHouse, append, read_all, some
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def house(tmp_path: Path) -> LogHouse:
     return LogHouse(tmp_path)
 
 
-def filled(house: LogHouse, count: int = 40, **more: object) -> Log:
+def filled(house: LogHouse, count: int = 40, **more: Any) -> Log:
     """Batches of 1 to 3 records, each record saying its own offset."""
     log = house.open()
     rng = random.Random(1)
@@ -38,7 +39,7 @@ def test_what_is_appended_is_read_back_with_its_offset_and_epoch(house: LogHouse
     second = append(log, batch(b"c"), epoch=3)
     assert (first.base_offset, first.last_offset, second.base_offset) == (0, 1, 2)
     assert first.log_append_time_ms == -1 and not first.duplicate
-    data = log.read(0, 1 << 20).read()
+    data = some(log.read(0, 1 << 20)).read()
     assert [(offset, value) for offset, _, _, value in records(data)] == [(0, b"a"), (1, b"b"), (2, b"c")]
     assert {header.leader_epoch for header in headers(data)} == {3}
 
@@ -70,7 +71,7 @@ def test_every_offset_is_found_whatever_the_segment_whether_open_or_reopened(hou
             log.close(clean=True)
             log = house.open()
         for offset in range(log.log_end_offset):
-            first = headers(log.read(offset, 1).read())[0]
+            first = headers(some(log.read(offset, 1)).read())[0]
             assert first.base_offset <= offset <= first.last_offset
 
 
@@ -78,7 +79,7 @@ def test_a_read_returns_whole_batches_within_its_limit_but_at_least_one(house: L
     log = filled(house)
     for limit in range(1, 700, 13):
         for offset in range(0, log.log_end_offset, 3):
-            data = log.read(offset, limit).read()
+            data = some(log.read(offset, limit)).read()
             assert len(headers(data)) == 1 or len(data) <= limit
 
 
@@ -91,8 +92,8 @@ def test_a_read_takes_as_many_batches_as_fit(tmp_path: Path) -> None:
     log.close(clean=True)
     log = house.open()
     for count in (1, 2, 50, 100):
-        assert len(log.read(0, count * size + size // 2)) == min(count, 100) * size
-        assert len(log.read(0, count * size)) == min(count, 100) * size
+        assert len(some(log.read(0, count * size + size // 2))) == min(count, 100) * size
+        assert len(some(log.read(0, count * size))) == min(count, 100) * size
 
 
 def test_without_min_one_a_batch_longer_than_the_limit_is_not_read(house: LogHouse) -> None:
@@ -110,7 +111,7 @@ def test_a_read_never_passes_max_offset(house: LogHouse, reopened: bool) -> None
     ends = [header.last_offset + 1 for header in headers(house.content())]
     for max_offset in ends:
         for offset in range(max_offset):
-            data = log.read(offset, 1 << 20, max_offset=max_offset).read()
+            data = some(log.read(offset, 1 << 20, max_offset=max_offset)).read()
             assert headers(data)[-1].last_offset < max_offset
         assert log.read(max_offset, 1 << 20, max_offset=max_offset) is None
 
@@ -124,15 +125,15 @@ def test_offsets_outside_the_log_are_refused_and_its_end_is_empty(house: LogHous
     log.advance_log_start(5)
     with pytest.raises(OffsetOutOfRange):
         log.read(4, 100)
-    assert headers(log.read(5, 1).read())[0].last_offset >= 5
+    assert headers(some(log.read(5, 1)).read())[0].last_offset >= 5
 
 
 def test_a_slice_can_be_read_after_its_segment_was_deleted(house: LogHouse) -> None:
     log = filled(house)
     held = log.read(0, 1 << 20)
-    before = held.read()
+    before = some(held).read()
     log.truncate_fully_and_start_at(1_000)
-    assert held.read() == before
+    assert some(held).read() == before
 
 
 def test_a_clean_start_reads_neither_log_nor_indexes(house: LogHouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +192,7 @@ def test_segments_roll_before_a_relative_offset_overflows(tmp_path: Path) -> Non
     far = batch(b"b", base_offset=2**31)
     log.append_as_follower(memoryview(far), now_ms=NOW)
     assert len(log.segments) == 2
-    assert log.read(1, 100).read() == far
+    assert some(log.read(1, 100)).read() == far
 
 
 def test_a_roll_of_an_empty_segment_is_no_roll(house: LogHouse) -> None:
@@ -209,7 +210,7 @@ def test_a_follower_copy_is_byte_for_byte_the_leaders(tmp_path: Path) -> None:
     follower = copy.open()
     rng = random.Random(2)
     while follower.log_end_offset < leader.log_end_offset:
-        data = leader.read(follower.log_end_offset, rng.randint(1, 1_500)).read()
+        data = some(leader.read(follower.log_end_offset, rng.randint(1, 1_500))).read()
         follower.append_as_follower(memoryview(data + batch(b"cut off")[:-3]), now_ms=NOW)
     assert read_all(follower) == read_all(leader) == copy.content()
     assert follower.epochs.entries() == leader.epochs.entries()
@@ -245,7 +246,7 @@ def test_a_follower_of_a_compacted_log_takes_gaps_in_the_offsets(house: LogHouse
     for again in range(2):
         assert log.log_end_offset == 12
         assert [header.base_offset for header in headers(read_all(log, 0))] == [3, 10, 11]
-        assert headers(log.read(4, 1).read())[0].base_offset == 10
+        assert headers(some(log.read(4, 1)).read())[0].base_offset == 10
         log.close(clean=not again)
         log = house.open(clean=not again)
 
@@ -320,7 +321,7 @@ def test_look_up_by_time_finds_the_first_record_as_young(house: LogHouse) -> Non
         assert (None if found is None else (found.timestamp, found.offset)) == expected
     youngest = max(time for _, time in everything)
     found = log.max_timestamp_offset()
-    assert (found.timestamp, found.offset) == next((t, o) for o, t in everything if t == youngest)
+    assert (some(found).timestamp, some(found).offset) == next((t, o) for o, t in everything if t == youngest)
     assert log.offset_for_timestamp(1_100, max_offset=50) is None
 
 
@@ -334,10 +335,10 @@ def test_log_append_time_is_the_brokers(tmp_path: Path) -> None:
     log = LogHouse(tmp_path, LogConfig(message_timestamp_type="LogAppendTime")).open()
     result = append(log, batch(b"a", b"b", timestamps=[5, 6]), now_ms=77_000)
     assert result.log_append_time_ms == 77_000
-    header = headers(log.read(0, 100).read())[0]
+    header = headers(some(log.read(0, 100)).read())[0]
     assert header.max_timestamp == 77_000 and header.attributes & 8
     found = log.offset_for_timestamp(70_000)
-    assert (found.timestamp, found.offset) == (77_000, 0)
+    assert (some(found).timestamp, some(found).offset) == (77_000, 0)
     log.close(clean=False)
     recovered = LogHouse(tmp_path).open(clean=False)
     assert recovered.log_end_offset == 2, "the checksum was made anew"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,13 @@ from odradek_broker.log.offset_checkpoints import (
 )
 from odradek_broker.ports.disk import AlreadyLocked, RealDisk
 from tests.log.log_batches import batch
-from tests.log.log_fixtures import NOW, SMALL, TOPIC_ID, append
+from tests.log.log_fixtures import NOW, SMALL, TOPIC_ID, append, some
 
 ID = bytes(range(16, 32))
+
+
+def saying(key: tuple[bytes, int], offset: int) -> Callable[[object], dict[tuple[bytes, int], int]]:
+    return lambda _: {key: offset}
 
 
 def open_directory(path: Path, cluster_id: str = "c1", node_id: int = 1, new_directory_id: bytes = ID) -> LogDirectory:
@@ -84,7 +89,7 @@ def test_checkpoints_are_read_back_and_damaged_ones_named(tmp_path: Path) -> Non
     directory = open_directory(tmp_path)
     key = (TOPIC_ID, 0)
     for offset, name in enumerate(NAMES, start=2):
-        directory.checkpoints.write(name, lambda _, offset=offset: {key: offset})
+        directory.checkpoints.write(name, saying(key, offset))
     directory.release()
     again = open_directory(tmp_path)
     assert [again.checkpoints.get(name, key) for name in NAMES] == [2, 3, 4, 5, 6]
@@ -103,13 +108,13 @@ def test_logs_are_opened_by_what_the_checkpoints_say(tmp_path: Path) -> None:
     log.flush()
     log.close(clean=False)
     for name, offset in ((RECOVERY_POINTS, 6), (LOG_START_OFFSETS, 4), (CLEANER_OFFSETS, 5), (COMPACTED_FOR, 8)):
-        directory.checkpoints.write(name, lambda _, offset=offset: {(TOPIC_ID, 3): offset})
+        directory.checkpoints.write(name, saying((TOPIC_ID, 3), offset))
     directory.release()
     directory = open_directory(tmp_path)
     assert directory.partitions() == [("orders", 3)]
     log = directory.open_log("orders", 3, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
     assert (log.log_start_offset, log.first_dirty_offset, log.flushed_offset, log.compacted_for) == (4, 5, 6, 8)
-    assert log.recovery.recovery_point == 6 and log.log_end_offset == 9
+    assert some(log.recovery).recovery_point == 6 and log.log_end_offset == 9
 
 
 def test_where_damage_has_taken_for_whose_sake_records_are_gone_all_may_be_gone_for_the_last(tmp_path: Path) -> None:
@@ -135,14 +140,14 @@ def test_what_is_said_beyond_the_end_that_a_start_has_found_is_taken_back(tmp_pa
     log.close(clean=False)
     for name in NAMES:
         offset = recovery_point if name == RECOVERY_POINTS else 5
-        directory.checkpoints.write(name, lambda _, offset=offset: {(TOPIC_ID, 0): offset})
+        directory.checkpoints.write(name, saying((TOPIC_ID, 0), offset))
     directory.checkpoints.write(LOG_START_OFFSETS, lambda _: {})
     directory.release()
     path = tmp_path / "t-0" / "00000000000000000000.log"
     path.write_bytes(path.read_bytes()[:-1])
     directory = open_directory(tmp_path)
     log = directory.open_log("t", 0, SMALL, topic_id=TOPIC_ID, now_ms=NOW)
-    assert log.log_end_offset == 4 and log.recovery.is_damage == (recovery_point == 5)
+    assert log.log_end_offset == 4 and some(log.recovery).is_damage == (recovery_point == 5)
     directory.release()
     again = open_directory(tmp_path)
     assert [again.checkpoints.get(name, (TOPIC_ID, 0)) for name in NAMES] == [recovery_point, 0, 4, 4, 4]

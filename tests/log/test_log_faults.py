@@ -15,7 +15,7 @@ from odradek_broker.log.sealed_files import SealedFiles
 from odradek_broker.log.validation import Origin
 from tests.log.faulty_disk import FaultyDisk
 from tests.log.log_batches import TRANSACTIONAL, batch, headers, marker
-from tests.log.log_fixtures import NOW, LogHouse, append, read_all
+from tests.log.log_fixtures import NOW, LogHouse, append, read_all, some
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_disk_that_fills_up_during_a_roll_costs_nothing_but_the_append(tmp_pat
         expected = read_all(log)
         log.close(clean=False)
         again = house.open(clean=False)
-        assert read_all(again) == expected and again.recovery.cut_at_offset == -1
+        assert read_all(again) == expected and some(again.recovery).cut_at_offset == -1
         again.close(clean=True)
 
 
@@ -173,7 +173,7 @@ def test_a_failed_sync_fails_the_log_for_good(house: LogHouse, disk: FaultyDisk)
     with pytest.raises(OSError, match="sync failed"):
         plan.sync()
     disk.sync_fails = False
-    assert "sync failed" in log.failed and log.flushed_offset == 1
+    assert "sync failed" in some(log.failed) and log.flushed_offset == 1
     for call in (
         lambda: append(log, batch(b"c")),
         lambda: log.append_as_follower(memoryview(batch(b"c", base_offset=2)), now_ms=NOW),
@@ -367,7 +367,7 @@ def test_leader_epochs_that_the_disk_refuses_are_written_with_the_next_flush(hou
     assert log.recovery_point == 1 and epochs_on_disk(house) == [(3, 0)]
 
 
-def epochs_on_disk(house: LogHouse) -> list[str]:
+def epochs_on_disk(house: LogHouse) -> list[tuple[int, int]]:
     return decode_epochs((house.path / "leader-epoch-checkpoint").read_bytes())
 
 

@@ -49,7 +49,7 @@ def batches(draw: st.DrawFn) -> bytes:
     values = draw(st.lists(st.binary(max_size=12), min_size=1, max_size=8))
     numbers = draw(st.sampled_from([None, (7, 0, 0), (0, 3, 9), (7, 0, -1), (7, -1, 0)]))
     when = draw(st.sampled_from([NOW, NOW - 1_000, NOW - 1_001, 1_000]))
-    made = bytearray(batch(*values, timestamp=when, **({} if numbers is None else {"producer": numbers})))
+    made = bytearray(batch(*values, timestamp=when, producer=(-1, -1, -1) if numbers is None else numbers))
     for field in draw(st.lists(st.sampled_from(sorted(FIELDS)), max_size=2)):
         layout, position = FIELDS[field]
         low, high = (0, 2**32 - 1) if layout == ">I" else (0, 255) if layout == ">B" else _range(layout)

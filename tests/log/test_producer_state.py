@@ -20,7 +20,7 @@ from odradek_broker.log.transaction_index import AbortedTransaction
 from odradek_broker.log.validation import Origin
 from odradek_broker.ports.disk import RealFile
 from tests.log.log_batches import TRANSACTIONAL, batch, headers, marker, records
-from tests.log.log_fixtures import NOW, LogHouse, append, read_all, refuse
+from tests.log.log_fixtures import NOW, LogHouse, append, read_all, refuse, some
 
 
 @pytest.fixture
@@ -330,9 +330,9 @@ def test_who_reads_a_part_is_told_of_the_transactions_in_that_part(house: LogHou
     for offset in range(0, 120, 3):
         for max_bytes in (1, 200, 700, 100_000):
             found = log.read(offset, max_bytes, max_offset=120)
-            read = headers(found.read())
+            read = headers(some(found).read())
             first, behind = read[0].base_offset, read[-1].base_offset + 1
-            told = log.aborted_in(offset, found, 120)
+            told = log.aborted_in(offset, some(found), 120)
             assert [entry.first_offset for entry in told] == list(range(first - first % 2, behind, 2))
 
 
@@ -340,7 +340,7 @@ def test_aborted_transactions_agree_with_a_naive_reading(tmp_path: Path) -> None
     for seed in range(10):
         rng = random.Random(seed)
         log = LogHouse(tmp_path / str(seed)).open()
-        sequences, opened, expected = dict.fromkeys(range(4), 0), {}, []
+        sequences, opened, expected = dict.fromkeys(range(4), 0), dict[int, int](), []
         for _ in range(150):
             producer_id = rng.randrange(4)
             if producer_id in opened and rng.random() < 0.3:

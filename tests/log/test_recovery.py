@@ -6,6 +6,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,12 +18,12 @@ from odradek_broker.log.log import Log
 from odradek_broker.log.validation import Origin
 from odradek_broker.ports.disk import RealFile
 from tests.log.log_batches import HEADER_BYTES, TRANSACTIONAL, Header, batch, headers, marker
-from tests.log.log_fixtures import NOW, SMALL, LogHouse, append, read_all
+from tests.log.log_fixtures import NOW, SMALL, LogHouse, append, read_all, some
 
 ONE_SEGMENT = LogConfig(index_interval_bytes=100)
 
 
-def state(log: Log) -> dict[str, object]:
+def state(log: Log) -> dict[str, Any]:
     """All that a start derives from the bytes, in a form that can be compared."""
     return {
         "start": log.log_start_offset,
@@ -93,8 +94,8 @@ def test_every_torn_tail_is_cut_before_the_batch_that_is_torn(tmp_path: Path) ->
         sound = sum(start <= size for start in starts) - 1
         assert log.log_end_offset == sound * (sound + 1) // 2
         assert house.content() == whole[: starts[sound]]
-        assert log.recovery.cut_bytes == size - starts[sound]
-        assert (log.recovery.cut_at_offset >= 0) == (size != starts[sound])
+        assert some(log.recovery).cut_bytes == size - starts[sound]
+        assert (some(log.recovery).cut_at_offset >= 0) == (size != starts[sound])
         producer = log.producers.producers.get(9)
         assert (producer.last_sequence if producer else -1) == log.log_end_offset - 1
         log.close(clean=False)
@@ -131,7 +132,7 @@ def test_zeros_behind_the_last_batch_are_cut(tmp_path: Path) -> None:
     whole = house.content()
     (house.path / house.names(".log")[0]).write_bytes(whole + bytes(5_000))
     log = house.open(clean=False)
-    assert (log.log_end_offset, log.recovery.cut_bytes, house.content()) == (1, 5_000, whole)
+    assert (log.log_end_offset, some(log.recovery).cut_bytes, house.content()) == (1, 5_000, whole)
 
 
 def test_the_summary_is_one_line_that_says_what_was_cut(house_killed: tuple[LogHouse, bytes]) -> None:
@@ -166,7 +167,7 @@ def test_recovery_finds_what_the_running_log_knew(tmp_path: Path) -> None:
         *sealed_before, active_before = expected.pop("times")
         assert sealed == sealed_before and active[: len(active_before)] == active_before
         assert {key: found[key] for key in expected} == expected
-        assert after.recovery.cut_at_offset == -1
+        assert some(after.recovery).cut_at_offset == -1
 
 
 @pytest.mark.slow
@@ -200,7 +201,7 @@ def test_recovering_twice_changes_nothing(tmp_path: Path) -> None:
         first.close(clean=False)
         second = house.open(clean=False)
         assert state(second) == found
-        assert second.recovery.cut_at_offset == -1, "nothing is left to cut"
+        assert some(second.recovery).cut_at_offset == -1, "nothing is left to cut"
         second.close(clean=False)
         assert files(house) == left
 
@@ -256,7 +257,7 @@ def test_a_segment_lost_from_the_middle_ends_the_log_before_it(house_killed: tup
     (house.path / names[2]).unlink()
     log = house.open(clean=False)
     assert log.log_end_offset == lost and whole.startswith(read_all(log))
-    assert log.recovery.cut_segments == len(names) - 3
+    assert some(log.recovery).cut_segments == len(names) - 3
     assert f"no batches from there to offset {int(names[3][:20])}" in str(log.recovery)
     assert house.names(".log") == names[:2]
 
@@ -319,7 +320,7 @@ def test_what_lies_in_segments_before_the_recovery_point_is_not_read(
     monkeypatch.setattr(RealFile, "read", lambda s, at, n: read.append(n) or real(s, at, n))
     point = next(header.last_offset + 1 for header in headers(whole) if header.base_offset == int(names[-2][:20]))
     log = house.open(clean=False, recovery_point=point)
-    assert log.recovery.scanned_segments == 2 and not log.recovery.is_damage
+    assert some(log.recovery).scanned_segments == 2 and not some(log.recovery).is_damage
     assert sum(read) < log.segments.size_bytes, "some ends, and two segments"
     monkeypatch.undo()
     assert len(read_all(log)) == len(whole)
@@ -335,7 +336,7 @@ def test_a_bit_that_flips_before_the_recovery_point_in_its_segment_is_damage(
     flip(house.path / names[-1], active[0].size_bytes + HEADER_BYTES)
     log = house.open(clean=False, recovery_point=point)
     assert log.log_end_offset == active[1].base_offset < point
-    assert log.recovery.is_damage and log.recovery.sound_up_to == log.log_end_offset
+    assert some(log.recovery).is_damage and some(log.recovery).sound_up_to == log.log_end_offset
     assert names[-1] in str(log.recovery) and f"BELOW the recovery point {point}" in str(log.recovery)
 
 
@@ -344,7 +345,7 @@ def test_a_torn_end_behind_the_recovery_point_is_no_damage(house_killed: tuple[L
     last = house.path / house.names(".log")[-1]
     last.write_bytes(last.read_bytes()[:-1])
     log = house.open(clean=False, recovery_point=headers(whole)[-1].base_offset)
-    assert log.recovery.cut_bytes > 0 and not log.recovery.is_damage
+    assert some(log.recovery).cut_bytes > 0 and not some(log.recovery).is_damage
 
 
 @pytest.mark.parametrize("how", ["torn", "a batch is gone", "garbage behind"])
@@ -415,7 +416,7 @@ def test_a_gap_before_the_recovery_point_is_damage_and_costs_no_more_than_is_los
         gap, count = lost[-1].base_offset, 1
     end = headers(whole)[-1].last_offset + 1
     log = house.open(clean=False, recovery_point=end)
-    assert log.recovery.is_damage and log.recovery.sound_up_to == gap
+    assert some(log.recovery).is_damage and some(log.recovery).sound_up_to == gap
     assert f"batches are MISSING from offset {gap} on" in str(log.recovery)
     assert log.log_end_offset == end and len(headers(house.content())) == len(headers(whole)) - count
 
@@ -426,7 +427,7 @@ def test_a_log_of_which_the_first_segment_is_empty_misses_all_from_there_on(
     house, whole = house_killed
     (house.path / house.names(".log")[0]).write_bytes(b"")
     log = house.open(clean=False, recovery_point=headers(whole)[-1].last_offset + 1)
-    assert log.recovery.is_damage and log.recovery.sound_up_to == 0
+    assert some(log.recovery).is_damage and some(log.recovery).sound_up_to == 0
     assert "batches are MISSING from offset 0 on" in str(log.recovery)
 
 
@@ -438,7 +439,7 @@ def test_a_gap_behind_the_recovery_point_is_none_for_the_log_ends_there(house_ki
     path.write_bytes(data[: -last.size_bytes])
     log = house.open(clean=False, recovery_point=first.last_offset + 1)
     assert log.log_end_offset == last.base_offset > first.last_offset + 1
-    assert not log.recovery.is_damage and log.recovery.gap_at_offset == -1
+    assert not some(log.recovery).is_damage and some(log.recovery).gap_at_offset == -1
 
 
 def test_where_an_index_is_lost_the_end_of_a_segment_is_found_in_its_batches(
@@ -448,7 +449,7 @@ def test_where_an_index_is_lost_the_end_of_a_segment_is_found_in_its_batches(
     house.open(clean=False).close(clean=True)
     (house.path / house.names(".index")[1]).unlink()
     log = house.open(clean=False, recovery_point=headers(whole)[-1].last_offset + 1)
-    assert not log.recovery.is_damage and len(read_all(log)) == len(whole)
+    assert not some(log.recovery).is_damage and len(read_all(log)) == len(whole)
 
 
 def test_gaps_that_compaction_may_have_left_are_none(house_killed: tuple[LogHouse, bytes]) -> None:
@@ -457,7 +458,7 @@ def test_gaps_that_compaction_may_have_left_are_none(house_killed: tuple[LogHous
     (house.path / house.names(".log")[2]).unlink()
     house.config = msgspec.structs.replace(house.config, cleanup_policy=frozenset({"compact"}))
     log = house.open(clean=False, recovery_point=int(house.names(".log")[-1][:20]))
-    assert not log.recovery.is_damage and log.recovery.sound_up_to == log.log_end_offset
+    assert not some(log.recovery).is_damage and some(log.recovery).sound_up_to == log.log_end_offset
 
 
 def test_a_batch_of_an_older_leader_epoch_had_been_cut_off_and_ends_the_log(tmp_path: Path) -> None:
@@ -476,7 +477,7 @@ def test_a_batch_of_an_older_leader_epoch_had_been_cut_off_and_ends_the_log(tmp_
     log = house.open(clean=False, recovery_point=1)
     assert log.log_end_offset == 2 and house.content() == after
     assert log.epochs.entries() == [(1, 0), (2, 1)]
-    assert "leader epoch 1 after one of 2" in str(log.recovery) and not log.recovery.is_damage
+    assert "leader epoch 1 after one of 2" in str(log.recovery) and not some(log.recovery).is_damage
 
 
 def test_a_batch_of_an_older_leader_epoch_ends_the_log_also_where_it_begins_a_segment(tmp_path: Path) -> None:
@@ -567,7 +568,7 @@ def test_indexes_that_are_lost_or_corrupt_are_rebuilt(tmp_path: Path, suffix: st
             path.write_bytes(data + b"\x7f\xff\xff\xff" * 6)
     log = house.open(clean=clean, recovery_point=0)
     for offset in range(log.log_end_offset):
-        found = headers(log.read(offset, 1).read())[0]
+        found = headers(some(log.read(offset, 1)).read())[0]
         assert found.base_offset <= offset <= found.last_offset
     if not clean:
         assert state(log) == expected
@@ -726,7 +727,7 @@ def test_a_tail_that_is_not_clean_is_recovered_although_the_stop_was(tmp_path: P
     path = house.path / house.names(".log")[-1]
     path.write_bytes(path.read_bytes() + b"rubbish")
     log = house.open(clean=True)
-    assert log.recovery.cut_bytes == 7 and log.recovery.scanned_segments == 1
+    assert some(log.recovery).cut_bytes == 7 and some(log.recovery).scanned_segments == 1
 
 
 def test_a_log_that_ends_before_its_start_begins_again_there(house_killed: tuple[LogHouse, bytes]) -> None:
@@ -767,7 +768,7 @@ def test_a_lost_topic_id_is_written_again_where_it_is_known_whose_the_records_ar
     expected = path.read_bytes()
     for known in ({"recovery_point": 1}, {"is_only_one": True}, {"clean": True}):
         path.unlink() if left is None else path.write_bytes(left)
-        house.open(**{"clean": False, **known}).close(clean=True)
+        house.open(**{"clean": False, **dict[str, Any](known)}).close(clean=True)
         assert path.read_bytes() == expected
 
 

@@ -46,7 +46,7 @@ def test_a_note_is_worth_nothing_with_any_bit_of_it_flipped() -> None:
         flipped = bytearray(data)
         flipped[position // 8] ^= 1 << position % 8
         with pytest.raises(CorruptCheckpoint):
-            decode_note(flipped)
+            decode_note(bytes(flipped))
 
 
 def test_a_note_of_an_earlier_version_is_not_taken_for_one_about_syncs() -> None:

@@ -45,6 +45,7 @@ from odradek_broker.metadata.messages import (
     ForwardRequest,
     ForwardResponse,
 )
+from odradek_broker.ports.network import Tls
 from odradek_broker.ports.tcp import TcpStream
 from odradek_broker.ports.tcp_network import TcpNetwork
 from tests.apis.small_broker import MemoryJournal, SmallBroker
@@ -373,7 +374,7 @@ class LateRefusal(TcpNetwork):
     def __init__(self) -> None:
         self.asked, self.answers = trio.Event(), trio.Event()
 
-    async def connect(self, host: str, port: int) -> TcpStream:
+    async def connect(self, host: str, port: int, tls: Tls | None = None) -> TcpStream:
         self.asked.set()
         await self.answers.wait()
         raise ConnectionRefusedError

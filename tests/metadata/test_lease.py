@@ -19,7 +19,7 @@ from odradek_broker.metadata.heartbeat import HEARTBEAT_VERSION
 from odradek_broker.metadata.messages import FollowMetadataResponse, ForwardResponse
 from odradek_broker.metadata.remote import RemoteController
 from odradek_broker.ports.clock import SystemClock
-from odradek_broker.ports.network import Address, Stream
+from odradek_broker.ports.network import Address, Stream, Tls
 from odradek_broker.ports.tcp import TcpStream
 from odradek_broker.ports.tcp_network import TcpNetwork
 from tests.apis.small_broker import FixedClock
@@ -80,9 +80,9 @@ class Refusals(TcpNetwork):
         self.enough = trio.Event()
         self._left = count
 
-    async def connect(self, host: str, port: int) -> TcpStream:
+    async def connect(self, host: str, port: int, tls: Tls | None = None) -> TcpStream:
         try:
-            return await super().connect(host, port)
+            return await super().connect(host, port, tls)
         except ConnectionRefusedError:
             self._left -= 1
             if self._left <= 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 import trio
 
@@ -23,7 +25,7 @@ from odradek_broker.metadata.messages import (
 from odradek_broker.metadata.registration import NotAdmitted
 from odradek_broker.metadata.remote import RemoteController
 from odradek_broker.ports.clock import SystemClock
-from odradek_broker.ports.network import Address
+from odradek_broker.ports.network import Address, Tls
 from odradek_broker.ports.tcp import TcpStream
 from odradek_broker.ports.tcp_network import TcpNetwork
 from tests.metadata.test_lease import SmallController
@@ -127,12 +129,12 @@ async def test_what_others_have_told_meanwhile_is_not_done_again_when_the_contro
 
         left = 2
 
-        async def connect(self, host: str, port: int) -> TcpStream:
+        async def connect(self, host: str, port: int, tls: Tls | None = None) -> TcpStream:
             if (host, port) == address:
                 if not self.left:
                     raise ConnectionRefusedError
                 self.left -= 1
-            return await super().connect(host, port)
+            return await super().connect(host, port, tls)
 
     async with trio.open_nursery() as nursery:
         other = await nursery.start(Knowing().serve)
@@ -173,7 +175,7 @@ async def test_a_broker_that_cannot_be_registered_asks_less_and_less_often(
 
         def close(self) -> None: ...
 
-    remote.controllers._peers = [Refusing()]
+    remote.controllers._peers = [cast("Any", Refusing())]
     with trio.move_on_after(60):
         await remote.register(BrokerRegistrationRequest(broker_id=1))
     assert 60 / 5 < asked < 30
@@ -196,7 +198,7 @@ async def test_a_broker_ends_where_the_controller_knows_another_by_its_id_but_no
 
     remote, controller = following(Scripted(snapshot("ours", 5))), Forgetful()
     await remote.follower.first_image()
-    remote.controllers._heart = [controller]
+    remote.controllers._heart = [cast("Any", controller)]
     with trio.move_on_after(5):
         await remote.beat()
     controller.offset = 5

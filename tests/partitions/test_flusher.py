@@ -12,6 +12,7 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from odradek_broker.controller.image import PartitionImage
+from odradek_broker.log.appendable import Appended
 from odradek_broker.log.config import LogConfig
 from odradek_broker.log.flush import FlushPlan
 from odradek_broker.log.log import Log
@@ -76,7 +77,7 @@ def partition_of(
 
 def append(partition: Partition) -> int:
     appended = partition.append_internal(build_batch([Record(timestamp=1, value=b"v")]))
-    assert hasattr(appended, "last_offset")
+    assert isinstance(appended, Appended)
     return appended.last_offset
 
 

@@ -12,7 +12,7 @@ import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
 from odradek_broker.partitions.log_opening import AT_ONCE, WAIT_SECONDS, LogOpening
-from odradek_broker.partitions.replica_logs import Waiting
+from odradek_broker.partitions.waiting import Waiting
 
 A, B = b"a" * 16, b"b" * 16
 

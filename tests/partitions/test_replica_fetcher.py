@@ -153,7 +153,8 @@ async def test_a_leader_that_refuses_whole_fetches_is_asked_once_a_back_off_and_
 def follower_with(context: Any = None, *, flusher: Any = None, checkpoints: Any = None) -> Follower:
     throttle: Any = None
     context = context or SimpleNamespace(node_id=1, clock=CLOCK)
-    return Follower(context, flusher or SimpleNamespace(syncs=False), checkpoints, throttle)
+    flusher = flusher or SimpleNamespace(syncs=False)
+    return Follower(context, flusher, checkpoints, throttle)
 
 
 def following(ask: Callable[..., Awaitable[FetchResponse]]) -> ReplicaFetcher:

@@ -57,7 +57,7 @@ async def test_an_end_that_cannot_be_told_keeps_no_other_from_being_told(caplog:
 
 
 def test_a_job_that_ends_when_the_loop_has_is_done_and_told_nobody() -> None:
-    may_end, told = threading.Event(), []
+    may_end, told = threading.Event(), list[object]()
 
     async def main() -> ThreadWorkers:
         workers = ThreadWorkers(1)

@@ -45,7 +45,7 @@ def bomb(codec: Codec, size_mib: int) -> bytes:
         return b"".join(zstd.compress(zeros) for _ in range(size_mib)) + zstd.flush()
     if codec == Codec.LZ4:
         one = lz4.frame.compress(zeros * 4, block_size=lz4.frame.BLOCKSIZE_MAX4MB, block_linked=False, store_size=False)
-        return one[:7] + one[7:-4] * (size_mib // 4) + one[-4:]
+        return bytes(one[:7] + one[7:-4] * (size_mib // 4) + one[-4:])
     return bytes(cramjam.snappy.compress_raw(zeros * size_mib))
 
 

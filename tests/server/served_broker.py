@@ -116,7 +116,7 @@ class Peer:
         assert fetched.error_code == ErrorCode.NONE
         return [record.value for record in decode_records(cast("memoryview", fetched.records))]
 
-    async def make_topic(self, name: str = "t", partitions: int = 1, **configs: str) -> None:
+    async def make_topic(self, name: str = "t", partitions: Any = 1, **configs: str) -> None:
         own = [CreatableTopicConfig(key.replace("_", "."), value) for key, value in configs.items()]
         request = CreateTopicsRequest([CreatableTopic(name, partitions, 1, configs=own)])
         made = await self.ask(request, CreateTopicsResponse, 7)
@@ -180,6 +180,7 @@ class Served:
             await trio.aclose_forcefully(stream)
 
 
+# One for each set of parameters: else a dictionary of settings might stand for any of them.
 @overload
 def serving(directory: Path, **settings: str) -> AbstractAsyncContextManager[Served]: ...
 @overload
@@ -192,7 +193,7 @@ def serving(directory: Path, *, seed: int, **settings: str) -> AbstractAsyncCont
 def serving(directory: Path, *, disk: Disk, clock: Clock, **settings: str) -> AbstractAsyncContextManager[Served]: ...
 @asynccontextmanager
 async def serving(
-    directory: Path, *, disk: Disk | None = None, clock: Clock | None = None, seed: int = 1, **settings: str
+    directory: Path, *, disk: Any = None, clock: Any = None, seed: Any = 1, **settings: str
 ) -> AsyncIterator[Served]:
     """Settings are Kafka's, with underscores for dots. Who starts a broker again gives it another seed: else it has the
     same incarnation, and the controller takes it for the one before.

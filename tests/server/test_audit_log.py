@@ -116,7 +116,7 @@ async def test_what_a_cancelled_run_had_taken_is_written_when_the_log_is_closed(
     async def never(job: object) -> None:
         await trio.sleep_forever()
 
-    log._workers = SimpleNamespace(run=never)  # type: ignore[assignment]
+    log._workers = SimpleNamespace(run=never)
     decision = Decision(False, Reason.NOT_AMONG_ITS_ACLS)
     log.note("User:a", "::1", "Fetch", Operation.READ, ResourceType.TOPIC, "t", decision)
     with trio.move_on_after(0.05), mock.patch.object(audit_log, "PACE_S", 0.001):

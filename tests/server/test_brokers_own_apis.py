@@ -91,6 +91,7 @@ def keys_of_users(served: Served) -> list[bytes]:
 async def errors_of_all(peer: Peer) -> dict[str, Any]:
     """What each API of brokers alone is answered."""
     found = {}
+    request: Any
     for key, api in load_apis().items():
         if not api.for_brokers:
             continue

@@ -43,7 +43,8 @@ async def test_every_answer_is_that_of_apache_kafka(tmp_path: Path) -> None:
 
         async def connect(logs_in: bool) -> Peer:
             served.port = secured if logs_in else plain
-            return await served.connect()
+            peer: Peer = await served.connect()
+            return peer
 
         said = await Conversation(connect, SystemClock().now_ms).hold()
     assert not differences(said)

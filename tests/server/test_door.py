@@ -118,11 +118,11 @@ async def test_single_hosts_have_limits_of_their_own(tmp_path: Path) -> None:
 class SilentNames(trio.abc.HostnameResolver):
     """A name service that never answers."""
 
-    async def getaddrinfo(self, *_: object) -> list[Any]:  # type: ignore[override]
+    async def getaddrinfo(self, *_: object) -> list[Any]:
         await trio.sleep_forever()
         raise AssertionError
 
-    async def getnameinfo(self, *_: object) -> tuple[str, str]:  # type: ignore[override]
+    async def getnameinfo(self, *_: object) -> tuple[str, str]:
         raise AssertionError
 
 

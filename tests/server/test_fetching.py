@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -29,17 +31,17 @@ def fetch_all(
     )
 
 
-def part(index: int = 0, offset: int = 0, max_bytes: int = 1 << 20, **more: int) -> FetchPartition:
+def part(index: int = 0, offset: int = 0, max_bytes: int = 1 << 20, **more: Any) -> FetchPartition:
     return FetchPartition(partition=index, fetch_offset=offset, partition_max_bytes=max_bytes, **more)
 
 
-async def ask(peer: Peer, request: FetchRequest, version: int = 12) -> list[PartitionData]:
+async def ask(peer: Peer, request: FetchRequest, version: int = 12) -> Sequence[PartitionData]:
     with trio.fail_after(10):
         return (await peer.ask(request, FetchResponse, version)).responses[0].partitions
 
 
 def values(data: PartitionData) -> list[bytes | None]:
-    return [] if not data.records else [record.value for record in decode_records(memoryview(data.records))]
+    return [] if not data.records else [record.value for record in decode_records(cast("memoryview", data.records))]
 
 
 async def filled(served: Served, partitions: int = 1, batches: int = 3) -> Peer:

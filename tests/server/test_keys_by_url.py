@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -19,6 +20,7 @@ from odradek.protocol.sasl.oauthbearer import OAuthBearerExchange
 from odradek_broker.config.load import ConfigError, load_broker_config
 from odradek_broker.security import key_refresh
 from odradek_broker.server import key_url
+from odradek_broker.server.key_file import LARGEST_BYTES
 from odradek_broker.tls.authority import Authority
 from tests.security.signed_tokens import CLAIMS, jwk_of_ec, jwk_of_rsa, jwks, rsa_key, text, token
 from tests.server.served_broker import Served, serving
@@ -88,8 +90,8 @@ def settings(directory: Path, url: str, **changes: str) -> dict[str, str]:
         "sasl.oauthbearer.jwks.endpoint.url": url,
         "sasl.oauthbearer.allowed.urls": url,
         "sasl.oauthbearer.jwks.endpoint.ca.location": trusted(directory),
-        "sasl.oauthbearer.expected.issuer": CLAIMS["iss"],
-        "sasl.oauthbearer.expected.audience": CLAIMS["aud"],
+        "sasl.oauthbearer.expected.issuer": str(CLAIMS["iss"]),
+        "sasl.oauthbearer.expected.audience": str(CLAIMS["aud"]),
         "connection.failed.authentication.delay.ms": "0",
     } | changes
 
@@ -149,7 +151,7 @@ async def test_whoever_is_not_to_be_believed_gives_no_keys_and_is_said_once(
         if what == "redirect":
             there.status, there.location = 302, (tmp_path / "keys.json").as_uri()
         elif what == "large":
-            there.body = " " * (key_url.LARGEST_BYTES + 1)
+            there.body = " " * (LARGEST_BYTES + 1)
         elif what == "late":
             monkeypatch.setattr(key_url, "ATTEMPT_SECONDS", 0.05)
             there.answers.clear()
@@ -184,7 +186,7 @@ def test_cve_2025_27817_keys_come_from_nowhere_but_a_url_that_is_allowed(
         load_broker_config(overrides=settings(tmp_path, "https://id.example.com/keys", **changes))
 
 
-def unsigned(**claims: object) -> OAuthBearerExchange:
+def unsigned(**claims: Any) -> OAuthBearerExchange:
     parts = token(header={"alg": "none"}, **claims).split(".")
     return OAuthBearerExchange(f"{parts[0]}.{parts[1]}.")
 

@@ -92,7 +92,9 @@ def _of_module(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and any("cache" in ast.unparse(mark) for mark in node.decorator_list):
             yield node.name
-        for method in node.body if isinstance(node, ast.ClassDef) else ():
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for method in node.body:
             if isinstance(method, ast.FunctionDef) and method.name == "__init__":
                 for target in _made(ast.walk(method)):
                     if isinstance(target, ast.Attribute):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from odradek import Admin
 from odradek.admin import LoopDescription
@@ -47,7 +48,7 @@ def test_what_was_seen_in_one_hold_is_not_said_of_the_next() -> None:
 
 def test_of_a_stack_only_functions_of_ours_are_named() -> None:
     assert _stack(sys._getframe()) == "no function of ours"
-    named = {"__name__": "odradek_broker.apis.api_02_list_offsets", "sys": sys}
+    named: dict[str, Any] = {"__name__": "odradek_broker.apis.api_02_list_offsets", "sys": sys}
     exec("def handle(): return sys._getframe()", named)
     assert _stack(named["handle"]()) == "odradek_broker.apis.api_02_list_offsets:1 handle"
 

@@ -153,8 +153,8 @@ async def test_a_token_of_the_identity_provider_is_enough_and_one_for_somebody_e
     settings = {
         "sasl.enabled.mechanisms": "OAUTHBEARER",
         "sasl.oauthbearer.jwks.endpoint.url": file.as_uri(),
-        "sasl.oauthbearer.expected.issuer": CLAIMS["iss"],
-        "sasl.oauthbearer.expected.audience": CLAIMS["aud"],
+        "sasl.oauthbearer.expected.issuer": str(CLAIMS["iss"]),
+        "sasl.oauthbearer.expected.audience": str(CLAIMS["aud"]),
     }
     ends = int(time.time()) + 600
     async with guarded(tmp_path, **settings) as served:
@@ -185,8 +185,8 @@ async def test_a_token_that_is_not_to_be_had_for_a_while_ends_no_client(
     settings = {
         "sasl.enabled.mechanisms": "OAUTHBEARER",
         "sasl.oauthbearer.jwks.endpoint.url": file.as_uri(),
-        "sasl.oauthbearer.expected.issuer": CLAIMS["iss"],
-        "sasl.oauthbearer.expected.audience": CLAIMS["aud"],
+        "sasl.oauthbearer.expected.issuer": str(CLAIMS["iss"]),
+        "sasl.oauthbearer.expected.audience": str(CLAIMS["aud"]),
         "connections.max.reauth.ms": "300",
     }
     async with guarded(tmp_path, **settings) as served:
@@ -285,8 +285,9 @@ async def test_whoever_keeps_a_connection_logged_in_ends_with_it(tmp_path: Path)
         guarded(tmp_path, **{"connections.max.reauth.ms": "3600000"}) as served,
         trio.open_nursery() as nursery,
     ):
-        options = {"client_id": "c", "connect_timeout_s": 5, "security": alice(tmp_path)}
-        pool = ConnectionPool(nursery, Surroundings(), Activities(), **options)
+        pool = ConnectionPool(
+            nursery, Surroundings(), Activities(), client_id="c", connect_timeout_s=5, security=alice(tmp_path)
+        )
         connection = await pool.connect("b", "p", "localhost", served.port, "b")
         assert nursery.child_tasks
         connection.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -28,6 +28,7 @@ from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record, decode_records
 from odradek_broker.controller.image import ResourceType
 from odradek_broker.coordinators.share_leader import ShareLeader
+from odradek_broker.partitions.partition import Partition
 from tests.server.served_broker import HandClock, Peer, Served, fetch, produce, produce_batch, serving
 from tests.server.sharing_member import ACCEPT, REJECT, RELEASE, RENEW, Got, initialize, member
 
@@ -285,7 +286,7 @@ async def test_batches_that_are_not_meant_are_not_sent(tmp_path: Path) -> None:
         await one.fetch()
         assert await one.acknowledge((4, 4, [RELEASE])) is ErrorCode.NONE
         response = await two.fetch_whole()
-        assert len(response.responses[0].partitions[0].records) < 2000  # type: ignore[arg-type]
+        assert len(response.responses[0].partitions[0].records) < 2000
 
 
 async def test_no_answer_has_more_bytes_than_the_broker_allows(tmp_path: Path) -> None:
@@ -471,7 +472,7 @@ async def dead_letters(served: Served, peer: Peer, topic: str = "dlq.t", **confi
 
 async def letters(peer: Peer, topic: str = "dlq.t") -> list[tuple[bytes | None, bytes | None, dict[str, bytes | None]]]:
     fetched = await peer.fetch(fetch(0, topic=topic))
-    records = decode_records(memoryview(fetched.records)) if fetched.records else []
+    records = decode_records(cast("memoryview", fetched.records)) if fetched.records else []
     return [(each.key, each.value, dict(each.headers)) for each in records]
 
 
@@ -509,7 +510,9 @@ async def test_records_that_are_too_large_for_one_batch_together_are_all_in_the_
         await one.fetch()
         await one.fetch()
         assert await one.acknowledge((0, 2, [REJECT])) is ErrorCode.NONE
-        log = served.broker.replicas.partition("dlq.t", 0).log
+        partition = served.broker.replicas.partition("dlq.t", 0)
+        assert isinstance(partition, Partition)
+        log = partition.log
         assert log.log_end_offset == 3
 
 

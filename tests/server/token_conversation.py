@@ -207,9 +207,9 @@ class Conversation:
         self._note(f"{who} describes", ErrorCode.from_code(answer.error_code).name)
 
     async def _made(self, step: str, who: str, owner: str = "", **fields: Any) -> CreateDelegationTokenResponse:
-        given = {"owner_principal_type": "User", "owner_principal_name": owner} if owner else {}
+        given: dict[str, Any] = {"owner_principal_type": "User", "owner_principal_name": owner} if owner else {}
         request = CreateDelegationTokenRequest(**given, **{"max_lifetime_ms": -1} | fields)
-        made = await self._ask(who, request, CreateDelegationTokenResponse)
+        made: CreateDelegationTokenResponse = await self._ask(who, request, CreateDelegationTokenResponse)
         issued = made.issue_timestamp_ms
         times = (issued, made.expiry_timestamp_ms, made.max_timestamp_ms)
         told = times if issued < 0 or not issued else ("issued", times[1] - issued, times[2] - issued)

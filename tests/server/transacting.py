@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import trio
-from msgspec import structs
+from msgspec import Struct, structs
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import ApiMessage
@@ -38,7 +38,7 @@ from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from tests.server.served_broker import Peer, Served
 
-A = TypeVar("A")
+A = TypeVar("A", bound=Struct)
 WAIT = ErrorCode.CONCURRENT_TRANSACTIONS
 
 

@@ -1,6 +1,9 @@
 """What share coordinators store: calls, and the same state out of the records again."""
 
+from typing import TypeVar
+
 from odradek.protocol.errors import ErrorCode
+from odradek_broker.coordination.record import CoordinatorRecord
 from odradek_broker.coordination.result import CoordinatorResult, Instant
 from odradek_broker.sharing.ranges import Range, RecordState
 from odradek_broker.sharing.records import StateKey, state_key
@@ -12,15 +15,18 @@ NOW = Instant(0, 1_000)
 ACKNOWLEDGED, AVAILABLE = RecordState.ACKNOWLEDGED, RecordState.AVAILABLE
 
 
+R = TypeVar("R")
+
+
 class Scene:
     """A coordinator and its log."""
 
     def __init__(self) -> None:
         self.settings = ShareStateSettings(snapshot_update_records_per_snapshot=3)
         self.core = ShareStateCoordinator(self.settings)
-        self.log: list = []
+        self.log: list[CoordinatorRecord] = []
 
-    def do(self, result: CoordinatorResult):
+    def do(self, result: CoordinatorResult[R]) -> R:
         for record in result.records:
             self.core.replay(record, len(self.log), NOW)
             self.log.append(record)

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
 from random import Random
+from typing import Final
 
 import trio
 from deterministic_trio import run_in_virtual_time
@@ -46,7 +47,8 @@ from odradek_broker.metadata.peer import Channel
 from odradek_broker.security.acl_index import AclIndex
 
 SECONDS = 6.0
-MECHANISM, NUMBER = "SCRAM-SHA-256", 1
+MECHANISM: Final = "SCRAM-SHA-256"
+NUMBER = 1
 SUPER, BROKER = "root", "broker"
 STAYS, GOES = ("alice", "roots"), "bob"
 """One is called nearly like the super user; one is removed in the end."""

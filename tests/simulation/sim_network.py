@@ -228,7 +228,7 @@ class SimNetwork:
 
 def _between(least: float, most: float, random: Random) -> float:
     """Evenly over the orders of magnitude."""
-    return least * (most / least) ** random.random()
+    return float(least * (most / least) ** random.random())
 
 
 class SimPort:

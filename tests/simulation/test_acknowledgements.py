@@ -6,7 +6,7 @@ Whole brokers in virtual time; throughout, the invariants of invariants.py hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 import trio
@@ -57,7 +57,7 @@ Done: TypeAlias = Callable[[Exception | None], None]
 PREFERRED = 0
 
 
-def play(scenario: Scenario, *, watched: bool = True, **settings: str) -> None:
+def play(scenario: Scenario, *, watched: bool = True, **settings: Any) -> None:
     async def run() -> None:
         async with trio.open_nursery() as nursery:
             world = World(nursery, seed=1, watched=watched, **settings)
@@ -97,7 +97,7 @@ async def ask_pipelined(world: World, node: SimNode, requests: Sequence[ProduceR
     stream = await world.network.port("client").connect(node.name, 9092)
     for number, request in enumerate(requests):
         await stream.send(encode_request(request, 9, number, "raw"))
-    buffer, answers = FrameBuffer(1 << 20), []
+    buffer, answers = FrameBuffer(1 << 20), list[Any]()
     while len(answers) < len(requests):
         while (frame := buffer.next_frame()) is None:
             buffer.received(await stream.receive_into(buffer.room))

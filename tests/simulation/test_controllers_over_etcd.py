@@ -6,6 +6,7 @@ Throughout, the invariants of invariants.py and of several_controllers.py hold.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -20,7 +21,7 @@ from odradek_broker.election import etcd_journal
 Scenario = Callable[[World], Awaitable[None]]
 
 
-def play(scenario: Scenario, *, etcds: int = 1, combined: bool = False, watched: bool = True, **settings: str) -> None:
+def play(scenario: Scenario, *, etcds: int = 1, combined: bool = False, watched: bool = True, **settings: Any) -> None:
     async def run() -> None:
         async with trio.open_nursery() as nursery:
             world = World(nursery, seed=1, etcds=etcds, controllers=3, combined=combined, watched=watched, **settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from deterministic_trio import run_in_virtual_time
@@ -13,7 +15,7 @@ from odradek.consumer.config import GroupProtocol
 HOP_S = 0.000_5
 """At most, between any two."""
 AT_ONCE_S = 0.1
-SETTINGS = {"offsets_topic_num_partitions": "2", "group_initial_rebalance_delay_ms": "0"}
+SETTINGS: dict[str, Any] = {"offsets_topic_num_partitions": "2", "group_initial_rebalance_delay_ms": "0"}
 PROTOCOLS: tuple[GroupProtocol, ...] = ("consumer", "classic")
 
 

@@ -7,7 +7,7 @@ those in which a setting gives records up.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import trio
@@ -24,7 +24,7 @@ A, B, C = 0, 1, 2
 
 
 def play(
-    scenario: Scenario, *, watched: bool = True, arrange: Callable[[World], None] = lambda _: None, **settings: str
+    scenario: Scenario, *, watched: bool = True, arrange: Callable[[World], None] = lambda _: None, **settings: Any
 ) -> None:
     """`arrange` is called before anything is started."""
 

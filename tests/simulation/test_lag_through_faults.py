@@ -34,10 +34,11 @@ async def transactions(world: World, verdicts: str) -> None:
 async def check(world: World) -> None:
     """At every offset that there is, against what a reader of committed records gets of the whole."""
     found: list[int] = []
-    options = {"isolation_level": "read_committed", "start": "earliest", "surroundings": world.client()}
     async with Admin(world.bootstrap, surroundings=world.client()) as admin:
         end = (await admin.end_offsets([PLACE]))[PLACE]
-        async with Consumer(world.bootstrap, **options) as consumer:  # type: ignore[misc]
+        async with Consumer(
+            world.bootstrap, isolation_level="read_committed", start="earliest", surroundings=world.client()
+        ) as consumer:
             await consumer.assign([PLACE])
             with trio.fail_after(120):
                 while (consumer.position(PLACE) or 0) < end:

@@ -23,7 +23,7 @@ from odradek_broker.log.log import Log
 PARTITIONS = 2
 SEEDS = range(1, 6)
 """Of which one shows what is planted: who reads what at which moment is chance."""
-SETTINGS = {"transaction_state_log_num_partitions": "1", "group_initial_rebalance_delay_ms": "0"}
+SETTINGS: dict[str, Any] = {"transaction_state_log_num_partitions": "1", "group_initial_rebalance_delay_ms": "0"}
 Patch = pytest.MonkeyPatch
 
 pytestmark = pytest.mark.slow

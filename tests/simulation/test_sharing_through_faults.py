@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from random import Random
+from typing import Any
 
 import pytest
 import trio
@@ -24,7 +25,7 @@ RECORDS = 60
 LIMIT = 5
 HOP_S = 0.1
 PATIENCE_S = 600.0
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "share_coordinator_state_topic_num_partitions": "2",
     "share_coordinator_snapshot_update_records_per_snapshot": "5",
     "share_coordinator_state_topic_prune_interval_ms": "3000",

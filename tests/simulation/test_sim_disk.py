@@ -53,7 +53,7 @@ def place(request: pytest.FixtureRequest, tmp_path: object) -> tuple[Disk, str]:
         return RealDisk(), str(tmp_path)
     disk = SimDisk(Random(1))
     disk.make_dirs("/d")
-    return SimMount(disk), "/d"  # type: ignore[return-value]
+    return SimMount(disk), "/d"
 
 
 def test_the_simulated_disk_does_what_the_real_one_does(place: tuple[Disk, str]) -> None:

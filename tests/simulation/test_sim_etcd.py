@@ -118,7 +118,8 @@ class Side:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 async def test_whatever_is_asked_the_simulated_etcd_answers_as_the_real_one(tmp_path: Path) -> None:
-    node, gateway, memory = EtcdNode(tmp_path, *free_ports(2)), HttpGateway(), InMemory()
+    port, peer_port = free_ports(2)
+    node, gateway, memory = EtcdNode(tmp_path, port, peer_port), HttpGateway(), InMemory()
     await node.start()
     sides = (
         Side(Etcd([node.endpoint], gateway), lambda full: trio.from_thread.run(node.set_full, full)),

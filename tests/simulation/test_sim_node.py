@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 from deterministic_trio import run_in_virtual_time
-from one_run import heal
+from faults import heal
 from test_known_losses import in_sync, partition, play, read, until, whole_again, write
 from world import SESSION_S, World
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from random import Random
+from typing import Any
 
 import pytest
 import trio
@@ -26,7 +27,7 @@ RECORDS = 30
 HOP_S = 0.1
 """Messages are slow, so that faults fall between a decision and its markers."""
 PATIENCE_S = 300.0
-SETTINGS = {"transaction_state_log_num_partitions": "2", "group_initial_rebalance_delay_ms": "0"}
+SETTINGS: dict[str, Any] = {"transaction_state_log_num_partitions": "2", "group_initial_rebalance_delay_ms": "0"}
 
 
 class ChangeOfMind(Exception):

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 from random import Random
+from typing import Any
 
 import trio
 from clients import AGAIN_S, POLL_S, REQUEST_TIMEOUT_MS
@@ -150,14 +151,14 @@ def _outcome(transaction: Transaction | None) -> Outcome:
     return Outcome.COMMITTED if transaction.outcome is End.COMMITTED else Outcome.UNKNOWN
 
 
-def _reader(scene: Scene, **options: int) -> Consumer[bytes | None, bytes | None]:
+def _reader(scene: Scene, **options: Any) -> Consumer[bytes | None, bytes | None]:
     return Consumer(
         scene.world.bootstrap,
         start="earliest",
         isolation_level="read_committed",
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         surroundings=scene.world.client(),
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 

@@ -102,7 +102,9 @@ async def test_an_answer_to_another_request_ends_the_connection(
 
 
 async def test_an_unknown_api_is_not_even_sent(connection: Connection, broker: FakeBroker) -> None:
-    connection.ranges._ranges.pop(HeartbeatRequest.API_KEY)  # type: ignore[union-attr, attr-defined]
+    ranges = connection.ranges._ranges
+    assert isinstance(ranges, dict)
+    del ranges[HeartbeatRequest.API_KEY]
     with pytest.raises(UnsupportedVersion, match="Heartbeat"):
         connection.submit(HeartbeatRequest(), HeartbeatResponse)
     assert broker.count(HeartbeatRequest) == 0

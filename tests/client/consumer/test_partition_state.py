@@ -283,7 +283,7 @@ def test_a_log_that_was_cut_back_is_noticed(image: ClusterImage) -> None:
     """An unclean election: the leader's log parts from what was read (KIP-320)."""
     made = states()
     for start in ("earliest", "none"):
-        fetches = Fetches(ConsumerConfig(start=start), image)  # type: ignore[arg-type]
+        fetches = Fetches(ConsumerConfig(start=start), image)
         made[1].seek(8, 4)
         plan = fetches.plan(made, set(), 2.0)[1]
         request, _ = fetches.request(plan)

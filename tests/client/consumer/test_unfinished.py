@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -169,7 +170,10 @@ def test_in_random_runs_all_is_done_once_each_line_in_order_and_no_commit_passes
                 open_ = seen - {r.offset for r in done if r.topic_partition == partition}
                 assert unfinished.lowest(partition) == min(open_, default=None)
         assert sorted(done, key=records.index) == records
-        lines = {"key": lambda r: (r.partition, r.key or r.offset), "partition": lambda r: r.partition}
+        lines: dict[str, Callable[[Any], object]] = {
+            "key": lambda r: (r.partition, r.key or r.offset),
+            "partition": lambda r: r.partition,
+        }
         of = lines.get(order, lambda r: (r.partition, r.offset))
         for line in {of(r) for r in records}:
             assert [r for r in done if of(r) == line] == [r for r in records if of(r) == line]

@@ -9,8 +9,9 @@ import pytest
 import trio
 
 from odradek.cluster.connection import Reply
+from odradek.cluster.metadata import NO_LEADER
 from odradek.errors import RequestTimedOut
-from odradek.producer.sender import NO_LEADER, OVERDUE_SECONDS, Sender
+from odradek.producer.sender import OVERDUE_SECONDS, Sender
 
 ASKED, OTHER = 1, 2
 BATCHES: Any = [SimpleNamespace(queue=SimpleNamespace(topic="t", partition=partition)) for partition in (0, 1)]

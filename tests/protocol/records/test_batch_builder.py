@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -141,7 +141,7 @@ WRONG = [
 def test_a_record_that_is_refused_leaves_no_trace(arguments: Any, error: type[Exception], before: int) -> None:
     builder, untouched = filled(*[b"x"] * before), filled(*[b"x"] * before)
     with pytest.raises(error):
-        builder.append(*arguments, NOW + 1_000)
+        builder.append(*cast("tuple[Any, Any, Any]", arguments), NOW + 1_000)
     assert (builder.count, builder.size_bytes) == (untouched.count, untouched.size_bytes)
     for each in (builder, untouched):
         each.append(b"k", b"after", (), NOW)

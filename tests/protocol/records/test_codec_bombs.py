@@ -69,7 +69,7 @@ def lz4_bomb() -> bytes:
         bytes(4 * MIB), block_size=lz4.frame.BLOCKSIZE_MAX4MB, block_linked=False, store_size=False
     )
     head, block, end = frame[:7], frame[7:-4], frame[-4:]
-    return head + block * (BOMB_MIB // 4) + end
+    return bytes(head + block * (BOMB_MIB // 4) + end)
 
 
 @cache

@@ -117,7 +117,7 @@ def _varint(number: int) -> bytes:
 @pytest.mark.parametrize("codec", list(Codec))
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_damaged_compressed_data_is_undone_within_bounds_or_refused(codec: Codec, data: bytes) -> None:
+def test_damaged_compressed_data_is_undone_within_bounds_or_refused(codec: Codec, data: st.DataObject) -> None:
     compressed = bytearray(compress(codec, data.draw(st.sampled_from([b"abc" * 1_000, bytes(70_000), b"x"]))))
     for _ in range(data.draw(st.integers(0, 3))):
         if compressed:
