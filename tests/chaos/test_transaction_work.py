@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from odradek.errors import EndedBy, ErrorCode, ProducerFenced, RequestTimedOut
-from odradek.testing.chaos.history import History
-from odradek.testing.chaos.transaction_work import LAST_WRITER, TransactionWork
+from odradek.errors import EndedBy, ProducerFenced, RequestTimedOut
+from odradek.protocol.errors import ErrorCode
+from odradek.testing.chaos.history import LAST_WRITER, History
+from odradek.testing.chaos.transaction_work import TransactionWork
 
 
 async def test_the_end_is_tried_again_where_a_broker_does_not_answer(
