@@ -12,10 +12,15 @@ from odradek.protocol.errors import ErrorCode
 from odradek.protocol.headers import ApiMessage
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
 from odradek.protocol.messages.broker_registration import BrokerRegistrationRequest
-from odradek.protocol.messages.metadata_records import BrokerEndpoint, ProducerIdsRecord, RegisterBrokerRecord
+from odradek.protocol.messages.metadata_records import (
+    BrokerEndpoint,
+    BrokerRegistrationChangeRecord,
+    ProducerIdsRecord,
+    RegisterBrokerRecord,
+)
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.frame import frame
-from odradek_broker.metadata.heartbeat import HEARTBEAT_VERSION
+from odradek_broker.metadata.heartbeat import HEARS_OF_IT_WITHIN_SECONDS, HEARTBEAT_VERSION
 from odradek_broker.metadata.messages import (
     FollowMetadataRequest,
     FollowMetadataResponse,
@@ -156,6 +161,45 @@ async def test_what_others_have_told_meanwhile_is_not_done_again_when_the_contro
         assert remote.image.next_producer_id == 3000
         nursery.cancel_scope.cancel()
     remote.disconnect()
+
+
+class Welcoming:
+    """Whoever sends a heartbeat has been let in."""
+
+    async def ask(self, *_: object) -> ForwardResponse:
+        await trio.lowlevel.checkpoint()
+        return ForwardResponse(
+            body=encode(BrokerHeartbeatResponse(is_fenced=False), HEARTBEAT_VERSION), lease_ms=9_000, offset=1
+        )
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_clients_come_once_a_broker_knows_that_it_is_let_in_or_has_waited_long_enough_to_hear_it(
+    is_heard: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    """By what it knew before they would be told that it is not there, and that what it leads has no leader."""
+    fenced = frame(RegisterBrokerRecord(broker_id=1, broker_epoch=-1, fenced=True))
+    let_in = frame(BrokerRegistrationChangeRecord(broker_id=1, broker_epoch=-1, fenced=-1))
+
+    class Late(Scripted):
+        async def follow(self, request: FollowMetadataRequest) -> FollowMetadataResponse:
+            await trio.sleep(1)
+            return await super().follow(request)
+
+    answers = [FollowMetadataResponse(cluster_id="ours", is_snapshot=True, last_offset=0, records=[fenced])]
+    if is_heard:
+        answers.append(FollowMetadataResponse(cluster_id="ours", last_offset=1, records=[let_in]))
+    remote = following(Late(*answers))
+    await remote.follower.first_image()
+    remote.controllers._heart = [Welcoming()]  # type: ignore[list-item]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(remote.follower.follow)
+        with trio.fail_after(2 * HEARS_OF_IT_WITHIN_SECONDS):
+            await nursery.start(remote.beat)
+        assert remote.image.brokers[1].fenced is not is_heard
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_broker_that_cannot_be_registered_asks_less_and_less_often(

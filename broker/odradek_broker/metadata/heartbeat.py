@@ -11,6 +11,7 @@ brokers are asked whether they have heard more, and believed (hearsay.py).
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 BEATS_PER_TERM = 3
 """At least so many heartbeats, however seldom they are to be sent: only the controller knows the session."""
 UNHEARD_WHEN_LEAVING = 5
+HEARS_OF_IT_WITHIN_SECONDS = 5.0
+"""A broker that the controller has let in, or it goes by older metadata: it may be all that there is."""
 HEARTBEAT_VERSION = 1
 
 
@@ -70,22 +73,25 @@ class Heart:
         """Heartbeats in a row that nobody has answered."""
 
     async def beat(self, broker_epoch: int, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Send heartbeats until cancelled; started once the controller has let the broker in.
+        """Send heartbeats until cancelled; started once the controller has let the broker in, and it knows that itself.
 
+        Clients come then: by metadata that takes us for dead they would be told that what we lead has no leader.
         Raises NotAdmitted when the controller knows another broker by our id.
         """
         self._broker_epoch = broker_epoch
-        is_let_in = False
+        is_let_in, let_in_since_s = False, math.inf
         while True:
             self._beat_now.reset()
             sent_at = trio.current_time()
             answer = await self._beat_once()
             if answer is not None and not is_let_in and not answer.is_fenced:
-                is_let_in = True
-                task_status.started()
+                let_in_since_s = min(let_in_since_s, trio.current_time())
+                is_let_in = self._is_let_in or trio.current_time() - let_in_since_s >= HEARS_OF_IT_WITHIN_SECONDS
+                if is_let_in:
+                    task_status.started()
             if answer is not None and answer.should_shut_down:
                 self._may_stop.set()
-            hurries = answer is None or answer.is_fenced or self._wants_to_stop
+            hurries = answer is None or answer.is_fenced or self._wants_to_stop or not is_let_in
             if hurries:
                 with trio.move_on_after(BACKOFF_SECONDS):
                     await self._beat_now.wait()
