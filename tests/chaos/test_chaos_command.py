@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from odradek.testing.chaos.drifting_clock import libfaketime
+
 
 def chaos(*arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "odradek_cli", "chaos", *arguments]
@@ -109,6 +111,13 @@ def test_one_of_three_etcds_may_die_or_stand_still_at_any_time() -> None:
         return any("etcd" in node for node in healed(said)) and len(kinds_of(said)) >= 2
 
     code, verdict = chaos_until(an_etcd_is_back, "--journal", "etcd", *faults)
+    assert code == 0, verdict
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(libfaketime() is None, reason="libfaketime is not installed")
+def test_clocks_may_drift_and_jump() -> None:
+    code, verdict = chaos_until(lambda said: len(healed(said)) >= 2, "--fault", "clock-drift")
     assert code == 0, verdict
 
 

@@ -43,6 +43,8 @@ class Node:
         self.port = port
         self.settings = settings
         self.config = config
+        self.environment: dict[str, str] = {}
+        """What the next start has beside what we have ourselves."""
         self.front: Front | None = None
         """What stands between it and the others, where the network is to fail."""
         self._process: trio.Process | None = None
@@ -81,7 +83,7 @@ class Node:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us: we stop them one after the other
-                env=_environment(),
+                env=_environment() | self.environment,
             )
         (self.directory / PID_FILE).write_text(f"{self._process.pid}\n")
         if self.front is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
@@ -11,12 +12,15 @@ import trio
 
 from odradek.errors import OdradekError
 from odradek.protocol.topic_partition import TopicPartition
+from odradek.testing.chaos.drifting_clock import libfaketime, wrong_clock
 from odradek.testing.chaos.history import CRASH, Fault, Place
 from odradek.testing.chaos.hostile_client import hostile_client
 from odradek.testing.chaos.operations import OPERATIONS
 from odradek.testing.cluster import Cluster
 from odradek.testing.etcd_node import EtcdNode
 from odradek.testing.node import Node, NodeFailed
+
+logger = logging.getLogger(__name__)
 
 Tell: TypeAlias = Callable[[str, str, bool], None]
 """(kind of fault, node, whether it is healed)."""
@@ -44,8 +48,13 @@ class Nemesis:
                 raise ValueError(f"{kind} needs --journal etcd")
             if kind in ON_LINKS and over_tls:
                 raise ValueError(f"{kind} cannot be told apart over TLS")
+            if kind in OF_CLOCKS and libfaketime() is None:
+                raise ValueError(f"{kind} needs libfaketime: apt-get install faketime")
         impossible = (AMONG_SEVERAL if alone else set()) | (WITH_ETCD if no_etcd else set())
         impossible |= ON_LINKS if over_tls else set()
+        if not kinds and libfaketime() is None:
+            logger.warning("%s is left out: libfaketime is not installed here", *OF_CLOCKS)
+            impossible |= OF_CLOCKS
         self.cluster = cluster
         self.random = Random(seed)
         self._places = places
@@ -72,6 +81,10 @@ class Nemesis:
         for node in self.cluster.nodes:
             if node.pid is not None:
                 node.resume()
+            if node.environment:  # it has begun with it, or would
+                node.environment.clear()
+                if node.pid is not None:
+                    node.kill()
         for member in self.cluster.etcd:
             if member.is_paused:
                 member.resume()
@@ -240,6 +253,23 @@ async def full_disk(nemesis: Nemesis, hold_s: float) -> None:
     nemesis.said("full-disk", leader, healed=True)
 
 
+async def clock_drift(nemesis: Nemesis, hold_s: float) -> None:
+    """A node lives by clocks that are wrong, from one death to the next."""
+    library, node = libfaketime(), nemesis.random.choice(nemesis.cluster.nodes)
+    assert library is not None
+    what, environment = wrong_clock(library, nemesis.random)
+    node.kill()
+    node.environment.update(environment)
+    nemesis.said("clock-drift", node)
+    await node.start()
+    nemesis.did(f"clock {what}", node.name)
+    await trio.sleep(hold_s)
+    node.kill()
+    node.environment.clear()
+    await node.start()
+    nemesis.said("clock-drift", node, healed=True)
+
+
 async def kill_etcd(nemesis: Nemesis, hold_s: float) -> None:
     await _kill(nemesis, "kill-etcd", nemesis.random.choice(nemesis.cluster.etcd), hold_s)
 
@@ -264,6 +294,7 @@ KINDS: dict[str, Callable[[Nemesis, float], Awaitable[None]]] = {
     "isolate-leader": isolate_leader,
     "slow-leader": slow_leader,
     "full-disk": full_disk,
+    "clock-drift": clock_drift,
     "hostile-client": hostile_client,
     "kill-etcd": kill_etcd,
     "pause-etcd": pause_etcd,
@@ -281,6 +312,8 @@ AMONG_SEVERAL = {
 """What they do to a broker that is alone is nothing."""
 
 WITH_ETCD = {"kill-etcd", "pause-etcd"}
+
+OF_CLOCKS = {"clock-drift"}
 
 ON_LINKS = {"cut-leader-from-followers", "cut-leader-from-controller", "isolate-leader", "slow-leader"}
 """Between two nodes, which nobody can tell from clients over TLS."""
