@@ -190,6 +190,19 @@ def test_a_later_plain_commit_outlives_the_transactions_marker() -> None:
     assert scene.fetch().committed_offset == 9
 
 
+@pytest.mark.parametrize("ends", [(77, 78), (78, 77)])
+def test_of_the_offsets_of_two_transactions_that_which_was_written_later_counts_whichever_ends_first(
+    ends: tuple[int, int],
+) -> None:
+    """As in Kafka (KAFKA-5247): compaction keeps the later record, whatever the order of their markers was."""
+    scene = Scene()
+    in_a_transaction(scene, 5, producer_id=77)
+    in_a_transaction(scene, 9, producer_id=78)
+    for producer_id in ends:
+        scene.core.complete_transaction(producer_id, commit=True)
+    assert scene.fetch(require_stable=True).committed_offset == 9
+
+
 def test_another_producers_marker_changes_nothing() -> None:
     scene = Scene()
     in_a_transaction(scene, 5)

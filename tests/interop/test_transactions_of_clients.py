@@ -308,7 +308,8 @@ def test_kafka_transactions_finds_nothing_that_hangs_and_ends_what_it_is_told_to
 
     topic = new_topic()
     place = ["--topic", topic, "--partition", "0"]
-    producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": f"id-{topic}", "linger.ms": 0})
+    patient = {"transaction.timeout.ms": 900_000, "linger.ms": 0}  # four JVMs come and go meanwhile
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": f"id-{topic}", **patient})
     producer.init_transactions(30)
     producer.begin_transaction()
     producer.produce(topic, b"never")

@@ -23,6 +23,8 @@ from odradek.producer.transaction_scope import Transaction
 
 COPIERS, COPIER = "copiers", "copier"
 BATCH = 5
+CHANGES_MIND_LATE = 0.4
+"""When offsets have been kept aside already."""
 
 Records = Consumer[bytes | None, bytes | None]
 
@@ -37,8 +39,9 @@ async def copy(scene: Scene, random: Random) -> None:
                 async with _member(scene, protocol) as consumer, producer_of(scene, COPIER, random) as producer:
                     scene.happened[f"{protocol} copier"] += 1
                     while True:
+                        if random.random() < CHANGES_MIND_LATE:
+                            await _say_how_far_and_change_mind(scene, consumer, producer)
                         await _copy_for_a_while(scene, random, consumer, producer)
-                        await _say_how_far_and_change_mind(scene, random, consumer, producer)
         except ChangeOfMind:
             pass
         except OdradekError as error:
@@ -80,9 +83,9 @@ async def _copy_for_a_while(scene: Scene, random: Random, consumer: Records, pro
         pass
 
 
-async def _say_how_far_and_change_mind(scene: Scene, random: Random, consumer: Records, producer: Producer) -> None:
+async def _say_how_far_and_change_mind(scene: Scene, consumer: Records, producer: Producer) -> None:
     """Raises ChangeOfMind once offsets have been kept aside: they must not count for the next copier."""
-    if scene.is_over.is_set() or random.random() < 0.5 or not (batch := await consumer.poll(BATCH, timeout_s=POLL_S)):
+    if scene.is_over.is_set() or not (batch := await consumer.poll(BATCH, timeout_s=POLL_S)):
         return
     async with producer.transaction() as transaction:
         await _copy_batch(scene, producer, batch)
