@@ -385,8 +385,9 @@ async def test_a_partition_tells_its_producers() -> None:
     producer.epoch, producer.last_timestamp = 2, 99
     producer.batches = [ProducerBatch(0, 4, 0, 4, 99)]
     broker.partition("t", 0).log.producers = SimpleNamespace(producers={7: producer})
-    request = DescribeProducersRequest([TopicRequest("t", [0, 9])])
-    (topic,) = (await broker.ask(api_61_describe_producers, request)).topics
+    request = DescribeProducersRequest([TopicRequest("t", [0, 9]), TopicRequest("no name", [0])])
+    topic, illegal = (await broker.ask(api_61_describe_producers, request)).topics
+    assert illegal.partitions[0].error_code == ErrorCode.INVALID_TOPIC_EXCEPTION
     known, unknown = topic.partitions
     (state,) = known.active_producers
     assert (state.producer_id, state.producer_epoch, state.last_sequence, state.last_timestamp) == (7, 2, 4, 99)

@@ -50,8 +50,8 @@ def test_to_validate_only_changes_nothing() -> None:
         assert bool(update_features(AT_1, request, 2).records) is not validate_only
 
 
-def test_one_that_cannot_be_fails_the_others_and_none_or_twice_is_no_request() -> None:
+def test_one_that_cannot_be_fails_the_others_and_twice_is_no_request() -> None:
     good, bad = FeatureUpdateKey(TRANSACTION_VERSION, 2), FeatureUpdateKey("bogus", 1)
-    for updates, error in (([good, bad], WRONG), ([], INVALID), ([good, good], INVALID)):
+    for updates, error in (([good, bad], WRONG), ([bad, bad], WRONG), ([], NONE), ([good, good], INVALID)):
         result = update_features(AT_1, UpdateFeaturesRequest(feature_updates=updates), 2)
         assert (result.response.error_code, result.records) == (error, [])

@@ -539,3 +539,5 @@ async def test_members_of_the_consumer_protocol_are_refused_where_it_is_left_out
     async with running(MemoryBroker(group_coordinator_rebalance_protocols=protocols)) as broker:
         assert (await broker.call(heartbeat, 1)).error_code == code
         assert (await broker.call(ConsumerGroupDescribeRequest(["g"]), 1)).groups[0].error_code == code
+        nameless = (await broker.call(ConsumerGroupDescribeRequest([""]), 1)).groups[0]
+        assert nameless.error_code == (code or ErrorCode.INVALID_GROUP_ID)

@@ -3,7 +3,7 @@
 Behaviour
     All updates are made, or none is (controller/features.py has the rules).
     Not a feature, a level that there is not, a downgrade that was not asked for    INVALID_UPDATE_VERSION
-    No feature named, or one twice    INVALID_REQUEST
+    A feature named twice    INVALID_REQUEST
     The journal cannot be written    KAFKA_STORAGE_ERROR; no controller answers: REQUEST_TIMED_OUT
 Versions
     1 upgrade_type, validate_only    2 the results of each feature go

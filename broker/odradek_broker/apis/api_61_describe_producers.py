@@ -1,7 +1,8 @@
 """DescribeProducers (API key 61), version 0: which idempotent producers a partition remembers (KIP-664).
 
 Behaviour
-    Partitions are answered one by one, by their leader: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER.
+    Partitions are answered one by one, by their leader: UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER; where no
+    topic can have that name, INVALID_TOPIC_EXCEPTION.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from odradek.protocol.messages.describe_producers import (
     TopicResponse,
 )
 from odradek_broker.apis import RequestContext
+from odradek_broker.controller.names import check_topic_name
 from odradek_broker.loop.slices import Slices
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ async def handle(request: DescribeProducersRequest, context: RequestContext) -> 
 def _describe(topic: str, index: int, context: RequestContext) -> PartitionResponse:
     partition = context.broker.replicas.partition(topic, index)
     if isinstance(partition, ErrorCode):
+        if check_topic_name(topic) is not None:
+            partition = ErrorCode.INVALID_TOPIC_EXCEPTION
         return PartitionResponse(partition_index=index, error_code=partition, error_message=partition.sentence)
     return PartitionResponse(
         partition_index=index,

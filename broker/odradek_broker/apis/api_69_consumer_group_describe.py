@@ -3,6 +3,7 @@
 Behaviour
     The cluster has not agreed on it (feature group.version), or this broker leaves it out
     (group.coordinator.rebalance.protocols)    UNSUPPORTED_VERSION
+    No group id                              INVALID_GROUP_ID
     No such group, or one of another kind    GROUP_ID_NOT_FOUND, with a message
 Versions
     1 member_type
@@ -37,6 +38,8 @@ async def handle(request: ConsumerGroupDescribeRequest, context: RequestContext)
 async def _describe(group_id: str, request: ConsumerGroupDescribeRequest, context: RequestContext) -> DescribedGroup:
     if not context.broker.groups.takes_consumer_protocol:
         return DescribedGroup(error_code=ErrorCode.UNSUPPORTED_VERSION, group_id=group_id)
+    if not group_id:
+        return DescribedGroup(error_code=ErrorCode.INVALID_GROUP_ID)
     try:
         described = await context.broker.groups.describe_consumer_group(group_id)
     except CoordinatorUnavailable as unavailable:

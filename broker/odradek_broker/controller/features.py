@@ -36,15 +36,15 @@ def update_features(
     updates = request.feature_updates
     faults = {update.feature: _fault(image, update, version) for update in updates}
     wrong = next(((name, fault) for name, fault in faults.items() if fault is not None), None)
-    if not updates or len(faults) < len(updates):
-        why = "a feature is named twice" if updates else "no feature is named"
-        return ControllerResult([], UpdateFeaturesResponse(error_code=ErrorCode.INVALID_REQUEST, error_message=why))
     if wrong is not None:
         name, why = wrong
         message = f"{name}: {why}"
         return ControllerResult(
             [], UpdateFeaturesResponse(error_code=ErrorCode.INVALID_UPDATE_VERSION, error_message=message)
         )
+    if len(faults) < len(updates):
+        why = "a feature is named twice"
+        return ControllerResult([], UpdateFeaturesResponse(error_code=ErrorCode.INVALID_REQUEST, error_message=why))
     records: list[Struct] = [
         FeatureLevelRecord(name=update.feature, feature_level=update.max_version_level)
         for update in updates
