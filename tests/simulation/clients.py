@@ -9,7 +9,7 @@ import trio
 from operations import admin_of, make_what_is_missing
 from scene import Claim, Outcome, Scene, Write
 
-from odradek import Consumer, Producer, TopicPartition
+from odradek import Admin, Consumer, Producer, TopicPartition
 from odradek.consumer.config import GroupProtocol
 from odradek.consumer.membership import State
 from odradek.errors import (
@@ -28,6 +28,8 @@ TICK_S = 0.02
 POLL_S = 0.5
 AGAIN_S = 0.5
 LOOK_UP_S = 0.3
+EMPTY_S = 10.0
+"""After it its members' sessions are over, and whatever is looked at every two seconds has been looked at."""
 KEYS = 5
 LONGEST_PADDING = 200
 SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
@@ -282,12 +284,27 @@ async def look_up_commits(scene: Scene, group: str) -> None:
         try:
             async with admin_of(scene) as admin:
                 while True:
-                    floors = {place: offset for (name, place), offset in scene.commits.items() if name == group}
-                    found = await admin.group_offsets(group)
-                    scene.looked_up(group, {place: each.offset for place, each in found.items()}, floors)
+                    await _look_up(scene, admin, group)
                     await trio.sleep(LOOK_UP_S)
         except OdradekError:
             await trio.sleep(AGAIN_S)
+
+
+async def look_up_when_empty(scene: Scene, group: str) -> None:
+    """When all its members have gone, and it has been looked since whose offsets nobody needs any longer."""
+    await trio.sleep(EMPTY_S)
+    while True:
+        try:
+            async with admin_of(scene) as admin:
+                return await _look_up(scene, admin, group)
+        except OdradekError:
+            await trio.sleep(AGAIN_S)
+
+
+async def _look_up(scene: Scene, admin: Admin, group: str) -> None:
+    floors = {place: offset for (name, place), offset in scene.commits.items() if name == group}
+    found = await admin.group_offsets(group)
+    scene.looked_up(group, {place: each.offset for place, each in found.items()}, floors)
 
 
 def _claim(consumer: Consumer[bytes | None, bytes | None]) -> Claim | None:

@@ -52,7 +52,8 @@ def take_violation() -> Violated | None:
     return first
 
 
-def _violated(story: str) -> Violated:
+def broken(story: str) -> Violated:
+    """A promise is: to be raised, and kept for whoever looks."""
     violated = Violated(story)
     if is_watching() and (found := _found.get()) is not None:
         found.append(violated)
@@ -75,12 +76,12 @@ def _look_at_shares(core: SharePartition, before: _Before, may_change: Callable[
     now = list(core._in_flight)
     _look_at_line(core, now)
     if core.start_offset < before.start_offset or core.end_offset < before.end_offset:
-        raise _violated(f"S14: {before[:2]} has become {core.start_offset} to {core.end_offset}")
+        raise broken(f"S14: {before[:2]} has become {core.start_offset} to {core.end_offset}")
     for was in before.ranges:
         if was.state is RecordState.ACQUIRED and not may_change(was):
             kept = _shorter(was, core.start_offset)
             if was.first_offset < core.start_offset or core._in_flight.within(*kept[:2]) != [kept]:
-                raise _violated(f"S14: {was} was taken from its member: {now}")
+                raise broken(f"S14: {was} was taken from its member: {now}")
         for each in core._in_flight.within(was.first_offset, was.last_offset):
             _look_at_step(was, each)
 
@@ -90,20 +91,20 @@ def _look_at_line(core: SharePartition, now: list[Range]) -> None:
     at = core.start_offset
     for each in now:
         if each.first_offset != at:
-            raise _violated(f"S14: nothing is said of offset {at}: {now}")
+            raise broken(f"S14: nothing is said of offset {at}: {now}")
         if each.state is RecordState.ACQUIRED and not 1 <= each.delivery_count <= core.settings.delivery_count_limit:
-            raise _violated(f"S14: {each} is acquired once too often")
+            raise broken(f"S14: {each} is acquired once too often")
         at = each.last_offset + 1
     if at != core.end_offset or (now and now[0].state.is_terminal):
-        raise _violated(f"S14: from {core.start_offset} to {core.end_offset} there is {now}")
+        raise broken(f"S14: from {core.start_offset} to {core.end_offset} there is {now}")
 
 
 def _look_at_step(was: Range, now: Range) -> None:
     if was.state.is_terminal and not now.state.is_terminal:
-        raise _violated(f"S14: {was} was done with, and is {now}")
+        raise broken(f"S14: {was} was done with, and is {now}")
     is_delivery = was.state is RecordState.AVAILABLE and now.state is RecordState.ACQUIRED
     if now.delivery_count != was.delivery_count + is_delivery:
-        raise _violated(f"S14: {was} has become {now}")
+        raise broken(f"S14: {was} has become {now}")
 
 
 def _shorter(each: Range, start_offset: int) -> Range:
@@ -114,11 +115,11 @@ def _look_at_given(core: SharePartition, member_id: str, given: list[Acquired]) 
     for first, last, count in given:
         held = [each for each in core._in_flight.within(first, last) if each.member_id == member_id]
         if sum(each.record_count for each in held) != last - first + 1 or {each[3] for each in held} != {count}:
-            raise _violated(f"S14: {member_id} was given {first} to {last}, and there is {core.in_flight}")
+            raise broken(f"S14: {member_id} was given {first} to {last}, and there is {core.in_flight}")
     limit = core.settings.delivery_count_limit
     count = sum(each.last_offset - each.first_offset + 1 for each in given)
     if count > 1 and any(each.delivery_count >= limit for each in given):
-        raise _violated(f"S14: the last delivery of a record is not its own: {given}")
+        raise broken(f"S14: the last delivery of a record is not its own: {given}")
 
 
 def _watch_shares(name: str, may_change: Callable[..., Callable[[Range], bool]]) -> None:
@@ -156,18 +157,18 @@ def _look_at_stored(was: ShareState | None, now: ShareState | None) -> None:
     if now is None or now is was:
         return
     if any(each.first_offset < now.start_offset for each in now.ranges):
-        raise _violated(f"S15: {now} begins before its start offset")
+        raise broken(f"S15: {now} begins before its start offset")
     if was is None or now.state_epoch > was.state_epoch:
         return
     if (now.state_epoch, now.leader_epoch, now.start_offset) < (was.state_epoch, was.leader_epoch, was.start_offset):
-        raise _violated(f"S15: {was} has become {now}")
+        raise broken(f"S15: {was} has become {now}")
     kept = Ranges(now.ranges)
     for each in was.ranges:
         if each.state.is_terminal and each.last_offset >= now.start_offset:
             rest = _shorter(each, now.start_offset)
             found = kept.within(*rest[:2])
             if sum(one.record_count for one in found if one.state.is_terminal) != rest.record_count:
-                raise _violated(f"S15: {rest} was done with, and is {found}")
+                raise broken(f"S15: {rest} was done with, and is {found}")
 
 
 def _watched_replay(self: ShareStateCoordinator, *args: Any, **named: Any) -> Any:
@@ -197,21 +198,21 @@ def look_at_group(group: Group) -> None:
         return
     epochs = [each.member_epoch for each in group.members.values()]
     if not max(epochs, default=0) <= group.assignment_epoch <= group.epoch:
-        raise _violated(f"S16: {group.group_id}: {epochs} of {group.assignment_epoch} of {group.epoch}")
+        raise broken(f"S16: {group.group_id}: {epochs} of {group.assignment_epoch} of {group.epoch}")
     if isinstance(group, ShareGroup):
         known = {(topic_id, index) for topic_id, each in group.initialized.items() for index in each.partitions}
         targets = {each for target in group.targets.values() for each in _pairs(target.items())}
         is_behind = group.epoch != group.assignment_epoch or not group.members
         if not targets <= known or not (is_behind or targets == known):
-            raise _violated(f"S16: {group.group_id} has {known} to share, and shares {targets}")
+            raise broken(f"S16: {group.group_id} has {known} to share, and shares {targets}")
         return
     holders: dict[tuple[bytes, int], str] = {}
     for member in group.members.values():
         for held in set(member.held()):
             if holders.setdefault(held, member.member_id) != member.member_id:
-                raise _violated(f"S16: {member.member_id} and {holders[held]} of {group.group_id} hold {held}")
+                raise broken(f"S16: {member.member_id} and {holders[held]} of {group.group_id} hold {held}")
         if member.instance_id is not None and group.static_members.get(member.instance_id) != member.member_id:
-            raise _violated(f"S16: {member.instance_id} of {group.group_id} is not {member.member_id}'s")
+            raise broken(f"S16: {member.instance_id} of {group.group_id} is not {member.member_id}'s")
 
 
 def _pairs(assignment: Iterable[tuple[bytes, frozenset[int]]]) -> Iterable[tuple[bytes, int]]:

@@ -11,12 +11,14 @@ from random import Random
 import copiers
 import transfers
 import trio
-from clients import Writer, be_a_member, drain, everything, look_up_commits, read
+from clients import Writer, be_a_member, drain, everything, look_up_commits, look_up_when_empty, read
 from deterministic_trio import run_in_virtual_time
 from faults import ETCD_FAULTS, FAULTS, OF_TRANSACTIONS, ROT, heal, restart_the_failed
 from msgspec import structs
 from operations import OPERATIONS, admin_of, create, make_what_is_missing, operate
 from oracles import judge
+from regex_members import MEMBERS as MEMBERS_BY_REGEX
+from regex_members import RegexMember, until_all_is_held
 from scene import Outcome, Scene
 from share_members import SETTINGS as SHARE_SETTINGS
 from share_members import Sharing
@@ -127,6 +129,7 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
     tellers = [Teller(scene, f"x{n}", Random(random.getrandbits(64))) for n in range(scene.plan.tellers)]
     writing_is_over = trio.Event()
     sharing = Sharing(scene)
+    named = [RegexMember(scene, f"r{n}") for n in range(MEMBERS_BY_REGEX if scene.plan.has_regexes else 0)]
     if scene.plan.sharers:
         await sharing.begin()
     async with trio.open_nursery() as readers:
@@ -136,6 +139,8 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
             for number in range(MEMBERS):
                 name = f"member {number} of g{group}"
                 readers.start_soon(be_a_member, scene, f"g{group}", name, Random(random.getrandbits(64)))
+        for member in named:
+            readers.start_soon(member.run)
         for number in range(scene.plan.sharers):
             chance = Random(f"sharer {number} of {scene.world.seed}")
             readers.start_soon(sharing.be_a_member, f"sharer {number}", chance)
@@ -160,14 +165,19 @@ async def _live(scene: Scene, random: Random, seconds: float, result: Result) ->
         await _become_whole(scene)
         await _to_the_end(scene, Writer(scene, "last", Random(0)).write_once_to_each, "writing once more", DRAIN_S)
         await _catch_up(scene)
+        if named:
+            await _to_the_end(scene, partial(until_all_is_held, scene, named), "sharing out by an expression", DRAIN_S)
         if tellers:
             await _to_the_end(scene, partial(transfers.settle, scene, len(tellers)), "ending what is open", DRAIN_S)
             await _to_the_end(scene, partial(transfers.copied, scene), "copying it all", DRAIN_S)
             await _to_the_end(scene, partial(transfers.read_in_pieces, scene), "reading it in pieces", DRAIN_S)
         readers.cancel_scope.cancel()
 
+    for group in range(scene.plan.groups):
+        await _to_the_end(scene, partial(look_up_when_empty, scene, f"g{group}"), "asking for commits", DRAIN_S)
     if scene.plan.sharers:
         await _to_the_end(scene, sharing.deal_with_the_rest, "sharing it all", DRAIN_S)
+        await _to_the_end(scene, sharing.read_dead_letters, "reading dead letters", DRAIN_S)
     await _to_the_end(scene, partial(drain, scene), "reading it all", DRAIN_S)
     await _become_whole(scene)
     for write in scene.writes:

@@ -12,7 +12,7 @@ from odradek.protocol.topic_partition import TopicPartition
 from odradek_broker.log.log import Log
 
 READ_BYTES = 1 << 30
-TRANSFERS = ("debit", "credit", "copy")
+OTHERS_JUDGE = ("debit", "credit", "copy", "dlq.s0")
 """Of these there is a judge of their own."""
 
 
@@ -88,7 +88,7 @@ def _about_committed(scene: Scene) -> Iterator[str]:
     writes: dict[bytes, Write] = {write.value: write for write in scene.writes}
     invariants = scene.world.invariants
     for topic in invariants.decided.topics.values():
-        if topic.is_internal or topic.name in TRANSFERS:
+        if topic.is_internal or topic.name in OTHERS_JUDGE:
             continue
         places: dict[bytes, tuple[int, int]] = {}
         for index in topic.partitions:
@@ -110,7 +110,12 @@ def _about_groups(scene: Scene) -> Iterator[str]:
     invariants = scene.world.invariants
     for (group, place), offset in scene.commits.items():
         key = scene.key_of(place)
-        if place.topic in TRANSFERS or key is None or scene.has_lost(place) or invariants.committed[key].is_compacted:
+        if (
+            place.topic in OTHERS_JUDGE
+            or key is None
+            or scene.has_lost(place)
+            or invariants.committed[key].is_compacted
+        ):
             continue
         handed, begins = scene.handed_out[group, place], invariants.may_begin_at.get(key, 0)
         missing = [each for each in _contents(scene, key) if begins <= each < offset and each not in handed]

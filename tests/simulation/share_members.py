@@ -2,7 +2,7 @@
 
 What they say and is stored is said for good: such a record is given to nobody again, whoever leads by then. The
 rest comes until somebody deals with it, no more often than the limit, and in the end every record that is there has
-come to somebody.
+come to somebody. What is given up is written to a topic of dead letters first, as it was.
 """
 
 from __future__ import annotations
@@ -14,13 +14,20 @@ from typing import NamedTuple
 
 import trio
 from clients import AGAIN_S, LONGEST_LIFE_S, POLL_S, REQUEST_TIMEOUT_MS, SHORTEST_LIFE_S
-from operations import admin_of
+from operations import admin_of, create
 from scene import Scene
+from worlds import TopicPlan
 
-from odradek import ResourceType, ShareConsumer, Shared, TopicPartition
+from odradek import Consumer, Record, ResourceType, ShareConsumer, Shared, TopicPartition
 from odradek.errors import OdradekError
 
 GROUP = "s0"
+DEAD_LETTERS = TopicPlan("dlq.s0", 1, 3, {"errors.deadletterqueue.group.enable": "true"})
+GROUP_SETTINGS = {
+    "share.auto.offset.reset": "earliest",
+    "errors.deadletterqueue.topic.name": DEAD_LETTERS.name,
+    "errors.deadletterqueue.copy.record.enable": "true",
+}
 LIMIT = 3
 LOCK_MS = 2_000
 SETTINGS = {
@@ -63,7 +70,8 @@ class Sharing:
 
     async def begin(self) -> None:
         async with admin_of(self.scene) as admin:
-            await admin.alter_configs(GROUP, ResourceType.GROUP, set={"share.auto.offset.reset": "earliest"})
+            await create(self.scene, admin, DEAD_LETTERS, Random(f"dead letters of {self.scene.world.seed}"))
+            await admin.alter_configs(GROUP, ResourceType.GROUP, set=GROUP_SETTINGS)
 
     async def be_a_member(self, name: str, random: Random) -> None:
         """Life after life, until cancelled. One that dies at once says nothing of what it has in hand."""
@@ -154,6 +162,32 @@ class Sharing:
             except OdradekError as error:
                 self.scene.world.note(f"the last sharer: {error}")
                 await trio.sleep(AGAIN_S)
+
+    async def read_dead_letters(self) -> None:
+        """When nobody gives up anything any more."""
+        since_s = trio.current_time()
+        async with Consumer(
+            self.scene.world.bootstrap,
+            DEAD_LETTERS.name,
+            start="earliest",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            surroundings=self.scene.world.client(),
+        ) as consumer:
+            while letters := await consumer.poll(timeout_s=QUIET_S):
+                for letter in letters:
+                    self._look_at_letter(letter, since_s)
+
+    def _look_at_letter(self, letter: Record[bytes | None, bytes | None], since_s: float) -> None:
+        said = {name.removeprefix("__dlq.errors."): (text or b"").decode() for name, text in letter.headers}
+        place = Place(TopicPartition(said["topic"], int(said["partition"])), int(said["offset"]))
+        self.scene.happened["dead letter"] += 1
+        if not 1 <= int(said["delivery.count"]) <= LIMIT:
+            self.scene.violated(f"S14: {place} was given up after {said['delivery.count']} deliveries")
+        key = self.scene.key_of(place.partition)
+        committed = None if key is None else self.scene.world.invariants.committed.get(key)
+        may_be_gone = committed is None or committed.is_compacted
+        if letter.value is not None and not may_be_gone:  # no value: it was deleted before it was given up
+            self.scene.handed("who reads dead letters", *place.partition, place.offset, letter.value, since_s)
 
     def _left(self) -> bool:
         return next(self._not_given(), None) is not None

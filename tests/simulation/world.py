@@ -7,7 +7,8 @@ from collections import Counter, deque
 from random import Random
 
 import trio
-from core_watch import take_violation, watch_cores
+from coordinator_watch import watch_everything
+from core_watch import take_violation
 from deterministic_trio import Process
 from fault_atlas import FaultAtlas
 from invariants import Invariants, Violated, told
@@ -274,7 +275,7 @@ class World:
             self.controllers = [SimNode(self, name, {**shared, **decides, **own}) for name, own in nodes.items()]
         self._controller = self.controllers[0]
         take_changed()  # those of another world
-        watch_cores()
+        watch_everything()
         if watched:
             trio.lowlevel.add_instrument(_Onlooker(self))
 

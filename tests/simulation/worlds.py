@@ -59,6 +59,8 @@ class WorldPlan(Struct, frozen=True):
     """Programs that make transfers; where there are any, a copier and one who watches, too."""
     sharers: int = 0
     """Members of a share group, of the topics that groups read."""
+    has_regexes: bool = False
+    """There is a group whose members name their topics by a regular expression."""
 
     def has(self, needs: Iterable[str]) -> bool:
         """Whether each of these is, or is part of, a name of what the world is, or of what happens in it."""
@@ -82,6 +84,7 @@ class WorldPlan(Struct, frozen=True):
             ("groups", self.groups > 0),
             ("transactions", self.tellers > 0),
             ("sharing", self.sharers > 0),
+            ("regexes", self.has_regexes),
             ("slow network", self.longest_hop_s > SLOW_S),
             ("slow disk", self.longest_sync_s > SLOW_S),
             ("compaction", any(topic.is_keyed for topic in self.topics)),
@@ -98,7 +101,8 @@ SIZES = {"small": 0.8, "medium": 0.17, "large": 0.03}
 ROT_SHARE = 0.3
 TRANSACTIONS_SHARE = 0.15
 SHARING_SHARE = 0.4
-"""Of the worlds that have groups, and lose nothing."""
+REGEX_SHARE = 0.3
+"""Both of the worlds that have groups, and lose nothing."""
 
 
 def draw(
@@ -165,6 +169,8 @@ def draw(
         others = Random(f"sharing {seed}")
         sharers = others.randint(3, 5) if others.random() < SHARING_SHARE else 0
         drawn = structs.replace(drawn, sharers=sharers)
+    if keeps and not unclean and drawn.groups:
+        drawn = structs.replace(drawn, has_regexes=Random(f"regexes {seed}").random() < REGEX_SHARE)
     if not rots:
         return drawn
     settings = {
@@ -197,6 +203,7 @@ def _settings(random: Random, *, is_slow: bool) -> dict[str, str]:
         "group.consumer.min.heartbeat.interval.ms": "100",
         "group.consumer.heartbeat.interval.ms": "1000",
         "group.consumer.assignment.interval.ms": "500",
+        "offsets.retention.check.interval.ms": "2000",
         "group.initial.rebalance.delay.ms": str(random.choice([0, 500])),
     }
 
