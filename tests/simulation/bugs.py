@@ -591,8 +591,8 @@ LATER = [
     planted(
         "a coordinator reads only the last segment",
         "coordinators/loader.py",
-        "        self._loaded_up_to = log.log_start_offset\n",
-        "        self._loaded_up_to = log.segments.active.base_offset\n",
+        "self._loaded_up_to, self._instant = log.log_start_offset, ",
+        "self._loaded_up_to, self._instant = log.segments.active.base_offset, ",
         needs=("groups",),
     ),
     planted(
