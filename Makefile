@@ -7,7 +7,8 @@
 #   make soak     the long tests; SOAK_SECONDS=3600 simulates for an hour
 #   make docs     the user's guide and the client's reference as HTML, in build/docs
 #   make packed   manual pages and completions anew, after a command has changed
-#   make fuzz     hostile requests and records for a broker, FUZZ_CASES of them; each number is always the same case
+#   make fuzz     hostile requests and records for a broker, FUZZ_CASES of them, each number always the same case; some
+#                 of them for Apache Kafka too, where Java and Maven are there, to see that both refuse them alike
 #   make mutants  change the deciding cores bit by bit, and see that a test notices; CORES="groups log" for some
 
 .DEFAULT_GOAL := test
