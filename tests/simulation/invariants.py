@@ -3,11 +3,13 @@
 S1   one leader for each partition and leader epoch; epochs never fall
 S2   the high watermark of a leader never falls, and what it covers is with every replica that may lead next
 S3   the same offset and epoch on two replicas: the same batch, and the same batches before it
-S4   a leader that was elected has all that was ever committed; an unclean election is made only where that is allowed
+S4   a leader that was elected has all that was ever committed; an unclean election is made only where that is allowed,
+     or of the last known leader where nobody else may have anything
 S5   no truncation takes away what was committed
 S6   what a client is told of, as the writer with acks=all or as a reader, is committed: that offset, with that value
 S7   the sequence numbers of a producer run on without a gap in what is committed, and nothing is written in an epoch
-     that a marker has ended
+     that a marker has ended; but where a replica had to begin anew behind all that a producer had written, because the
+     rest had been deleted, nothing is known of that producer once it leads
 S8   the last stable offset is where the first transaction that is open begins, at the high watermark where none is, and
      never falls under one leader; no leader writes a marker before the decision is committed, and a transaction has
      ended the same way in all its partitions; who reads committed records is given none of a transaction that is open,
@@ -78,6 +80,12 @@ class Seen:
         )
 
 
+def has_begun_anew(before: Seen, now: Seen, first_base_offset: int) -> bool:
+    """Whether a log was emptied to begin elsewhere. Deleting all there is leaves its end where it was."""
+    start, end = now.fields[:2]
+    return before.log is now.log and start == end == first_base_offset and end != before.fields[1]
+
+
 HEARD_OF_WITHIN_S = 10.0
 """A leader hears of what the controller has decided, or has no lease any more."""
 
@@ -120,6 +128,8 @@ class Invariants:
         self._image_of: dict[int, MetadataImage] = {}
         self._logs: dict[tuple[int, Key], Log] = {}
         self._seen: dict[tuple[int, Key], Seen] = {}
+        self._begins_anew_at: dict[tuple[int, Key], int] = {}
+        """What a replica's log had before is not known to it: it had to be fetched from there on."""
         self._verdicts = Verdicts()
         self._lost_in_epoch: dict[int, int] = {}
         self._damaged_in_epoch: dict[tuple[int, Key], int] = {}
@@ -134,6 +144,8 @@ class Invariants:
         if not is_news or partition.log.is_closed:
             return
         self._seen[node_id, key] = now
+        if before is not None and has_begun_anew(before, now, partition.log.segments.first.base_offset):
+            self._begins_anew_at[node_id, key] = partition.log.log_start_offset
         self._look_at_partition(node_id, disk, key, partition, before, syncs=syncs)
         if before is not None and before.log is now.log:
             self.happened["roll"] += now.rolled_at > before.rolled_at
@@ -224,6 +236,12 @@ class Invariants:
         topic_id = self.topic_of(topic, index, offset, value)
         earlier = self.incarnations.get(topic, ())[:-1]
         return any(each.topic_id == topic_id and each.lived(since_s - HEARD_OF_WITHIN_S) for each in earlier)
+
+    def may_be_there_again(self, key: Key, first: int, again: int) -> bool:
+        """Whether who took a record again led with a log that had begun anew between the two, so knew of none."""
+        batch = self._committed(key).batches.with_offset(again)
+        leader = None if batch is None else self._leaders.get((key, batch.leader_epoch))
+        return leader is not None and first < self._begins_anew_at.get((leader, key), 0) <= again
 
     def topic_of(self, topic: str, index: int, offset: int, value: bytes | None) -> bytes | None:
         """The id of the topic, of all of that name, which has this record there, as committed."""
@@ -339,7 +357,8 @@ class Invariants:
             if batch.next_offset > partition.high_watermark:
                 break
             if batch.base_offset >= committed.end_offset:
-                self._ended(where, committed.add(batch, self.contents.marker(key, batch)))
+                unknown_before = self._begins_anew_at.get((node_id, key), 0)
+                self._ended(where, committed.add(batch, self.contents.marker(key, batch), unknown_before))
                 if partition.topic == TRANSACTION_TOPIC:
                     for record in self.contents.of(key, batch):
                         self._verdicts.decided(record)
@@ -517,6 +536,8 @@ class Invariants:
 
     def _elected_uncleanly(self, name: str, committed: Committed, old: PartitionImage, new: PartitionImage) -> None:
         if committed.last is not None and not (self._allows_unclean or committed.is_void or committed.awaits_cut):
+            if not (old.isr or old.elr) and new.leader in old.last_known_elr:
+                return  # it says of itself that it may lack something; by what is known here it has it all, and has to
             raise Violated(f"S4: {name} is led by a broker that was not in sync: {told(old)}, then {told(new)}")
         self.happened["unclean election"] += 1
         committed.awaits_cut = True

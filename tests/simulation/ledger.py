@@ -77,7 +77,8 @@ class Committed:
         self.cuts: list[tuple[int, float]] = []
         """From which offset on something was given up, and when."""
         self.stability = Stability()
-        self._sequences: dict[tuple[int, int], int] = {}
+        self._sequences: dict[tuple[int, int], tuple[int, int]] = {}
+        """By producer and epoch: which sequence number is next, and behind which offset."""
 
     @property
     def is_whole(self) -> bool:
@@ -92,8 +93,11 @@ class Committed:
     def end_offset(self) -> int:
         return self.batches.end_offset
 
-    def add(self, batch: Batch, marker: bool | None = None) -> Ended | None:
-        """`marker`: whether it commits a transaction, None for what is no marker. The transaction that it ends."""
+    def add(self, batch: Batch, marker: bool | None = None, unknown_before: int = 0) -> Ended | None:
+        """`marker`: whether it commits a transaction, None for what is no marker. The transaction that it ends.
+
+        `unknown_before`: its leader's log has begun anew there, so who has written nothing since is unknown to it.
+        """
         if batch.base_offset != self.end_offset and not self.is_compacted and not self.cuts:
             raise Violated(f"S2: offset {batch.base_offset} is committed, and {self.end_offset} is not")
         self.batches.add(batch)
@@ -103,10 +107,12 @@ class Committed:
         if batch.producer_id < 0 or batch.base_sequence < 0:  # markers, staged offsets are not numbered
             return ended
         producer = (batch.producer_id, batch.producer_epoch)
-        expected = self._sequences.get(producer, batch.base_sequence)  # a log that knows no producer takes any first
-        if batch.base_sequence != expected:
+        # a log that knows no producer takes any first
+        expected, behind = self._sequences.get(producer, (batch.base_sequence, 0))
+        if batch.base_sequence != expected and behind > unknown_before:
             raise Violated(f"S7: sequence {batch.base_sequence} of producer {producer}, after {expected - 1}")
-        self._sequences[producer] = batch.base_sequence + batch.next_offset - batch.base_offset
+        next_sequence = batch.base_sequence + batch.next_offset - batch.base_offset
+        self._sequences[producer] = next_sequence, batch.next_offset
         return ended
 
     def cut_to(self, has: Callable[[Batch], bool], now_s: float) -> None:

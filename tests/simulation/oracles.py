@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from invariants import Invariants
 from ledger import Content, Key, decoded
 from scene import Outcome, Scene, Write
 
@@ -92,7 +93,8 @@ def _about_committed(scene: Scene) -> Iterator[str]:
             continue
         places: dict[bytes, tuple[int, int]] = {}
         for index in topic.partitions:
-            for offset, content in _contents(scene, (topic.topic_id, index)).items():
+            key = (topic.topic_id, index)
+            for offset, content in _contents(scene, key).items():
                 write = writes.get(content.value or b"")
                 place = (index, offset)
                 if write is None or (write.topic, write.partition, write.key) != (topic.name, index, content.key):
@@ -100,9 +102,15 @@ def _about_committed(scene: Scene) -> Iterator[str]:
                     continue
                 if write.outcome is Outcome.FAIL:
                     yield f"{content} is in {topic.name}-{index}, and has failed: {write.error}"
-                if write.is_idempotent and write.value in places:
+                before = places.get(write.value)
+                if write.is_idempotent and before and not _was_forgotten(invariants, key, before, place):
                     yield f"{write.value!r} is in {topic.name} at {places[write.value]} and at {place}"
                 places[write.value] = place
+
+
+def _was_forgotten(invariants: Invariants, key: Key, before: tuple[int, int], again: tuple[int, int]) -> bool:
+    """Whether the first was deleted, and whoever took the second had never had it."""
+    return before[0] == again[0] and invariants.may_be_there_again(key, before[1], again[1])
 
 
 def _about_groups(scene: Scene) -> Iterator[str]:

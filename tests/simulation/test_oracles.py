@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from invariants import Incarnation, Invariants
+from invariants import Incarnation, Invariants, has_begun_anew
 from ledger import Committed, Content, Contents, Violated
 from one_run import plan_of
 from replica_view import Batch, Batches, ReplicaView
@@ -74,6 +75,49 @@ def test_a_gap_in_the_numbers_of_a_producer_is_seen() -> None:
     committed.add(batch(0, 2, producer=1, sequence=0))
     with pytest.raises(Violated, match="S7"):
         committed.add(batch(2, producer=1, sequence=3))
+
+
+@pytest.mark.parametrize("unknown_before", [1, 2])
+def test_a_leader_whose_log_begins_behind_all_of_a_producer_takes_what_it_sends_and_no_other_does(
+    unknown_before: int,
+) -> None:
+    committed = Committed()
+    committed.add(batch(0, 2, producer=1, sequence=0))
+    with pytest.raises(Violated, match="S7") if unknown_before < 2 else nullcontext():
+        committed.add(batch(2, 2, producer=1, sequence=0), unknown_before=unknown_before)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "first_base", "is_anew"),
+    [
+        (5, 5, 5, True),  # emptied, to begin where the leader does
+        (8, 8, 8, False),  # all of it was deleted
+        (5, 8, 5, False),  # the beginning was deleted
+        (0, 6, 0, False),  # cut
+    ],
+)
+def test_a_log_that_was_emptied_to_begin_elsewhere_is_told_from_one_that_was_deleted_or_cut(
+    start: int, end: int, first_base: int, is_anew: bool
+) -> None:
+    log: Any = object()
+    before: Any = SimpleNamespace(log=log, fields=(0, 8))
+    now: Any = SimpleNamespace(log=log, fields=(start, end))
+    assert has_begun_anew(before, now, first_base) is is_anew
+    now.log = object()
+    assert not has_begun_anew(before, now, first_base), "what a start finds is another matter"
+
+
+def test_a_record_may_be_there_again_only_where_who_took_it_had_begun_anew_in_between() -> None:
+    invariants = Invariants()
+    committed = invariants.committed[KEY] = Committed()
+    for base in range(4):
+        committed.add(batch(base, epoch=base // 2))
+    invariants._leaders = {(KEY, 0): 7, (KEY, 1): 8}
+    assert not invariants.may_be_there_again(KEY, 0, 2)
+    invariants._begins_anew_at[8, KEY] = 2
+    assert invariants.may_be_there_again(KEY, 0, 2)
+    assert not invariants.may_be_there_again(KEY, 2, 3), "it had that one"
+    assert not invariants.may_be_there_again(KEY, 0, 1), "another led"
 
 
 def test_an_unclean_leader_takes_away_what_it_lacks_and_what_was_acknowledged_before() -> None:
@@ -160,6 +204,20 @@ def test_a_leader_that_was_not_in_sync_may_have_come_in_by_a_decision_that_was_s
     new = PartitionImage(replicas=(0, 2), isr=(2,), leader=2, leader_epoch=3, partition_epoch=5 + decisions)
     with pytest.raises(Violated, match="S4") if decisions == 1 else nullcontext():
         invariants._changed("t-0", (b"id", 0), old, new)
+
+
+@pytest.mark.parametrize("leader", [0, 2])
+def test_the_last_known_leader_may_lead_again_where_nobody_else_may_have_anything(leader: int) -> None:
+    """It has to have all that is committed all the same, for as far as is known here it has lost nothing."""
+    invariants = Invariants()
+    invariants.decided = MetadataImage(brokers={leader: BrokerImage(broker_id=leader, epoch=1)})
+    committed = invariants.committed[b"id", 0] = Committed()
+    committed.add(batch(0))
+    old = PartitionImage(replicas=(0, 2), isr=(), leader=-1, leader_epoch=2, partition_epoch=5, last_known_elr=(2,))
+    new = PartitionImage(replicas=(0, 2), isr=(leader,), leader=leader, leader_epoch=3, partition_epoch=6)
+    with nullcontext() if leader == 2 else pytest.raises(Violated, match="S4"):
+        invariants._elected_uncleanly("t-0", committed, old, new)
+    assert not committed.awaits_cut
 
 
 def test_a_commit_that_goes_back_is_seen_unless_an_earlier_one_was_late() -> None:
