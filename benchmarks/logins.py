@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from functools import cache
 from statistics import quantiles
+from typing import Final
 
 import trio
 
@@ -37,7 +38,8 @@ from tests.server.served_broker import Peer
 
 AT_ONCE = 16
 SECONDS, WARM_UP_SECONDS = 5, 2
-USER, PASSWORD, MECHANISM = "alice", "wonder", "SCRAM-SHA-256"
+USER, PASSWORD = "alice", "wonder"
+MECHANISM: Final = "SCRAM-SHA-256"
 ADMIN = 'org.apache.kafka.common.security.plain.PlainLoginModule required username=admin password=a user_admin="a";'
 SCRAM_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 SETTINGS = {

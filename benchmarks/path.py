@@ -17,7 +17,6 @@ import argparse
 import itertools
 import json
 import statistics
-import sys
 import tempfile
 import time
 from bisect import bisect_right
@@ -99,7 +98,7 @@ class ProbedCluster(OdradekCluster):
 
     def __enter__(self) -> ProbedCluster:
         plain = Node._command
-        Node._command = lambda node: _probed(plain(node), _marks_of(node))  # type: ignore[method-assign]
+        Node._command = lambda node: _probed(plain(node), _marks_of(node))  # type: ignore[method-assign, assignment]
         try:
             super().__enter__()
         finally:
@@ -253,4 +252,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -85,7 +85,7 @@ def written(schema_id: int, payload: bytes) -> bytes:
     return struct.pack(">bi", 0, schema_id) + payload
 
 
-def avro(schema_id: int, schema: object, value: object) -> bytes:
+def avro(schema_id: int, schema: Any, value: object) -> bytes:
     named: dict[str, Any] = {}
     fastavro.parse_schema(PLACE, named)
     buffer = io.BytesIO()

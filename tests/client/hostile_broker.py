@@ -119,7 +119,13 @@ def _one(kind: Kind, version: int) -> Any:
         return filled(kind.struct, version)
     if kind.element is not None:
         return [_one(kind.element, version)]
-    return {Wire.STRING: "orders", Wire.BYTES: b"", Wire.RECORDS: b"", Wire.UUID: bytes(16)}.get(kind.wire, 0)
+    some: dict[Wire | None, Any] = {
+        Wire.STRING: "orders",
+        Wire.BYTES: b"",
+        Wire.RECORDS: b"",
+        Wire.UUID: bytes(16),
+    }
+    return some.get(kind.wire, 0)
 
 
 def cut(random: Random, frame: bytes) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from odradek import Consumer, Producer, TopicPartition, exactly_once
+from odradek.consumer.membership import Membership
 from odradek.protocol.messages.leave_group import LeaveGroupResponse
 
 
@@ -224,7 +225,9 @@ def _cancel_at_end(
 async def _be_forgotten(consumer: Consumer[Any, Any]) -> None:
     group = consumer._group
     assert group is not None
-    request = group.membership.leave_request()
+    membership = group.membership
+    assert isinstance(membership, Membership)
+    request = membership.leave_request()
     assert request is not None
     await group.coordinator.ask(request, LeaveGroupResponse, purpose="", timeout_s=5)
     with trio.fail_after(10):

@@ -27,7 +27,7 @@ class PartlyLed(FakeBroker):
         self.deaf_refuses = True
         self.listed: list[tuple[int, ...]] = []
 
-    async def connect(self, host: str, port: int) -> FakeStream:
+    async def connect(self, host: str, port: int, tls: object = None) -> FakeStream:
         if host == DEAF_HOST:
             if self.deaf_refuses:
                 raise ConnectionRefusedError("nobody there")
@@ -101,7 +101,7 @@ async def test_a_final_error_is_that_of_its_partition_only(nursery: trio.Nursery
         refused = 0
         for _ in range(1000):
             try:
-                seen.append((await anext(consumer)).value)
+                seen.append((await anext(consumer)).value or b"")
             except AuthorizationFailed as error:
                 assert "orders-0" in str(error)
                 refused += 1

@@ -8,6 +8,7 @@ A line has the value and how often it was delivered. With SLOW_S one record take
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import trio
 
@@ -66,4 +67,4 @@ async def main(kind: str, bootstrap: str, topic: str, group: str, slow_s: str = 
 
 
 if __name__ == "__main__":
-    trio.run(main, *sys.argv[1:])
+    trio.run(partial(main, *sys.argv[1:]))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -85,7 +86,7 @@ async def test_a_follower_is_killed_and_wiped(cluster: Cluster) -> None:
 
 
 async def test_a_leader_that_stands_still_is_replaced_and_changes_nothing_when_it_goes_on(cluster: Cluster) -> None:
-    impatient = {"socket.timeout.ms": 2000, "request.timeout.ms": 2000}
+    impatient: dict[str, Any] = {"socket.timeout.ms": 2000, "request.timeout.ms": 2000}
     with writing(cluster.bootstrap, "t", **impatient) as writer:
         leader = await cluster.leader_of("t", 0)
         leader.pause()
@@ -128,9 +129,11 @@ async def test_everything_is_killed_at_once(cluster: Cluster) -> None:
 
 async def test_records_go_on_without_a_controller_and_it_finds_everything_again(cluster: Cluster) -> None:
     with writing(cluster.bootstrap, "t") as writer:
-        cluster.controller.kill()
+        controller = cluster.controller
+        assert controller is not None
+        controller.kill()
         await go_on(writer)
-        await cluster.controller.start()
+        await controller.start()
         (await cluster.leader_of("t", 0)).kill()
         await go_on(writer)
         await finish(writer, cluster)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import trio
@@ -56,7 +57,7 @@ async def test_the_active_controller_leads_is_killed_and_another_takes_over(clus
 async def test_an_active_controller_that_stands_still_is_replaced_and_changes_nothing_when_it_goes_on(
     cluster: Cluster,
 ) -> None:
-    impatient = {"socket.timeout.ms": 2000, "request.timeout.ms": 2000}
+    impatient: dict[str, Any] = {"socket.timeout.ms": 2000, "request.timeout.ms": 2000}
     with writing(cluster.bootstrap, "t", **impatient) as writer:
         active = await cluster.active_controller()
         active.pause()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,9 @@ def test_kafka_reads_offsets_groups_and_tombstones(tmp_path: Path) -> None:
     said = run_java_tool("kafka-dump-log", "--offsets-decoder", "--files", str(segment)).stdout.decode()
 
     keys = [json.loads(each) for each in re.findall(r"key: (\{.*?\}\}) payload", said)]
-    payloads = [json.loads(each) if each.startswith("{") else None for each in re.findall(r"payload: (.*)", said)]
+    payloads: list[Any] = [
+        json.loads(each) if each.startswith("{") else None for each in re.findall(r"payload: (.*)", said)
+    ]
     assert len(keys) == len(payloads) == len(records)
     assert [each["type"] for each in keys] == ["1", "1", "2", "2", "1", "1", "2"]
     assert keys[0]["data"] == {"group": "g", "topic": "t", "partition": 3}

@@ -98,6 +98,7 @@ class World:
         self.replayed = len(self.scene.log)
         group = self.scene.group()
         recorded = self.standby.groups.get("g") or ClassicGroup("g")
+        assert isinstance(recorded, ClassicGroup)
         assert group.offsets.committed == recorded.offsets.committed
         if group.recorded and group.state in (GroupState.STABLE, GroupState.EMPTY):
             assert what_is_recorded(group) == what_is_recorded(recorded)
@@ -125,7 +126,7 @@ class Client:
         self.world = world
         self.instance = f"instance-{number}" if number % 3 == 0 else None
         self.version = [3, 5, 9][number % 3] if self.instance is None else [5, 9][number % 2]
-        self.topics = ("t",)
+        self.topics: tuple[str, ...] = ("t",)
         self.restart()
 
     def restart(self) -> None:

@@ -187,7 +187,7 @@ async def test_a_defect_in_one_groups_expiry_stops_no_others(
     async with running(broker):
         assert await offset_of(broker, "g") == 1
         coordinator = broker.groups._partitions[coordinator_partition("g", 4)].coordinator
-        coordinator.groups["g"].offsets.is_unstable = broken_offsets  # type: ignore[method-assign]
+        coordinator.groups["g"].offsets.is_unstable = broken_offsets  # type: ignore[method-assign, assignment]
         await trio.sleep(5)
         assert list(coordinator.groups) == ["g"]
     assert "loses its members" in caplog.text

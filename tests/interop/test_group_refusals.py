@@ -199,7 +199,7 @@ CASES: dict[str, Case] = {
 @pytest.fixture(scope="module")
 def peer(broker: BrokerProcess) -> Peer:
     """Of a broker that has the topic, and coordinates groups already."""
-    settings = {"bootstrap.servers": broker.bootstrap}
+    settings: dict[str, Any] = {"bootstrap.servers": broker.bootstrap}
     admin = AdminClient(settings)
     admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(30)
     consumer = Consumer({**settings, "group.id": group()})

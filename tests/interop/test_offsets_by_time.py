@@ -10,7 +10,7 @@ import aiokafka
 import confluent_kafka
 import kafka
 import pytest
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from referee import BrokerProcess
 from referee.awkward_records import YEAR_2001_MS

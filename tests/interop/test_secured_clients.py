@@ -92,7 +92,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     assert "Traceback" not in said and PASSWORD not in said and "PRIVATE KEY" not in said
 
 
-def librdkafka(guarded: Guarded, kind: Kind, password: str = PASSWORD) -> dict[str, str]:
+def librdkafka(guarded: Guarded, kind: Kind, password: str = PASSWORD) -> dict[str, Any]:
     settings = {"bootstrap.servers": guarded.at(kind), "security.protocol": kind.protocol.lower()}
     if "SSL" in kind.protocol:
         settings["ssl.ca.location"] = guarded.ca

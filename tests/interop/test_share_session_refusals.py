@@ -164,7 +164,7 @@ def tell_of_words(story: Story) -> None:
     story.fetch("what was released comes again", epoch)
     story.fetch("words of what is not in hand, and a fetch", epoch + 1, (1, 1, [ACCEPT]))
     story.fetch("a renewal with a fetch", epoch + 2, (4, 4, [RENEW]), is_renew_ack=True)
-    nothing = {"max_wait_ms": 0, "min_bytes": 0, "max_bytes": 0, "max_records": 0}
+    nothing: dict[str, Any] = {"max_wait_ms": 0, "min_bytes": 0, "max_bytes": 0, "max_records": 0}
     story.fetch("a renewal and no fetch", epoch + 2, (4, 4, [RENEW]), is_renew_ack=True, **nothing)
     story.fetch("a renewal that is not announced, with a fetch", epoch + 3, (4, 4, [RENEW]))
     story.fetch("the end with a wish", -1, (4, 5, [ACCEPT]))

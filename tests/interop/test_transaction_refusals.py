@@ -35,7 +35,7 @@ from odradek.protocol.messages.write_txn_markers import (
 from odradek.protocol.records.builder import build_batch
 from odradek.protocol.records.record import Record
 from referee import BrokerProcess
-from tests.interop.test_group_refusals import Peer as Asking
+from tests.interop.frames import Peer as Asking
 
 TOPIC = "transaction-refusals"
 GROUP = "transaction-refusals-group"
@@ -114,7 +114,7 @@ class Peer:
 
     def _is_ending(self, has: Has) -> bool:
         answer = self.ask(DescribeTransactionsRequest([has.name]), 0)
-        return answer.transaction_states[0].transaction_state.startswith("Prepare")
+        return bool(answer.transaction_states[0].transaction_state.startswith("Prepare"))
 
     def add(self, has: Has, *partitions: int, topic: str = TOPIC, version: int = 3) -> int:
         request = AddPartitionsToTxnRequest((), *has, [AddPartitionsToTxnTopic(topic, partitions or (0,))])
@@ -123,7 +123,8 @@ class Peer:
     def _added(self, request: AddPartitionsToTxnRequest, version: int) -> int:
         (topic,) = self.ask(request, version).results_by_topic_v3_and_below
         asked = request.v3_and_below_topics[0].partitions[-1]
-        return next(one.partition_error_code for one in topic.results_by_partition if one.partition_index == asked)
+        found = (one for one in topic.results_by_partition if one.partition_index == asked)
+        return int(next(found).partition_error_code)
 
     def end(self, has: Has, version: int, *, commit: bool = True) -> int:
         return self.patiently(lambda: self.ask(EndTxnRequest(*has, commit), version).error_code)
@@ -155,7 +156,7 @@ class Peer:
             has.producer_id, has.epoch, False, [WritableTxnMarkerTopic(TOPIC, [partition])], coordinator_epoch, tv
         )
         answer = self.ask(WriteTxnMarkersRequest([marker]), version)
-        return answer.markers[0].topics[0].partitions[0].error_code
+        return int(answer.markers[0].topics[0].partitions[0].error_code)
 
 
 def after(has: Has) -> Has:

@@ -125,8 +125,9 @@ def test_librdkafka_is_told_too(broker: Guarded) -> None:
     found = set()
     for _ in range(SECONDS * 10):
         message = consumer.poll(0.1)
-        if message is not None and message.error() is not None:
-            found.add(message.error().code())
+        error = None if message is None else message.error()
+        if error is not None:
+            found.add(error.code())
         if KafkaError.GROUP_AUTHORIZATION_FAILED in found or KafkaError.TOPIC_AUTHORIZATION_FAILED in found:
             break
     consumer.close()

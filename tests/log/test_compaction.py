@@ -55,7 +55,7 @@ def by_offset(data: bytes) -> dict[int, tuple[bytes | None, bytes | None]]:
     return {offset: (key, value) for offset, _, key, value in records(data)}
 
 
-def newest(data: bytes) -> dict[bytes, tuple[int, bytes | None]]:
+def newest(data: bytes) -> dict[bytes | None, tuple[int, bytes | None]]:
     return {key: (offset, value) for offset, _, key, value in records(data) if value != b"aborted"}
 
 
@@ -223,7 +223,7 @@ def test_the_last_batch_of_a_live_producer_is_kept_even_when_empty(house: LogHou
         append(log, batch((b"k", b"v" * 50)))
     compact(log)
     of_producer = [header for header in headers(house.content()) if header.producer_id == 7]
-    assert [(header.base_sequence, header.count, header.base_offset) for header in of_producer] == [(1, 0, 1)]
+    assert [(header.base_sequence, header.record_count, header.base_offset) for header in of_producer] == [(1, 0, 1)]
     log.close(clean=False)
     for path in house.path.glob("*.snapshot"):
         path.unlink()
@@ -416,7 +416,7 @@ def test_a_batch_that_cannot_be_read_stays_as_it_is_and_keeps_nothing_else_from_
     keyed(log, 60, random.Random(4))
     log.flush()
     before, end = len(house.content()), log.log_end_offset
-    plan = log.begin_compaction(NOW, end, force=True)
+    plan = some(log.begin_compaction(NOW, end, force=True))
     while plan.step():
         log.install(plan, NOW)
     log.end_compaction(plan)

@@ -272,7 +272,7 @@ def test_the_summary_counts_all_that_was_scanned_and_all_that_was_cut(house_kill
     log = house.open(clean=False)
     left = house.content()
     assert whole.startswith(left) and len(left) == sum(len((house.path / name).read_bytes()) for name in names[:-2])
-    found = log.recovery
+    found = some(log.recovery)
     assert (found.cut_bytes, found.cut_segments) == (len(before) - len(left), 2)
     assert (found.scanned_bytes, found.scanned_segments) == (len(left), len(names) - 2)
 

@@ -111,7 +111,7 @@ def test_an_idle_log_is_emptied_and_keeps_its_end(house: LogHouse) -> None:
 
 def test_a_topic_that_only_compacts_keeps_its_segments_but_for_deleted_records(house: LogHouse) -> None:
     log = daily(house)
-    settings = {"cleanup_policy": frozenset({"compact"}), "retention_ms": DAY, "retention_bytes": 1}
+    settings: dict[str, Any] = {"cleanup_policy": frozenset({"compact"}), "retention_ms": DAY, "retention_bytes": 1}
     assert retain(log, 100 * DAY, **settings) == 0
     log.advance_log_start(6)
     assert retain(log, 100 * DAY, **settings) == 2

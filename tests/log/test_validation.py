@@ -274,7 +274,7 @@ def test_batches_are_compressed_anew_as_the_topic_asks(tmp_path: Path, name: str
     [header] = headers(house.content())
     codec = Codec(header.attributes & 7)
     assert codec.name.lower() == ("none" if name == "uncompressed" else name)
-    assert (header.base_offset, header.count, header.base_sequence, header.leader_epoch) == (0, 3, 0, 2)
+    assert (header.base_offset, header.record_count, header.base_sequence, header.leader_epoch) == (0, 3, 0, 2)
     payload = house.content()[61:]
     plain = bytes(payload if codec is Codec.NONE else decompress(codec, payload, 1 << 20))
     as_plain = with_crc(

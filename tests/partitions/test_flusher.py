@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import trio
@@ -22,6 +23,8 @@ from odradek_broker.partitions.partition import Partition
 from odradek_broker.ports.clock import SystemClock
 from odradek_broker.ports.disk import RealDisk
 
+T = TypeVar("T")
+
 
 class HandWorkers:
     """Does one job each time it is told to."""
@@ -34,6 +37,9 @@ class HandWorkers:
 
     def close(self) -> None:
         pass
+
+    async def run(self, job: Callable[[], T]) -> T:
+        return job()
 
     def work(self, error: Exception | None = None) -> None:
         job, done = self.jobs.pop(0)

@@ -187,7 +187,7 @@ async def test_a_leader_that_does_not_answer_counts_as_lost_and_others_to_ask_fo
         raise AssertionError
 
     fetcher = following(silence)
-    fetcher._reachability.lost = lambda _: lost.append(trio.current_time())  # type: ignore[method-assign]
+    fetcher._reachability.lost = lambda _: lost.append(trio.current_time())  # type: ignore[method-assign, assignment]
     began = trio.current_time()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fetcher.run)

@@ -114,13 +114,16 @@ async def test_a_log_that_cannot_be_opened_is_tried_again_ever_more_seldom(
         tried_s.append(trio.current_time())
         raise OSError("no log can be opened here")
 
+    def take_again(*_: object) -> None:
+        logs.take(KEY, TOPIC_ID, metadata)
+
     metadata = image((OTHER,), OTHER)
     logs = replica_logs(
         metadata=metadata,
         controller=SimpleNamespace(broker_epoch=1),
         directory=SimpleNamespace(open_log=open_log),
         workers=WorkersAtOnce(),
-        on_opened=lambda key, partition: logs.take(KEY, TOPIC_ID, metadata) and None,
+        on_opened=take_again,
     )
     logs.take(KEY, TOPIC_ID, metadata)
     nursery.start_soon(logs.run)

@@ -85,7 +85,8 @@ def test_bytes_that_could_not_be_cut_back_are_cut_before_the_next_write(
     file = disk.open(path, create=True)
     file.append(b"before")
     real_write, real_truncate = os.pwrite, os.ftruncate
-    writes = iter([4, OSError(errno.ENOSPC, "full")])
+    outcomes: list[int | OSError] = [4, OSError(errno.ENOSPC, "full")]
+    writes = iter(outcomes)
 
     def write(descriptor: int, data: bytes, position: int) -> int:
         outcome = next(writes)
@@ -113,6 +114,7 @@ def test_a_file_stays_readable_while_somebody_holds_it_and_is_closed_after(disk:
     file.append(b"held")
     disk.remove(path)
     descriptor = file.fileno()
+    assert descriptor is not None
     assert file.read(0, 4) == b"held"
     del file
     with pytest.raises(OSError):

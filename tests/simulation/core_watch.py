@@ -232,5 +232,5 @@ def _watched_load(self: GroupPartition) -> None:
 
 
 _carry_out, _tell = GroupPartition._carry_out, GroupPartition._tell_what_is_loaded
-GroupPartition._carry_out = _watched_carry_out  # type: ignore[method-assign]
+GroupPartition._carry_out = _watched_carry_out  # type: ignore[method-assign, assignment]
 GroupPartition._tell_what_is_loaded = _watched_load  # type: ignore[method-assign]

@@ -72,7 +72,7 @@ class Process:
         """Those of its tasks whose turn has come at this very moment make their step yet."""
         if not self.is_stopped:
             _stopped[self] = None
-            run_module.Runner.reschedule = _reschedule  # type: ignore[method-assign]
+            run_module.Runner.reschedule = _reschedule  # type: ignore[method-assign, assignment]
 
     def resume(self) -> None:
         if self.is_stopped:

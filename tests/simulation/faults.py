@@ -394,7 +394,8 @@ async def cut_etcd(world: World, random: Random) -> None:
     members = _members(world)
     if members:
         member = random.choice(members)
-        others = [each.name for each in random.choice([members, world.controllers]) if each.name != member.name]
+        sides: list[list[str]] = [[each.name for each in members], [each.name for each in world.controllers]]
+        others = [name for name in random.choice(sides) if name != member.name]
         await _cut_for_a_while(world, random, [(member.name, other) for other in others])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
+from typing import Any
 
 import copiers
 import transfers
@@ -113,7 +114,7 @@ async def _run(seed: int, seconds: float, plan: WorldPlan) -> Result:
     return result
 
 
-def _settings(plan: WorldPlan) -> dict[str, str]:
+def _settings(plan: WorldPlan) -> dict[str, Any]:
     settings = plan.settings | (SHARE_SETTINGS if plan.sharers else {})
     return {name.replace(".", "_"): value for name, value in settings.items()}
 

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import trio
 from deterministic_trio import run_in_virtual_time
@@ -67,7 +67,7 @@ FIRST_ACLS, MOST_ACLS = 8, 16
 WITHIN_S = 120.0
 
 _JAAS = "org.apache.kafka.common.security.scram.ScramLoginModule required"
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "listener.security.protocol.map": "PLAINTEXT:SASL_PLAINTEXT",
     "sasl.enabled.mechanisms": MECHANISM,
     "sasl.mechanism.inter.broker.protocol": MECHANISM,
@@ -97,7 +97,7 @@ class SecuredWorld(World):
             combined=bool(controllers),
             is_supervised=True,
             **SETTINGS,
-            **{"allow.everyone.if.no.acl.found": str(open_by_default).lower()},
+            allow_everyone_if_no_acl_found=str(open_by_default).lower(),
         )
 
     def look(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from random import Random
+from typing import Any
 
 import pytest
 import trio
@@ -195,7 +196,7 @@ def test_no_acknowledged_decision_is_lost_and_no_two_decide(seed: int, monkeypat
         random = Random(seed)
         async with trio.open_nursery() as nursery:
             etcds, combined = random.choice((1, 3)), random.random() < 0.5
-            settings = {"default_replication_factor": "1", "min_insync_replicas": "1"}
+            settings: dict[str, Any] = {"default_replication_factor": "1", "min_insync_replicas": "1"}
             world = World(nursery, seed, BROKERS, etcds=etcds, controllers=BROKERS, combined=combined, **settings)
             await world.start()
             with trio.move_on_after(SECONDS):

@@ -105,7 +105,7 @@ def test_a_member_is_heard_by_the_next_coordinator_long_before_its_session_is_ov
         group = consumer.health().group
         return None if group is None else group.coordinator
 
-    often = {
+    often: dict[str, Any] = {
         "group_consumer_min_heartbeat_interval_ms": str(OFTEN_MS),
         "group_consumer_heartbeat_interval_ms": str(OFTEN_MS),
     }

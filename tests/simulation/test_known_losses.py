@@ -7,7 +7,7 @@ those in which a setting gives records up.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pytest
 import trio
@@ -16,10 +16,22 @@ from world import SimNode, World
 
 from odradek import Admin, Consumer, Producer, TopicPartition
 from odradek.errors import OdradekError, OffsetOutOfRange
+from odradek.network import Surroundings
 from odradek_broker.partitions.partition import Partition
 
 Scenario = Callable[[World], Awaitable[None]]
 PATIENCE_S = 60.0
+
+
+class Reachable(Protocol):
+    """What a client is to know of a cluster."""
+
+    @property
+    def bootstrap(self) -> str: ...
+
+    def client(self) -> Surroundings: ...
+
+
 A, B, C = 0, 1, 2
 
 
@@ -50,13 +62,13 @@ async def until(condition: Callable[[], bool], what: str) -> None:
     assert condition(), what
 
 
-async def write(world: World, *values: str, acks: Literal["all", 0, 1] = "all") -> list[int]:
+async def write(world: Reachable, *values: str, acks: Literal["all", 0, 1] = "all") -> list[int]:
     """Their offsets, when all are acknowledged."""
     async with Producer(world.bootstrap, acks=acks, surroundings=world.client(), request_timeout_ms=2_000) as producer:
         return [(await (await producer.send("t", value.encode(), partition=0))).offset for value in values]
 
 
-async def read(world: World) -> list[str]:
+async def read(world: Reachable) -> list[str]:
     """Everything that is committed."""
     async with Consumer(world.bootstrap, start="earliest", surroundings=world.client()) as consumer:
         await consumer.assign([TopicPartition("t", 0)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from test_controllers_over_etcd import another_than, play, whole_again
@@ -17,7 +19,7 @@ from odradek_broker.config.permission_keys import STANDARD_AUTHORIZER
 NO_WRITING = Acl(ResourceType.TOPIC, "t", PatternType.LITERAL, EVERYBODY, "*", Operation.WRITE, Permission.DENY)
 READING = Acl(ResourceType.TOPIC, "t", PatternType.LITERAL, EVERYBODY, "*", Operation.READ, Permission.ALLOW)
 WRITING = Acl(ResourceType.TOPIC, "t", PatternType.LITERAL, EVERYBODY, "*", Operation.WRITE, Permission.ALLOW)
-ASKING = {"authorizer_class_name": STANDARD_AUTHORIZER, "allow_everyone_if_no_acl_found": "true"}
+ASKING: dict[str, Any] = {"authorizer_class_name": STANDARD_AUTHORIZER, "allow_everyone_if_no_acl_found": "true"}
 """Nothing but the topic is spoken of, so brokers may do what they have to."""
 
 

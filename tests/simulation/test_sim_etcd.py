@@ -162,7 +162,7 @@ def play(scenario: Callable[[SimEtcd, Callable[[Callable[[Etcd], Any]], Any]], A
 
 
 def test_a_lease_that_nobody_renews_takes_its_keys_with_it_and_one_that_is_kept_does_not() -> None:
-    async def scenario(_: SimEtcd, ask: Any) -> None:
+    async def scenario(_etcd: SimEtcd, ask: Any) -> None:
         kept, left = [await ask(lambda etcd: etcd.grant(3)) for _ in range(2)]
         await ask(lambda etcd: etcd.commit([], [(b"kept", b"")], lease=kept))
         await ask(lambda etcd: etcd.commit([], [(b"left", b"")], lease=left))

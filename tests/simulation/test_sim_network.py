@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from random import Random
+from typing import Any
 
 import pytest
 import trio
@@ -58,7 +59,7 @@ DATA = bytes(range(256)) * 40
 
 
 @pytest.mark.parametrize("nature", [{}, {"longest_s": 0.3}, {"most_bytes": 1}, {"longest_s": 0.3, "most_bytes": 700}])
-def test_bytes_arrive_in_order_and_once(nature: dict[str, float]) -> None:
+def test_bytes_arrive_in_order_and_once(nature: dict[str, Any]) -> None:
     async def scenario(pair: Pair) -> None:
         for start in range(0, len(DATA), 1000):
             await pair.a.send([DATA[start : start + 1000]])

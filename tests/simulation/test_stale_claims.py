@@ -182,7 +182,7 @@ def test_what_has_not_changed_is_not_written_again() -> None:
         written: list[str] = []
         for node in world.brokers:
             replace = node.disk.replace_file
-            node.disk.replace_file = lambda path, *rest, _replace=replace, **more: (  # type: ignore[method-assign]
+            node.disk.replace_file = lambda path, *rest, _replace=replace, **more: (  # type: ignore[method-assign, assignment]
                 written.append(path),
                 _replace(path, *rest, **more),
             )
