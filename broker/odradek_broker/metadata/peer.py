@@ -26,6 +26,11 @@ MOST_IDLE = 8
 """Connections to one address that are kept; a moment in which there are more is over soon."""
 
 
+IDLE_SECONDS = 5.0
+"""After which a connection is not used again. The other side closes what is idle for `connections.max.idle.ms`, or has
+been started again meanwhile, and who asks over what is closed has no answer."""
+
+
 class PeerUnreachable(Exception):
     """No answer: the connection is refused or lost, the answer late or not to be understood."""
 
@@ -38,6 +43,7 @@ class Channel:
         self._client_id = client_id
         self._buffer = FrameBuffer(MAX_FRAME_BYTES)
         self._correlation_id = 0
+        self._idle_since = trio.current_time()
 
     async def ask(self, request: ApiMessage, answer: type[R], version: int) -> R:
         """Views in the answer hold until the next request. Raises OSError, ProtocolError, ClosedResourceError."""
@@ -51,12 +57,13 @@ class Channel:
         correlation_id, position = read_response_header(frame, cast("type[ApiMessage]", answer), version)
         if correlation_id != self._correlation_id:
             raise ProtocolError(f"answer {correlation_id} to request {self._correlation_id}")
+        self._idle_since = trio.current_time()
         return decode(answer, frame, version, position)
 
     @property
     def is_fresh(self) -> bool:
         """Whether it may be used for another request."""
-        return trio.current_time() < self._stream.retires_at
+        return trio.current_time() < min(self._stream.retires_at, self._idle_since + IDLE_SECONDS)
 
     def close(self) -> None:
         self._stream.close()
