@@ -157,19 +157,3 @@ async def test_a_final_error_does_not_wait_for_a_leader_that_is_silent(
         broker.script(ListOffsetsRequest, forbid)
         with trio.fail_after(1), pytest.raises(AuthorizationFailed):
             await admin.list_offsets({TopicPartition("orders", i): EARLIEST for i in range(3)})
-
-
-async def test_a_leader_that_hangs_is_left_once_another_leads(nursery: trio.Nursery, autojump_clock: Any) -> None:
-    """Long before the time for an answer is over."""
-    broker = await broker_with_records(nursery, {0: DEAF_NODE_ID})
-    broker.deaf_refuses = False
-
-    async def elect() -> None:
-        await trio.sleep(2.5)
-        broker.others = {}
-
-    nursery.start_soon(elect)
-    async with Admin("fake", surroundings=broker.surroundings) as admin:
-        with trio.fail_after(admin.config.request_timeout_ms / 1000 / 2):
-            found = await admin.end_offsets([TopicPartition("orders", i) for i in range(3)])
-    assert set(found.values()) == {1}

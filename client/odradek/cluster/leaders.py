@@ -1,24 +1,16 @@
-"""Asking the leaders of many partitions the same thing, all at the same time, and again while leaders move.
-
-What is asked changes nothing. So a broker that hangs keeps nobody: once others lead all that it was asked about, they
-are asked instead.
-"""
+"""Asking the leaders of many partitions the same thing, all at the same time, and again while leaders move."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias, TypeVar
 
 import trio
 
 from odradek.cluster.cluster import Cluster
-from odradek.cluster.metadata import NO_LEADER
 from odradek.errors import NotLeader, OdradekError, RequestTimedOut, broker_error
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.topic_partition import TopicPartition
-
-OVERDUE_SECONDS = 1.0
-"""How long an answer may take before it is asked, again and again, who leads."""
 
 W = TypeVar("W")
 A = TypeVar("A")
@@ -77,8 +69,8 @@ async def ask_leaders(
 ) -> None:
     """Ask each leader once, all at the same time: `take` has each answer as soon as it is there.
 
-    A leader that is not there fails its own partitions only. One that is silent is waited for while it leads: this may
-    be cancelled, and what has been taken then, is taken.
+    A leader that is not there fails its own partitions only. One that is silent is waited for: this may be cancelled,
+    and what has been taken then, is taken.
     """
     cluster.track(topic for topic, _ in wanted)
     by_leader: dict[int, dict[TopicPartition, W]] = {}
@@ -90,32 +82,17 @@ async def ask_leaders(
             by_leader.setdefault(leader, {})[partition] = each
 
     async def ask_one(leader: int, its: dict[TopicPartition, W]) -> None:
-        gone = RequestTimedOut(f"broker {leader} has not answered, and others lead by now")
-        answers: Mapping[TopicPartition, A | OdradekError] = dict.fromkeys(its, gone)
-        async with trio.open_nursery() as asking:
-            asking.start_soon(_cancel_when_others_lead, cluster, leader, its, asking.cancel_scope)
-            try:
-                answers = await ask(leader, its)
-            except OdradekError as error:
-                answers = dict.fromkeys(its, error)
-            asking.cancel_scope.cancel()
+        answers: Mapping[TopicPartition, A | OdradekError]
+        try:
+            answers = await ask(leader, its)
+        except OdradekError as error:
+            answers = dict.fromkeys(its, error)
         for partition in its:
             take(partition, answers[partition] if partition in answers else _left_out(partition))
 
     async with trio.open_nursery() as nursery:
         for leader, its in by_leader.items():
             nursery.start_soon(ask_one, leader, its)
-
-
-async def _cancel_when_others_lead(
-    cluster: Cluster, leader: int, its: Iterable[TopicPartition], asking: trio.CancelScope
-) -> None:
-    leaders = {leader}
-    while leader in leaders or leaders == {NO_LEADER}:
-        await trio.sleep(OVERDUE_SECONDS)
-        cluster.wish_refresh()
-        leaders = {cluster.image.leader(*partition) for partition in its}
-    asking.cancel()
 
 
 def _why_nobody_leads(cluster: Cluster, partition: TopicPartition) -> ErrorCode:
