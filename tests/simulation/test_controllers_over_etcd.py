@@ -229,7 +229,7 @@ def test_a_successor_with_a_shorter_session_waits_for_the_leases_that_a_longer_o
         await whole_again(world)
         assert await read(world) == ["1", "2"]
 
-    play(scenario, broker_session_timeout_ms="9000")
+    play(scenario, broker_session_timeout_ms="9000", broker_lease_ms="9000")
 
 
 @pytest.mark.slow
@@ -287,7 +287,7 @@ def test_while_etcd_has_no_majority_nothing_is_decided_and_records_go_on_for_a_s
         await whole_again(world)
         assert await read(world) == ["1", "2", "3", "4"]
 
-    play(scenario, etcds=3, broker_session_timeout_ms="9000")
+    play(scenario, etcds=3, broker_session_timeout_ms="9000", broker_lease_ms="9000")
 
 
 @pytest.mark.parametrize("reaches", ["the former leader", "the others"])

@@ -266,7 +266,7 @@ def test_kip_841_and_903_who_has_died_since_does_not_come_back_in_sync_by_a_prop
         await whole_again(world)
         assert await read(world) == ["1", "2", "3"]
 
-    play(scenario, broker_session_timeout_ms="9000", broker_heartbeat_interval_ms="500")
+    play(scenario, broker_session_timeout_ms="9000", broker_lease_ms="9000", broker_heartbeat_interval_ms="500")
 
 
 def test_kip_966_the_last_in_sync_replica_that_has_lost_its_page_cache_does_not_take_the_others_down_with_it() -> None:
