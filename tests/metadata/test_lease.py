@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import socket
 
+import pytest
 import trio
 
 from odradek.protocol.codec import encode
 from odradek.protocol.framing import FrameBuffer
 from odradek.protocol.headers import ApiMessage, encode_response, read_request_header
 from odradek.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
-from odradek.protocol.messages.metadata_records import RegisterBrokerRecord
+from odradek.protocol.messages.metadata_records import NoOpRecord, RegisterBrokerRecord
 from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.frame import frame
 from odradek_broker.metadata.controllers import BACKOFF_SECONDS
@@ -34,6 +35,10 @@ class SmallController:
         self._has_rivals = has_rivals
         self._term_ms = term_ms
         self.fences = False
+        self.offset = -1
+        """Of the metadata at which heartbeats are answered."""
+        self.newest = 0
+        """Of the metadata that it tells."""
         self.beats = 0
         self._life = trio.CancelScope()
 
@@ -67,10 +72,27 @@ class SmallController:
     def _answer_to(self, api_key: int) -> ApiMessage:
         if api_key == FollowMetadataResponse.API_KEY:
             us = frame(RegisterBrokerRecord(broker_id=1, broker_epoch=-1, fenced=False))
-            return FollowMetadataResponse(last_offset=0, is_snapshot=True, has_rivals=self._has_rivals, records=[us])
+            return FollowMetadataResponse(
+                last_offset=self.newest, is_snapshot=True, has_rivals=self._has_rivals, records=[us]
+            )
         self.beats += 1
         answer = encode(BrokerHeartbeatResponse(is_fenced=self.fences), HEARTBEAT_VERSION)
-        return ForwardResponse(body=answer, lease_ms=self._term_ms)
+        return ForwardResponse(body=answer, offset=self.offset, lease_ms=self._term_ms)
+
+
+class Deaf(SmallController):
+    """Says nothing of the metadata to who has asked before it hears."""
+
+    def __init__(self, *, term_ms: int) -> None:
+        super().__init__(term_ms=term_ms)
+        self.asked = trio.Event()
+        self.hears = True
+
+    async def _may_answer(self, api_key: int) -> bool:
+        if api_key == FollowMetadataResponse.API_KEY and not self.hears:
+            self.asked.set()
+            await trio.sleep_forever()
+        return True
 
 
 class Refusals(TcpNetwork):
@@ -88,6 +110,11 @@ class Refusals(TcpNetwork):
             if self._left <= 0:
                 self.enough.set()
             raise
+
+
+def told(offset: int) -> FollowMetadataResponse:
+    """One record more."""
+    return FollowMetadataResponse(last_offset=offset, records=[frame(NoOpRecord())])
 
 
 def broker_of(address: Address, network: TcpNetwork) -> RemoteController:
@@ -141,6 +168,7 @@ async def test_a_lease_lasts_for_as_long_as_the_controller_says_from_when_the_he
         address = await nursery.start(controller.serve)
         config = BrokerConfig(broker_session_timeout_ms=3_600_000, broker_heartbeat_interval_ms=1_800_000)
         broker = RemoteController([address], TcpNetwork(), config, clock, lambda old, new: None)
+        await broker.follower.first_image()
         await nursery.start(broker.beat)
         clock.passed_ms = 999
         assert broker.has_lease
@@ -169,6 +197,7 @@ async def test_a_broker_that_hears_that_it_is_fenced_has_no_lease_from_that_mome
     async with trio.open_nursery() as nursery:
         address = await nursery.start(controller.serve)
         broker = broker_of(address, TcpNetwork())
+        await broker.follower.first_image()
         await nursery.start(broker.beat)
         nursery.start_soon(broker.lease.watch, told.append)
         assert broker.has_lease
@@ -179,5 +208,57 @@ async def test_a_broker_that_hears_that_it_is_fenced_has_no_lease_from_that_mome
         controller.fences = False
         while told != [False, True]:  # noqa: ASYNC110
             await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
+    broker.disconnect()
+
+
+async def test_a_lease_that_begins_again_waits_for_what_was_decided_meanwhile() -> None:
+    """Others lead since the broker was fenced; its first heartbeat lets it in again, before it hears of that."""
+    clock = FixedClock()
+    controller = SmallController(term_ms=1_000)
+    heard_of: list[int] = []
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(controller.serve)
+        config = BrokerConfig(broker_heartbeat_interval_ms=1)
+        broker = RemoteController([address], TcpNetwork(), config, clock, lambda old, new: heard_of.append(new.offset))
+        await broker.follower.first_image()
+        await nursery.start(broker.beat)
+        assert broker.has_lease
+        clock.passed_ms = 1_000
+        controller.offset = 2
+        for offset in (1, 2):
+            beats = controller.beats
+            while controller.beats < beats + 2:  # noqa: ASYNC110 (nobody tells)
+                await trio.sleep(0.001)
+            assert not broker.has_lease
+            broker.follower.take(told(offset), apply=True)
+        assert heard_of == [1, 2]
+        assert broker.has_lease
+        nursery.cancel_scope.cancel()
+    broker.disconnect()
+
+
+async def test_who_is_let_in_again_asks_anew_for_what_was_decided_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has asked before may have gone with the network that was cut: nobody answers that."""
+    monkeypatch.setattr("odradek_broker.metadata.follow.FOLLOW_WAIT_MS", 3_600_000)
+    clock = FixedClock()
+    controller = Deaf(term_ms=1_000)
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(controller.serve)
+        config = BrokerConfig(broker_heartbeat_interval_ms=1)
+        broker = RemoteController([address], TcpNetwork(), config, clock, lambda old, new: None)
+        await broker.follower.first_image()
+        await nursery.start(broker.beat)
+        controller.hears = False
+        nursery.start_soon(broker.follower.follow)
+        await controller.asked.wait()
+        controller.offset, controller.newest, controller.hears = 1, 1, True
+        beats = controller.beats
+        while controller.beats < beats + 2:  # noqa: ASYNC110 (nobody tells)
+            await trio.sleep(0.001)
+        clock.passed_ms = 1_000
+        while not broker.has_lease:  # noqa: ASYNC110
+            await trio.sleep(0.001)
+        assert broker.image.offset == 1
         nursery.cancel_scope.cancel()
     broker.disconnect()

@@ -251,8 +251,14 @@ COMMON = [
     planted(
         "a lease counts from the heartbeat's answer",
         "metadata/heartbeat.py",
-        "            self._term_ms = answer.lease_ms\n            self._lease.extend(sent_ms + self._term_ms)",
-        "            self._term_ms = answer.lease_ms\n            self._lease.extend(self._clock.monotonic_ms() + self._term_ms)",
+        "            self._lease.grant(sent_ms + self._term_ms, answer.offset)",
+        "            self._lease.grant(self._clock.monotonic_ms() + self._term_ms, answer.offset)",
+    ),
+    planted(
+        "who is let in again leads by what it knew",
+        "metadata/heartbeat.py",
+        "            self._lease.grant(sent_ms + self._term_ms, answer.offset)",
+        "            self._lease.grant(sent_ms + self._term_ms, -1)",
     ),
     planted(
         "a lease is as long as its span",

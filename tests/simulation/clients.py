@@ -6,6 +6,7 @@ import math
 from random import Random
 
 import trio
+from invariants import HEARD_OF_WITHIN_S
 from operations import admin_of, make_what_is_missing
 from scene import Claim, Outcome, Scene, Write
 
@@ -212,8 +213,10 @@ class Order:
             scene.violated(f"S6: {self._name} went on to {offset} of {partition} after {expected - 1}")
 
     def _is_made_anew(self, partition: TopicPartition) -> bool:
-        """Records of the topic that was, and of the one that is, may come one after the other."""
-        return self._scene.world.invariants.incarnations[partition.topic][-1].born_s >= self._since_s
+        """Records of the topic that was, and of the one that is, may come one after the other, also to who begins when
+        not every broker has heard of it."""
+        born_s = self._scene.world.invariants.incarnations[partition.topic][-1].born_s
+        return born_s >= self._since_s - HEARD_OF_WITHIN_S
 
 
 async def be_a_member(scene: Scene, group: str, name: str, random: Random) -> None:

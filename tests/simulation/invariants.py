@@ -17,7 +17,8 @@ S8   the last stable offset is where the first transaction that is open begins, 
 S9   what a group has committed never goes back: whoever asks after a commit was answered is told of that, or of more
 S10  what the controller knows never goes back, is the same everywhere, and is on stable storage before it is told;
      a broker that is fenced does not come into an ISR
-     a broker that it has fenced does not lead any more, as far as that one knows: its lease was over before
+     a broker that it has fenced does not lead any more, as far as that one knows: its lease was over before, and let in
+     again it leads nothing until it has heard of that
 S11  what was acknowledged with acks=1 is on its leader's stable storage, where that syncs before it answers;
      what was on stable storage is there after a restart; recovering once more, or from the beginning, finds the same
 S12  a log begins no later than somebody has asked for, or than retention or a share coordinator lets it, and whoever
@@ -124,6 +125,8 @@ class Invariants:
         self._last_of: dict[tuple[Key, int], Batch | None] = {}
         """The last batch that was committed when a leader epoch was over."""
         self._batches: dict[tuple[Key, int, int], tuple[Batch, Batch | None]] = {}
+        self._fenced_at: dict[int, int] = {}
+        """By which metadata offset each broker was fenced last."""
         self._images: dict[int, MetadataImage] = {}
         self._image_of: dict[int, MetadataImage] = {}
         self._logs: dict[tuple[int, Key], Log] = {}
@@ -153,13 +156,15 @@ class Invariants:
 
     def look_at_lease(self, node_id: int, broker: Broker) -> None:
         known = self.decided.brokers.get(node_id)
-        if known is None or not known.fenced or not broker.partitions:
+        if known is None or known.epoch != broker.controller.broker_epoch:
             return
-        if known.epoch != broker.controller.broker_epoch:
+        has_heard = broker.controller.image.offset >= self._fenced_at.get(node_id, -1)
+        if has_heard and not known.fenced:
             return
+        why = "is fenced" if known.fenced else "was fenced and has not heard of it"
         for topic, index in broker.partitions:
             if isinstance(broker.replicas.partition(topic, index), Partition):
-                raise Violated(f"S10: broker {node_id} is fenced, and would answer as the leader of {topic}-{index}")
+                raise Violated(f"S10: broker {node_id} {why}, and would answer as the leader of {topic}-{index}")
 
     def look_at_image(self, node_id: int, image: MetadataImage) -> None:
         """That of a broker."""
@@ -178,6 +183,10 @@ class Invariants:
         if image.offset < self.decided.offset:
             raise Violated(f"S10: the metadata went back from offset {self.decided.offset} to {image.offset}")
         old, self.decided = self.decided, image
+        for node_id, broker in image.brokers.items():
+            was = old.brokers.get(node_id)
+            if broker.fenced and was is not None and not was.fenced:
+                self._fenced_at[node_id] = image.offset
         self.look_at_image(-1, image)
         self._note_incarnations(old, image)
         for name, topic in image.topics.items():

@@ -55,6 +55,7 @@ class MetadataFollower:
         self._on_image = on_image
         self._beat_now = beat_now
         self._news = trio.Event()
+        self._asking = trio.CancelScope()
         self._strange = ""
         """The cluster of a controller that is another cluster's than we are, as long as it is that which answers."""
 
@@ -84,11 +85,16 @@ class MetadataFollower:
     async def follow(self) -> None:
         """Hand every change of the metadata to the broker, until cancelled."""
         while True:
-            try:
-                self.take(await self._poll(FOLLOW_WAIT_MS, (self.image.offset, self.epoch)), apply=True)
-            except PeerUnreachable as error:
-                logger.debug("following the metadata: %s", error)
-                await trio.sleep(BACKOFF_SECONDS)
+            with trio.CancelScope() as self._asking:
+                try:
+                    self.take(await self._poll(FOLLOW_WAIT_MS, (self.image.offset, self.epoch)), apply=True)
+                except PeerUnreachable as error:
+                    logger.debug("following the metadata: %s", error)
+                    await trio.sleep(BACKOFF_SECONDS)
+
+    def ask_again(self) -> None:
+        """There is news, and the connection over which it was to come may be dead, or lead to a former controller."""
+        self._asking.cancel()
 
     async def _poll(self, max_wait_ms: int, seen: tuple[int, int]) -> FollowMetadataResponse:
         """Raises PeerUnreachable."""

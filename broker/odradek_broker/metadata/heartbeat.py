@@ -135,8 +135,11 @@ class Heart:
         if response.is_fenced:
             self._lease.end(sent_ms)
         else:
+            is_over = self._term_ms > 0 and not self._lease.is_granted
             self._term_ms = answer.lease_ms
-            self._lease.extend(sent_ms + self._term_ms)
+            self._lease.grant(sent_ms + self._term_ms, answer.offset)
+            if is_over and not self._lease.is_held:
+                self._follower.ask_again()
         return response
 
     async def _nobody_has_answered(self, sent_ms: int, error: PeerUnreachable) -> None:
@@ -147,7 +150,7 @@ class Heart:
         if is_gone and self._follower.is_only_controller and sent_ms < self._lease.until_ms:
             await self._listen_to_others()
             if self._is_let_in:
-                self._lease.extend(sent_ms + self._term_ms)
+                self._lease.go_on(sent_ms + self._term_ms)
             else:
                 self._lease.end(sent_ms)
 

@@ -27,13 +27,23 @@ class Lease:
 
     def __init__(self, clock: Clock) -> None:
         self.until_ms = -1
+        """It is held until then."""
         self._clock = clock
+        self._granted_until_ms = -1
+        self._granted_at = -1
+        """The offset of the metadata at which the controller gave it, after we had none."""
+        self._taken_up = -1
         self._news = trio.Event()
         self._is_over_for_good = False
 
     @property
     def is_held(self) -> bool:
         return self._clock.monotonic_ms() < self.until_ms
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether the controller lets nobody else lead; it is held once we have taken up what it had decided before."""
+        return self._clock.monotonic_ms() < self._granted_until_ms
 
     async def watch(self, on_change: Callable[[bool], None]) -> None:
         """Say each time that it has run out, or is there again, until cancelled."""
@@ -55,14 +65,32 @@ class Lease:
         self._is_over_for_good = True
         self._set(self._clock.monotonic_ms())
 
-    def extend(self, until_ms: int) -> None:
-        """It lasts until then at least."""
-        if not self._is_over_for_good:
-            self._set(max(self.until_ms, until_ms))
+    def grant(self, until_ms: int, offset: int) -> None:
+        """The controller, whose metadata had come to that offset, lets it last until then at least."""
+        if not self.is_granted:
+            self._granted_at = offset
+        self._granted_until_ms = max(self._granted_until_ms, until_ms)
+        self._hold_what_is_granted()
+
+    def took_up(self, offset: int) -> None:
+        """We act upon the metadata up to that offset."""
+        self._taken_up = offset
+        if self.until_ms < self._granted_until_ms:
+            self._hold_what_is_granted()
+
+    def go_on(self, until_ms: int) -> None:
+        """It lasts until then at least, if it is held."""
+        if self.is_held:
+            self.grant(until_ms, self._granted_at)
 
     def end(self, at_ms: int) -> None:
         """It was over then: what has come later does not count."""
+        self._granted_until_ms = min(self._granted_until_ms, at_ms)
         self._set(min(self.until_ms, at_ms))
+
+    def _hold_what_is_granted(self) -> None:
+        if self._taken_up >= self._granted_at and not self._is_over_for_good:
+            self._set(max(self.until_ms, self._granted_until_ms))
 
     def _set(self, until_ms: int) -> None:
         self.until_ms = until_ms

@@ -53,8 +53,13 @@ class RemoteController(ControllerClient):
         super().__init__(config)
         beat_now = Bell()
         self.controllers = Controllers(addresses, network, config, own)
-        self.follower = MetadataFollower(self.controllers, config.node_id, on_image, beat_now)
         self.lease = Lease(clock)
+
+        def take_up(old: MetadataImage, new: MetadataImage) -> None:
+            on_image(old, new)
+            self.lease.took_up(new.offset)
+
+        self.follower = MetadataFollower(self.controllers, config.node_id, take_up, beat_now)
         hearsay = Hearsay(network, config, clock)
         self._heart = Heart(self.controllers, self.follower, self.lease, hearsay, config, clock, beat_now)
         self._clock = clock

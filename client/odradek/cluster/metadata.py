@@ -1,14 +1,15 @@
 """What is known of a cluster: its brokers, its topics, who leads which partition. Plain data, merged answer by answer.
 
 Invariant: a partition's leader epoch never falls. An answer from a broker that lags behind is taken where it is newer
-and ignored where it is older (KIP-320); only a topic that was made anew, with another id, begins again.
+and ignored where it is older (KIP-320), also where the newer leader is gone by now: who led before it lacks what it has
+written, and would say so of a reader's offset. Only a topic that was made anew, with another id, begins again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from odradek.protocol.errors import ErrorCode
 from odradek.protocol.messages.metadata import MetadataResponse, MetadataResponseTopic
@@ -134,7 +135,7 @@ class ClusterImage:
             )
             if same and known is not None and p.partition_index < len(known.partitions):
                 old = known.partitions[p.partition_index]
-                if old.leader_epoch > new.leader_epoch >= 0 and old.leader in self.brokers:
-                    new = old
+                if old.leader_epoch > new.leader_epoch >= 0:
+                    new = old if old.leader in self.brokers else structs.replace(old, leader=NO_LEADER)
             partitions.append(new)
         return TopicImage(topic.name, topic.topic_id, tuple(partitions), topic.is_internal)

@@ -47,9 +47,13 @@ def test_of_a_topic_that_was_made_anew_every_epoch_is_believed(image: ClusterIma
     assert image.topic_name(b"1" * 16) is None
 
 
-def test_an_older_epoch_is_better_than_a_leader_that_is_gone(image: ClusterImage) -> None:
+def test_who_led_before_a_leader_that_is_gone_is_not_believed_either(image: ClusterImage) -> None:
     image.merge(answer(0, 4, brokers=1), asked={"t", "u"})
-    assert image.leader("t", 0) == 0
+    assert image.leader("t", 0) == NO_LEADER
+    image.merge(answer(0, 4), asked={"t", "u"})
+    assert image.leader("t", 0) == NO_LEADER
+    image.merge(answer(2, 6), asked={"t", "u"})
+    assert image.leader("t", 0) == 2
 
 
 def test_a_leader_named_by_an_error_is_believed_only_if_it_is_newer_and_known(image: ClusterImage) -> None:
