@@ -91,7 +91,8 @@ def _looks_into_batches(bootstrap: str) -> Iterator[None]:
 
     def ask() -> None:
         while not is_over.is_set():
-            admin.list_offsets({partition: OffsetSpec.max_timestamp()})[partition].result(30)
+            youngest = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
+            admin.list_offsets({partition: youngest})[partition].result(30)
 
     asking = threading.Thread(target=ask)
     asking.start()

@@ -135,7 +135,7 @@ def main() -> None:
     for mark in MARKS:
         put(mark, times[mark.name].append)
     instrument = _Loop(times[WOKEN].append, times[SCHEDULED].append)
-    trio.run = functools.partial(trio.run, instruments=[instrument])
+    trio.run = functools.partial(trio.run, instruments=[instrument])  # type: ignore[assignment]
     atexit.register(lambda: file.write_text(json.dumps({name: list(each) for name, each in times.items()})))
     from odradek_cli.main import main as odradek
 

@@ -48,7 +48,7 @@ async def kill_leaders(cluster: Cluster) -> None:
         await cluster.wait_in_sync("target")
 
 
-async def main(count: int = RECORDS) -> None:
+async def main(count: int) -> None:
     dice = random.Random(0)
     async with Cluster(brokers=3) as cluster, trio.open_nursery() as nursery:
         async with Producer(cluster.bootstrap) as producer:
@@ -76,4 +76,4 @@ async def main(count: int = RECORDS) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, *map(int, sys.argv[1:2]))
+    trio.run(main, int(sys.argv[1]) if sys.argv[1:] else RECORDS)

@@ -30,7 +30,7 @@ def run_in_virtual_time(seed: int, main: Callable[..., Awaitable[T]], *args: obj
     """The clock jumps whenever nothing can run. No defect is survived: it is what is sought."""
     before = run_module._ALLOW_DETERMINISTIC_SCHEDULING, run_module._r
     survived, defects.are_survived = defects.are_survived, False
-    in_a_thread, trio.to_thread.run_sync = trio.to_thread.run_sync, _at_once
+    in_a_thread, trio.to_thread.run_sync = trio.to_thread.run_sync, _at_once  # type: ignore[assignment]
     run_module._ALLOW_DETERMINISTIC_SCHEDULING, run_module._r = True, Random(seed)  # type: ignore[misc]
     try:
         return trio.run(main, *args, clock=MockClock(autojump_threshold=0), instruments=[_Resurrection()])

@@ -14,7 +14,7 @@ import errno
 from collections.abc import Callable, Coroutine, Iterator
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from sim_disk import SYNCS, WRITES, Failure, SimDisk, SimMount
@@ -30,6 +30,9 @@ from odradek_broker.log.offset_checkpoints import HIGH_WATERMARKS, LOG_START_OFF
 from odradek_broker.log.validation import Origin
 from odradek_broker.partitions.checkpoints import Checkpoints, Cut
 from tests.log.log_batches import TRANSACTIONAL, batch, marker, records
+
+if TYPE_CHECKING:
+    from odradek_broker.partitions.partition import Partition
 
 TOPIC_ID = bytes(range(16))
 CONFIG = LogConfig(segment_bytes=900, index_interval_bytes=150, retention_ms=-1, file_delete_delay_ms=0)
@@ -194,7 +197,9 @@ class Walk:
 
     def checkpoint(self) -> None:
         drive(self.checkpoints.write(self.random.sample(NAMES, self.random.randint(1, 4))))
-        self.start_promised = max(self.start_promised, self.checkpoints.log_start_written(self.replica))
+        self.start_promised = max(
+            self.start_promised, self.checkpoints.log_start_written(cast("Partition", self.replica))
+        )
 
     def cut(self) -> None:
         self.cut_at(Cut(self.random.randint(max(0, self.log.log_end_offset - 40), self.log.log_end_offset)))

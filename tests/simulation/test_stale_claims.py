@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
+from typing import ParamSpec
 
 import pytest
 import trio
@@ -174,22 +176,31 @@ def test_no_file_claims_what_a_follower_has_cut(power: bool) -> None:
     play(scenario, watched=False, min_insync_replicas="1")
 
 
+P = ParamSpec("P")
+
+
+def noting(replace: Callable[P, None], written: list[object]) -> Callable[P, None]:
+    """The same, and the path that it is given is noted."""
+
+    def replace_and_note(*args: P.args, **more: P.kwargs) -> None:
+        written.append(args[0])
+        replace(*args, **more)
+
+    return replace_and_note
+
+
 @pytest.mark.slow
 def test_what_has_not_changed_is_not_written_again() -> None:
     async def scenario(world: World) -> None:
         await write(world, "1", "2", "3")
         await trio.sleep(61)
-        written: list[str] = []
+        written: list[object] = []
         for node in world.brokers:
-            replace = node.disk.replace_file
-            node.disk.replace_file = lambda path, *rest, _replace=replace, **more: (  # type: ignore[method-assign, assignment]
-                written.append(path),
-                _replace(path, *rest, **more),
-            )
+            node.disk.replace_file = noting(node.disk.replace_file, written)  # type: ignore[method-assign]
         await trio.sleep(120)
-        assert [path for path in written if path.endswith("checkpoint")] == []
+        assert [path for path in written if str(path).endswith("checkpoint")] == []
         await write(world, "4")
         await trio.sleep(2)
-        assert {path for path in written if path.endswith("checkpoint")} == {f"/data/{RECOVERY_POINTS}"}
+        assert {path for path in written if str(path).endswith("checkpoint")} == {f"/data/{RECOVERY_POINTS}"}
 
     play(scenario, watched=False)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 from msgspec import Struct, structs
@@ -72,7 +72,16 @@ def label(value: object) -> str | None:
     return value.__name__ if isinstance(value, type) else f"v{value}" if isinstance(value, int) else None
 
 
-@cache
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def remembered(function: Callable[P, R]) -> Callable[P, R]:
+    """A cache whose arguments keep their types: for mypy no `type[Any]` is hashable."""
+    return cast("Callable[P, R]", cache(function))
+
+
+@remembered
 def field_shapes(message: type[Struct], version: int) -> tuple[FieldShape, ...]:
     return tuple(_field_shapes(message, version))
 
@@ -126,7 +135,7 @@ def plain(value: Any) -> Any:
 # ----------------------------------------------------------------------------------------------- hypothesis strategies
 
 
-@cache
+@remembered
 def messages(message: type[Any], version: int) -> st.SearchStrategy[Any]:
     """Any value that the message can have on the wire; what the version lacks is left at its default."""
     present = {field.name: _values(field.shape, version) for field in field_shapes(message, version) if field.present}
@@ -165,7 +174,7 @@ def _values_not_null(shape: Shape, version: int) -> st.SearchStrategy[Any]:
 # ---------------------------------------------------------------------------------------------------- chosen samples
 
 
-@cache
+@remembered
 def samples(message: type[Any], version: int) -> tuple[Any, ...]:
     """The corners, by hand, and some of the space between them: always the same ones."""
     chooser = random.Random(f"{message.__name__} v{version}")
