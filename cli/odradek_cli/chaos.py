@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import trio
+from msgspec import Struct
 
 from odradek.first_error import first_error
 from odradek.security import NO_SECURITY
@@ -69,13 +71,8 @@ def chaos(
 
     Ctrl-C ends the load; what has happened until then is judged all the same.
     """
-    settings = parse_pairs(setting or [], "--set")
-    unknown = [kind for kind in fault or [] if kind not in KINDS]
-    if unknown:
-        raise UsageError(f"--fault {unknown[0]}: one of {', '.join(KINDS)}")
-    for path in (history, picture):
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"{path}: there is no directory {path.parent}")
+    _refuse_what_cannot_be(fault or [], history, picture)
+    stage = Stage(brokers, parse_pairs(setting or [], "--set"), journal, etcd_members, secure)
     plan = Plan(
         seconds=_seconds(time),
         seed=seed,
@@ -90,49 +87,68 @@ def chaos(
         faults=fault or [],
         workload=workload,
     )
-    verdicts: list[Verdict] = []
     logging.getLogger("odradek").setLevel(logging.ERROR)  # that clients have to wait is no news here
-
-    async def work() -> None:
-        async with _cluster(brokers, settings, journal, etcd_members, secure=secure) as cluster:
-            load = trio.CancelScope()
-            async with trio.open_nursery() as beside:
-                beside.start_soon(_cancel_when_interrupted, load)
-                verdict, happened = await run(cluster, plan, _tell, load)
-                beside.cancel_scope.cancel()
-        verdicts.append(verdict)
-        _show(plan, verdict, happened)
-        if history is not None:
-            happened.save(history)
-        if picture is not None:
-            from odradek_cli.chaos_picture import draw
-
-            await trio.to_thread.run_sync(draw, happened, verdict.lasted_s, picture)
-
+    verdicts: list[Verdict] = []
     try:
-        run_work(work)
+        run_work(partial(_play, plan, stage, history, picture, verdicts.append))
     except* NodeFailed as failures:
         raise Failed(str(first_error(failures))) from None
     sys.exit(0 if verdicts[0].is_clean else FAILED)
 
 
+class Stage(Struct, frozen=True):
+    """The cluster that it is played on."""
+
+    brokers: int
+    settings: dict[str, str]
+    journal: Journal
+    etcd_members: int
+    secure: bool
+
+
+def _refuse_what_cannot_be(faults: list[str], history: Path | None, picture: Path | None) -> None:
+    unknown = [kind for kind in faults if kind not in KINDS]
+    if unknown:
+        raise UsageError(f"--fault {unknown[0]}: one of {', '.join(KINDS)}")
+    for path in (history, picture):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no directory {path.parent}")
+
+
+async def _play(
+    plan: Plan, stage: Stage, history: Path | None, picture: Path | None, judged: Callable[[Verdict], None]
+) -> None:
+    async with _cluster(stage) as cluster:
+        load = trio.CancelScope()
+        async with trio.open_nursery() as beside:
+            beside.start_soon(_cancel_when_interrupted, load)
+            verdict, happened = await run(cluster, plan, _tell, load)
+            beside.cancel_scope.cancel()
+    judged(verdict)
+    _show(plan, verdict, happened)
+    if history is not None:
+        happened.save(history)
+    if picture is not None:
+        from odradek_cli.chaos_picture import draw
+
+        await trio.to_thread.run_sync(draw, happened, verdict.lasted_s, picture)
+
+
 @asynccontextmanager
-async def _cluster(
-    brokers: int, settings: dict[str, str], journal: Journal, etcd_members: int, *, secure: bool
-) -> AsyncIterator[Cluster]:
+async def _cluster(stage: Stage) -> AsyncIterator[Cluster]:
     with TemporaryDirectory(prefix="odradek-") as directory:
         config, security, etcd_security = None, NO_SECURITY, NO_SECURITY
-        if secure:
+        if stage.secure:
             from odradek_cli.secured import hosts_for, security_of, security_of_etcd
             from odradek_cli.secured import secure as write_down
 
             secured = write_down(Path(directory), hosts_for("127.0.0.1"))
             config, security, etcd_security = secured.settings, security_of(secured), security_of_etcd(secured)
         async with Cluster(
-            brokers,
-            settings=settings,
-            journal=journal,
-            etcd_members=etcd_members,
+            stage.brokers,
+            settings=stage.settings,
+            journal=stage.journal,
+            etcd_members=stage.etcd_members,
             network_faults=True,
             config=config,
             security=security,

@@ -1,52 +1,23 @@
-"""`odradek tail`: records of one or more topics, merged by time, as they are and as they come."""
+"""`odradek tail`: what may be said of the records to show."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import nullcontext
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Literal
 
-from msgspec import Struct
-
-from odradek import Admin, Consumer, TopicPartition
-from odradek.record import Marker
+from odradek.admin import OpenTransaction
 from odradek_cli import rendering
 from odradek_cli.command import Argument, Option, UsageError
-from odradek_cli.failures import Failed
-from odradek_cli.filters import Filter, Raw, header_is, key_is, selected_by, value_has
-from odradek_cli.merge import Merge
+from odradek_cli.filters import Filter, header_is, key_is, selected_by, value_has
 from odradek_cli.rendering import Render
-from odradek_cli.schemas.registry import Registry
-from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run, security_for
-from odradek_cli.when import BEGINNING, END, Place, parse_place
+from odradek_cli.session import DEFAULT_BOOTSTRAP, AsJson, Bootstrap, run
+from odradek_cli.tailing import Wish, show_records
+from odradek_cli.when import BEGINNING, END, parse_place
 
 REGISTRY_VARIABLE = "ODRADEK_SCHEMA_REGISTRY"
-POLL_SECONDS = 0.2
-POLL_RECORDS = 1000
-"""So many of 1 KB are still in the processor's cache when they are written; five times as many cost a quarter more."""
-FETCH_BYTES = 4 * 1024 * 1024
-"""Of one partition at once: with several times what is usual, a backlog costs fewer round trips."""
-
-_place_of = attrgetter("topic", "partition")
-
-
-class Wish(Struct, frozen=True):
-    """What the command line asks for."""
-
-    topics: tuple[str, ...]
-    group: str | None
-    """Begin where this group would go on."""
-    start: Place
-    until: Place | None
-    last: int | None
-    follow: bool
-    filters: tuple[Filter, ...]
-    render: Render
 
 
 def tail(
@@ -92,16 +63,11 @@ def tail(
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> None:
     """Show records and follow what comes, several topics merged by time."""
-    if group is not None and (start is not None or last is not None):
-        raise UsageError("--group says where to begin: it excludes --from and --last")
-    if not topics and group is None:
-        is_meant = format is not None and "%" not in format
-        raise UsageError("-f is --format; without it records are followed anyway" if is_meant else "TOPICS is missing")
+    _refuse_contradictions(topics, group, start, last, format)
+    if show_control and (raw or format is not None or base64):
+        raise UsageError("--show-control is for columns and --json")
     now_ms = time.time_ns() // 1_000_000
     try:
-        filters = [header_is(text) for text in header or []] + [selected_by(text) for text in jq or []]
-        filters += [key_is(key)] if key is not None else []
-        filters += [value_has(grep)] if grep is not None else []
         wish = Wish(
             topics=tuple(topics or ()),
             group=group,
@@ -109,45 +75,36 @@ def tail(
             until=None if until is None else parse_place(until, now_ms),
             last=last,
             follow=follow if follow is not None else last is None and until is None and group is None,
-            filters=tuple(filters),
+            only_committed=isolation == "committed",
+            filters=_filters(header or [], jq or [], key, grep),
             render=_render(as_json, raw, format, base64, several_topics=len(topics or ()) != 1),
+            show_open=_show_open(as_json) if show_control else None,
+            registry=registry,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
+    run(partial(show_records, wish, bootstrap), bootstrap)
 
-    if show_control and (raw or format is not None or base64):
-        raise UsageError("--show-control is for columns and --json")
-    schemas = None if registry is None else Registry(registry)
 
-    async def tell_open(partitions: Sequence[TopicPartition]) -> None:
-        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
-            for found in await admin.open_transactions(partitions):
-                _write(rendering.open_as_json(found) if as_json else rendering.open_in_columns(found))
+def _refuse_contradictions(
+    topics: list[str] | None, group: str | None, start: str | None, last: int | None, format: str | None
+) -> None:
+    if group is not None and (start is not None or last is not None):
+        raise UsageError("--group says where to begin: it excludes --from and --last")
+    if not topics and group is None:
+        is_meant = format is not None and "%" not in format
+        raise UsageError("-f is --format; without it records are followed anyway" if is_meant else "TOPICS is missing")
 
-    async def work() -> None:
-        async with Admin(bootstrap, security=security_for(bootstrap)) as admin:
-            committed = {} if wish.group is None else await admin.group_offsets(wish.group)
-            names = wish.topics or sorted({each.topic for each in committed})
-            if not names:
-                raise Failed(f"group {wish.group} has committed nothing; say which topics are meant")
-            described = await admin.describe_topics(*names)
-        partitions = [
-            TopicPartition(name, each.index) for name, found in described.items() for each in found.partitions
-        ]
-        nexts = {each: committed[each].offset for each in partitions if each in committed}
-        async with Consumer(
-            bootstrap,
-            security=security_for(bootstrap),
-            start="earliest",
-            max_partition_fetch_bytes=FETCH_BYTES,
-            isolation_level="read_committed" if isolation == "committed" else "read_uncommitted",
-            show_markers=show_control,
-        ) as consumer:
-            await consumer.assign(partitions)
-            async with schemas or nullcontext():
-                await _show(consumer, partitions, nexts, wish, schemas, tell_open if show_control else None)
 
-    run(work, bootstrap)
+def _filters(headers: list[str], programs: list[str], key: str | None, grep: str | None) -> tuple[Filter, ...]:
+    """All have to hold. Raises ValueError."""
+    filters = [header_is(text) for text in headers] + [selected_by(text) for text in programs]
+    filters += [key_is(key)] if key is not None else []
+    return (*filters, value_has(grep)) if grep is not None else tuple(filters)
+
+
+def _show_open(as_json: bool) -> Callable[[OpenTransaction], bytes]:
+    return rendering.open_as_json if as_json else rendering.open_in_columns
 
 
 def _render(as_json: bool, raw: bool, format: str | None, base64: bool, *, several_topics: bool) -> Render:
@@ -170,101 +127,3 @@ def _plain(raw: bool, format: str | None, several_topics: bool) -> Render:
     if sys.stdout.isatty():
         return rendering.line_by_line(rendering.in_colours(several_topics=several_topics))
     return rendering.line_by_line(rendering.in_columns(several_topics=several_topics))
-
-
-async def _show(
-    consumer: Consumer[bytes | None, bytes | None],
-    partitions: Sequence[TopicPartition],
-    nexts: dict[TopicPartition, int],
-    wish: Wish,
-    schemas: Registry | None,
-    tell_open: Callable[[Sequence[TopicPartition]], Awaitable[None]] | None,
-) -> None:
-    """`nexts`: where the group would go on, as far as it has committed anything. `tell_open` is called once, when all
-    that was there at first is shown."""
-    ends = await consumer.end_offsets(*partitions)
-    starts = await _starts(consumer, partitions, ends, wish)
-    if wish.group is not None:
-        begins = await consumer.beginning_offsets(*partitions)
-        starts = {each: min(max(begins[each], nexts.get(each, 0)), ends[each]) for each in partitions}
-    for partition, offset in starts.items():
-        consumer.seek(partition, offset)
-    merge = Merge({partition: end if starts[partition] < end else 0 for partition, end in ends.items()})
-    newest: deque[Raw] | None = None if wish.last is None else deque(maxlen=wish.last)
-    paused: list[TopicPartition] = []
-    while merge.behind or wish.follow or tell_open is not None:
-        _sort_in(merge, await consumer.poll(POLL_RECORDS, timeout_s=POLL_SECONDS), wish.until)
-        for partition in list(merge.behind):
-            merge.reached(partition, consumer.position(partition))
-        matching = await _wished_for(merge.take(), wish, schemas)
-        if newest is not None:
-            newest.extend(matching)
-            matching = ()
-            if not merge.behind:
-                matching, newest = list(newest), None
-        if matching:
-            _write(wish.render(matching))
-        if tell_open is not None and not merge.behind:
-            await tell_open(partitions)
-            tell_open = None
-        consumer.resume(*paused)
-        paused = merge.crowded()
-        if paused:
-            consumer.pause(*paused)
-
-
-async def _wished_for(records: Sequence[Raw], wish: Wish, schemas: Registry | None) -> Sequence[Raw]:
-    if schemas is not None:
-        await schemas.learn(records)
-        records = [schemas.readable(record) for record in records]
-    if wish.filters:
-        records = [each for each in records if isinstance(each, Marker) or all(f(each) for f in wish.filters)]
-    return records
-
-
-def _sort_in(merge: Merge, records: Sequence[Raw], until: Place | None) -> None:
-    for partition, found in _runs(records, merge):
-        if until is not None and any(_is_beyond(record, until) for record in found):
-            merge.behind.discard(partition)
-            found = [record for record in found if not _is_beyond(record, until)]
-        if found:
-            merge.add(partition, found)
-
-
-def _runs(records: Sequence[Raw], merge: Merge) -> Iterable[tuple[TopicPartition, Sequence[Raw]]]:
-    """Records that follow each other in one partition."""
-    if merge.only is not None:
-        return [(merge.only, records)] if records else []
-    return [(TopicPartition(*place), list(group)) for place, group in groupby(records, _place_of)]
-
-
-def _write(text: bytes) -> None:
-    """Blocks where the reader is slow: there is nothing else to do here meanwhile, and Ctrl-C interrupts it."""
-    sys.stdout.buffer.write(text)
-    sys.stdout.buffer.flush()
-
-
-async def _starts(
-    consumer: Consumer[bytes | None, bytes | None],
-    partitions: Sequence[TopicPartition],
-    ends: dict[TopicPartition, int],
-    wish: Wish,
-) -> dict[TopicPartition, int]:
-    """The first offset to read, for each partition."""
-    if wish.last is not None and wish.start is END:
-        beginnings = await consumer.beginning_offsets(*partitions)
-        reach = 0 if wish.filters else wish.last
-        return {p: max(beginnings[p], ends[p] - reach if reach else 0) for p in partitions}
-    if wish.start.timestamp_ms is not None:
-        found = await consumer.offsets_for_time(dict.fromkeys(partitions, wish.start.timestamp_ms))
-        return {p: found[p].offset if found[p].offset >= 0 else ends[p] for p in partitions}
-    if wish.start.offset is None:
-        return dict(ends)
-    beginnings = await consumer.beginning_offsets(*partitions)
-    return {p: min(max(beginnings[p], wish.start.offset), ends[p]) for p in partitions}
-
-
-def _is_beyond(record: Raw, until: Place) -> bool:
-    if until.timestamp_ms is not None:
-        return record.timestamp > until.timestamp_ms
-    return until.offset is not None and record.offset >= until.offset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from odradek.protocol.primitives import ProtocolError
@@ -141,8 +142,8 @@ class AppendableLog(FlushableLog):
             if epoch != self.epochs.latest:
                 self.epochs.assign(epoch, base_offset)
             if header.producer_id >= 0:
-                batch = records[position : position + header.size_bytes]
-                aborted = replay(self.producers, header, base_offset, lambda batch=batch: batch, now_ms)  # type: ignore[misc]
+                batch = partial(_part, records, position, header.size_bytes)
+                aborted = replay(self.producers, header, base_offset, batch, now_ms)
                 if aborted is not None:
                     segment.transaction_index.append(aborted)
 
@@ -199,3 +200,7 @@ def _headers_of(records: memoryview) -> list[tuple[int, BatchHeader]]:
         return list(iter_headers(records))
     except ProtocolError as error:
         raise OffsetsOutOfOrder(str(error)) from error
+
+
+def _part(records: memoryview, position: int, size_bytes: int) -> memoryview:
+    return records[position : position + size_bytes]
