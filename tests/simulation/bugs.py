@@ -152,8 +152,8 @@ COMMON = [
     planted(
         "followers forget producers",
         "log/appendable.py",
-        "            if header.producer_id >= 0:\n                batch = records",
-        "            if header.producer_id >= 0 and leader_epoch is not None:\n                batch = records",
+        "            if header.producer_id >= 0:\n                batch = partial",
+        "            if header.producer_id >= 0 and leader_epoch is not None:\n                batch = partial",
     ),
     planted(
         "truncate to the leader's end, whatever our own epochs say",
