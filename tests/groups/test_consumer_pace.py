@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from odradek_broker.groups.consumer import pace
@@ -89,3 +91,22 @@ def test_the_more_members_there_are_the_more_rarely_each_comes(monkeypatch: pyte
     second = scene.member("2")
     assert second.join().heartbeat_interval_ms == 500, "one member is there, and comes twice a second"
     assert second.beat().heartbeat_interval_ms == 1_000
+
+
+def test_a_crowd_does_not_come_in_the_moment_in_which_a_session_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "HASTY_PER_S", 10)
+    scene = ConsumerScene(group_consumer_heartbeat_interval_ms=2 * HEARTBEAT_MS)
+    crowd = [scene.member(f"member-{number}") for number in range(30)]
+    settled(*crowd)
+    scene.pass_time(SESSION_MS - 4_000)
+    waits_ms = [each.beat().heartbeat_interval_ms for each in crowd[1:-1]]
+    assert min(waits_ms) > 4_000
+    assert max(Counter(wait_ms // 100 for wait_ms in waits_ms).values()) < 7
+
+
+def test_a_crowd_does_not_come_in_the_moment_in_which_a_target_may_be_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "HASTY_PER_S", 10)
+    scene = ConsumerScene(group_consumer_assignment_interval_ms=4_000)
+    waits_ms = [scene.member(f"member-{number}").join().heartbeat_interval_ms for number in range(20)]
+    assert min(waits_ms[1:]) > 4_000
+    assert max(Counter(waits_ms[10:]).values()) < 5

@@ -8,10 +8,13 @@ Each answer says when that is to be (`heartbeat_interval_ms`):
     when the longest silence becomes a death        where that is before the next regular heartbeat
     after the interval of the group                 otherwise, and never later
 
-All members together are not made to send more than HASTY_PER_S heartbeats a second by that.
+All members together are not made to send more than HASTY_PER_S heartbeats a second by that: in a crowd each comes more
+rarely, and those that wait for the same moment come one after the other from then on.
 """
 
 from __future__ import annotations
+
+from zlib import crc32
 
 from odradek_broker.groups.consumer.draft import Draft
 from odradek_broker.groups.consumer.group import NEVER_MS
@@ -30,7 +33,8 @@ def next_heartbeat_ms(draft: Draft, moved: ConsumerMember) -> int:
     group, step = draft.group, draft.step
     regular_ms = step.settings.of_consumers(group.group_id).heartbeat_interval_ms
     soonest_ms = max(SOONEST_MS, 1000 * len(group.members) // HASTY_PER_S)
-    wanted_ms = min(_until_a_death_ms(draft), _until_there_is_more_ms(draft, moved), regular_ms)
+    turn_ms = crc32(moved.member_id.encode()) % (soonest_ms - SOONEST_MS + 1)
+    wanted_ms = min(_until_a_death_ms(draft) + turn_ms, _until_there_is_more_ms(draft, moved, turn_ms), regular_ms)
     return min(max(wanted_ms, soonest_ms), regular_ms)
 
 
@@ -42,7 +46,7 @@ def _until_a_death_ms(draft: Draft) -> int:
     return step.left_ms(TimerKind.SESSION, group.group_id, silent_id) + 1
 
 
-def _until_there_is_more_ms(draft: Draft, moved: ConsumerMember) -> int:
+def _until_there_is_more_ms(draft: Draft, moved: ConsumerMember, turn_ms: int) -> int:
     """Until there may be a target, or partitions, that the member does not know of yet."""
     is_due = draft.epoch != draft.assignment_epoch
     if not is_due and moved.state is not MemberState.UNRELEASED_PARTITIONS:
@@ -52,7 +56,7 @@ def _until_there_is_more_ms(draft: Draft, moved: ConsumerMember) -> int:
         return NO_HURRY_MS  # the clock has been set back: nobody hurries for as long as that takes
     if is_due:
         interval_ms = draft.step.settings.of_consumers(draft.group.group_id).assignment_interval_ms
-        return interval_ms - since_ms + 1
+        return interval_ms - since_ms + 1 + turn_ms
     return since_ms // PATIENCE
 
 
