@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from odradek_broker.config import BrokerConfig, load_broker_config
 from odradek_broker.config.load import ConfigError
 from odradek_broker.tls.check import check_tls
-from odradek_broker.tls.stores import KeyStore, StoreError, load_key_store, load_trust_store
+from odradek_broker.tls.stores import MAX_STORE_BYTES, KeyStore, StoreError, load_key_store, load_trust_store
 from tests.tls.certified import authority, stranger, trusted, written
 
 NOW = datetime.now(UTC)
@@ -116,8 +117,26 @@ def test_what_is_wrong_with_a_key_store_is_one_line_that_names_it(tmp_path: Path
     assert said_of(b"\xfe\xed\xfe\xed....").startswith("is a store in Java's own form")
     assert said_of(ISSUED.pem.encode(), ssl_keystore_type="PKCS12") == "is not of type PKCS12"
     assert said_of(b"nothing", ssl_keystore_type="PEM") == "is not of type PEM"
+    assert said_of(b"\n" * (MAX_STORE_BYTES + 1)) == f"is longer than {MAX_STORE_BYTES} bytes"
     broken = ISSUED.certificate.replace("M", "!", 1)
     assert said_of((ISSUED.key.text + broken).encode()) == "has a certificate that cannot be read"
+
+
+def test_what_has_no_end_is_not_read_and_what_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (str(pipe), "/dev/zero", str(tmp_path)):
+        line = why_not(ssl_keystore_location=path)
+        assert line in (f"ssl.keystore.location={path}: is no file", f"ssl.keystore.location={path}: Is a directory")
+
+
+def test_beginnings_without_an_end_are_each_looked_at_once(tmp_path: Path) -> None:
+    """A search for the end of each took 60 s for a tenth of this, and let nothing else run."""
+    path = tmp_path / "beginnings"
+    path.write_bytes(b"-----BEGIN PRIVATE KEY-----\n" * 40_000)
+    assert why_not(ssl_keystore_location=str(path)).endswith("has no private key")
+    path.write_text(f"-----BEGIN X-----\n-----END X-----\nwords\n{ISSUED.pem}")
+    assert key_store(ssl_keystore_location=str(path)).chain[0].public_bytes(Encoding.PEM).decode() == ISSUED.certificate
 
 
 def test_a_certificate_that_is_over_or_not_yet_valid_is_told_at_the_start(tmp_path: Path) -> None:

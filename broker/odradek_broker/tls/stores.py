@@ -5,8 +5,11 @@ What is wrong is a StoreError of one line that names the setting, and never what
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import warnings
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -29,8 +32,11 @@ if TYPE_CHECKING:
 
     from odradek_broker.config import BrokerConfig
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----")
 _JKS = b"\xfe\xed\xfe\xed"
+
+MAX_STORE_BYTES = 16 * 1024 * 1024
+"""Of a file. An admin client may name any file of the broker's machine, also one without an end."""
 
 
 class StoreError(Exception):
@@ -121,11 +127,22 @@ def _name(certificate: x509.Certificate) -> str:
 
 
 def _read(path: str, setting: str) -> bytes:
+    """Raises StoreError, also for what is no file: a pipe would be waited for."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        with open(path, "rb", opener=_without_waiting) as file:
+            is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            raw = file.read(MAX_STORE_BYTES + 1) if is_file else b""
     except OSError as error:
         raise StoreError(f"{setting}: {error.strerror}") from None
+    if not is_file:
+        raise StoreError(f"{setting}: is no file")
+    if len(raw) > MAX_STORE_BYTES:
+        raise StoreError(f"{setting}: is longer than {MAX_STORE_BYTES} bytes")
+    return raw
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _is_pem(raw: bytes, kind: str, setting: str) -> bool:
@@ -142,7 +159,7 @@ def _is_pem(raw: bytes, kind: str, setting: str) -> bool:
 
 
 def _key_in(raw: bytes, password: Secret | None, setting: str) -> PrivateKeyTypes:
-    found = next((block[0] for block in _BLOCK.finditer(raw) if block[1].endswith(b"PRIVATE KEY")), None)
+    found = next((block for kind, block in _blocks(raw) if kind.endswith(b"PRIVATE KEY")), None)
     if found is None:
         raise StoreError(f"{setting}: has no private key")
     is_encrypted = b"ENCRYPTED" in found
@@ -157,8 +174,24 @@ def _key_in(raw: bytes, password: Secret | None, setting: str) -> PrivateKeyType
         raise StoreError(f"{setting}: {why}") from None
 
 
+def _blocks(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """What each is, and all of it.
+
+    Behind one without an end nothing is looked for: 32 KiB of beginnings, each with its own search for the end, held
+    the process for seconds.
+    """
+    at = 0
+    while (begin := _BEGIN.search(raw, at)) is not None:
+        last_line = b"-----END " + begin[1] + b"-----"
+        end = raw.find(last_line, begin.end())
+        if end < 0:
+            return
+        at = end + len(last_line)
+        yield begin[1], raw[begin.start() : at]
+
+
 def _certificates_in(raw: bytes, setting: str) -> tuple[x509.Certificate, ...]:
-    blocks = [block[0] for block in _BLOCK.finditer(raw) if block[1] == b"CERTIFICATE"]
+    blocks = [block for kind, block in _blocks(raw) if kind == b"CERTIFICATE"]
     if not blocks:
         raise StoreError(f"{setting}: has no certificate")
     try:
