@@ -152,6 +152,29 @@ async def test_a_host_that_dies_while_its_broker_hangs_is_seen_too(autojump_cloc
     assert [broker_id for broker_id, _ in cluster.fenced] == [ONE]
 
 
+async def test_a_broker_that_others_fence_in_the_midst_of_a_probe_is_watched_in_its_next_life(
+    autojump_clock: Any,
+) -> None:
+    cluster = Cluster()
+
+    async def it_hangs_dies_and_comes_back_and_then_its_host_goes() -> None:
+        cluster.beating.discard(ONE)
+        await trio.sleep(2 * SPAN_MS / 1000)
+        cluster.hosts.found["one"] = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+        await trio.sleep(0.1)
+        cluster.heartbeats.forget(ONE, 0)  # it has been fenced, for its connection has ended
+        await trio.sleep(SPAN_MS / 1000)
+        cluster.hosts.found["one"] = True
+        cluster.beating.add(ONE)
+        await trio.sleep(SESSION_MS / 1000)
+        cluster.hosts.found["one"] = None
+        cluster.beating.discard(ONE)
+        await trio.sleep(SESSION_MS / 2000)
+
+    await cluster.play(it_hangs_dies_and_comes_back_and_then_its_host_goes)
+    assert [broker_id for broker_id, _ in cluster.fenced] == [ONE]
+
+
 async def test_a_process_that_has_stood_still_fences_nobody_for_that_time() -> None:
     """By a clock that has jumped meanwhile; what was sent is still to be read."""
     heartbeats = Heartbeats(SESSION_MS, SPAN_MS)

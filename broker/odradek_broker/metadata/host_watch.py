@@ -74,7 +74,7 @@ class HostWatch:
         try:
             while self._is_quiet(broker):
                 began_ms = self._now_ms
-                if await self._is_gone(broker):
+                if await self._is_gone(broker) and self._is_quiet(broker):  # still: others may have fenced it meanwhile
                     await self._sleep(self._heartbeats.over_from_ms(broker.broker_id, broker.epoch) - self._now_ms)
                     if self._others_were_heard(broker, began_ms):
                         await self._fence(broker)
