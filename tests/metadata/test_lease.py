@@ -17,6 +17,7 @@ from odradek_broker.config import BrokerConfig
 from odradek_broker.controller.frame import frame
 from odradek_broker.metadata.controllers import BACKOFF_SECONDS
 from odradek_broker.metadata.heartbeat import HEARTBEAT_VERSION
+from odradek_broker.metadata.lease import Lease
 from odradek_broker.metadata.messages import FollowMetadataResponse, ForwardResponse
 from odradek_broker.metadata.remote import RemoteController
 from odradek_broker.ports.clock import SystemClock
@@ -262,3 +263,20 @@ async def test_who_is_let_in_again_asks_anew_for_what_was_decided_meanwhile(monk
         assert broker.image.offset == 1
         nursery.cancel_scope.cancel()
     broker.disconnect()
+
+
+@pytest.mark.parametrize(("is_taken_away", "warnings"), [(False, 1), (True, 0)])
+async def test_only_of_a_lease_that_has_run_out_it_is_said_that_nobody_has_answered(
+    is_taken_away: bool, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, is_over = FixedClock(), trio.Event()
+    lease = Lease(clock)
+    lease.grant(clock.monotonic_ms() + TERM_MS, -1)
+    if is_taken_away:
+        lease.end(clock.monotonic_ms())
+    clock.passed_ms = TERM_MS
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lease.watch, lambda is_held: None if is_held else is_over.set())
+        await is_over.wait()
+        nursery.cancel_scope.cancel()
+    assert len(caplog.records) == warnings

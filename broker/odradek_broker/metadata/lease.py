@@ -34,6 +34,8 @@ class Lease:
         """The offset of the metadata at which the controller gave it, after we had none."""
         self._taken_up = -1
         self._news = trio.Event()
+        self._is_taken_away = False
+        """Whether it has been said to be over, rather than run out."""
         self._is_over_for_good = False
 
     @property
@@ -53,7 +55,7 @@ class Lease:
                 with trio.move_on_after(left_ms / 1000):
                     await self._news.wait()
             else:
-                if self.until_ms >= 0 and not self._is_over_for_good:
+                if self.until_ms >= 0 and not (self._is_taken_away or self._is_over_for_good):
                     logger.warning("no controller has answered in time: this broker leads nothing until one does")
                 on_change(False)
                 while not self.is_held:
@@ -67,6 +69,7 @@ class Lease:
 
     def grant(self, until_ms: int, offset: int) -> None:
         """The controller, whose metadata had come to that offset, lets it last until then at least."""
+        self._is_taken_away = False
         if not self.is_granted:
             self._granted_at = offset
         self._granted_until_ms = max(self._granted_until_ms, until_ms)
@@ -85,6 +88,7 @@ class Lease:
 
     def end(self, at_ms: int) -> None:
         """It was over then: what has come later does not count."""
+        self._is_taken_away = True
         self._granted_until_ms = min(self._granted_until_ms, at_ms)
         self._set(min(self.until_ms, at_ms))
 
