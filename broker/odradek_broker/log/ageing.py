@@ -8,6 +8,7 @@ from odradek_broker.log.failures import (
     OffsetOutOfRange,
 )
 from odradek_broker.log.retention import deletable_count
+from odradek_broker.log.segment import Segment
 
 
 class AgeingLog(CuttableLog):
@@ -54,10 +55,29 @@ class AgeingLog(CuttableLog):
             return []
         if len(gone) == len(segments):
             self.roll(now_ms)
+        gone = self._dispensable(gone)
         self.segments.replace(gone, [])
         self._snapshots.remove_before(self.segments.first.base_offset)
         self._retire(gone, now_ms)
         return [filenames.segment_file(segment.base_offset, filenames.LOG) for segment in gone]
+
+    def _dispensable(self, gone: list[Segment]) -> list[Segment]:
+        """Those that may go, producers included: a snapshot tells of these. Raises OSError where none may.
+
+        Where the disk is full none can be written, and so the last of them stay; the others make room.
+        """
+        following = {segment: self.segments.after(segment) for segment in gone}
+        ends = {segment: end.base_offset for segment, end in following.items() if end is not None}
+        try:
+            written = self._snapshots.write_one_from(max(ends.values()))
+        except OSError:
+            known = max(self._snapshots.offsets, default=-1)
+            if not (gone := [segment for segment in gone if ends[segment] <= known]):
+                raise
+            return gone
+        if written is not None:
+            self._unsynced.add_path(written)
+        return gone
 
     def delete_old_segments(self, now_ms: int, high_watermark: int) -> list[str]:
         """Both: begin where retention says, and remove what lies before. Raises OSError, LogFailed."""

@@ -14,6 +14,11 @@ from odradek_broker.log.sealed_files import SealedFiles
 class FlushableLog(ReadableLog):
     """`flushed_offset` and `recovery_point` rise here, and nowhere else."""
 
+    @property
+    def leaves_work_to_a_start(self) -> bool:
+        """Until it is flushed."""
+        return self.owes_files or self.recovery_point < self.log_end_offset
+
     def begin_flush(self) -> FlushPlan:
         """What has to be synced so that all appended so far is safe. Follow with `plan.sync()`, then `end_flush`.
 
@@ -43,7 +48,7 @@ class FlushableLog(ReadableLog):
         if plan.truncations == self.truncations:
             self.flushed_offset = max(self.flushed_offset, plan.offset)
             if plan.is_whole:
-                self.recovery_point = max(self.recovery_point, plan.offset)
+                self.recovery_point = max(self.recovery_point, min(plan.offset, self._indexed_up_to()))
 
     def flush(self) -> None:
         """All three steps at once; blocks. Raises OSError, LogFailed."""
@@ -63,6 +68,11 @@ class FlushableLog(ReadableLog):
         if owed:
             self._unsynced.add_directory(self.directory)
         return owed
+
+    def _indexed_up_to(self) -> int:
+        """Where the first sealed segment ends whose indexes are not on disk: a start looks at one that ends there."""
+        following = [self.segments.after(segment) for segment in self.segments.unsaved()]
+        return min((each.base_offset for each in following if each is not None), default=self.log_end_offset)
 
     def _new_epochs(self) -> NewEpochs | None:
         if self._epochs_written == self.epochs.version:

@@ -63,6 +63,16 @@ class SealedFiles:
         with self._lock:
             self._withdrawn = True
 
+    def withdraw_unless_begun(self) -> bool:
+        """The same where nobody writes it, or has; whether that is so. Waits for nobody."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._withdrawn = self._withdrawn or not self.done
+            return self._withdrawn
+        finally:
+            self._lock.release()
+
     def _replace(self, path: str, data: bytes) -> bool:
         if not data and path == self._unless_empty and not self._disk.exists(path):
             return False

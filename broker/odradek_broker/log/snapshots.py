@@ -49,11 +49,11 @@ class Snapshots:
     def owe(self, offset: int, states: ProducerStates) -> None:
         """The same for a worker: it is among `owed` until it is written.
 
-        Of several that nobody comes to write, the oldest, at which somebody may be, and the newest stay: a start reads
-        from the one before on.
+        Of several that nobody comes to write, the oldest and the newest stay: a start reads from the one before on.
         """
-        for needless in list(self._owed)[1:]:
-            self._forget(needless)
+        for needless, owed in list(self._owed.items())[1:]:
+            if owed.file.withdraw_unless_begun():
+                self._forget(needless)
         producers = states.as_of_now()
         file = SealedFiles(self._disk, [(self.path(offset), lambda: producer_snapshot.encode(producers))])
         self._owed[offset] = Owed(file, producers, states)
@@ -66,7 +66,19 @@ class Snapshots:
         """Take note of those owed that are there now."""
         for offset in [offset for offset, owed in self._owed.items() if owed.file.done]:
             self._forget(offset)
-            self.offsets.add(offset)
+
+    def write_one_from(self, offset: int) -> str | None:
+        """See that there is one at or behind an offset, if one is owed: all before it is about to go.
+
+        Return the path of what was written, unsynced. Blocks. Raises OSError.
+        """
+        if any(known >= offset for known in self.offsets):
+            return None
+        for owed in [owed for owed in self._owed if owed >= offset]:
+            self._owed[owed].file.write()
+            self.written()
+            return self.path(owed)
+        return None
 
     def forget_owed(self) -> None:
         """Waits for whoever writes one just now."""
@@ -78,6 +90,8 @@ class Snapshots:
         if owed is not None:
             owed.file.withdraw()
             owed.states.let_go(owed.producers)
+            if owed.file.done:
+                self.offsets.add(offset)
 
     def load_newest(self, at_most: int, now_ms: int) -> tuple[int, list[Producer]]:
         """The newest sound snapshot at or before an offset, with that offset; (-1, []) where there is none.

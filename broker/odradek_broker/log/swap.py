@@ -38,14 +38,20 @@ class Swap:
         self._disk = disk
         self._directory = directory
         self._lock = Lock()
-        self.is_over = False
+        self._is_over = False
+        self._error: OSError | None = None
 
     def run(self) -> None:
-        """Nothing where it has been done, or tried, before. Blocks. Raises OSError."""
+        """Nothing where it has been done before. Blocks. Raises OSError: the same to all where it has failed."""
         with self._lock:
-            if not self.is_over:
-                self.is_over = True
-                swap(self._disk, self._directory, self.cleaned, self.old)
+            if not self._is_over:
+                self._is_over = True
+                try:
+                    swap(self._disk, self._directory, self.cleaned, self.old)
+                except OSError as error:
+                    self._error = error
+            if self._error is not None:
+                raise self._error
 
 
 def swap(disk: Disk, directory: str, cleaned: Segment, old: list[Segment]) -> None:

@@ -163,7 +163,7 @@ class Housekeeping:
             await trio.sleep(FLUSH_SECONDS)
             for partition in self._flushing.of(self._broker.partitions.values()):
                 log = partition.log
-                if log.failed is None and log.recovery_point < log.log_end_offset:
+                if log.failed is None and log.leaves_work_to_a_start:
                     with self._flushing.each(partition):
                         self._broker.flusher.flush_soon(partition)
 
