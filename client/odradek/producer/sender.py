@@ -35,6 +35,9 @@ PURPOSE = "produce"
 OVERDUE_SECONDS = 0.5
 """How long a connection, or an answer, may take before it is asked, again and again, who leads."""
 ASK_AGAIN_SECONDS = 0.1
+PATIENCE = 10
+"""Who has waited for so long waits for a fraction of that until it asks again, one in PATIENCE: a broker that is slow
+because it has much to do is not to be asked ten times a second besides, by all of them."""
 
 LARGE_COMPRESSION_BYTES = 256 * 1024
 """From this many bytes on, compressing happens in a worker thread: below, handing it over costs more than it frees."""
@@ -145,13 +148,13 @@ class Sender:
         return found
 
     async def _end_when_others_lead(self, leader: int, batches: list[Batch], scope: trio.CancelScope) -> None:
-        patience_s = OVERDUE_SECONDS
+        began_at, patience_s = trio.current_time(), OVERDUE_SECONDS
         while not _others_lead(self._cluster, leader, batches):
             with trio.move_on_after(patience_s) as patience:
                 await self._cluster.changed.wait()
             if patience.cancelled_caught:
                 self._cluster.wish_refresh(doubted=leader)
-                patience_s = ASK_AGAIN_SECONDS
+                patience_s = _ask_again_after_s(began_at)
         scope.cancel()
 
     def _submit(self, connection: Connection, batches: list[Batch]) -> Reply[ProduceResponse] | Reply[None]:
@@ -216,7 +219,7 @@ class Sender:
         patience_s = OVERDUE_SECONDS
         while not await reply.comes_within(min(patience_s, give_up_at - trio.current_time())):
             self._cluster.wish_refresh(doubted=leader)
-            patience_s = ASK_AGAIN_SECONDS
+            patience_s = _ask_again_after_s(sent_at)
             if trio.current_time() >= give_up_at or _others_lead(self._cluster, leader, batches):
                 break
         return await reply.wait(0, trio.current_time() - sent_at)
@@ -324,6 +327,10 @@ class Sender:
             for batch in self.accumulator.take_expired(trio.current_time()):
                 self._give_up(batch, timed_out(batch))
             self.settled.announce()
+
+
+def _ask_again_after_s(since: float) -> float:
+    return max(ASK_AGAIN_SECONDS, (trio.current_time() - since) / PATIENCE)
 
 
 def _others_lead(cluster: Cluster, leader: int, batches: list[Batch]) -> bool:

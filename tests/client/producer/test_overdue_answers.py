@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,11 +19,11 @@ BATCHES: Any = [SimpleNamespace(queue=SimpleNamespace(topic="t", partition=parti
 ANSWERED_AFTER_S = 2.5 * OVERDUE_SECONDS
 
 
-async def answer(*leaders: int) -> Any:
+async def answer(*leaders: int, after_s: float = ANSWERED_AFTER_S, wish: Callable[[int], None] | None = None) -> Any:
     """Of the request with both batches, which comes late. Raises RequestTimedOut where nobody waited for it."""
     cluster = SimpleNamespace(
         request_timeout_s=30,
-        wish_refresh=lambda doubted: None,
+        wish_refresh=lambda doubted: wish and wish(doubted),
         image=SimpleNamespace(leader=lambda _topic, partition: leaders[partition]),
     )
     connection: Any = SimpleNamespace(name="broker 1", close=lambda _: None)
@@ -30,7 +31,7 @@ async def answer(*leaders: int) -> Any:
     async with trio.open_nursery() as nursery:
 
         async def come() -> None:
-            await trio.sleep(ANSWERED_AFTER_S)
+            await trio.sleep(after_s)
             reply.settle("answer")
 
         nursery.start_soon(come)
@@ -46,6 +47,15 @@ async def test_a_broker_that_still_leads_some_of_it_is_waited_for(autojump_clock
 async def test_a_broker_that_leads_nothing_of_it_any_more_is_given_up(autojump_clock: Any, leaders: Any) -> None:
     with pytest.RaisesGroup(RequestTimedOut):
         await answer(*leaders)
+
+
+async def test_who_waits_for_long_asks_more_and_more_rarely_who_leads(autojump_clock: Any) -> None:
+    asked: list[int] = []
+    assert await answer(ASKED, ASKED, after_s=3 * OVERDUE_SECONDS, wish=asked.append) == "answer"
+    soon = len(asked)
+    assert soon > 5 and set(asked) == {ASKED}
+    assert await answer(ASKED, ASKED, after_s=29.0, wish=asked.append) == "answer"
+    assert len(asked) - soon < 5 * soon
 
 
 async def test_an_answer_is_waited_for_under_one_scope(monkeypatch: pytest.MonkeyPatch) -> None:
