@@ -23,7 +23,7 @@ from benchmarks.client_processes import fresh_topic
 from benchmarks.contenders import FSYNC, KAFKA, PAGE_CACHE, Contender
 from benchmarks.measurement import Measurement
 from benchmarks.scale import Scale
-from benchmarks.startup import memory_mib
+from benchmarks.startup import SETTLE_SECONDS, memory_mib
 from odradek import Admin, Consumer, Producer, ResourceType, ShareConsumer, TopicPartition
 from odradek.cluster.coordinator import GROUP, Coordinator
 from odradek.protocol.messages.consumer_group_heartbeat import (
@@ -84,6 +84,8 @@ def measure(contenders: list[Contender], scale: Scale) -> Iterator[Measurement]:
             with fresh_topic(broker) as topic:
                 again.add(name, trio.run(again_ms, broker, topic))
     for contender in contenders:
+        contender.broker.stop()  # a heap that has been filled before grows no more, whatever there is in it
+        contender.broker.start()
         with fresh_topic(contender.broker, 10) as topic:
             held.add(contender.name, trio.run(memory_of_groups_mib, contender.broker, topic))
     yield from (first, *stable.values(), death, pause, *commits.values(), shared, again, held)
@@ -284,8 +286,11 @@ async def again_ms(broker: BrokerProcess, topic: str) -> float:
 
 
 async def memory_of_groups_mib(broker: BrokerProcess, topic: str) -> float:
-    before_mib = memory_mib(broker.pid)
+    """By how much a process that has just begun grows; what the first group needs, and all share, is not counted."""
     async with Admin(broker.bootstrap) as admin:
+        await _join(Coordinator(admin._cluster, GROUP, "first"), "first", topic)
+        await trio.sleep(SETTLE_SECONDS)
+        before_mib = memory_mib(broker.pid)
         left = iter(range(GROUPS))
 
         async def some() -> None:
@@ -297,6 +302,7 @@ async def memory_of_groups_mib(broker: BrokerProcess, topic: str) -> float:
         async with trio.open_nursery() as nursery:
             for _ in range(AT_ONCE):
                 nursery.start_soon(some)
+        await trio.sleep(SETTLE_SECONDS)
     return memory_mib(broker.pid) - before_mib
 
 
