@@ -6,8 +6,9 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 SHOWN_OUT_AT_ONCE = 128
+RESOLVING = 16
+"""Names at a time."""
+
+Found: TypeAlias = tuple[int, int, int, str, Any]
+"""What getaddrinfo says of an address."""
 
 
 class TcpListener:
@@ -80,6 +86,7 @@ class TcpNetwork:
     def __init__(self) -> None:
         self._hang_ups = HangUps()
         self._handshakes = Handshakes()
+        self._resolving = trio.CapacityLimiter(RESOLVING)
 
     async def run(self) -> None:
         await self._hang_ups.run()
@@ -110,8 +117,16 @@ class TcpNetwork:
     async def touch(self, host: str, port: int) -> None:
         (await self._connect(host, port)).close()
 
+    async def _addresses(self, host: str, port: int) -> Sequence[Found]:
+        """By threads of our own: where names are not resolved they wait for long, and those that write are others."""
+        find: Callable[..., Sequence[Found]] = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        try:
+            return find(flags=socket.AI_NUMERICHOST)  # no name, so nobody is asked
+        except socket.gaierror:
+            return await trio.to_thread.run_sync(find, abandon_on_cancel=True, limiter=self._resolving)
+
     async def _connect(self, host: str, port: int) -> socket.socket:
-        found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await self._addresses(host, port)
         error: OSError = ConnectionRefusedError(f"{host}:{port} has no address")
         for family, _, _, _, address in found:
             connecting = trio.socket.socket(family, socket.SOCK_STREAM)
