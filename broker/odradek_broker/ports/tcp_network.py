@@ -121,9 +121,11 @@ class TcpNetwork:
         """By threads of our own: where names are not resolved they wait for long, and those that write are others."""
         find: Callable[..., Sequence[Found]] = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         try:
-            return find(flags=socket.AI_NUMERICHOST)  # no name, so nobody is asked
-        except socket.gaierror:
+            with contextlib.suppress(socket.gaierror):
+                return find(flags=socket.AI_NUMERICHOST)  # no name, so nobody is asked
             return await trio.to_thread.run_sync(find, abandon_on_cancel=True, limiter=self._resolving)
+        except ValueError as error:  # a label that is too long, or empty, or has a zero byte
+            raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no name: {error}") from None
 
     async def _connect(self, host: str, port: int) -> socket.socket:
         found = await self._addresses(host, port)

@@ -1,4 +1,4 @@
-"""A server for names that does not answer keeps threads; those that write are others."""
+"""What becomes of names that nobody resolves: they keep no work waiting, and end nothing."""
 
 from __future__ import annotations
 
@@ -36,3 +36,9 @@ async def test_names_that_nobody_resolves_keep_no_work_waiting(monkeypatch: pyte
     finally:
         answers.set()
         workers.close()
+
+
+@pytest.mark.parametrize("name", ["a..b", "a" * 64 + ".example", "\u00e9" * 64, "\u00e9..b", "zero\0", "x" * 70_000])
+async def test_what_can_be_no_name_is_an_error_of_the_network(name: str) -> None:
+    with pytest.raises(OSError):
+        await TcpNetwork().touch(name, 9092)
