@@ -133,7 +133,10 @@ class TcpNetwork:
     """The operating system's network."""
 
     async def connect(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Stream:
-        stream = await trio.open_tcp_stream(host, port)
+        try:
+            stream = await trio.open_tcp_stream(host, port)
+        except ValueError as error:  # a label that is too long, or empty, or has a zero byte
+            raise OSError(f"{host!r} is no name of a host: {error}") from None
         if tls is None:
             return TcpStream(_plain_socket(stream))
         over_tls = trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)

@@ -121,3 +121,10 @@ def test_addresses_are_told_apart_and_the_port_may_be_left_out() -> None:
     assert parse_bootstrap(["a:1"]) == [("a", 1)]
     with pytest.raises(TypeError, match="host:port"):
         parse_bootstrap(cast("Any", b"a:1"))
+
+
+@pytest.mark.parametrize("name", ["a..b", "a" * 64 + ".example", "\u00e9..b", "zero\0"])
+async def test_what_can_be_no_name_is_an_error_of_the_network(name: str) -> None:
+    """A broker may name any host as its own."""
+    with pytest.raises(OSError):
+        await TcpNetwork().connect(name, 9092)
