@@ -108,6 +108,8 @@ def line(request: pytest.FixtureRequest, asked: Odradek) -> Iterator[str]:
     words = words_of(request.param)
     if words[1] in ENDED:
         make_what_can_be_ended()
+    for archive in Path().glob("odradek-debug-*"):
+        archive.unlink()  # it is called by the second
     if words[:2] == ["quota", "set"]:  # or the next commands would wait for their turn
         done(*words[:4], *(each for limit in words[4::2] for each in (limit, "none")))
 

@@ -60,6 +60,9 @@ TESTS = {
         "server/test_many_connections.py::test_an_address_with_too_many_connections_does_not_shut_out_others",
     ),
     "Connections of single hosts": ("server/test_door.py::test_single_hosts_have_limits_of_their_own",),
+    "A file of keys or certificates": [
+        "tls/test_stores.py::test_what_has_no_end_is_not_read_and_what_nobody_writes_to_is_not_waited_for",
+    ],
     "TLS handshakes under way": [
         "server/test_tls.py::test_a_handshake_that_is_not_done_in_time_is_over",
         "server/test_tls.py::test_those_who_never_finish_a_handshake_keep_nobody_out",

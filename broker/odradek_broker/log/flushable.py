@@ -9,6 +9,7 @@ from odradek_broker.log.failures import (
 from odradek_broker.log.flush import FlushPlan
 from odradek_broker.log.readable import ReadableLog
 from odradek_broker.log.sealed_files import SealedFiles
+from odradek_broker.log.segment import Segment
 
 
 class FlushableLog(ReadableLog):
@@ -42,13 +43,13 @@ class FlushableLog(ReadableLog):
         if plan.epochs is not None:
             self._epochs_written = max(self._epochs_written, plan.epochs.version)
         self._snapshots.written()
-        self.segments.saved()
-        self.owes_files = bool(self._snapshots.owed or self.segments.unsaved())
+        unsaved = self.segments.saved()
+        self.owes_files = bool(unsaved) or self._snapshots.owes_any
         self.says_whose_it_is = True
         if plan.truncations == self.truncations:
             self.flushed_offset = max(self.flushed_offset, plan.offset)
             if plan.is_whole:
-                self.recovery_point = max(self.recovery_point, min(plan.offset, self._indexed_up_to()))
+                self.recovery_point = max(self.recovery_point, min(plan.offset, self._indexed_up_to(unsaved)))
 
     def flush(self) -> None:
         """All three steps at once; blocks. Raises OSError, LogFailed."""
@@ -69,9 +70,11 @@ class FlushableLog(ReadableLog):
             self._unsynced.add_directory(self.directory)
         return owed
 
-    def _indexed_up_to(self) -> int:
+    def _indexed_up_to(self, unsaved: list[Segment]) -> int:
         """Where the first sealed segment ends whose indexes are not on disk: a start looks at one that ends there."""
-        following = [self.segments.after(segment) for segment in self.segments.unsaved()]
+        if not unsaved:
+            return self.log_end_offset
+        following = [self.segments.after(segment) for segment in unsaved]
         return min((each.base_offset for each in following if each is not None), default=self.log_end_offset)
 
     def _new_epochs(self) -> NewEpochs | None:

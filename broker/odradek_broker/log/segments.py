@@ -53,11 +53,18 @@ class Segments:
         """Sealed segments whose indexes are not on disk yet. All of these are among the opened ones."""
         return [segment for segment in self._opened if segment.unsaved]
 
-    def saved(self) -> None:
-        """Take note of what has been written of them, and let go of those that need not be open any more."""
-        for segment in self.unsaved():
+    def saved(self) -> list[Segment]:
+        """Take note of what has been written of them, and let go of those that need not be open any more.
+
+        Return those that are unsaved still.
+        """
+        unsaved = self.unsaved()
+        if not unsaved:
+            return unsaved
+        for segment in unsaved:
             segment.saved()
         self._close_some()
+        return self.unsaved()
 
     def append(self, segment: Segment) -> None:
         """Add a new active segment; the one before is sealed."""

@@ -62,8 +62,14 @@ class Snapshots:
     def owed(self) -> list[SealedFiles]:
         return [owed.file for owed in self._owed.values()]
 
+    @property
+    def owes_any(self) -> bool:
+        return bool(self._owed)
+
     def written(self) -> None:
         """Take note of those owed that are there now."""
+        if not self._owed:
+            return
         for offset in [offset for offset, owed in self._owed.items() if owed.file.done]:
             self._forget(offset)
 

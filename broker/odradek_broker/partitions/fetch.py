@@ -95,7 +95,10 @@ def _is_in_known_damage(partition: Partition, offset: int, found: FileSlice) -> 
     log, (damaged, truncations) = partition.log, partition.known_damage
     if log.truncations != truncations:
         return False
-    first = log.read(max(damaged, log.log_start_offset), 0)
+    try:
+        first = log.read(max(damaged, log.log_start_offset), 0)
+    except DamagedLog:
+        first = None  # what lies there cannot be read at all, so it is not what was found
     is_first = first is not None and (first.file is found.file and first.position == found.position)
     header = log.segments.at(found.segment_base_offset).header_at(found.position)
     return header.base_offset <= damaged or (is_first and log.log_start_offset <= damaged)
