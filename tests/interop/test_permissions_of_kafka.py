@@ -99,4 +99,14 @@ def test_kafka_answers_under_every_permission_as_it_is_recorded(tmp_path: Path) 
     if os.environ.get("ODRADEK_RECORD"):
         rows = [f"{json.dumps(request)}: {json.dumps(found[request])}" for request in sorted(found)]
         RECORD.write_text("{\n" + ",\n".join(rows) + "\n}\n", "utf-8")
-    assert found == json.loads(RECORD.read_text("utf-8"))
+    assert settled(found) == settled(json.loads(RECORD.read_text("utf-8")))
+
+
+def settled(found: dict[str, Any]) -> dict[str, Any]:
+    """Without what is told of partitions in answers to ShareFetch: Kafka leaves out those that it has not read yet."""
+    return {
+        request: [{**row, "answer": {**row["answer"], "told": []}} for row in rows]
+        if request.startswith("ShareFetch")
+        else rows
+        for request, rows in found.items()
+    }

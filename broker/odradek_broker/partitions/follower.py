@@ -6,6 +6,7 @@ Invariants
     from when this broker led itself. So does the start of the log that it tells.
     A log that has a gap, since its broker has led with what it had, is mended while it is not in sync, and then it is
     asked for what comes at the gap: in sync it may be the next to lead, and what lies behind the gap is its to keep.
+    What was cut is gone from the disk before anything is written in its place, whatever log.flush.policy is.
     A log that is not in sync, and has to be cut before records for which compaction has removed others, begins anew.
 """
 
@@ -232,10 +233,25 @@ class Follower:
                     if self._still_follows(partition, said[partition.topic_id, partition.index].leader_epoch):
                         self._cut_one(partition, cut, ahead.get(partition))
             self._troubles.over(CUTS)
+            await self._sync_cuts(cuts)
         except OSError as error:
             self._troubles.tell(CUTS, f"cannot take back what is written of logs that are to be cut: {error}")
             for partition in cuts:
                 self._rest((partition.topic_id, partition.index), self._context.config.replica_fetch_backoff_ms / 1000)
+
+    async def _sync_cuts(self, cuts: Iterable[Partition]) -> None:
+        """Before anything is written where something was cut. Else a power cut may bring back what was cut beneath what
+        came later: both are whole, their epochs are in order, and no leader would find the difference.
+
+        Where nothing is acknowledged before it is synced, the sync that comes before the answer does that.
+        """
+        if self._flusher.syncs:
+            return
+        await self._flusher.wait_idle()  # a flush that is under way has begun before the cut
+        for partition in cuts:
+            if partition.log.failed is None and not partition.log.is_closed:
+                self._flusher.flush_soon(partition)
+        await self._flusher.wait_idle()
 
     def _cut_one(self, partition: Partition, cut: Cut, ahead: ProducersAt | None) -> None:
         log = partition.log
