@@ -247,9 +247,9 @@ async def full_disk(nemesis: Nemesis, hold_s: float) -> None:
     nemesis.said("full-disk", leader)
     leader.fill_disk()
     await trio.sleep(hold_s)
-    nemesis.may_end(leader)
     nemesis.cluster.heal()
     await nemesis.cluster.start()
+    nemesis.may_end(leader)  # also while others were started, which may take longer than it has for that
     nemesis.said("full-disk", leader, healed=True)
 
 
