@@ -237,6 +237,9 @@ async def test_what_was_asked_for_at_a_gap_is_not_taken_by_a_log_that_begins_ane
     async def write(_: Any) -> None:
         pass
 
+    async def wait_idle() -> None:
+        pass
+
     log = Log.open(
         str(tmp_path / "t-0"), RealDisk(), LogConfig(), topic_id=KEY[0], clean=True, recovery_point=0, now_ms=0
     )
@@ -247,11 +250,15 @@ async def test_what_was_asked_for_at_a_gap_is_not_taken_by_a_log_that_begins_ane
     partition.log, partition.topic, partition.truncated = log, "t", lambda: None
     image = PartitionImage(replicas=(1, 2), isr=(2,), leader=2)
     context = SimpleNamespace(node_id=1, image=SimpleNamespace(partition=lambda *_: image), clock=CLOCK)
-    follower = follower_with(context, checkpoints=SimpleNamespace(before_cut=before_cut, write=write))
+    synced: list[Any] = []
+    flusher = SimpleNamespace(syncs=False, wait_idle=wait_idle, flush_soon=synced.append)
+    checkpoints = SimpleNamespace(before_cut=before_cut, write=write)
+    follower = follower_with(context, flusher=flusher, checkpoints=checkpoints)
     data = PartitionData(partition_index=0, high_watermark=10, log_start_offset=0, records=records(range(5, 10)))
     answer = FetchResponse(responses=[FetchableTopicResponse(topic_id=KEY[0], partitions=[data])])
     await follower.take({KEY: partition}, {KEY: Asked(EPOCH, 5)}, answer)
     assert (log.log_start_offset, log.log_end_offset) == (0, 0)
+    assert synced == [partition], "or a power cut would bring back what was cut"
     log.close(clean=False)
 
 
